@@ -1,0 +1,48 @@
+"""Steepest descent in any norm: exact directions, certified max margins, the paper's experiments."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Classification": "steepest.problem",
+    "Entrywise": "steepest.geometry",
+    "MaxMarginSolution": "steepest.maxmargin",
+    "Method": "steepest.descent",
+    "PolynomialDecay": "steepest.schedules",
+    "Schatten": "steepest.geometry",
+    "SteepestError": "steepest.errors",
+    "SteepestWarning": "steepest.errors",
+    "Trajectory": "steepest.descent",
+    "descend": "steepest.descent",
+    "max_margin": "steepest.maxmargin",
+    "norm": "steepest.geometry",
+}
+_ROOMS = ("datasets", "descent", "errors", "experiments", "geometry", "losses", "maxmargin", "signals")
+
+__all__ = [*_HOME, *_ROOMS, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+if TYPE_CHECKING:
+    from steepest import datasets, descent, errors, experiments, geometry, losses, maxmargin, signals
+    from steepest.descent import Method, Trajectory, descend
+    from steepest.errors import SteepestError, SteepestWarning
+    from steepest.geometry import Entrywise, Schatten, norm
+    from steepest.maxmargin import MaxMarginSolution, max_margin
+    from steepest.problem import Classification
+    from steepest.schedules import PolynomialDecay
+
+
+def __getattr__(name: str):
+    # Imported on first use, so that `import steepest` and `steepest --help` stay quick.
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _ROOMS:
+        return import_module(f"steepest.{name}")
+    raise AttributeError(f"module 'steepest' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,173 @@
+"""The classification problem: validated features and labels, margins, and the sums that certify them."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from array_api_compat import device, is_array_api_obj
+
+from steepest.arrays import Array, as_floating, as_numpy, namespace
+from steepest.errors import InvalidArgument, InvalidData
+from steepest.geometry import Norm, norm
+
+
+class Classification:
+    """Samples with a class each, as the problem that descent and max margins are about.
+
+    Args:
+        X: features, shape [n, d]: an array, a tensor or nested lists. Kept in float64, on their device.
+        y: labels, shape [n], of any dtype that sorts: numbers, booleans or strings. At least two
+            different ones.
+        name: how results and messages call this problem.
+
+    Raises:
+        InvalidData: a wrong shape, a value that is NaN or infinite (with its position), fewer than two
+            classes, or labels that are missing or do not sort.
+
+    Weights W have shape [k, d] (row c belongs to class c), with any leading batch dimensions; the logits
+    are X Wᵀ. The margin of a pair (i, c), c ≠ y_i, is (e_{y_i} - e_c)ᵀ W x_i.
+
+    >>> problem = Classification([[1.0, 0.0], [0.0, 2.0]], ["cat", "dog"])
+    >>> problem.classes.tolist(), problem.labels.tolist()
+    (['cat', 'dog'], [0, 1])
+    >>> float(problem.margin(np.eye(2)))
+    1.0
+    """
+
+    features: Array
+    """Features, shape [n, d], float64."""
+    labels: np.ndarray
+    """Class of each sample as an index into ``classes``, shape [n], int64."""
+    classes: np.ndarray
+    """The labels as they were given, sorted, shape [k]."""
+    name: str
+
+    def __init__(self, X: Any, y: Any, name: str | None = None):
+        self.features = _validated_features(X)
+        self.classes, self.labels = _encoded_labels(y, self.features.shape[0])
+        self.name = name or "data"
+
+    def __repr__(self) -> str:
+        return f"Classification({self.name}: {self.samples} samples, {self.dimension} features, {self.n_classes} classes)"
+
+    @property
+    def samples(self) -> int:
+        """Number of samples n."""
+        return self.features.shape[0]
+
+    @property
+    def dimension(self) -> int:
+        """Number of features d."""
+        return self.features.shape[1]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes k."""
+        return len(self.classes)
+
+    @cached_property
+    def feature_bound(self) -> float:
+        """R = max_i ‖x_i‖₁ (Assumption 3.2)."""
+        xp = namespace(self.features)
+        return float(xp.max(xp.sum(xp.abs(self.features), axis=-1)))
+
+    @cached_property
+    def one_hot(self) -> Array:
+        """Whether sample i is of class c, shape [n, k], boolean, beside the features."""
+        xp = namespace(self.features)
+        mask = self.labels[:, None] == np.arange(self.n_classes)
+        return xp.asarray(mask, device=device(self.features))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of shapes, features and labels, in hexadecimal: names the data in stored results."""
+        digest = hashlib.sha256(f"{self.samples} {self.dimension} {self.n_classes}".encode())
+        digest.update(np.ascontiguousarray(as_numpy(self.features)).tobytes())
+        digest.update(self.labels.tobytes())
+        return digest.hexdigest()
+
+    def pair_margins(self, W: Array) -> Array:
+        """Margin of every pair (i, c), shape [..., n, k]; infinite at the true class, where there is no pair."""
+        xp = namespace(self.features)
+        W = self.weights_like_features(W)
+        logits = xp.matmul(self.features, xp.matrix_transpose(W))
+        true = xp.sum(xp.where(self.one_hot, logits, 0.0), axis=-1, keepdims=True)
+        return xp.where(self.one_hot, xp.inf, true - logits)
+
+    def margin(self, W: Array) -> Array:
+        """Smallest margin of any pair, shape [...]: positive where W classifies every sample correctly."""
+        xp = namespace(self.features)
+        return xp.min(self.pair_margins(W), axis=(-2, -1))
+
+    def normalized_margin(self, W: Array, norm_: Norm | str) -> Array:
+        """margin(W) / ‖W‖, shape [...], in units of the features; 0 for W = 0, which has no direction."""
+        xp = namespace(self.features)
+        W = self.weights_like_features(W)
+        size = norm(norm_)(W)
+        return xp.where(size > 0, self.margin(W) / xp.where(size > 0, size, 1.0), 0.0)
+
+    def pair_sum(self, q: Array) -> Array:
+        """A(q) = Σ q_ic (e_{y_i} - e_c) x_iᵀ over pairs, shape [..., k, d], for q of shape [..., n, k].
+
+        Entries of q at the true class count for nothing. ⟨A(q), W⟩ is the q-weighted mean of the pair
+        margins, so ‖A(q)‖_* bounds the max margin from above for every q in the simplex.
+        """
+        xp = namespace(self.features)
+        q = xp.where(self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features)))
+        towards = xp.where(self.one_hot, xp.sum(q, axis=-1, keepdims=True), -q)
+        return xp.matmul(xp.matrix_transpose(towards), self.features)
+
+    def weights_like_features(self, W: Array) -> Array:
+        """Return W as an array beside the features, or raise InvalidArgument if its shape is not [..., k, d]."""
+        xp = namespace(self.features)
+        W = as_floating(W)
+        expected = (self.n_classes, self.dimension)
+        if W.ndim < 2 or tuple(W.shape[-2:]) != expected:
+            raise InvalidArgument("W", tuple(W.shape), f"give weights of shape [..., {expected[0]}, {expected[1]}]")
+        return xp.asarray(W, dtype=self.features.dtype, device=device(self.features))
+
+
+def _validated_features(X: Any) -> Array:
+    try:
+        X = as_floating(X)
+    except (TypeError, ValueError) as error:
+        raise InvalidData("X", type(X).__name__, f"give an array of numbers of shape [n, d] ({error})") from error
+    xp = namespace(X)
+    if not xp.isdtype(X.dtype, "real floating"):
+        raise InvalidData("X", X.dtype, "give real numbers")
+    if X.ndim != 2 or 0 in X.shape:
+        raise InvalidData("X", tuple(X.shape), "give features of shape [n, d] with n and d at least 1")
+    X = xp.astype(X, xp.float64, copy=True)
+    bad = as_numpy(~xp.isfinite(X))
+    if bad.any():
+        row, column = (int(index) for index in np.argwhere(bad)[0])
+        raise InvalidData(
+            f"X[{row}, {column}]",
+            float(X[row, column]),
+            f"replace values that are not finite ({int(bad.sum())} of {bad.size})",
+        )
+    if isinstance(X, np.ndarray):
+        X.setflags(write=False)
+    return X
+
+
+def _encoded_labels(y: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    y = as_numpy(y) if is_array_api_obj(y) else np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (samples,):
+        raise InvalidData("y", tuple(y.shape), f"give one label for each of the {samples} samples, shape [{samples}]")
+    missing = np.array([label is None or label != label for label in y.tolist()])
+    if missing.any():
+        position = int(np.argmax(missing))
+        raise InvalidData(f"y[{position}]", y[position], f"give every sample a label ({int(missing.sum())} missing)")
+    try:
+        classes, labels = np.unique(y, return_inverse=True)
+    except TypeError as error:
+        raise InvalidData("y", y.dtype, f"give labels of one kind that can be sorted ({error})") from error
+    if len(classes) < 2:
+        raise InvalidData("y", classes.tolist(), "give samples of at least two classes")
+    return classes, labels.astype(np.int64)

@@ -1,0 +1,63 @@
+"""Step sizes: how far each update goes (Assumption 3.3 of the paper)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from steepest.errors import InvalidArgument
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A step size for each step t = 0, 1, 2, ...; called with one step or an array of steps."""
+
+    def __call__(self, step: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class PolynomialDecay:
+    """Step sizes η_t = initial · (t + 1)^(-exponent), the family that the paper analyses.
+
+    ``initial`` is in units of the norm of the weights. Assumption 3.3 (decreasing, with an infinite sum)
+    holds for 0 < exponent ≤ 1; ``exponent = 0`` gives constant steps. Raises
+    :class:`~steepest.errors.InvalidArgument` for ``initial`` ≤ 0, ``exponent`` < 0 or values that are not finite.
+
+    >>> PolynomialDecay(0.1, 0.5)(np.arange(4)).round(4)
+    array([0.1   , 0.0707, 0.0577, 0.05  ])
+    """
+
+    initial: float = 0.1
+    exponent: float = 0.5
+
+    def __post_init__(self):
+        _require_real("initial", self.initial, "give a finite number greater than 0")
+        _require_real("exponent", self.exponent, "give a finite number of at least 0, such as 0.5")
+        if self.initial <= 0:
+            raise InvalidArgument("initial", self.initial, "give a finite number greater than 0")
+        if self.exponent < 0:
+            raise InvalidArgument("exponent", self.exponent, "give a finite number of at least 0, such as 0.5")
+        object.__setattr__(self, "initial", float(self.initial))
+        object.__setattr__(self, "exponent", float(self.exponent))
+
+    def __call__(self, step: Any) -> Any:
+        return self.initial * (np.asarray(step) + 1.0) ** -self.exponent
+
+    @property
+    def decreasing(self) -> bool:
+        """Whether the step sizes decrease to 0 (first half of Assumption 3.3)."""
+        return self.exponent > 0
+
+    @property
+    def summable(self) -> bool:
+        """Whether the step sizes have a finite sum (Assumption 3.3 asks for an infinite one)."""
+        return self.exponent > 1
+
+
+def _require_real(argument: str, value: object, remedy: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise InvalidArgument(argument, value, remedy)
