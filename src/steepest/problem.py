@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import device, is_array_api_obj
 
 from steepest.arrays import Array, as_floating, as_numpy, namespace
+from steepest.doubled import head
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm
 
@@ -82,6 +83,11 @@ class Classification:
         return xp.asarray(mask, device=device(self.features))
 
     @cached_property
+    def features_head(self) -> Array:
+        """The leading bits of the features, shape [n, d], which make products with weights exact (doubled.py)."""
+        return head(self.features)
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of shapes, features and labels, in hexadecimal: names the data in stored results."""
         digest = hashlib.sha256(f"{self.samples} {self.dimension} {self.n_classes}".encode())
@@ -116,7 +122,9 @@ class Classification:
         margins, so ‖A(q)‖_* bounds the max margin from above for every q in the simplex.
         """
         xp = namespace(self.features)
-        q = xp.where(self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features)))
+        q = xp.where(
+            self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features))
+        )
         towards = xp.where(self.one_hot, xp.sum(q, axis=-1, keepdims=True), -q)
         return xp.matmul(xp.matrix_transpose(towards), self.features)
 
@@ -126,7 +134,9 @@ class Classification:
         W = as_floating(W)
         expected = (self.n_classes, self.dimension)
         if W.ndim < 2 or tuple(W.shape[-2:]) != expected:
-            raise InvalidArgument("W", tuple(W.shape), f"give weights of shape [..., {expected[0]}, {expected[1]}]")
+            raise InvalidArgument(
+                "W", tuple(W.shape), f"give weights of shape [..., {expected[0]}, {expected[1]}]"
+            )
         return xp.asarray(W, dtype=self.features.dtype, device=device(self.features))
 
 
@@ -134,7 +144,9 @@ def _validated_features(X: Any) -> Array:
     try:
         X = as_floating(X)
     except (TypeError, ValueError) as error:
-        raise InvalidData("X", type(X).__name__, f"give an array of numbers of shape [n, d] ({error})") from error
+        raise InvalidData(
+            "X", type(X).__name__, f"give an array of numbers of shape [n, d] ({error})"
+        ) from error
     xp = namespace(X)
     if not xp.isdtype(X.dtype, "real floating"):
         raise InvalidData("X", X.dtype, "give real numbers")
@@ -159,11 +171,15 @@ def _encoded_labels(y: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (samples,):
-        raise InvalidData("y", tuple(y.shape), f"give one label for each of the {samples} samples, shape [{samples}]")
+        raise InvalidData(
+            "y", tuple(y.shape), f"give one label for each of the {samples} samples, shape [{samples}]"
+        )
     missing = np.array([label is None or label != label for label in y.tolist()])
     if missing.any():
         position = int(np.argmax(missing))
-        raise InvalidData(f"y[{position}]", y[position], f"give every sample a label ({int(missing.sum())} missing)")
+        raise InvalidData(
+            f"y[{position}]", y[position], f"give every sample a label ({int(missing.sum())} missing)"
+        )
     try:
         classes, labels = np.unique(y, return_inverse=True)
     except TypeError as error:

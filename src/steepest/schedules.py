@@ -40,7 +40,9 @@ class PolynomialDecay:
         if self.initial <= 0:
             raise InvalidArgument("initial", self.initial, "give a finite number greater than 0")
         if self.exponent < 0:
-            raise InvalidArgument("exponent", self.exponent, "give a finite number of at least 0, such as 0.5")
+            raise InvalidArgument(
+                "exponent", self.exponent, "give a finite number of at least 0, such as 0.5"
+            )
         object.__setattr__(self, "initial", float(self.initial))
         object.__setattr__(self, "exponent", float(self.exponent))
 

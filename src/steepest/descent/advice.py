@@ -1,0 +1,73 @@
+"""Warnings, with their numbers, about settings that cannot do what they are meant for (spec 3.5)."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.descent.method import Method
+from steepest.errors import SteepestWarning
+from steepest.problem import Classification
+
+_STALL_SHARE = 0.05
+_LARGEST_DRIFT = 1.0
+_CHUNK = 4096
+
+
+def warn_about(problem: Classification, method: Method, steps: int, margin: float | None) -> None:
+    """Warn where momentum must stall, or where variance reduction cannot hold, within ``steps`` steps.
+
+    ``margin`` is the max margin γ in the method's norm where it is known.
+    """
+    if steps < 1:
+        return
+    for message in (
+        _stalling_momentum(problem, method, steps, margin),
+        _drifting_snapshot(problem, method, steps),
+    ):
+        if message is not None:
+            warnings.warn(message, SteepestWarning, stacklevel=4)
+
+
+def _stalling_momentum(
+    problem: Classification, method: Method, steps: int, margin: float | None
+) -> str | None:
+    """While η_t γ > 1 - β the loss falls faster than the buffer forgets: old gradients outweigh the new ones."""
+    if method.momentum == 0 or margin is None or margin <= 0:
+        return None
+    sizes = np.asarray(method.schedule(np.arange(steps)))
+    stalled = int(np.count_nonzero(sizes * margin > 1 - method.momentum))
+    if stalled <= _STALL_SHARE * steps:
+        return None
+    return (
+        f"momentum={method.momentum:g} stalls for {stalled} of {steps} steps: there the step size times the max margin "
+        f"({margin:.3g}) exceeds 1 - momentum = {1 - method.momentum:.3g}, so old gradients outweigh new ones; "
+        f"take smaller or faster decreasing steps, less momentum, or more steps"
+    )
+
+
+def _drifting_snapshot(problem: Classification, method: Method, steps: int) -> str | None:
+    """In an epoch a margin moves by up to η m max_ic ‖(e_y - e_c) x_iᵀ‖_*, and the snapshot's residuals by its exp."""
+    batches = method.reshuffling(problem).batches
+    if not method.variance_reduction or batches == 1:
+        return None
+    drift = float(method.schedule(steps - 1)) * batches * largest_pair_dual_norm(problem, method)
+    if drift <= _LARGEST_DRIFT:
+        return None
+    return (
+        f"variance reduction cannot hold with batch_size={method.batch_size}: even at the last of {steps} steps an "
+        f"epoch of {batches} steps may move a margin by {drift:.3g} (more than {_LARGEST_DRIFT:g}), so gradients at "
+        f"the snapshot say little; take smaller steps, larger batches, or more steps"
+    )
+
+
+def largest_pair_dual_norm(problem: Classification, method: Method) -> float:
+    """Return max over pairs of ‖(e_y - e_c) x_iᵀ‖_*, at most 2R: how fast one pair's margin can grow per unit of ‖W‖.
+
+    A pair's matrix has rank one, so for one sample all its pairs have the same norm.
+    """
+    features = as_numpy(problem.features)
+    chunks = (features[first : first + _CHUNK] for first in range(0, problem.samples, _CHUNK))
+    return max(float(np.max(method.norm.dual(np.stack([chunk, -chunk], axis=1)))) for chunk in chunks)

@@ -1,0 +1,79 @@
+"""Checkpoints of runs: written beside their final name and renamed, so that a crash never leaves half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steepest.descent.method import Method
+from steepest.descent.state import State
+from steepest.errors import SteepestWarning
+from steepest.problem import Classification
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file of one run in a checkpoint directory; its name is a hash of all that determines the run."""
+
+    path: Path
+
+    @classmethod
+    def of(
+        cls,
+        directory: Path,
+        problem: Classification,
+        method: Method,
+        steps: np.ndarray,
+        start: np.ndarray,
+        engine: str,
+    ) -> Checkpoint:
+        """Return the file for a run with these records, start weights [k, d] and engine."""
+        digest = hashlib.sha256(f"{_FORMAT} {problem.fingerprint} {method.fingerprint()} {engine}".encode())
+        digest.update(np.ascontiguousarray(steps).tobytes())
+        digest.update(np.ascontiguousarray(start).tobytes())
+        return cls(directory / f"run-{digest.hexdigest()[:20]}.npz")
+
+    def save(self, state: State, weights: np.ndarray, truncated: np.ndarray) -> None:
+        """Write a run's state and its records so far; a full disk is a warning, the run itself goes on."""
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                np.savez(file, recorded_weights=weights, recorded_truncated=truncated, **state.arrays())
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            warnings.warn(
+                f"checkpoint {self.path} could not be written ({error}); the run goes on without it",
+                SteepestWarning,
+                stacklevel=2,
+            )
+
+    def load(self) -> tuple[State, np.ndarray, np.ndarray] | None:
+        """Return (state, recorded weights [r, k, d], recorded truncated [r]), or None where there is none to use.
+
+        A truncated or foreign file is said in a warning, and the run starts again.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            return State.from_arrays(arrays), arrays["recorded_weights"], arrays["recorded_truncated"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            warnings.warn(
+                f"checkpoint {self.path} cannot be read ({error}); its run starts again",
+                SteepestWarning,
+                stacklevel=2,
+            )
+            return None

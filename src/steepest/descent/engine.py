@@ -1,0 +1,60 @@
+"""The protocol that the three engines share, and which of them a problem gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from array_api_compat import is_numpy_array, is_torch_array
+
+from steepest.descent.method import Method
+from steepest.descent.state import State
+from steepest.errors import InvalidArgument
+from steepest.problem import Classification
+
+_BATCHED_FROM = 2_000_000
+"""Multiplications in one product of a batch with the weights from which threaded matrix products win."""
+
+
+class Engine(Protocol):
+    """Moves a batch of runs forward; engines differ in speed, never in what a step means.
+
+    The result depends on the state and the methods alone, not on how often ``advance`` is called on the way.
+    """
+
+    name: str
+
+    def advance(self, problem: Classification, methods: Sequence[Method], state: State, stop: int) -> State:
+        """Return the runs, one method each, after ``stop`` ≥ state.step updates; the state is left as it is."""
+        ...
+
+
+ENGINES = ("reference", "compiled", "batched")
+
+
+def engine_for(problem: Classification, methods: Sequence[Method], name: str = "auto") -> Engine:
+    """Return the engine of that name; "auto" takes compiled for small problems on CPUs, batched otherwise."""
+    if name == "auto":
+        name = _best_engine(problem, methods)
+    # Imported here: numba is heavy, and a run on a GPU never needs it.
+    if name == "compiled":
+        from steepest.descent.compiled import Compiled
+
+        return Compiled()
+    if name == "batched":
+        from steepest.descent.batched import Batched
+
+        return Batched()
+    if name == "reference":
+        from steepest.descent.reference import Reference
+
+        return Reference()
+    raise InvalidArgument("engine", name, f"give one of auto, {', '.join(ENGINES)}")
+
+
+def _best_engine(problem: Classification, methods: Sequence[Method]) -> str:
+    features = problem.features
+    on_cpu = is_numpy_array(features) or (is_torch_array(features) and features.device.type == "cpu")
+    largest_batch = max(each.batch_size_for(problem) for each in methods)
+    small = largest_batch * problem.n_classes * problem.dimension < _BATCHED_FROM
+    return "compiled" if on_cpu and small else "batched"

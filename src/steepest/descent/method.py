@@ -1,0 +1,177 @@
+"""A method of the paper: a norm, a signal, a loss and a schedule, with the seed of its shuffling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm
+from steepest.losses import CROSS_ENTROPY, Loss, loss
+from steepest.problem import Classification
+from steepest.schedules import PolynomialDecay, Schedule
+from steepest.signals import Reshuffling
+
+# Each optimiser of the literature is a norm with or without momentum; "vr-" before a name adds variance reduction.
+_NAMED: dict[str, tuple[str, bool]] = {
+    "signsgd": ("max", False),
+    "signum": ("max", True),
+    "normalized-sgd": ("frobenius", False),
+    "n-sgd": ("frobenius", False),
+    "n-msgd": ("frobenius", True),
+    "spectral-sgd": ("spectral", False),
+    "muon": ("spectral", True),
+}
+_DEFAULT_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class Method:
+    """Steepest descent in a norm, on a signal: W_{t+1} = W_t - η_t D(S_t) with S_t from :mod:`steepest.signals`.
+
+    Args:
+        norm: a norm or its name, such as "spectral".
+        batch_size: samples a step, b; None takes all of them (the full batch).
+        momentum: β of the exponential moving average, 0 ≤ β < 1.
+        variance_reduction: whether gradients are corrected by a snapshot at the start of each epoch (SVRG).
+        loss: "cross-entropy" or "exponential".
+        schedule: the step sizes η_t.
+        seed: of the shuffling, a whole number of at least 0.
+
+    Raises:
+        InvalidArgument: for a value outside these.
+
+    >>> Method("max", batch_size=10, momentum=0.9).name
+    'signum'
+    >>> str(Method.named("vr-muon", batch_size=10, momentum=0.99).norm)
+    'spectral'
+    """
+
+    norm: Norm = field(default_factory=lambda: norm("frobenius"))
+    batch_size: int | None = None
+    momentum: float = 0.0
+    variance_reduction: bool = False
+    loss: Loss = CROSS_ENTROPY
+    schedule: Schedule = field(default_factory=PolynomialDecay)
+    seed: int = 0
+
+    def __init__(
+        self,
+        norm: Norm | str = "frobenius",
+        batch_size: int | None = None,
+        momentum: float = 0.0,
+        variance_reduction: bool = False,
+        loss: Loss | str = CROSS_ENTROPY,
+        schedule: Schedule | None = None,
+        seed: int = 0,
+    ):
+        values = {
+            "norm": _as_norm(norm),
+            "batch_size": _validated_batch_size(batch_size),
+            "momentum": _validated_momentum(momentum),
+            "variance_reduction": _validated_flag(variance_reduction),
+            "loss": _as_loss(loss),
+            "schedule": _validated_schedule(PolynomialDecay() if schedule is None else schedule),
+            "seed": _validated_seed(seed),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def named(cls, name: str, **settings: object) -> Method:
+        """Return the method that the literature calls by that name, with further settings as in the class.
+
+        Names: signsgd, signum, normalized-sgd (n-sgd), n-msgd, spectral-sgd, muon, each with "vr-" before it for
+        variance reduction. Those with momentum take β = 0.9 unless it is given; those without refuse one.
+        """
+        plain = name.lower().removeprefix("vr-") if isinstance(name, str) else ""
+        if plain not in _NAMED:
+            raise InvalidArgument(
+                "name", name, f"give one of {', '.join(_NAMED)}, or one of them after 'vr-'"
+            )
+        norm_name, has_momentum = _NAMED[plain]
+        for fixed in ("norm", "variance_reduction"):
+            if fixed in settings:
+                raise InvalidArgument(
+                    fixed, settings[fixed], f"leave it out, {name} says it; or use Method(...)"
+                )
+        if has_momentum:
+            settings.setdefault("momentum", _DEFAULT_MOMENTUM)
+        elif settings.get("momentum"):
+            raise InvalidArgument(
+                "momentum", settings["momentum"], f"{name} has none; use Method(...) instead"
+            )
+        return cls(norm_name, variance_reduction=name.lower().startswith("vr-"), **settings)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def name(self) -> str:
+        """The literature's name where there is one, otherwise a description."""
+        for name, (norm_name, has_momentum) in _NAMED.items():
+            if str(self.norm) == norm_name and has_momentum == (self.momentum > 0):
+                break
+        else:
+            name = f"{self.norm} descent" + (" with momentum" if self.momentum > 0 else "")
+        return f"vr-{name}" if self.variance_reduction else name
+
+    def batch_size_for(self, problem: Classification) -> int:
+        """Return the number of samples a step on this problem; InvalidArgument if it has fewer samples."""
+        if self.batch_size is None:
+            return problem.samples
+        if self.batch_size > problem.samples:
+            raise InvalidArgument(
+                "batch_size", self.batch_size, f"give an integer from 1 to {problem.samples}, or None"
+            )
+        return self.batch_size
+
+    def reshuffling(self, problem: Classification) -> Reshuffling:
+        """Return the order in which this method visits the samples of the problem."""
+        return Reshuffling(problem.samples, self.batch_size_for(problem), self.seed)
+
+    def fingerprint(self) -> str:
+        """Return a text that names every setting: equal for methods whose runs are equal."""
+        return (
+            f"{self.norm} b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
+            f"{self.loss} {self.schedule!r} seed={self.seed}"
+        )
+
+
+def _as_norm(value: Norm | str) -> Norm:
+    return norm(value)
+
+
+def _as_loss(value: Loss | str) -> Loss:
+    return loss(value)
+
+
+def _validated_batch_size(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise InvalidArgument(
+            "batch_size", value, "give an integer of at least 1, or None for the full batch"
+        )
+    return int(value)
+
+
+def _validated_momentum(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+        raise InvalidArgument("momentum", value, "give a number β with 0 ≤ β < 1")
+    return float(value)
+
+
+def _validated_flag(value: object) -> bool:
+    if value not in (True, False):
+        raise InvalidArgument("variance_reduction", value, "give True or False")
+    return bool(value)
+
+
+def _validated_schedule(value: object) -> Schedule:
+    if not isinstance(value, Schedule):
+        raise InvalidArgument("schedule", value, "give a schedule such as PolynomialDecay(0.1, 0.5)")
+    return value
+
+
+def _validated_seed(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise InvalidArgument("seed", value, "give a whole number of at least 0")
+    return int(value)

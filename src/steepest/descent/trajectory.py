@@ -1,0 +1,206 @@
+"""What a run leaves behind: its weights at the recorded steps and everything measured on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.descent.method import Method
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm
+from steepest.losses import Samples, log_mean_exp, normalized_residuals
+from steepest.problem import Classification
+
+if TYPE_CHECKING:
+    import xarray
+
+_CHUNK_ENTRIES = 1 << 21
+
+
+class Reference(Protocol):
+    """A max-margin solution to compare with; :class:`steepest.MaxMarginSolution` is one."""
+
+    @property
+    def norm(self) -> Norm: ...
+    @property
+    def weights(self) -> np.ndarray: ...
+    @property
+    def upper_bound(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One run of a method on a problem, measured at its recorded steps; every array has the records first.
+
+    Logarithms are natural; margins are in units of the features. ``relative_margin_error`` and ``cosine`` need
+    a reference: pass one to :func:`steepest.descend`, or use :meth:`against`.
+    """
+
+    method: Method
+    problem: str
+    """Name of the problem."""
+    steps: np.ndarray
+    """Updates done at each record, shape [r]: 0, 1, ..., T, spaced evenly on a log scale."""
+    weights: np.ndarray
+    """W_t, shape [r, k, d]."""
+    log_loss: np.ndarray
+    """log L(W_t), shape [r]."""
+    log_proxy: np.ndarray
+    """log G(W_t), shape [r]."""
+    margin: np.ndarray
+    """min over pairs of (e_y - e_c)ᵀ W_t x, shape [r]."""
+    norm_margins: np.ndarray
+    """margin(W_t) / ‖W_t‖ in the method's norm, shape [r]; 0 for W_t = 0."""
+    certificates: np.ndarray
+    """‖∇L(W_t)‖_* / G(W_t) in the method's norm, shape [r]: each bounds the max margin from above."""
+    truncated_directions: np.ndarray
+    """Steps so far whose spectral direction left out a small but real singular value, shape [r]."""
+    completed: bool
+    """Whether the run reached the number of steps that was asked for."""
+    engine: str
+    """Name of the engine that ran it."""
+    reference: Reference | None = None
+    """The max-margin solution that errors and cosines compare with."""
+
+    def __repr__(self) -> str:
+        state = "" if self.completed else ", interrupted"
+        return f"Trajectory({self.method.name} on {self.problem}: {self.steps[-1]} steps{state})"
+
+    @property
+    def final_weights(self) -> np.ndarray:
+        """Weights at the last record, shape [k, d]."""
+        return self.weights[-1]
+
+    @property
+    def normalized_margin(self) -> np.ndarray:
+        """margin(W_t) / ‖W_t‖ in the method's norm, shape [r]; a lower bound of the max margin, 0 for W_t = 0."""
+        return self.norm_margins
+
+    @property
+    def upper_bound(self) -> np.ndarray:
+        """Smallest ‖∇L(W_s)‖_* / G(W_s) over the records so far, shape [r]: bounds the max margin from above.
+
+        This is the anytime certificate (spec 1.1, Lemma C.2): it needs no solver.
+        """
+        return np.minimum.accumulate(self.certificates)
+
+    @cached_property
+    def relative_margin_error(self) -> np.ndarray:
+        """1 - margin(W_t) / (‖W_t‖ γ) in the reference's norm, shape [r], with γ the reference's upper bound.
+
+        So an error is never understated: the true one is smaller by at most the reference's relative gap.
+        """
+        reference = self._required_reference()
+        if str(reference.norm) == str(self.method.norm):
+            return 1.0 - self.norm_margins / reference.upper_bound
+        sizes = reference.norm(self.weights)
+        ratio = np.divide(self.margin, sizes, out=np.zeros_like(self.margin), where=sizes > 0)
+        return 1.0 - ratio / reference.upper_bound
+
+    @cached_property
+    def cosine(self) -> np.ndarray:
+        """Cosine ⟨W_t, W*⟩ / (‖W_t‖_F ‖W*‖_F) to the reference's weights, shape [r]; 0 for W_t = 0."""
+        target = self._required_reference().weights
+        frobenius = norm("frobenius")
+        sizes = frobenius(self.weights) * frobenius(target)
+        inner = np.einsum("rkd,kd->r", self.weights, target)
+        return np.divide(inner, sizes, out=np.zeros_like(inner), where=sizes > 0)
+
+    def against(self, reference: Reference) -> Trajectory:
+        """Return the same trajectory with another max-margin solution as its reference, of any norm."""
+        if tuple(reference.weights.shape) != self.weights.shape[1:]:
+            raise InvalidArgument(
+                "reference",
+                tuple(reference.weights.shape),
+                f"give a solution with weights {self.weights.shape[1:]}",
+            )
+        return replace(self, reference=reference)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the trajectory as a labelled dataset over ``step`` (and ``class``, ``feature`` for the weights)."""
+        import xarray
+
+        series = {
+            "log_loss": (self.log_loss, "natural logarithm of the loss", "1"),
+            "log_proxy": (self.log_proxy, "natural logarithm of the proxy G", "1"),
+            "margin": (self.margin, "smallest pair margin", "feature units"),
+            "normalized_margin": (self.normalized_margin, "margin over norm of the weights", "feature units"),
+            "upper_bound": (self.upper_bound, "anytime upper bound of the max margin", "feature units"),
+            "truncated_directions": (
+                self.truncated_directions,
+                "steps with a truncated spectral direction",
+                "1",
+            ),
+        }
+        if self.reference is not None:
+            series["relative_margin_error"] = (
+                self.relative_margin_error,
+                "relative error to the max margin",
+                "1",
+            )
+            series["cosine"] = (self.cosine, "cosine to the max-margin weights", "1")
+        variables: dict[str, Any] = {
+            name: ("step", values, {"long_name": long_name, "units": units})
+            for name, (values, long_name, units) in series.items()
+        }
+        variables["weights"] = (
+            ("step", "class", "feature"),
+            self.weights,
+            {"long_name": "weights", "units": "1"},
+        )
+        attributes = {
+            "problem": self.problem,
+            "method": self.method.name,
+            "settings": self.method.fingerprint(),
+            "engine": self.engine,
+            "completed": int(self.completed),
+        }
+        return xarray.Dataset(variables, {"step": self.steps}, attributes)
+
+    def _required_reference(self) -> Reference:
+        if self.reference is None:
+            raise InvalidArgument(
+                "reference",
+                None,
+                "pass reference=max_margin(problem, norm) to descend, or call against(solution)",
+            )
+        return self.reference
+
+
+def measured(
+    problem: Classification,
+    method: Method,
+    steps: np.ndarray,
+    weights: np.ndarray,
+    truncated_directions: np.ndarray,
+    *,
+    completed: bool,
+    engine: str,
+    reference: Reference | None,
+) -> Trajectory:
+    """Return the trajectory of a run whose weights [r, k, d] were recorded at ``steps``."""
+    chunk = max(1, _CHUNK_ENTRIES // (problem.samples * problem.n_classes))
+    parts = [
+        _measure(problem, method, weights[first : first + chunk]) for first in range(0, len(steps), chunk)
+    ]
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Trajectory(
+        method, problem.name, steps, weights, *columns, truncated_directions, completed, engine, reference
+    )
+
+
+def _measure(problem: Classification, method: Method, recorded: np.ndarray) -> tuple[np.ndarray, ...]:
+    weights = problem.weights_like_features(recorded)
+    residuals = method.loss.residuals(Samples.of(problem), weights)
+    values = (
+        log_mean_exp(residuals.log_losses),
+        log_mean_exp(residuals.log_weights),
+        problem.margin(weights),
+        problem.normalized_margin(weights, method.norm),
+        method.norm.dual(problem.pair_sum(normalized_residuals(residuals))),
+    )
+    return tuple(as_numpy(each) for each in values)
