@@ -23,7 +23,29 @@ _HOME = {
 }
 _ROOMS = ("datasets", "descent", "errors", "experiments", "geometry", "losses", "maxmargin", "signals")
 
-__all__ = [*_HOME, *_ROOMS, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "Classification",
+    "Entrywise",
+    "MaxMarginSolution",
+    "Method",
+    "PolynomialDecay",
+    "Schatten",
+    "SteepestError",
+    "SteepestWarning",
+    "Trajectory",
+    "__version__",
+    "datasets",
+    "descend",
+    "descent",
+    "errors",
+    "experiments",
+    "geometry",
+    "losses",
+    "max_margin",
+    "maxmargin",
+    "norm",
+    "signals",
+]
 
 if TYPE_CHECKING:
     from steepest import datasets, descent, errors, experiments, geometry, losses, maxmargin, signals

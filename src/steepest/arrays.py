@@ -18,14 +18,13 @@ def namespace(*arrays: Array) -> Any:
     return array_namespace(*arrays)
 
 
-def as_floating(array: Array) -> Array:
+def as_floating(values: Array) -> Array:
     """Return the array with a real floating dtype: numbers and nested lists become float64 NumPy arrays.
 
     >>> as_floating([[1, 2]]).dtype
     dtype('float64')
     """
-    if not is_array_api_obj(array):
-        array = np.asarray(array)
+    array: Array = values if is_array_api_obj(values) else np.asarray(values)
     xp = array_namespace(array)
     return array if xp.isdtype(array.dtype, "real floating") else xp.astype(array, xp.float64)
 

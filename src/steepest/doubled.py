@@ -3,8 +3,8 @@
 At a margin of 1e5 the last digit of a float64 logit is worth 1e-11, and a residual is the exponential of a
 difference of logits: ordinary products would make directions wrong in the eleventh digit, and wholly wrong
 at 1e16. :func:`precise_product` splits each factor into a head of few bits, whose products are exact in any
-order of summation, and a small tail. Three ordinary matrix products give what a product in doubled precision
-gives, at the speed of the matrix product of the machine (the scheme of Ozaki et al., Numer. Algorithms 59, 2012).
+order of summation, and a small tail. Three ordinary matrix products then give what a product in doubled
+precision gives, at the machine's speed (the scheme of Ozaki et al., Numer. Algorithms 59, 2012).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def head(rows: Array) -> Array:
 
 
 def precise_product(rows: Array, rows_head: Array, columns: Array) -> Doubled:
-    """Return rows · columnsᵀ in doubled precision, shape [..., n, k], for rows [..., n, d] and columns [..., k, d].
+    """Return rows · columnsᵀ [..., n, k] in doubled precision, for rows [..., n, d], columns [..., k, d].
 
     ``rows_head`` is ``head(rows)``, which callers keep where the rows stay the same. The error is below
     2^-70 of Σ_j |rows_j| |columns_j| for rows of one scale, and never above that of an ordinary product.

@@ -26,7 +26,7 @@ from steepest.scaled import Scaled
 
 
 class Samples(NamedTuple):
-    """Samples ready for exact logits: features [..., b, d], their head (see doubled.py), one-hot labels [..., b, k]."""
+    """Samples for exact logits: features [..., b, d], their head (doubled.py), one-hot labels [..., b, k]."""
 
     features: Array
     head: Array
@@ -53,7 +53,7 @@ class Residuals(NamedTuple):
     """Logarithm of each sample's loss, shape [..., b]."""
 
     def shifted_weights(self) -> tuple[Array, Array]:
-        """Return (weights [..., b], shift [...]): weights · exp(shift) = exp(log_weights), shift a whole number."""
+        """Return weights [..., b] and a whole shift [...]: weights · exp(shift) = exp(log_weights)."""
         xp = namespace(self.log_weights.high)
         shift = xp.floor(xp.max(self.log_weights.high, axis=-1))
         return xp.exp((self.log_weights.high - shift[..., None]) + self.log_weights.low), shift
@@ -114,7 +114,7 @@ class Loss:
         return log_mean_exp(residuals.log_weights)
 
     def residual_weights(self, problem: Classification, W: Array) -> Array:
-        """Return q_ic = r_ic / Σ r, shape [..., n, k]: the dual weights of the anytime certificate (spec 1.1).
+        """Return q_ic = r_ic / Σ r, shape [..., n, k]: the anytime certificate's dual weights (spec 1.1).
 
         γ ≤ ‖A(q)‖_* = ‖∇L(W)‖_* / G(W) for any W.
         """

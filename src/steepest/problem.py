@@ -52,7 +52,8 @@ class Classification:
         self.name = name or "data"
 
     def __repr__(self) -> str:
-        return f"Classification({self.name}: {self.samples} samples, {self.dimension} features, {self.n_classes} classes)"
+        sizes = f"{self.samples} samples, {self.dimension} features, {self.n_classes} classes"
+        return f"Classification({self.name}: {sizes})"
 
     @property
     def samples(self) -> int:
@@ -76,6 +77,12 @@ class Classification:
         return float(xp.max(xp.sum(xp.abs(self.features), axis=-1)))
 
     @cached_property
+    def largest_length(self) -> float:
+        """max_i ‖x_i‖₂."""
+        xp = namespace(self.features)
+        return float(xp.max(xp.linalg.vector_norm(self.features, axis=-1)))
+
+    @cached_property
     def one_hot(self) -> Array:
         """Whether sample i is of class c, shape [n, k], boolean, beside the features."""
         xp = namespace(self.features)
@@ -84,7 +91,7 @@ class Classification:
 
     @cached_property
     def features_head(self) -> Array:
-        """The leading bits of the features, shape [n, d], which make products with weights exact (doubled.py)."""
+        """The leading bits of the features, shape [n, d], for exact products with weights (doubled.py)."""
         return head(self.features)
 
     @cached_property
@@ -96,7 +103,7 @@ class Classification:
         return digest.hexdigest()
 
     def pair_margins(self, W: Array) -> Array:
-        """Margin of every pair (i, c), shape [..., n, k]; infinite at the true class, where there is no pair."""
+        """Margin of every pair (i, c), shape [..., n, k]; infinite at the true class, which is no pair."""
         xp = namespace(self.features)
         W = self.weights_like_features(W)
         logits = xp.matmul(self.features, xp.matrix_transpose(W))
@@ -129,7 +136,7 @@ class Classification:
         return xp.matmul(xp.matrix_transpose(towards), self.features)
 
     def weights_like_features(self, W: Array) -> Array:
-        """Return W as an array beside the features, or raise InvalidArgument if its shape is not [..., k, d]."""
+        """Return W as an array beside the features; InvalidArgument if its shape is not [..., k, d]."""
         xp = namespace(self.features)
         W = as_floating(W)
         expected = (self.n_classes, self.dimension)

@@ -59,7 +59,7 @@ class Scaled:
     __rmul__ = __mul__
 
     def normalized(self) -> Scaled:
-        """Return the same matrices with a largest mantissa entry in [1, e), or exactly zero at log-scale -inf."""
+        """Return the same matrices with a largest mantissa in [1, e), or zero at log-scale -inf."""
         xp = namespace(self.mantissa)
         peak = xp.max(xp.abs(self.mantissa), axis=(-2, -1))
         zero = peak == 0

@@ -16,7 +16,9 @@ from steepest.errors import InvalidArgument
 class Schedule(Protocol):
     """A step size for each step t = 0, 1, 2, ...; called with one step or an array of steps."""
 
-    def __call__(self, step: Any) -> Any: ...
+    def __call__(self, step: Any) -> Any:
+        """Return η_t for t = ``step``, a number or an array."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,10 @@ class PolynomialDecay:
     """Step sizes η_t = initial · (t + 1)^(-exponent), the family that the paper analyses.
 
     ``initial`` is in units of the norm of the weights. Assumption 3.3 (decreasing, with an infinite sum)
-    holds for 0 < exponent ≤ 1; ``exponent = 0`` gives constant steps. Raises
-    :class:`~steepest.errors.InvalidArgument` for ``initial`` ≤ 0, ``exponent`` < 0 or values that are not finite.
+    holds for 0 < exponent ≤ 1; ``exponent = 0`` gives constant steps.
+
+    Raises:
+        InvalidArgument: ``initial`` ≤ 0, ``exponent`` < 0, or a value that is not finite.
 
     >>> PolynomialDecay(0.1, 0.5)(np.arange(4)).round(4)
     array([0.1   , 0.0707, 0.0577, 0.05  ])
@@ -47,6 +51,7 @@ class PolynomialDecay:
         object.__setattr__(self, "exponent", float(self.exponent))
 
     def __call__(self, step: Any) -> Any:
+        """Return η_t for t = ``step``, a number or an array."""
         return self.initial * (np.asarray(step) + 1.0) ** -self.exponent
 
     @property

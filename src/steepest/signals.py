@@ -62,9 +62,11 @@ class Reshuffling:
         """Return the orders of the epochs first, ..., last - 1, shape [last - first, n]."""
         per_block = self._epochs_per_block
         blocks = range(first // per_block, -(-last // per_block))
-        orders = np.concatenate([self._block(block) for block in blocks])
-        start = first - blocks.start * per_block
-        return orders[start : start + last - first]
+        parts = [
+            self._block(block)[max(0, first - block * per_block) : last - block * per_block]
+            for block in blocks
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @property
     def _epochs_per_block(self) -> int:

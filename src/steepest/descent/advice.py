@@ -24,17 +24,15 @@ def warn_about(problem: Classification, method: Method, steps: int, margin: floa
     if steps < 1:
         return
     for message in (
-        _stalling_momentum(problem, method, steps, margin),
+        _stalling_momentum(method, steps, margin),
         _drifting_snapshot(problem, method, steps),
     ):
         if message is not None:
             warnings.warn(message, SteepestWarning, stacklevel=4)
 
 
-def _stalling_momentum(
-    problem: Classification, method: Method, steps: int, margin: float | None
-) -> str | None:
-    """While η_t γ > 1 - β the loss falls faster than the buffer forgets: old gradients outweigh the new ones."""
+def _stalling_momentum(method: Method, steps: int, margin: float | None) -> str | None:
+    """While η_t γ > 1 - β the loss falls faster than the buffer forgets, and old gradients lead."""
     if method.momentum == 0 or margin is None or margin <= 0:
         return None
     sizes = np.asarray(method.schedule(np.arange(steps)))
@@ -42,14 +40,14 @@ def _stalling_momentum(
     if stalled <= _STALL_SHARE * steps:
         return None
     return (
-        f"momentum={method.momentum:g} stalls for {stalled} of {steps} steps: there the step size times the max margin "
-        f"({margin:.3g}) exceeds 1 - momentum = {1 - method.momentum:.3g}, so old gradients outweigh new ones; "
-        f"take smaller or faster decreasing steps, less momentum, or more steps"
+        f"momentum={method.momentum:g} stalls for {stalled} of {steps} steps: there the step size times the "
+        f"max margin ({margin:.3g}) exceeds 1 - momentum = {1 - method.momentum:.3g}, so old gradients "
+        "outweigh new ones; take smaller or faster decreasing steps, less momentum, or more steps"
     )
 
 
 def _drifting_snapshot(problem: Classification, method: Method, steps: int) -> str | None:
-    """In an epoch a margin moves by up to η m max_ic ‖(e_y - e_c) x_iᵀ‖_*, and the snapshot's residuals by its exp."""
+    """In an epoch a margin moves by up to η m max_ic ‖(e_y - e_c) x_iᵀ‖_*, residuals by its exponential."""
     batches = method.reshuffling(problem).batches
     if not method.variance_reduction or batches == 1:
         return None
@@ -57,14 +55,15 @@ def _drifting_snapshot(problem: Classification, method: Method, steps: int) -> s
     if drift <= _LARGEST_DRIFT:
         return None
     return (
-        f"variance reduction cannot hold with batch_size={method.batch_size}: even at the last of {steps} steps an "
-        f"epoch of {batches} steps may move a margin by {drift:.3g} (more than {_LARGEST_DRIFT:g}), so gradients at "
-        f"the snapshot say little; take smaller steps, larger batches, or more steps"
+        f"variance reduction cannot hold with batch_size={method.batch_size}: even at the last of "
+        f"{steps} steps an epoch of {batches} steps may move a margin by {drift:.3g} (more than "
+        f"{_LARGEST_DRIFT:g}), so gradients at the snapshot say little; take smaller steps, larger batches, "
+        "or more steps"
     )
 
 
 def largest_pair_dual_norm(problem: Classification, method: Method) -> float:
-    """Return max over pairs of ‖(e_y - e_c) x_iᵀ‖_*, at most 2R: how fast one pair's margin can grow per unit of ‖W‖.
+    """Return max over pairs of ‖(e_y - e_c) x_iᵀ‖_* ≤ 2R: what a unit of ‖W‖ adds to a margin at most.
 
     A pair's matrix has rank one, so for one sample all its pairs have the same norm.
     """

@@ -1,8 +1,8 @@
-"""The batched engine: arrays over runs through the array API; for GPUs, and for problems too large for a cache."""
+"""The batched engine: arrays over runs through the array API; for GPUs and for large problems."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,7 @@ _STEPS_PER_TRANSFER = 256
 
 
 class Batched:
-    """Advances runs of one norm, batch size, loss and kind of signal together, with the runs as an array axis."""
+    """Advances runs of one norm, batch size, loss and kind of signal together, as one array axis."""
 
     name = "batched"
 
@@ -46,11 +46,11 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
         dtype=xp.float64,
         device=place,
     )
-    batch_of = _batches(problem, methods, steps)
+    batch_at = _batches(problem, methods, steps)
     factor = batches / problem.samples
     for offset, step in enumerate(steps):
         W = state.weights
-        batch = samples if batches == 1 else samples.take(batch_of(step))
+        batch = samples.take(indices) if (indices := batch_at(step)) is not None else samples
         if shared.variance_reduction and batches > 1:
             if step % batches == 0:
                 state = replace(state, snapshot=W, snapshot_gradient=loss.gradient(problem, W))
@@ -71,19 +71,24 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
     return state
 
 
-def _batches(problem: Classification, methods: Sequence[Method], steps: range):
-    """Return a function from a step to its sample indices [runs, b], moved to the device in one transfer."""
+def _batches(
+    problem: Classification, methods: Sequence[Method], steps: range
+) -> Callable[[int], Array | None]:
+    """Return a function from a step to its sample indices [runs, b], or None for all samples.
+
+    The indices of all steps move to the device in one transfer.
+    """
     xp = namespace(problem.features)
     shared = methods[0].reshuffling(problem)
     m, b = shared.batches, shared.batch_size
     if m == 1:
-        return None
+        return lambda step: None  # noqa: ARG005
     first = steps.start // m
     orders = np.stack([each.reshuffling(problem).orders(first, -(-steps.stop // m)) for each in methods])
     orders = xp.asarray(orders, device=device(problem.features))
 
-    def batch_of(step: int) -> Array:
+    def batch_at(step: int) -> Array:
         epoch, position = divmod(step, m)
         return orders[:, epoch - first, position * b : (position + 1) * b]
 
-    return batch_of
+    return batch_at

@@ -1,4 +1,4 @@
-"""Checkpoints of runs: written beside their final name and renamed, so that a crash never leaves half a file."""
+"""Checkpoints of runs: written under another name and renamed, so that a crash leaves no half file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,8 @@ class Checkpoint:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
-                np.savez(file, recorded_weights=weights, recorded_truncated=truncated, **state.arrays())
+                arrays: dict[str, Any] = {**state.arrays(), "recorded_weights": weights}
+                np.savez(file, recorded_truncated=truncated, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.path)
@@ -60,7 +62,7 @@ class Checkpoint:
             )
 
     def load(self) -> tuple[State, np.ndarray, np.ndarray] | None:
-        """Return (state, recorded weights [r, k, d], recorded truncated [r]), or None where there is none to use.
+        """Return (state, recorded weights [r, k, d], recorded truncated [r]), or None to start anew.
 
         A truncated or foreign file is said in a warning, and the run starts again.
         """

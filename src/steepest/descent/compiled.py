@@ -19,14 +19,13 @@ from steepest.scaled import Scaled
 
 
 class Compiled:
-    """Advances one run after the other in compiled code; callers spread runs over threads (it holds no lock)."""
+    """Advances one run after the other in compiled code that holds no lock: callers use threads."""
 
     name = "compiled"
 
     def advance(self, problem: Classification, methods: Sequence[Method], state: State, stop: int) -> State:
         """Return the runs after ``stop`` updates; see :class:`steepest.descent.engine.Engine`."""
-        runs = [_advance_run(problem, each, state.run(index), stop) for index, each in enumerate(methods)]
-        return stack(runs)
+        return stack([_advance_run(problem, each, state.run(run), stop) for run, each in enumerate(methods)])
 
 
 def _advance_run(problem: Classification, method: Method, state: State, stop: int) -> State:
@@ -34,19 +33,18 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
     m = reshuffling.batches
     state = state.map(lambda array: np.array(as_numpy(array)))
     momentum_scale, snapshot_scale = state.momentum.log_scale, state.snapshot_gradient.log_scale
-    features, features_head = as_numpy(problem.features), as_numpy(problem.features_head)
     truncated = _advance(
-        features,
-        features_head,
-        problem.labels,
+        _read_only(as_numpy(problem.features)),
+        _read_only(as_numpy(problem.features_head)),
+        _read_only(problem.labels),
         head_bits(problem.dimension),
-        float(np.sqrt(np.max(np.sum(features * features, axis=1)))),
-        reshuffling.orders(state.step // m, -(-stop // m)) if m > 1 else reshuffling.orders(0, 1),
+        problem.largest_length,
+        _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,
         reshuffling.batch_size,
         m,
         state.step,
-        np.asarray(method.schedule(np.arange(state.step, stop)), dtype=np.float64),
+        _read_only(np.asarray(method.schedule(np.arange(state.step, stop)), dtype=np.float64)),
         method.momentum,
         method.variance_reduction and m > 1,
         method.loss.normalized,
@@ -66,6 +64,13 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         snapshot_gradient=Scaled(state.snapshot_gradient.mantissa, snapshot_scale),
         truncated=state.truncated + truncated,
     )
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    # One layout and one mutability for all callers: compiled code is made once for each.
+    view = np.ascontiguousarray(array).view()
+    view.setflags(write=False)
+    return view
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -94,7 +99,7 @@ def _advance(
     snapshot_gradient,
     snapshot_scale,
 ):
-    """Advance one run in place by len(step_sizes) steps; return in how many the rank cut-off dropped something.
+    """Advance one run in place, a step for each size; return in how many the rank cut-off took effect.
 
     Matrices are [k, d]; the log-scales of momentum and snapshot gradient are arrays of one number.
     """
@@ -108,6 +113,7 @@ def _advance(
     shares = np.empty((n, k))
     weights = np.empty((n, 2))
     truncated = 0
+    scale = -np.inf
     for offset in range(step_sizes.shape[0]):
         step = start + offset
         position = step % m

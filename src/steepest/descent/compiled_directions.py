@@ -1,9 +1,9 @@
 """Compiled steepest-descent directions: one matrix, every norm of the family, no allocation in a step.
 
-Singular values come from a row-pivoted LQ factorisation S = P L Q followed by one-sided Jacobi rotations of
-the columns of the small triangular factor (Drmač and Veselić, SIAM J. Matrix Anal. Appl. 29, 2008). On the graded
-matrices that gradients are, this is at least as accurate as LAPACK's SVD, faster for up to some fifty
-classes, and free of the thread pools that collapse when many small factorisations run side by side.
+Singular values come from a row-pivoted LQ factorisation S = P L Q followed by one-sided Jacobi rotations
+of the small triangular factor (Drmač and Veselić, SIAM J. Matrix Anal. Appl. 29, 2008). On the graded
+matrices that gradients are, this is at least as accurate as LAPACK's SVD, faster for some tens of classes,
+and free of the thread pools that collapse when many small factorisations run side by side.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DirectionCode(NamedTuple):
 
     kind: int
     power: float
-    """Directions weigh entries or singular values by their size to this power (q - 1 of the dual exponent q)."""
+    """Directions weigh entries or singular values by their size to this power: q - 1, 1/p + 1/q = 1."""
 
     @classmethod
     def of(cls, norm: Norm) -> DirectionCode:
@@ -68,7 +68,7 @@ class Workspace(NamedTuple):
 
 @_plain
 def direction(kind, power, signal, out, work):
-    """Write the direction D(S) of the signal [k, d] into ``out``; return 1 if a non-zero singular value was cut off."""
+    """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0."""
     peak = largest_entry(signal)
     if peak == 0.0:
         out[:] = 0.0
@@ -153,10 +153,10 @@ def _schatten(power, signal, out, work):
 
 @_plain
 def _pivoted_rows(rows, basis, triangle):
-    """Factor rows = triangleᵀ · basis with orthonormal basis rows, longest remaining row first; return the rank.
+    """Factor rows = triangleᵀ · basis with orthonormal basis rows, longest remaining row first.
 
-    ``triangle`` [rank, r] holds the coefficients of every row (in its original place) in its columns. ``rows`` is
-    overwritten by what remains of each row. Two passes of Gram-Schmidt make the basis orthonormal to rounding.
+    Returns the rank. ``triangle`` [rank, r] holds each row's coefficients in the row's own column; ``rows``
+    keeps what remains of each row. Two passes of Gram-Schmidt make the basis orthonormal to rounding.
     """
     count = rows.shape[0]
     used = np.zeros(count, dtype=np.bool_)
@@ -197,62 +197,65 @@ def _pivoted_rows(rows, basis, triangle):
 
 @_plain
 def _core_direction(power, rank, triangle, rotations, core):
-    """Write U f(Σ) Vᵀ of triangleᵀ = U Σ Vᵀ into ``core`` [r, rank]; return 1 if a non-zero singular value was cut off.
+    """Write U f(Σ) Vᵀ of triangleᵀ = U Σ Vᵀ into ``core`` [r, rank]; return 1 if the cut-off took effect."""
+    _orthogonalize(rank, triangle, rotations)
+    sizes = np.empty(rank)
+    for r in range(rank):
+        sizes[r] = math.sqrt(dot(triangle[r], triangle[r]))
+    weights, truncated = _direction_weights(power, sizes)
+    core[:] = 0.0
+    for r in range(rank):
+        if weights[r] > 0.0:
+            for i in range(core.shape[0]):
+                left = weights[r] * triangle[r, i] / sizes[r]
+                for s in range(rank):
+                    core[i, s] += left * rotations[r, s]
+    return truncated
 
-    Rows of ``triangle`` [rank, r] are rotated until they are orthogonal: they become Σ Uᵀ, and the rotations Vᵀ.
-    """
+
+@_plain
+def _orthogonalize(rank, triangle, rotations):
+    """Rotate the rows of ``triangle`` [rank, r] until they are orthogonal: Σ Uᵀ, with Vᵀ in ``rotations``."""
     for i in range(rank):
         for j in range(rank):
             rotations[i, j] = 1.0 if i == j else 0.0
+    tolerance = _ORTHOGONAL * max(1.0, 0.1 * rank)
     for _ in range(_SWEEPS):
         rotated = False
         for p in range(rank - 1):
             for q in range(p + 1, rank):
                 a, b = triangle[p], triangle[q]
                 alpha, beta, gamma = dot(a, a), dot(b, b), dot(a, b)
-                if abs(gamma) > _ORTHOGONAL * math.sqrt(alpha * beta) and gamma != 0.0:
+                if gamma != 0.0 and abs(gamma) > tolerance * math.sqrt(alpha * beta):
                     rotated = True
                     zeta = (beta - alpha) / (2.0 * gamma)
                     tangent = math.copysign(1.0, zeta) / (abs(zeta) + math.sqrt(1.0 + zeta * zeta))
                     cosine = 1.0 / math.sqrt(1.0 + tangent * tangent)
-                    sine = cosine * tangent
-                    _rotate(a, b, cosine, sine)
-                    _rotate(rotations[p], rotations[q], cosine, sine)
+                    _rotate(a, b, cosine, cosine * tangent)
+                    _rotate(rotations[p], rotations[q], cosine, cosine * tangent)
         if not rotated:
-            break
-    sizes = np.empty(rank)
-    largest = 0.0
-    for r in range(rank):
-        sizes[r] = math.sqrt(dot(triangle[r], triangle[r]))
-        largest = max(largest, sizes[r])
+            return
+
+
+@_plain
+def _direction_weights(power, sizes):
+    """Return the entry-wise direction of the singular values, and 1 if the cut-off dropped a real one."""
+    largest = np.max(sizes)
+    weights = np.zeros(sizes.shape[0])
+    if math.isinf(power):
+        weights[np.argmax(sizes)] = 1.0
+        return weights, 0
     truncated = 0
     total = 0.0
-    leading = -1
-    for r in range(rank):
+    for r in range(sizes.shape[0]):
         ratio = sizes[r] / largest
-        if ratio <= RANK_CUTOFF:
-            if ratio > _ROUNDING:
-                truncated = 1
-            sizes[r] = 0.0
-        elif math.isinf(power):
-            if leading < 0 and sizes[r] == largest:
-                leading = r
-        else:
-            total += ratio**power * ratio
-    core[:] = 0.0
-    for r in range(rank):
-        if sizes[r] == 0.0 or (math.isinf(power) and r != leading):
-            continue
-        weight = 1.0
-        if not math.isinf(power):
-            weight = (sizes[r] / largest) ** power * total ** (-power / (1.0 + power))
-        if power == 0.0:
-            weight = 1.0
-        for i in range(core.shape[0]):
-            left = weight * triangle[r, i] / sizes[r]
-            for s in range(rank):
-                core[i, s] += left * rotations[r, s]
-    return truncated
+        if ratio > RANK_CUTOFF:
+            weights[r] = ratio**power
+            total += weights[r] * ratio
+        elif ratio > _ROUNDING and power < 1.0:
+            truncated = 1
+    weights *= total ** (-power / (1.0 + power))
+    return weights, truncated
 
 
 @_plain

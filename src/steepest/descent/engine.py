@@ -25,7 +25,7 @@ class Engine(Protocol):
     name: str
 
     def advance(self, problem: Classification, methods: Sequence[Method], state: State, stop: int) -> State:
-        """Return the runs, one method each, after ``stop`` ≥ state.step updates; the state is left as it is."""
+        """Return the runs, one method each, after ``stop`` ≥ state.step updates; inputs are not changed."""
         ...
 
 

@@ -1,9 +1,9 @@
 """Compiled arithmetic of one run: exact gradients, scaled sums and directions of every norm, in numba.
 
-The formulas are those of losses.py, scaled.py, doubled.py and geometry; they are written again here as plain
-loops because one run's weights then stay in a core's cache and no step allocates. Tests hold every
-function against its array API original. ``fastmath`` is granted only to sums and products of finite numbers, where it
-permits vector instructions; error-free transformations never get it.
+The formulas are those of losses.py, scaled.py, doubled.py and geometry; they are written again here as
+plain loops because one run's weights then stay in a core's cache. Tests hold every function against its
+array API original. ``fastmath`` is granted only to sums and products of finite numbers, where it permits
+vector instructions; error-free transformations never get it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def largest_entry(matrix):
 
 @_plain
 def split_rows(matrix, bits, head):
-    """Write into ``head`` the rows of ``matrix`` rounded to ``bits`` bits below their largest entry (doubled.head)."""
+    """Write into ``head`` the rows of ``matrix``, each rounded to ``bits`` bits (see doubled.head)."""
     for i in range(matrix.shape[0]):
         largest = 0.0
         for j in range(matrix.shape[1]):
@@ -201,7 +201,7 @@ def renormalized(mantissa, log_scale):
 
 @_plain
 def add_scaled(target, target_scale, target_factor, other, other_scale, other_factor):
-    """Target ← target_factor · target + other_factor · other, of scaled matrices; return the new log-scale."""
+    """Add scaled matrices, target ← target_factor · target + other_factor · other; return the log-scale."""
     if target_factor == 0.0 or target_scale == -math.inf:
         target_scale, target_factor = -math.inf, 0.0
     if other_scale == -math.inf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import Any
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
@@ -12,7 +13,7 @@ from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay, Schedule
 from steepest.signals import Reshuffling
 
-# Each optimiser of the literature is a norm with or without momentum; "vr-" before a name adds variance reduction.
+# An optimiser of the literature is a norm, with momentum or without; "vr-" adds variance reduction.
 _NAMED: dict[str, tuple[str, bool]] = {
     "signsgd": ("max", False),
     "signum": ("max", True),
@@ -27,7 +28,7 @@ _DEFAULT_MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Method:
-    """Steepest descent in a norm, on a signal: W_{t+1} = W_t - η_t D(S_t) with S_t from :mod:`steepest.signals`.
+    """Steepest descent in a norm: W_{t+1} = W_t - η_t D(S_t), with S_t as in :mod:`steepest.signals`.
 
     Args:
         norm: a norm or its name, such as "spectral".
@@ -78,11 +79,11 @@ class Method:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def named(cls, name: str, **settings: object) -> Method:
+    def named(cls, name: str, **settings: Any) -> Method:
         """Return the method that the literature calls by that name, with further settings as in the class.
 
-        Names: signsgd, signum, normalized-sgd (n-sgd), n-msgd, spectral-sgd, muon, each with "vr-" before it for
-        variance reduction. Those with momentum take β = 0.9 unless it is given; those without refuse one.
+        Names: signsgd, signum, normalized-sgd (n-sgd), n-msgd, spectral-sgd, muon, each with "vr-" before it
+        for variance reduction. Those with momentum take β = 0.9 unless it is given; those without refuse one.
         """
         plain = name.lower().removeprefix("vr-") if isinstance(name, str) else ""
         if plain not in _NAMED:
@@ -101,16 +102,14 @@ class Method:
             raise InvalidArgument(
                 "momentum", settings["momentum"], f"{name} has none; use Method(...) instead"
             )
-        return cls(norm_name, variance_reduction=name.lower().startswith("vr-"), **settings)  # pyright: ignore[reportArgumentType]
+        return cls(norm_name, variance_reduction=name.lower().startswith("vr-"), **settings)
 
     @property
     def name(self) -> str:
         """The literature's name where there is one, otherwise a description."""
-        for name, (norm_name, has_momentum) in _NAMED.items():
-            if str(self.norm) == norm_name and has_momentum == (self.momentum > 0):
-                break
-        else:
-            name = f"{self.norm} descent" + (" with momentum" if self.momentum > 0 else "")
+        kind = (str(self.norm), self.momentum > 0)
+        names = (name for name, named_kind in _NAMED.items() if named_kind == kind)
+        name = next(names, f"{self.norm} descent" + (" with momentum" if self.momentum > 0 else ""))
         return f"vr-{name}" if self.variance_reduction else name
 
     def batch_size_for(self, problem: Classification) -> int:
@@ -154,7 +153,7 @@ def _validated_batch_size(value: object) -> int | None:
 
 
 def _validated_momentum(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
         raise InvalidArgument("momentum", value, "give a number β with 0 ≤ β < 1")
     return float(value)
 

@@ -1,4 +1,4 @@
-"""The reference engine: what a step of each method means, in a dozen plain lines; every other engine agrees with it."""
+"""The reference engine: what a step of each method means, in a dozen plain lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running methods on a problem: many runs spread over the cores or batched, recorded, resumable, interruptible."""
+"""Running methods on a problem: many runs at once, recorded, resumable and interruptible."""
 
 from __future__ import annotations
 
@@ -37,10 +37,32 @@ References = Reference | Mapping[str, Reference] | None
 
 
 @overload
-def descend(problem: Classification, methods: Method, steps: int, **settings: object) -> Trajectory: ...
+def descend(
+    problem: Classification,
+    methods: Method,
+    steps: int,
+    *,
+    reference: References = None,
+    records: int | Sequence[int] = 200,
+    initial_weights: object = None,
+    engine: str = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Trajectory: ...
 @overload
 def descend(
-    problem: Classification, methods: Iterable[Method], steps: int, **settings: object
+    problem: Classification,
+    methods: Iterable[Method],
+    steps: int,
+    *,
+    reference: References = None,
+    records: int | Sequence[int] = 200,
+    initial_weights: object = None,
+    engine: str = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> list[Trajectory]: ...
 def descend(
     problem: Classification,
@@ -65,12 +87,12 @@ def descend(
             trajectories their ``relative_margin_error`` and ``cosine``.
         records: about how many steps are recorded, log-spaced with 0, 1 and T among them; or the steps.
         initial_weights: W_0, shape [k, d].
-        engine: "compiled" (numba, a run a core), "batched" (array API, runs together; GPUs), "reference" (plain), or
-            "auto", which chooses by device and size. All take the same steps, to rounding.
+        engine: "compiled" (numba, a run a core), "batched" (array API, runs together; GPUs), "reference"
+            (plain), or "auto", which chooses by device and size. All take the same steps, to rounding.
         workers: threads that runs are spread over; by default the cores that the process may use.
         progress: called now and then with (run-steps done, run-steps in all).
-        checkpoint: a directory. Runs save their state there every half minute and when interrupted, and the same
-            call goes on from it, with bit for bit the result of an uninterrupted run.
+        checkpoint: a directory. Runs save their state there every half minute and when interrupted; the
+            same call goes on from it, with bit for bit the result of an uninterrupted run.
 
     Returns:
         One :class:`Trajectory`, or a list of them in the order of ``methods``. A run does not depend on
@@ -161,7 +183,7 @@ class _Run:
 
 @dataclass
 class _Sweep:
-    """Groups of runs that advance together, spread over threads that release the interpreter's lock while they compute."""
+    """Groups of runs that advance together, spread over threads that compute without a lock."""
 
     problem: Classification
     groups: list[list[_Run]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from array_api_compat import device
@@ -76,19 +76,25 @@ class State:
 
     def map(self, function: Callable[[Array], Array]) -> State:
         """Return the state with a function applied to each of its arrays."""
-        changed = {}
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, Scaled):
-                changed[each.name] = Scaled(function(value.mantissa), function(value.log_scale))
-            elif each.name != "step":
-                changed[each.name] = function(value)
-        return replace(self, **changed)
+        return State(
+            self.step,
+            function(self.weights),
+            _map_scaled(function, self.momentum),
+            function(self.snapshot),
+            _map_scaled(function, self.snapshot_gradient),
+            function(self.truncated),
+        )
+
+
+def _map_scaled(function: Callable[[Array], Array], matrices: Scaled) -> Scaled:
+    return Scaled(function(matrices.mantissa), function(matrices.log_scale))
 
 
 def stack(states: Sequence[State]) -> State:
     """Return runs that are at the same step as one batch."""
     first = states[0]
+    if len(states) == 1:
+        return first
     xp = namespace(first.weights)
 
     def joined(name: str) -> Array | Scaled:

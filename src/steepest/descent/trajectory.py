@@ -25,19 +25,27 @@ class Reference(Protocol):
     """A max-margin solution to compare with; :class:`steepest.MaxMarginSolution` is one."""
 
     @property
-    def norm(self) -> Norm: ...
+    def norm(self) -> Norm:
+        """The norm in which it is a solution."""
+        ...
+
     @property
-    def weights(self) -> np.ndarray: ...
+    def weights(self) -> np.ndarray:
+        """Weights of largest normalised margin, shape [k, d]."""
+        ...
+
     @property
-    def upper_bound(self) -> float: ...
+    def upper_bound(self) -> float:
+        """A bound of the max margin from above."""
+        ...
 
 
 @dataclass(frozen=True)
 class Trajectory:
     """One run of a method on a problem, measured at its recorded steps; every array has the records first.
 
-    Logarithms are natural; margins are in units of the features. ``relative_margin_error`` and ``cosine`` need
-    a reference: pass one to :func:`steepest.descend`, or use :meth:`against`.
+    Logarithms are natural; margins are in units of the features. ``relative_margin_error`` and ``cosine``
+    need a reference: pass one to :func:`steepest.descend`, or use :meth:`against`.
     """
 
     method: Method
@@ -53,8 +61,8 @@ class Trajectory:
     """log G(W_t), shape [r]."""
     margin: np.ndarray
     """min over pairs of (e_y - e_c)ᵀ W_t x, shape [r]."""
-    norm_margins: np.ndarray
-    """margin(W_t) / ‖W_t‖ in the method's norm, shape [r]; 0 for W_t = 0."""
+    normalized_margin: np.ndarray
+    """margin(W_t) / ‖W_t‖ in the method's norm, shape [r]; a lower bound of the max margin, 0 for W_t = 0."""
     certificates: np.ndarray
     """‖∇L(W_t)‖_* / G(W_t) in the method's norm, shape [r]: each bounds the max margin from above."""
     truncated_directions: np.ndarray
@@ -76,11 +84,6 @@ class Trajectory:
         return self.weights[-1]
 
     @property
-    def normalized_margin(self) -> np.ndarray:
-        """margin(W_t) / ‖W_t‖ in the method's norm, shape [r]; a lower bound of the max margin, 0 for W_t = 0."""
-        return self.norm_margins
-
-    @property
     def upper_bound(self) -> np.ndarray:
         """Smallest ‖∇L(W_s)‖_* / G(W_s) over the records so far, shape [r]: bounds the max margin from above.
 
@@ -96,10 +99,8 @@ class Trajectory:
         """
         reference = self._required_reference()
         if str(reference.norm) == str(self.method.norm):
-            return 1.0 - self.norm_margins / reference.upper_bound
-        sizes = reference.norm(self.weights)
-        ratio = np.divide(self.margin, sizes, out=np.zeros_like(self.margin), where=sizes > 0)
-        return 1.0 - ratio / reference.upper_bound
+            return 1.0 - self.normalized_margin / reference.upper_bound
+        return 1.0 - _ratio(self.margin, reference.norm(self.weights)) / reference.upper_bound
 
     @cached_property
     def cosine(self) -> np.ndarray:
@@ -107,8 +108,7 @@ class Trajectory:
         target = self._required_reference().weights
         frobenius = norm("frobenius")
         sizes = frobenius(self.weights) * frobenius(target)
-        inner = np.einsum("rkd,kd->r", self.weights, target)
-        return np.divide(inner, sizes, out=np.zeros_like(inner), where=sizes > 0)
+        return _ratio(np.einsum("rkd,kd->r", self.weights, target), sizes)
 
     def against(self, reference: Reference) -> Trajectory:
         """Return the same trajectory with another max-margin solution as its reference, of any norm."""
@@ -121,7 +121,7 @@ class Trajectory:
         return replace(self, reference=reference)
 
     def to_xarray(self) -> xarray.Dataset:
-        """Return the trajectory as a labelled dataset over ``step`` (and ``class``, ``feature`` for the weights)."""
+        """Return the trajectory as a labelled dataset over ``step`` (weights: ``class``, ``feature`` too)."""
         import xarray
 
         series = {
@@ -187,20 +187,40 @@ def measured(
     parts = [
         _measure(problem, method, weights[first : first + chunk]) for first in range(0, len(steps), chunk)
     ]
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    log_loss, log_proxy, margin, normalized_margin, certificates = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
     return Trajectory(
-        method, problem.name, steps, weights, *columns, truncated_directions, completed, engine, reference
+        method=method,
+        problem=problem.name,
+        steps=steps,
+        weights=weights,
+        log_loss=log_loss,
+        log_proxy=log_proxy,
+        margin=margin,
+        normalized_margin=normalized_margin,
+        certificates=certificates,
+        truncated_directions=truncated_directions,
+        completed=completed,
+        engine=engine,
+        reference=reference,
     )
 
 
 def _measure(problem: Classification, method: Method, recorded: np.ndarray) -> tuple[np.ndarray, ...]:
     weights = problem.weights_like_features(recorded)
     residuals = method.loss.residuals(Samples.of(problem), weights)
-    values = (
-        log_mean_exp(residuals.log_losses),
-        log_mean_exp(residuals.log_weights),
-        problem.margin(weights),
-        problem.normalized_margin(weights, method.norm),
-        method.norm.dual(problem.pair_sum(normalized_residuals(residuals))),
+    margins = as_numpy(problem.margin(weights))
+    certificates = method.norm.dual(problem.pair_sum(normalized_residuals(residuals)))
+    return (
+        as_numpy(log_mean_exp(residuals.log_losses)),
+        as_numpy(log_mean_exp(residuals.log_weights)),
+        margins,
+        _ratio(margins, as_numpy(method.norm(weights))),
+        as_numpy(certificates),
     )
-    return tuple(as_numpy(each) for each in values)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Return the quotient, and 0 where the weights are 0 and have no direction."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -11,7 +11,7 @@ ROUNDING = 1e-15
 
 
 def truncated(norm: Norm, signals: Array) -> Array:
-    """Return for each signal [..., k, d] whether the rank cut-off dropped a singular value that was not rounding.
+    """Return for each signal [..., k, d] whether the rank cut-off drops a singular value that is real.
 
     Only Schatten norms with p > 2 give small singular values a weight that is worth counting.
     """
