@@ -1,0 +1,163 @@
+"""The constants of the theory: the feature radius R, the batches m and the noise share κ(β, m)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm
+from steepest.problem import Classification
+
+NoiseForm = Literal["exact", "epochwise", "paper"]
+"""How κ is computed: the least constant there is, whole epochs cancelled one by one, or the paper's."""
+
+
+def batches_per_epoch(samples: int, batch_size: int | None) -> int:
+    """Return m = ⌈n / b⌉, the batches an epoch; ``batch_size=None`` is the full batch, m = 1.
+
+    Raises:
+        InvalidArgument: ``batch_size`` is not an integer between 1 and ``samples``.
+
+    >>> batches_per_epoch(100, 30), batches_per_epoch(100, None)
+    (4, 1)
+    """
+    if batch_size is None:
+        return 1
+    if isinstance(batch_size, bool) or int(batch_size) != batch_size or not 1 <= batch_size <= samples:
+        raise InvalidArgument("batch_size", batch_size, f"give an integer between 1 and {samples}, or None")
+    return -(-samples // int(batch_size))
+
+
+def feature_radius(problem: Classification, norm_: Norm | str = "max") -> float:
+    """Return R(‖·‖) = ½ max_i max_c ‖(e_{y_i} - e_c) x_iᵀ‖_*, in units of the features.
+
+    For the max-norm this is R = max_i ‖x_i‖₁ of Assumption 3.2. The paper states its lemmas in the pair
+    (max-norm, sum-norm) and carries them to other norms by Lemma C.1, with the same R for all of them. Stated
+    in the pair (‖·‖, ‖·‖_*) every proof goes through word for word with this R(‖·‖) ≤ R: the only facts used
+    are |⟨(e_y - e_c) x_iᵀ, Δ⟩| ≤ 2 R(‖·‖) ‖Δ‖ and the triangle inequality for ‖·‖_*. In the Frobenius and
+    every Schatten norm it is max_i ‖x_i‖₂ / √2, smaller than R by up to √(2 d).
+
+    >>> problem = Classification([[3.0, -4.0], [1.0, 0.0]], [0, 1])
+    >>> feature_radius(problem, "max"), round(feature_radius(problem, "spectral"), 4)
+    (7.0, 3.5355)
+    """
+    features = as_numpy(problem.features)
+    differences = np.stack([features, -features], axis=1)
+    return 0.5 * float(np.max(norm(norm_).dual(differences)))
+
+
+def noise_factor(momentum: float, batches: int) -> float:
+    """Return the least K(β, m) with (1-β) ‖Σ_τ β^τ Ξ_{B_{t-τ}}(W)‖_* ≤ 2R K G(W), for any W, t and data.
+
+    Lemma C.12 in its sharpest form. Over an epoch sample i is in exactly one batch, so with the momentum
+    weights w_τ = (1-β) β^τ it counts in one epoch as m w_τ(i) minus the sum of that epoch's weights, and the
+    whole sum is (1/n) Σ_i c_i ∇ℓ_i with c_i the total over epochs. Hence K = max |c_i|, reached where all of
+    G sits on one sample that the shuffles always put last (or first). A whole epoch that ended r steps ago
+    adds at most β^r (q - 1), q = m (1-β) / (1-β^m), to c_i > 0 and β^r (1 - β^{m-1} q) to c_i < 0; the r
+    steps of an unfinished epoch add m (1-β) - (1-β^r) and 1 - β^r. The maxima over r are at r = 1 and r =
+    m-1:
+
+        K = max{ m (1-β) - 1 + β q,  1 - β^{2m-2} q }   for m ≥ 2,    K(β, 1) = 0.
+
+    K(0, m) = m - 1 is Lemma C.11; K decreases in β, to 1.5 (1-β) (m-1) as β → 1.
+
+    >>> noise_factor(0.0, 5), noise_factor(0.9, 1)
+    (4.0, 0.0)
+    """
+    _check_momentum(momentum)
+    _check_batches(batches)
+    return _noise_factor(1.0 - momentum, batches)
+
+
+def noise_share(momentum: float, batches: int, form: NoiseForm = "exact") -> float:
+    """Return κ(β, m), the share of the sampling noise 2 (m-1) R G that momentum lets through (Lemma C.12).
+
+    ``form="exact"`` is K(β, m) / (m-1) of :func:`noise_factor`, about 1.5 (1-β) for β → 1.
+    ``"epochwise"`` bounds each unfinished epoch by the triangle inequality and each whole epoch after taking
+    the median of its weights away (their Ξ sum to 0): with δ = Σ_{l < ⌊m/2⌋} β^l - Σ_{⌈m/2⌉ ≤ l < m} β^l and
+    u = (1-β) δ / (1-β^m), κ = 1 - β^{m-1} (1-u), about 1.25 m (1-β).
+    ``"paper"`` is the paper's (1-β) m². Each is at most the next; with one batch an epoch κ = 0.
+
+    Raises:
+        InvalidArgument: β is outside [0, 1), m is not a positive integer, or the form is unknown.
+
+    >>> [round(noise_share(0.99, 10, form), 4) for form in ("exact", "epochwise", "paper")]
+    [0.015, 0.1094, 1.0]
+    """
+    _check_momentum(momentum)
+    _check_batches(batches)
+    if form not in get_args(NoiseForm):
+        raise InvalidArgument("form", form, f"give one of {', '.join(get_args(NoiseForm))}")
+    if batches == 1:
+        return 0.0
+    if form == "exact":
+        return noise_factor(momentum, batches) / (batches - 1)
+    if form == "paper":
+        return (1.0 - momentum) * batches**2
+    powers = momentum ** np.arange(batches, dtype=float)
+    spread = powers[: batches // 2].sum() - powers[-(-batches // 2) :].sum()
+    share = spread / powers.sum()
+    return float(1.0 - powers[-1] * (1.0 - share))
+
+
+def required_momentum_for(margin: float, radius: float, batches: int) -> float:
+    """Return the smallest β with γ > 4 R K(β, m), that is with a positive effective margin.
+
+    K decreases in β (see :func:`noise_factor`), so the solution is found by bisection on 1 - β, to the last
+    bit. Returns 0 for one batch an epoch.
+
+    Raises:
+        InvalidArgument: ``margin`` is not positive, or so small that no double below 1 is enough.
+
+    >>> beta = required_momentum_for(margin=1.0, radius=1.0, batches=10)
+    >>> noise_factor(beta, 10) < 0.25 <= noise_factor(beta - 1e-9, 10)
+    True
+    """
+    _check_batches(batches)
+    if not (math.isfinite(margin) and margin > 0):
+        raise InvalidArgument("margin", margin, "give a positive margin: the theory needs separable data")
+    if batches == 1:
+        return 0.0
+    enough, too_little = 0.0, 1.0
+    while True:
+        middle = 0.5 * (enough + too_little)
+        if 1.0 - middle in (1.0 - enough, 1.0 - too_little):
+            break
+        if 4.0 * radius * _noise_factor(middle, batches) < margin:
+            enough = middle
+        else:
+            too_little = middle
+    momentum = 1.0 - enough
+    while momentum < 1.0 and 4.0 * radius * _noise_factor(1.0 - momentum, batches) >= margin:
+        momentum = math.nextafter(momentum, 1.0)
+    if momentum >= 1.0:
+        raise InvalidArgument("margin", margin, "use larger batches: no momentum below 1 is large enough")
+    return momentum
+
+
+def _noise_factor(lag: float, batches: int) -> float:
+    # In terms of 1 - β: the differences below would cancel for β near 1.
+    if batches == 1 or lag == 1:
+        return batches - 1.0
+    log_momentum = math.log1p(-lag)
+    ages = np.arange(1, batches)
+    missing = float(-np.expm1(ages * log_momentum).sum()) / batches  # 1 - mean of the epoch's powers
+    excess = missing / (1.0 - missing)  # q - 1
+    positive = batches * lag + excess - lag * (1.0 + excess)
+    oldest = (2 * batches - 2) * log_momentum
+    negative = -math.expm1(oldest) - math.exp(oldest) * excess
+    return max(positive, negative)
+
+
+def _check_momentum(momentum: Any) -> None:
+    if not 0 <= momentum < 1:
+        raise InvalidArgument("momentum", momentum, "give a number with 0 <= momentum < 1")
+
+
+def _check_batches(batches: Any) -> None:
+    if isinstance(batches, bool) or batches < 1 or int(batches) != batches:
+        raise InvalidArgument("batches", batches, "give a positive number of batches an epoch")

@@ -1,0 +1,201 @@
+"""The effective margin ρ: what is left of γ after sampling noise (Theorems 4.1, 4.3 and 4.6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm
+from steepest.losses import Loss, loss
+from steepest.problem import Classification
+from steepest.schedules import Schedule
+from steepest.theory.constants import (
+    batches_per_epoch,
+    feature_radius,
+    noise_factor,
+    noise_share,
+    required_momentum_for,
+)
+
+Constants = Literal["sharp", "paper"]
+"""Which constants: the smallest that this library can prove, or the paper's (derived again)."""
+
+
+class MethodLike(Protocol):
+    """What the theory reads of a method; :class:`steepest.Method` is one."""
+
+    @property
+    def norm(self) -> Norm: ...  # noqa: D102
+    @property
+    def batch_size(self) -> int | None: ...  # noqa: D102
+    @property
+    def momentum(self) -> float: ...  # noqa: D102
+    @property
+    def variance_reduction(self) -> bool: ...  # noqa: D102
+    @property
+    def loss(self) -> Any: ...  # noqa: D102
+    @property
+    def schedule(self) -> Schedule: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A method on a problem, reduced to the numbers that the theory depends on."""
+
+    samples: int
+    n_classes: int
+    batches: int
+    """m, batches an epoch."""
+    momentum: float
+    variance_reduction: bool
+    schedule: Schedule
+    loss: Loss
+    norm: Norm
+    radius: float
+    """R(‖·‖) for sharp constants, R = max ‖x_i‖₁ for the paper's."""
+    constants: Constants
+
+    @property
+    def sharp(self) -> bool:
+        """Whether the constants are the sharp ones."""
+        return self.constants == "sharp"
+
+
+def setting(problem: Classification, method: MethodLike, constants: Constants = "sharp") -> Setting:
+    """Return the numbers that the theory of ``method`` on ``problem`` depends on."""
+    if constants not in get_args(Constants):
+        raise InvalidArgument("constants", constants, f"give one of {', '.join(get_args(Constants))}")
+    norm_ = norm(method.norm)
+    return Setting(
+        samples=problem.samples,
+        n_classes=problem.n_classes,
+        batches=batches_per_epoch(problem.samples, method.batch_size),
+        momentum=float(method.momentum),
+        variance_reduction=bool(method.variance_reduction),
+        schedule=method.schedule,
+        loss=loss(method.loss),
+        norm=norm_,
+        radius=feature_radius(problem, norm_ if constants == "sharp" else "max"),
+        constants=constants,
+    )
+
+
+@dataclass(frozen=True)
+class EffectiveMargin:
+    """The effective margin ρ = γ - noise, with the numbers that it is made of."""
+
+    margin: float
+    """γ: the max margin, or any number below it (the theory then holds for that number)."""
+    noise: float
+    """What sampling noise takes away, 4R K(β, m) or 4(m-1)R κ(β, m); 0 with variance reduction."""
+    radius: float
+    """R, in units of the features."""
+    batches: int
+    """m, batches an epoch."""
+    noise_share: float
+    """κ(β, m)."""
+
+    @property
+    def value(self) -> float:
+        """ρ."""
+        return self.margin - self.noise
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether ρ ≤ 0: the theorem then says nothing, whatever practice shows."""
+        return self.value <= 0
+
+
+def margin_value(margin: Any) -> float:
+    """Return γ as a number, from a number or from a solution with an attribute ``margin``.
+
+    Of a certified solution it is the lower bound, which is attained: the theory holds for every number that
+    is at most the max margin.
+    """
+    value = float(getattr(margin, "margin", margin))
+    if not math.isfinite(value):
+        raise InvalidArgument("margin", margin, "give a finite number or a max-margin solution")
+    return value
+
+
+def effective_margin(
+    problem: Classification, method: MethodLike, margin: Any, constants: Constants = "sharp"
+) -> EffectiveMargin:
+    """Return the effective margin ρ of a method on a problem.
+
+    One step of any of the methods lowers the loss by at least η_t G (ρ - errors that vanish with η_t), where
+
+        no momentum             ρ = γ - 4 (m-1) R              (Theorem 4.1)
+        momentum                ρ = γ - 4 (m-1) R κ(β, m)      (Theorem 4.3)
+        variance reduction      ρ = γ, with or without momentum (Theorem 4.6)
+
+    since ⟨∇L, D(S)⟩ ≥ ‖∇L‖_* - 2 ‖S - ∇L‖_* and the sampling noise in S is at most 2 (m-1) R κ G
+    (Lemmas C.11 and C.12), while ‖∇L‖_* ≥ γ G (Lemma C.5).
+
+    Note that γ ≤ 2R always: γ ≤ ‖A(q)‖_* ≤ Σ q ‖(e_y - e_c) xᵀ‖_* ≤ 2R. So without momentum ρ > 0 for the
+    full batch alone: at m ≥ 2, ρ ≤ 2R - 4R < 0 on any data and in any norm. Momentum needs κ < γ /
+    (4(m-1)R); see :func:`required_momentum`.
+
+    Args:
+        problem: the data.
+        method: a :class:`steepest.Method`, or anything with its attributes.
+        margin: γ as a number, or a max-margin solution in the method's norm.
+        constants: ``"sharp"`` uses R(‖·‖) and the exact κ; ``"paper"`` R = max ‖x_i‖₁ and κ epoch by epoch.
+
+    Raises:
+        InvalidArgument: a batch size, momentum, loss or margin that cannot be used.
+
+    >>> from types import SimpleNamespace
+    >>> from steepest import PolynomialDecay
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> method = SimpleNamespace(
+    ...     norm="max",
+    ...     batch_size=1,
+    ...     momentum=0.0,
+    ...     variance_reduction=False,
+    ...     loss="cross-entropy",
+    ...     schedule=PolynomialDecay(),
+    ... )
+    >>> rho = effective_margin(problem, method, margin=2.0)
+    >>> rho.value, rho.vacuous
+    (-2.0, True)
+    """
+    return effective_margin_of(setting(problem, method, constants), margin_value(margin))
+
+
+def effective_margin_of(numbers: Setting, margin: float) -> EffectiveMargin:
+    """Return the effective margin for the numbers of :func:`setting`."""
+    m, beta, radius = numbers.batches, numbers.momentum, numbers.radius
+    form = "exact" if numbers.sharp else "epochwise"
+    share = noise_share(beta, m, form)
+    if numbers.variance_reduction:
+        noise = 0.0
+    else:
+        noise = 4.0 * radius * (noise_factor(beta, m) if numbers.sharp else (m - 1) * share)
+    return EffectiveMargin(margin, noise, radius, m, share)
+
+
+def required_momentum(
+    problem: Classification, norm_: Norm | str, batch_size: int | None, margin: Any
+) -> float:
+    """Return the smallest momentum β with a positive effective margin, without variance reduction.
+
+    Uses the sharp constants; 1 - β is then about γ / (6 (m-1) R(‖·‖)). It is 0 for the full batch.
+
+    Args:
+        problem: the data.
+        norm_: the norm of the descent.
+        batch_size: b, or None for the full batch.
+        margin: γ as a number, or a max-margin solution in that norm.
+
+    Raises:
+        InvalidArgument: the margin is not positive, or no momentum below 1 is large enough.
+
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> round(required_momentum(problem, "max", 1, margin=2.0), 4)
+    0.6404
+    """
+    m = batches_per_epoch(problem.samples, batch_size)
+    return required_momentum_for(margin_value(margin), feature_radius(problem, norm_), m)
