@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import overload
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from steepest.arrays import as_numpy
 from steepest.descent.advice import warn_about
-from steepest.descent.checkpoint import Checkpoint
-from steepest.descent.engine import Engine, engine_for
+from steepest.descent.engine import engine_for
 from steepest.descent.method import Method
-from steepest.descent.state import State, stack
-from steepest.descent.trajectory import Reference, Trajectory, measured
+from steepest.descent.sweep import Progress, Run, Sweep
+from steepest.descent.trajectory import Reference, Trajectory
 from steepest.errors import InvalidArgument
 from steepest.geometry import norm
 from steepest.problem import Classification
-
-_CHECKPOINT_SECONDS = 30.0
-_POLL_SECONDS = 0.1
-_STRETCH_SECONDS = 0.5
-
-Progress = Callable[[int, int], None]
-"""Called with the number of run-steps done and the number there are."""
 
 References = Reference | Mapping[str, Reference] | None
 
@@ -121,140 +108,14 @@ def descend(
     for each, known in _without_repetition(chosen, references):
         warn_about(problem, each, steps, None if known is None else float(known.upper_bound))
     runs = [
-        _Run(method, engine_for(problem, [method], engine), recorded_steps, State.start(start[None]), known)
+        Run(problem, method, engine_for(problem, [method], engine), recorded_steps, start, known)
         for method, known in zip(chosen, references, strict=True)
     ]
-    for run in runs:
-        run.restore(checkpoint, problem, start)
-    sweep = _Sweep(
-        problem, _grouped(runs), recorded_steps, sum(run.state.step for run in runs), len(runs) * steps
-    )
-    sweep.run(workers, progress)
-    trajectories = [run.trajectory(problem) for run in runs]
+    if checkpoint is not None:
+        for run in runs:
+            run.keep_in(Path(checkpoint))
+    trajectories = Sweep(problem, runs).finish(workers, progress)
     return trajectories[0] if single else trajectories
-
-
-@dataclass
-class _Run:
-    """One run on its way: where it stands and what it has recorded."""
-
-    method: Method
-    engine: Engine
-    steps: np.ndarray
-    state: State
-    reference: Reference | None
-    weights: list[np.ndarray] = field(default_factory=list)
-    truncated: list[int] = field(default_factory=list)
-    file: Checkpoint | None = None
-    saved: float = field(default_factory=time.monotonic)
-
-    def restore(
-        self, directory: str | os.PathLike[str] | None, problem: Classification, start: np.ndarray
-    ) -> None:
-        if directory is None:
-            return
-        self.file = Checkpoint.of(Path(directory), problem, self.method, self.steps, start, self.engine.name)
-        if (found := self.file.load()) is not None:
-            self.state, weights, truncated = found
-            self.weights, self.truncated = list(weights), [int(each) for each in truncated]
-
-    def record(self) -> None:
-        if len(self.weights) < len(self.steps) and self.steps[len(self.weights)] == self.state.step:
-            self.weights.append(as_numpy(self.state.weights)[0].copy())
-            self.truncated.append(int(as_numpy(self.state.truncated)[0]))
-
-    def save(self, *, at_once: bool = False) -> None:
-        if self.file is not None and (at_once or time.monotonic() - self.saved >= _CHECKPOINT_SECONDS):
-            self.file.save(self.state, np.stack(self.weights), np.asarray(self.truncated))
-            self.saved = time.monotonic()
-
-    def trajectory(self, problem: Classification) -> Trajectory:
-        return measured(
-            problem,
-            self.method,
-            self.steps[: len(self.weights)],
-            np.stack(self.weights),
-            np.asarray(self.truncated, dtype=np.int64),
-            completed=len(self.weights) == len(self.steps),
-            engine=self.engine.name,
-            reference=self.reference,
-        )
-
-
-@dataclass
-class _Sweep:
-    """Groups of runs that advance together, spread over threads that compute without a lock."""
-
-    problem: Classification
-    groups: list[list[_Run]]
-    steps: np.ndarray
-    done: int
-    total: int
-    stop: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def run(self, workers: int, progress: Progress | None) -> None:
-        # Small matrix products with several threads each collapse when runs already fill the cores.
-        threads = max(1, workers // max(1, min(workers, len(self.groups))))
-        with threadpool_limits(threads), ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(self._advance_group, group) for group in self.groups]
-            try:
-                pending = set(futures)
-                while pending:
-                    _, pending = wait(pending, timeout=_POLL_SECONDS)
-                    if progress is not None:
-                        progress(self.done, self.total)
-                    if any(each.done() and each.exception() for each in futures):
-                        break
-            except KeyboardInterrupt:
-                pass
-            finally:
-                self.stop.set()
-            wait(futures)
-        for each in futures:
-            each.result()
-
-    def _advance_group(self, group: list[_Run]) -> None:
-        """Advance runs that stand at the same step to the end, or until they are told to stop."""
-        engine, methods = group[0].engine, [run.method for run in group]
-        state = stack([run.state for run in group]).like(self.problem.features)
-        for run in group:
-            run.record()
-        stretch = 1
-        for target in self.steps[self.steps > state.step]:
-            while state.step < target and not self.stop.is_set():
-                began = time.monotonic()
-                until = min(int(target), state.step + stretch)
-                advanced = engine.advance(self.problem, methods, state, until)
-                with self.lock:
-                    self.done += (until - state.step) * len(group)
-                state = advanced
-                # Long enough to cost nothing, short enough for Ctrl-C and the progress bar.
-                stretch = _next_stretch(stretch, time.monotonic() - began)
-            for index, run in enumerate(group):
-                run.state = state.run(index)
-                run.record()
-                run.save()
-            if self.stop.is_set():
-                break
-        for run in group:
-            run.save(at_once=True)
-
-
-def _next_stretch(stretch: int, seconds: float) -> int:
-    if seconds < 0.5 * _STRETCH_SECONDS:
-        return 2 * stretch
-    return max(1, stretch // 2) if seconds > 2 * _STRETCH_SECONDS else stretch
-
-
-def _grouped(runs: list[_Run]) -> list[list[_Run]]:
-    """Return runs that the batched engine can advance together; every other run stands alone."""
-    groups: dict[object, list[_Run]] = {}
-    for index, run in enumerate(runs):
-        method = run.method
-        shared = (method.norm, method.batch_size, method.variance_reduction, method.loss, run.state.step)
-        groups.setdefault(shared if run.engine.name == "batched" else index, []).append(run)
-    return list(groups.values())
 
 
 def _record_steps(steps: object, records: int | Sequence[int]) -> np.ndarray:
