@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import is_array_api_obj, is_numpy_array
@@ -12,14 +12,16 @@ from steepest.errors import InvalidArgument
 
 
 class Matrices(NamedTuple):
-    """Matrices in the dtype that the arithmetic runs in, and the dtype that its results return to."""
+    """Matrices in the dtype that the arithmetic runs in, and the dtype that results return to."""
 
     entries: Array
-    dtype: object
+    dtype: Any
 
     def returned(self, result: Array) -> Array:
-        """Return the result in the caller's dtype, a NumPy scalar where it has no dimension left."""
-        return namespace(result).astype(result, self.dtype, copy=False)[()]
+        """Return the result in the caller's dtype, as a NumPy scalar where no dimension is left."""
+        if result.dtype != self.dtype:
+            result = namespace(result).astype(result, self.dtype)
+        return result[()]
 
 
 def matrices(argument: str, value: Array) -> Matrices:
@@ -30,23 +32,24 @@ def matrices(argument: str, value: Array) -> Matrices:
 
     Raises:
         InvalidArgument: fewer than two dimensions, ragged lists, or entries that are not real numbers.
+
+    >>> matrices("A", [[1, 2], [3, 4]]).dtype
+    dtype('float64')
     """
-    if not is_array_api_obj(value) or is_numpy_array(value):
+    if is_numpy_array(value) or not is_array_api_obj(value):
         try:
             value = np.asarray(value)
         except (TypeError, ValueError) as error:
             raise InvalidArgument(argument, value, "give a rectangular array of real numbers") from error
-    xp = namespace(value)
-    if not xp.isdtype(value.dtype, ("bool", "integral", "real floating")):
-        raise InvalidArgument(argument, value, f"give real numbers, not entries of dtype {value.dtype}")
-    if value.ndim < 2:
-        raise InvalidArgument(
-            argument,
-            value,
-            f"give matrices of shape [..., rows, columns]; this has shape {list(value.shape)}",
-        )
-    value = as_floating(value)
-    bits = xp.finfo(value.dtype).bits
+    array: Array = value
+    xp = namespace(array)
+    if not xp.isdtype(array.dtype, ("real floating", "integral", "bool")):
+        raise InvalidArgument(argument, value, f"give real numbers; these have dtype {array.dtype}")
+    if array.ndim < 2:
+        remedy = f"give matrices of shape [..., rows, columns]; this has shape {list(array.shape)}"
+        raise InvalidArgument(argument, value, remedy)
+    array = as_floating(array)
+    bits = xp.finfo(array.dtype).bits
     if bits > 64:
-        raise InvalidArgument(argument, value, f"give float64 or less, not {value.dtype}")
-    return Matrices(xp.astype(value, xp.float32) if bits < 32 else value, value.dtype)
+        raise InvalidArgument(argument, value, f"give float64 or a shorter type, not {array.dtype}")
+    return Matrices(xp.astype(array, xp.float32) if bits < 32 else array, array.dtype)
