@@ -21,11 +21,16 @@ def namespace(*arrays: Array) -> Any:
 def as_floating(values: Array) -> Array:
     """Return the array with a real floating dtype: numbers and nested lists become float64 NumPy arrays.
 
+    Raises:
+        TypeError: complex numbers, which have no real floating counterpart.
+
     >>> as_floating([[1, 2]]).dtype
     dtype('float64')
     """
     array: Array = values if is_array_api_obj(values) else np.asarray(values)
     xp = array_namespace(array)
+    if xp.isdtype(array.dtype, "complex floating"):
+        raise TypeError("these numbers are complex")
     return array if xp.isdtype(array.dtype, "real floating") else xp.astype(array, xp.float64)
 
 

@@ -155,8 +155,6 @@ def _validated_features(X: Any) -> Array:
             "X", type(X).__name__, f"give an array of numbers of shape [n, d] ({error})"
         ) from error
     xp = namespace(X)
-    if not xp.isdtype(X.dtype, "real floating"):
-        raise InvalidData("X", X.dtype, "give real numbers")
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidData("X", tuple(X.shape), "give features of shape [n, d] with n and d at least 1")
     X = xp.astype(X, xp.float64, copy=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 
 import numpy as np
 
@@ -35,8 +36,10 @@ def _stalling_momentum(method: Method, steps: int, margin: float | None) -> str 
     """While η_t γ > 1 - β the loss falls faster than the buffer forgets, and old gradients lead."""
     if method.momentum == 0 or margin is None or margin <= 0:
         return None
-    sizes = np.asarray(method.schedule(np.arange(steps)))
-    stalled = int(np.count_nonzero(sizes * margin > 1 - method.momentum))
+    # Schedules decrease: the steps that stall are the first ones.
+    stalled = bisect_left(
+        range(steps), True, key=lambda t: method.schedule(t) * margin <= 1 - method.momentum
+    )
     if stalled <= _STALL_SHARE * steps:
         return None
     return (

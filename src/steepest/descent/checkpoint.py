@@ -6,6 +6,7 @@ import hashlib
 import os
 import warnings
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class Checkpoint:
                 os.fsync(file.fileno())
             temporary.replace(self.path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             warnings.warn(
                 f"checkpoint {self.path} could not be written ({error}); the run goes on without it",
                 SteepestWarning,
@@ -69,7 +71,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             return State.from_arrays(arrays), arrays["recorded_weights"], arrays["recorded_truncated"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
