@@ -110,7 +110,7 @@ def test_lemmas_at_a_loss_of_1e_minus_1000():
 
 
 def test_hand_worked_case():
-    """n = k = 2, d = 1, x = 1 and -1, W = (w, -w): margin 2w, R = 1, L = log(1 + e^{-2w}), G = 1 / (1 + e^{2w})."""
+    """n = k = 2, x = 1 and -1, W = (w, -w): margin 2w, R = 1, L = log(1 + e^{-2w}), G = 1/(1 + e^{2w})."""
     problem = Classification([[1.0], [-1.0]], [0, 1])
     w = 0.3
     W = np.array([[w], [-w]])

@@ -161,16 +161,16 @@ def log_snapshot_drift(
     fresh = _log_expm1(distances)
     log_momentum = math.log(momentum) if momentum > 0 else -math.inf
     grown = log_momentum + moved
-    total, largest = np.full(steps, -np.inf), np.full(steps, -np.inf)
+    total, largest = [], []
     past = running = -math.inf
-    for t in range(steps):
-        running = float(np.logaddexp(fresh[t], running))
-        total[t] = running
-        largest[t] = np.logaddexp(fresh[t], past)
+    for t, (new, growth) in enumerate(zip(fresh.tolist(), grown.tolist(), strict=True)):
+        running = _log_sum(new, running)
+        total.append(running)
+        largest.append(_log_sum(new, past))
         if t % batches == batches - 1:
-            past = float(np.logaddexp(past, fresh[t]))
-        past, running = past + grown[t], running + grown[t]
-    return total, largest
+            past = _log_sum(past, new)
+        past, running = past + growth, running + growth
+    return np.array(total), np.array(largest)
 
 
 def log_epoch_drift(
@@ -186,27 +186,30 @@ def log_epoch_drift(
     log_momentum = math.log(momentum) if momentum > 0 else -math.inf
     moved = 2.0 * radius * step_sizes(schedule, steps)
     distances = 2.0 * radius * snapshot_distances(schedule, batches, steps)
-    moved_logs, current = _log_expm1(moved), _log_expm1(distances)
-    ended = _log_expm1(distances + moved)
-    logs = np.full(steps, -np.inf)
-    past = ages = -math.inf
-    for t in range(steps):
-        logs[t] = np.logaddexp(current[t], past)
-        past = log_momentum + float(np.logaddexp(past + moved[t], ages + moved_logs[t]))
+    columns = (_log_expm1(distances), moved, _log_expm1(moved), _log_expm1(distances + moved))
+    logs, past, ages = [], -math.inf, -math.inf
+    for t, (current, growth, added, ended) in enumerate(np.stack(columns, axis=1).tolist()):
+        logs.append(_log_sum(current, past))
+        past = log_momentum + _log_sum(past + growth, ages + added)
         ages += log_momentum
         if t % batches == batches - 1:
-            past = float(np.logaddexp(past, log_momentum + ended[t]))
-            ages = float(np.logaddexp(ages, log_momentum))
-    return logs
+            past = _log_sum(past, log_momentum + ended)
+            ages = _log_sum(ages, log_momentum)
+    return np.array(logs)
 
 
 def _log_recursion(log_grown: np.ndarray, log_added: np.ndarray) -> np.ndarray:
-    logs = np.full(len(log_grown), -np.inf)
-    value = -math.inf
-    for t in range(1, len(logs)):
-        value = float(np.logaddexp(value + log_grown[t - 1], log_added[t - 1]))
-        logs[t] = value
-    return logs
+    logs, value = [-math.inf], -math.inf
+    for grown, added in zip(log_grown[:-1].tolist(), log_added[:-1].tolist(), strict=True):
+        value = _log_sum(value + grown, added)
+        logs.append(value)
+    return np.array(logs)
+
+
+def _log_sum(first: float, second: float) -> float:
+    # log(e^first + e^second): several times quicker than NumPy's on single numbers.
+    low, high = (first, second) if first < second else (second, first)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
 def _log_expm1(x: np.ndarray) -> np.ndarray:

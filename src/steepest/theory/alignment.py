@@ -1,0 +1,66 @@
+"""The effective margin at given weights, with what is measured there in place of worst cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.geometry import Norm
+from steepest.problem import Classification
+from steepest.theory.constants import noise_factor
+from steepest.theory.effective_margin import MethodLike, Setting, setting
+
+
+def measured_alignment(problem: Classification, method: MethodLike, W: Any) -> np.ndarray:
+    """Return ρ(W) = ‖∇L(W)‖_*/G(W) - 2 (noise of the worst batches at W), shape [...] for W [..., k, d].
+
+    Data instead of worst cases: the descent lemma holds at W with ρ(W) in place of ρ. The γ of Lemma C.5
+    becomes the measured ‖∇L‖_*/G, and the 2R of the noise lemmas the measured w_i = ‖∇ℓ_i‖_* / (n G):
+    without momentum ‖Ξ_B‖_*/G ≤ Σ_i |c_i| w_i with c_i = m - 1 for the b largest w_i and 1 for the others;
+    with momentum K(β, m) Σ_i w_i. Variance reduction has no such noise.
+
+    >>> from types import SimpleNamespace
+    >>> from steepest import PolynomialDecay
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> method = SimpleNamespace(
+    ...     norm="max",
+    ...     batch_size=1,
+    ...     momentum=0.9,
+    ...     variance_reduction=False,
+    ...     loss="cross-entropy",
+    ...     schedule=PolynomialDecay(),
+    ... )
+    >>> float(measured_alignment(problem, method, np.zeros((2, 1))).round(4))
+    1.4105
+    """
+    numbers = setting(problem, method)
+    W = np.asarray(W, dtype=float)
+    flat = W.reshape(-1, *W.shape[-2:])
+    values = [alignment_parts(problem, numbers, method.batch_size, each) for each in flat]
+    return np.array([size - 2.0 * noise for size, noise in values]).reshape(W.shape[:-2])
+
+
+def alignment_parts(
+    problem: Classification, numbers: Setting, batch_size: int | None, W: np.ndarray
+) -> tuple[float, float]:
+    """Return ‖∇L(W)‖_* / G(W) and the noise of the worst batches over G(W), for one W [k, d]."""
+    q = as_numpy(numbers.loss.residual_weights(problem, W))
+    size = float(numbers.norm.dual(as_numpy(problem.pair_sum(q))))
+    if numbers.variance_reduction or numbers.batches == 1:
+        return size, 0.0
+    shares = _sample_shares(problem, numbers.norm, q)
+    if numbers.momentum > 0:
+        return size, noise_factor(numbers.momentum, numbers.batches) * float(shares.sum())
+    largest = np.sort(shares)[::-1]
+    b = int(batch_size or problem.samples)
+    return size, float((numbers.batches - 1) * largest[:b].sum() + largest[b:].sum())
+
+
+def _sample_shares(problem: Classification, norm_: Norm, q: np.ndarray) -> np.ndarray:
+    # A sample's gradient is a column times a row, and every norm of the family is a product on those.
+    columns = -q
+    columns[np.arange(len(q)), problem.labels] = q.sum(axis=1)
+    rows = as_numpy(problem.features)
+    return as_numpy(norm_.dual(columns[:, :, None])) * as_numpy(norm_.dual(rows[:, None, :]))

@@ -1,0 +1,298 @@
+"""Margin bounds: how close the theory puts margin(W_t) / ‖W_t‖ to ρ (Theorems 4.1, 4.3 and 4.6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.problem import Classification
+from steepest.theory.alignment import alignment_parts
+from steepest.theory.descent_lemma import descent_errors_of
+from steepest.theory.effective_margin import (
+    Constants,
+    EffectiveMargin,
+    MethodLike,
+    Setting,
+    effective_margin_of,
+    margin_value,
+    setting,
+)
+from steepest.theory.loss_lemmas import log_total_odds, loss_deficit
+from steepest.theory.steps import step_sizes
+
+
+class TrajectoryLike(Protocol):
+    """What a bound reads of a run; :class:`steepest.Trajectory` is one."""
+
+    @property
+    def method(self) -> Any: ...  # noqa: D102
+    @property
+    def steps(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def weights(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def log_loss(self) -> np.ndarray: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class MarginBound:
+    """A lower bound on the normalised margin, proven from a method's settings, or from a run's losses."""
+
+    effective_margin: EffectiveMargin
+    """ρ and what it is made of."""
+    steps: np.ndarray
+    """Updates done, shape [r]."""
+    floor: np.ndarray
+    """What margin(W_t) / ‖W_t‖ cannot be below, shape [r]; -inf where the theory says nothing."""
+    start: float
+    """t₁, the first step from which the bound counts; infinite if that is not among the steps."""
+
+    @property
+    def gap(self) -> np.ndarray:
+        """The same as an upper bound on ρ - margin(W_t) / ‖W_t‖, shape [r]; infinite where there is none."""
+        return self.effective_margin.value - self.floor
+
+
+def margin_bound(
+    problem: Classification,
+    trajectory: TrajectoryLike,
+    margin: Any,
+    constants: Constants = "sharp",
+    *,
+    measured_noise: bool = False,
+) -> MarginBound:
+    """Return the margin bound a posteriori: with the losses that a run has measured.
+
+    With ρ the effective margin and δ_s the errors of the descent lemma, ``constants="paper"`` is
+
+        ρ - margin(W_t) / ‖W_t‖ ≤ [ρ Σ_{s<t₁} η_s + Σ_{t₁≤s<t} η_s (ρ min(1, nL_s/2) + δ_s)] / Σ_{s<t} η_s
+
+    where t₁ is the first record from which on L ≤ log 2 / n (exponential loss: L < 1/n, and no middle sum).
+    (A run from W_0 ≠ 0 adds ‖W_0‖ to each sum that starts at 0.) It multiplies L_{s+1} ≤ L_s exp(-η_s (ρ
+    G_s/L_s - δ_s)) over s, with e^{-margin} ≤ nL / log 2 at the end.
+
+    ``"sharp"`` needs neither t₁ nor the middle sum. Let Y = log(e^{nL} - 1), so that margin ≥ -Y (Lemma C.8).
+    Since nG ≥ 1 - e^{-nL} (Lemma C.7), a step with δ_s ≤ ρ takes y = nL to at most y - c (1 - e^{-y}), with
+    c = η_s (ρ - δ_s). That is a step of Euler's method for y' = -(1 - e^{-y}), whose solutions are convex,
+    so it ends below the solution, along which Y falls by exactly c. Hence for every r with δ_s ≤ ρ from r on
+
+        margin(W_t) ≥ Σ_{r≤s<t} η_s (ρ - δ_s) - log(e^{nL_r} - 1),
+
+    divided by the measured ‖W_t‖ instead of Σ η. Exponential loss: log nL_r in place of log(e^{nL_r} - 1).
+    The first such record and the first of those from t₁ on serve as r; the better is taken.
+
+    Args:
+        problem: the data of the run.
+        trajectory: the run, as :func:`steepest.descend` returns it.
+        margin: γ as a number, or a max-margin solution in the method's norm.
+        constants: ``"sharp"`` or ``"paper"``, see :func:`~steepest.theory.effective_margin`.
+        measured_noise: replace ρ at a step by :func:`measured_alignment` there where that is larger (sharp
+            constants alone); of use where records are dense.
+
+    With ρ ≤ 0 the theorems say nothing: the floor is -inf, except with measured noise.
+
+    >>> import steepest as st
+    >>> problem = st.Classification([[1.0], [-1.0]], [0, 1])
+    >>> trajectory = st.descend(problem, st.Method("max", schedule=st.PolynomialDecay(0.2, 0.5)), steps=1000)
+    >>> bound = margin_bound(problem, trajectory, margin=2.0)
+    >>> bool(1.8 < bound.floor[-1] <= trajectory.normalized_margin[-1] <= 2.0)
+    True
+    """
+    numbers = setting(problem, trajectory.method, constants)
+    rho = effective_margin_of(numbers, margin_value(margin))
+    steps = np.asarray(trajectory.steps)
+    horizon = int(steps[-1])
+    sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)
+    log_loss = np.asarray(trajectory.log_loss, dtype=float)
+    if numbers.sharp:
+        gains = sizes * (np.full(horizon, rho.value) - errors)
+        if measured_noise:
+            alignment = _alignment_along(problem, trajectory, numbers, sizes)
+            gains = np.maximum(gains, sizes * (alignment - errors))
+        lengths = as_numpy(numbers.norm(np.asarray(trajectory.weights)))
+        floor, start = _sharp_floor(numbers, steps, log_loss, gains, lengths)
+        if rho.vacuous and not measured_noise:
+            floor, start = np.full(len(steps), -np.inf), math.inf
+    else:
+        offset = float(numbers.norm(np.asarray(trajectory.weights)[0]))
+        floor, start = _paper_floor(numbers, rho, steps, log_loss, sizes, errors, offset)
+    return MarginBound(rho, steps, floor, start)
+
+
+def predicted_margin_bound(
+    problem: Classification,
+    method: MethodLike,
+    margin: Any,
+    steps: np.ndarray,
+    constants: Constants = "sharp",
+) -> MarginBound:
+    """Return the margin bound a priori: from the settings alone, before anything is run, starting at W_0 = 0.
+
+    Let t_A be the first step from which on δ_s ≤ ρ (paper: ρ/2). Until then the loss grows by at most
+    η_s min(2R, δ_s - ρ) a step (Lemma C.6, and the descent lemma with G ≤ 1), from L_0 = log k. Then:
+
+    - ``"sharp"``: the bound of :func:`margin_bound` with r = t_A and the loss bounded as said.
+    - ``"paper"``: L falls by (ρ/2) η_s G_s, so G ≤ 1/(2n) at some step before t₁, the first with
+      Σ_{t_A≤s<t₁} η_s ≥ (4n/ρ) L_{t_A}; there L ≤ log 2 / n (Lemma C.7), and it stays so. From then on
+      nL_s ≤ e^{-(ρ/2) Σ_{t₁≤u<s} η_u}.
+
+    Exponential loss: log(nL) starts at log n(k-1), changes by at most η_s min(2R, δ_s - ρ), and t₁ is the
+    first step with Σ_{t_A≤s<t₁} η_s ≥ (2/ρ) log(n L_{t_A}).
+
+    ``steps`` are the t at which to bound, in increasing order; the cost is proportional to the largest. Where
+    t_A lies beyond it the floor is -inf, and :func:`~steepest.theory.thresholds` says how far it is.
+
+    >>> from types import SimpleNamespace
+    >>> from steepest import PolynomialDecay
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> method = SimpleNamespace(
+    ...     norm="max",
+    ...     batch_size=None,
+    ...     momentum=0.0,
+    ...     variance_reduction=False,
+    ...     loss="cross-entropy",
+    ...     schedule=PolynomialDecay(0.2, 0.5),
+    ... )
+    >>> predicted_margin_bound(problem, method, 2.0, np.array([100, 10_000])).gap.round(3)
+    array([0.415, 0.048])
+    """
+    numbers = setting(problem, method, constants)
+    rho = effective_margin_of(numbers, margin_value(margin))
+    steps = np.asarray(steps, dtype=int)
+    horizon = int(steps[-1])
+    sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)
+    nothing = MarginBound(rho, steps, np.full(len(steps), -np.inf), math.inf)
+    goal = rho.value if numbers.sharp else 0.5 * rho.value
+    first = _start_of_descent(errors, goal)
+    if rho.vacuous or first >= horizon:
+        return nothing
+    growth = float(np.sum(sizes[:first] * np.clip(errors[:first] - rho.value, 0.0, 2.0 * numbers.radius)))
+    sums = _sums(sizes)
+    if numbers.loss.normalized:
+        log_loss = math.log(math.log(numbers.n_classes) + growth)
+    else:
+        log_loss = math.log(numbers.n_classes - 1) + growth
+    if numbers.sharp:
+        gained = _sums(sizes * (rho.value - errors))
+        odds = float(log_total_odds(numbers.loss, log_loss, numbers.samples))
+        reached = gained[steps] - gained[first] - odds
+        return MarginBound(rho, steps, _ratio(reached, sums[steps], steps > first), float(first))
+    if numbers.loss.normalized:
+        needed = 4.0 * numbers.samples / rho.value * math.exp(log_loss)
+    else:
+        needed = 2.0 / rho.value * (log_loss + math.log(numbers.samples))
+    start = int(np.searchsorted(sums, sums[first] + needed * (1 + 1e-12)))
+    if start >= horizon:
+        return nothing
+    fading = np.exp(-0.5 * rho.value * np.maximum(sums[:-1] - sums[start], 0.0))
+    deficits = 0.5 * fading if numbers.loss.normalized else np.zeros(horizon)
+    return MarginBound(
+        rho, steps, _paper_ratio(rho, steps, start, sums, sizes, deficits, errors), float(start)
+    )
+
+
+def _alignment_along(
+    problem: Classification, trajectory: TrajectoryLike, numbers: Setting, sizes: np.ndarray
+) -> np.ndarray:
+    # Between records W moves by D at most: residuals change by e^{±2RD} (C.9), gradients as in C.10.
+    sums, steps = _sums(sizes), np.asarray(trajectory.steps)
+    twice = 2.0 * numbers.radius
+    batch_size = trajectory.method.batch_size
+    values = np.full(len(sizes), -np.inf)
+    for index, (here, after) in enumerate(pairwise(steps)):
+        size, noise = alignment_parts(problem, numbers, batch_size, np.asarray(trajectory.weights[index]))
+        moved = np.minimum(twice * (sums[here:after] - sums[here]), 300.0)
+        values[here:after] = np.exp(-moved) * (size - twice * np.expm1(moved)) - 2.0 * noise * np.exp(
+            2 * moved
+        )
+    return values
+
+
+def _sharp_floor(
+    numbers: Setting, steps: np.ndarray, log_loss: np.ndarray, gains: np.ndarray, lengths: np.ndarray
+) -> tuple[np.ndarray, float]:
+    odds = log_total_odds(numbers.loss, log_loss, numbers.samples)
+    gained = _sums(np.maximum(gains, 0.0))
+    # For each record: the first one after the last step before it that may have raised the loss.
+    raised = np.concatenate([[-1], np.where(gains < 0, np.arange(len(gains)), -1)])
+    last_raised = np.maximum.accumulate(raised)[steps]
+    earliest = np.searchsorted(steps, last_raised + 1)
+    separated = np.maximum(earliest, _first_separated(numbers, log_loss))
+    floor, start = np.full(len(steps), -np.inf), math.inf
+    for anchors in (earliest, np.minimum(separated, len(steps) - 1)):
+        proven = steps[anchors] < steps
+        reached = gained[steps] - gained[steps[anchors]] - odds[anchors]
+        candidate = _ratio(reached, lengths, proven)
+        if proven[-1] and candidate[-1] >= floor[-1]:
+            start = float(steps[anchors[-1]])
+        floor = np.maximum(floor, candidate)
+    return floor, start
+
+
+def _paper_floor(
+    numbers: Setting,
+    rho: EffectiveMargin,
+    steps: np.ndarray,
+    log_loss: np.ndarray,
+    sizes: np.ndarray,
+    errors: np.ndarray,
+    offset: float,
+) -> tuple[np.ndarray, float]:
+    nothing = np.full(len(steps), -np.inf)
+    # The records alone decide: the proof needs L ≤ log 2 / n at t₁ and at t, and L_s in the middle sum.
+    first = _first_separated(numbers, log_loss)
+    if rho.vacuous or first >= len(steps):
+        return nothing, math.inf
+    sums = _sums(sizes)
+    segment = np.searchsorted(steps, np.arange(len(sizes)), side="right") - 1
+    # Between records the loss falls where δ ≤ ρ; elsewhere log L rises by at most 2R η (Lemma C.6).
+    rises = np.where(errors > rho.value, 2.0 * numbers.radius * sizes, 0.0)
+    since = _sums(rises)
+    between = log_loss[segment] + since[:-1] - since[steps[segment]]
+    deficits = loss_deficit(numbers.loss, between, numbers.samples, sharp=False)
+    start = int(steps[first])
+    floor = _paper_ratio(rho, steps, start, sums + offset, sizes, deficits, errors)
+    return floor, float(start)
+
+
+def _paper_ratio(
+    rho: EffectiveMargin,
+    steps: np.ndarray,
+    start: int,
+    sums: np.ndarray,
+    sizes: np.ndarray,
+    deficits: np.ndarray,
+    errors: np.ndarray,
+) -> np.ndarray:
+    lost = _sums(sizes * (rho.value * deficits + errors))
+    numerator = rho.value * sums[start] + lost[steps] - lost[start]
+    proven = steps > start
+    with np.errstate(invalid="ignore"):
+        return np.where(proven, rho.value - numerator / np.where(proven, sums[steps], 1.0), -np.inf)
+
+
+def _first_separated(numbers: Setting, log_loss: np.ndarray) -> int:
+    # Index of the first record from which on every loss is small enough to classify all samples correctly.
+    limit = (math.log(math.log(2.0)) if numbers.loss.normalized else 0.0) - math.log(numbers.samples)
+    above = np.flatnonzero(log_loss > limit)
+    return int(above[-1]) + 1 if len(above) else 0
+
+
+def _start_of_descent(errors: np.ndarray, goal: float) -> int:
+    above = np.flatnonzero(errors > goal)
+    return int(above[-1]) + 1 if len(above) else 0
+
+
+def _sums(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(values)])
+
+
+def _ratio(reached: np.ndarray, lengths: np.ndarray, proven: np.ndarray) -> np.ndarray:
+    # A negative margin over a length that may be smaller would not be a bound.
+    useful = proven & (reached > 0) & (lengths > 0)
+    return np.where(useful, reached / np.where(useful, lengths, 1.0), -np.inf)
