@@ -1,0 +1,75 @@
+"""Matrix products with a bound on their rounding error, plain and in doubled precision."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["accurate_product", "product"]
+
+_UNIT = 2.0**-53
+_SPLIT = 2.0**27 + 1.0
+_CHUNK = 1 << 20
+
+
+def product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return C = A B and E with abs(C - AB) ≤ E entry by entry, for A [r, m] and B [m, c].
+
+    E is the a-priori bound γ_m |A||B| with γ_m = m u / (1 - m u), u = 2⁻⁵³ (Higham, Accuracy and
+    Stability of Numerical Algorithms, 2002, section 3.5), valid for every order of summation.
+
+    >>> value, error = product(np.array([[1.0, 1.0]]), np.array([[1.0], [-1.0]]))
+    >>> float(value[0, 0]), 0 < error[0, 0] < 1e-15
+    (0.0, np.True_)
+    """
+    steps = A.shape[1] + 2
+    factor = steps * _UNIT / (1 - steps * _UNIT)
+    return A @ B, factor * (np.abs(A) @ np.abs(B)) * (1 + factor) + steps * np.finfo(float).smallest_subnormal
+
+
+def accurate_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return C = A B as if summed in doubled precision, and E with abs(C - AB) ≤ E; A [r, m], B [m, c].
+
+    Compensated dot products (Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26, 2005, Dot2):
+    E = u |C| + γ_m² |A||B|, so that sums which cancel to 1e-10 of their terms keep six digits more
+    than a plain product. Costs some twenty passes; meant for the few rows that decide a bound.
+    """
+    scale_a, scale_b = _power_of_two(A), _power_of_two(B)
+    A, B = A / scale_a, B / scale_b
+    C = np.empty((A.shape[0], B.shape[1]))
+    rows = max(1, _CHUNK // max(1, B.shape[1]))
+    for start in range(0, A.shape[0], rows):
+        part = slice(start, start + rows)
+        C[part] = _compensated(A[part], B)
+    steps = A.shape[1] + 2
+    factor = steps * _UNIT / (1 - steps * _UNIT)
+    terms = np.abs(A) @ np.abs(B)
+    # Products of scaled entries that underflow lose less than 1e-290 each; sums without terms are exact.
+    E = 2 * _UNIT * np.abs(C) + 2 * factor**2 * terms + np.where(terms > 0, steps * 1e-290, 0.0)
+    return C * scale_a * scale_b, E * scale_a * scale_b
+
+
+def _compensated(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    total = np.zeros((A.shape[0], B.shape[1]))
+    rest = np.zeros_like(total)
+    A_high, B_high = _high(A), _high(B)
+    A_low, B_low = A - A_high, B - B_high
+    for j in range(A.shape[1]):
+        a, b = A[:, j, None], B[None, j]
+        ah, al, bh, bl = A_high[:, j, None], A_low[:, j, None], B_high[None, j], B_low[None, j]
+        term = a * b
+        lost = al * bl - (((term - ah * bh) - al * bh) - ah * bl)
+        new = total + term
+        virtual = new - total
+        rest += ((total - (new - virtual)) + (term - virtual)) + lost
+        total = new
+    return total + rest
+
+
+def _high(A: np.ndarray) -> np.ndarray:
+    shifted = _SPLIT * A
+    return shifted - (shifted - A)
+
+
+def _power_of_two(A: np.ndarray) -> float:
+    largest = float(np.max(np.abs(A), initial=0.0))
+    return 2.0 ** float(np.floor(np.log2(largest))) if largest > 0 else 1.0

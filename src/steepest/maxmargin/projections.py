@@ -1,0 +1,127 @@
+"""Euclidean projections on the simplex and on the unit ball of every norm, for NumPy arrays and tensors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from steepest.arrays import Array, namespace
+from steepest.geometry import Norm, Schatten
+
+__all__ = ["project_ball", "project_simplex"]
+
+_SWEEPS = 100
+
+
+def project_simplex(v: Array, start: float = -math.inf) -> tuple[Array, float]:
+    """Nearest point max(v - θ, 0) of the simplex {q ≥ 0, Σq = 1}, and θ; entries of -inf give 0.
+
+    Newton's method on the convex, piecewise linear Σ max(v - θ, 0) = 1 from the left ends in finitely many
+    steps (Michelot, J. Optim. Theory Appl. 50, 1986; Condat, Math. Program. 158, 2016), without sorting.
+    ``start`` is a guess of θ, for instance that of a point nearby.
+
+    >>> import numpy as np
+    >>> project_simplex(np.array([1.0, 0.5, -2.0]))[0].tolist()
+    [0.75, 0.25, 0.0]
+    """
+    xp = namespace(v)
+    threshold = float(xp.max(v)) - 1.0
+    if start > threshold:
+        excess = float(xp.sum(xp.clip(v - start, 0.0, None)))
+        threshold = start if excess >= 1.0 else threshold
+    for _ in range(_SWEEPS):
+        above = v > threshold
+        count = float(xp.sum(xp.astype(above, v.dtype)))
+        new = (float(xp.sum(xp.where(above, v, 0.0))) - 1.0) / count
+        if new <= threshold:
+            break
+        threshold = new
+    return xp.clip(v - threshold, 0.0, None), threshold
+
+
+def project_ball(V: Array, norm: Norm, guess: float | None = None) -> tuple[Array, float | None]:
+    """Nearest point of {‖V‖ ≤ 1}, for V of shape [k, d], and a guess that speeds the next projection nearby.
+
+    Schatten norms project the singular values, found from the eigenvectors of the smaller of VVᵀ and VᵀV:
+    only the factor f(σ)/σ is used, so that small singular values lose nothing.
+    """
+    xp = namespace(V)
+    if not isinstance(norm, Schatten):
+        magnitudes, guess = _shrink(xp.abs(V), float(norm.p), guess)
+        return xp.sign(V) * magnitudes, guess
+    if norm.p == 2:
+        return _shrink(V, 2.0, guess)
+    wide = V.shape[0] <= V.shape[1]
+    gram = V @ V.T if wide else V.T @ V
+    squares, U = xp.linalg.eigh(gram)
+    singular = xp.sqrt(xp.clip(squares, 0.0, None))
+    kept, guess = _shrink(singular, float(norm.p), guess)
+    factor = xp.where(singular > 0, kept / xp.where(singular > 0, singular, 1.0), 1.0)
+    core = (U * factor) @ U.T
+    return (core @ V if wide else V @ core), guess
+
+
+def _shrink(a: Array, p: float, guess: float | None) -> tuple[Array, float | None]:
+    """Project non-negative a (any a for p = 2) on the ball of the vector p-norm."""
+    xp = namespace(a)
+    if p == math.inf:
+        return xp.clip(a, None, 1.0), None
+    if p == 2.0:
+        size = math.sqrt(float(xp.sum(a * a)))
+        return (a / size if size > 1.0 else a), None
+    if p == 1.0:
+        if float(xp.sum(a)) <= 1.0:
+            return a, None
+        return project_simplex(a, -math.inf if guess is None else guess)
+    if float(xp.sum(a**p)) <= 1.0:
+        return a, guess
+    return _shrink_general(xp, a, p, guess)
+
+
+def _shrink_general(xp: Any, a: Array, p: float, guess: float | None) -> tuple[Array, float]:
+    """Solve w + λ w^(p-1) = a with Σ w^p = 1 for λ: Newton in log λ, kept in a bracket."""
+    low, high = 0.0, math.inf
+    scale = float(xp.max(a))
+    multiplier = guess if guess else scale
+    w = a
+    for _ in range(_SWEEPS):
+        w = _shifted_root(xp, a, p, multiplier)
+        power = w ** (p - 1.0)
+        total = float(xp.sum(power * w))
+        if abs(total - 1.0) <= 1e-14 * p:
+            break
+        low, high = (multiplier, high) if total > 1.0 else (low, multiplier)
+        if high - low <= 1e-15 * low:
+            break
+        # d(w)/d(λ) = -w^(p-1) / (1 + λ (p-1) w^(p-2)); written with w in the numerator, fine at w = 0.
+        slope = float(xp.sum(power * power * w / xp.where(w > 0, w + multiplier * (p - 1.0) * power, 1.0)))
+        step = math.log(total) * total / (p * multiplier * slope) if slope > 0 else math.inf
+        proposal = multiplier * math.exp(max(-20.0, min(20.0, step)))
+        if not low < proposal < high:
+            proposal = (
+                math.sqrt(low * high)
+                if low > 0 and high < math.inf
+                else multiplier * (4.0 if total > 1 else 0.25)
+            )
+        multiplier = proposal
+    size = float(xp.sum(w**p)) ** (1.0 / p)
+    return w / size, multiplier
+
+
+def _shifted_root(xp: Any, a: Array, p: float, multiplier: float) -> Array:
+    """Root of w + λ w^(p-1) = a, by Newton from the right on a convex function: it descends to the root."""
+    exponent = max(p - 1.0, 1.0 / (p - 1.0))
+    if p >= 2.0:
+        linear, curved = 1.0, multiplier
+    else:
+        # In u = w^(p-1) the equation is u^(1/(p-1)) + λ u = a: again convex, with an exponent above 1.
+        linear, curved = multiplier, 1.0
+    u = xp.minimum(a / linear, (a / curved) ** (1.0 / exponent))
+    for _ in range(_SWEEPS):
+        power = curved * u ** (exponent - 1.0)
+        new = (a + (exponent - 1.0) * power * u) / (linear + exponent * power)
+        change = float(xp.max(xp.abs(new - u)))
+        u = new
+        if change <= 4e-16 * float(xp.max(u)):
+            break
+    return u if p >= 2.0 else u ** (1.0 / (p - 1.0))

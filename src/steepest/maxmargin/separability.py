@@ -1,0 +1,79 @@
+"""Evidence that data cannot be separated: dual weights q in the simplex with A(q) = 0."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.optimize
+import scipy.sparse as sparse
+
+from steepest.arrays import as_numpy
+from steepest.geometry import norm
+from steepest.maxmargin.candidate import Deadline
+from steepest.maxmargin.linear import all_pairs, pair_matrix
+from steepest.maxmargin.reduce import reduce
+from steepest.problem import Classification
+
+__all__ = ["CANCELLATION", "contradiction"]
+
+CANCELLATION = 1e-13
+"""A(q) counts as zero below this fraction of the terms that cancel in it, in equilibrated features."""
+
+
+def contradiction(problem: Classification, deadline: Deadline) -> np.ndarray | None:
+    """Dual weights q [n, k] with A(q) = 0 to rounding, or None where none were found in time.
+
+    Separability does not change when rows and columns of X are scaled, so the linear program
+    {q ≥ 0, Σq = 1, A(q) = 0} is solved in equilibrated features, and the residual of its basic solution
+    is then removed by least squares within the support. Found or not, what is returned is verified.
+    """
+    X = as_numpy(problem.features)
+    columns = np.max(np.abs(X), axis=0)
+    X = X / np.where(columns > 0, columns, 1.0)
+    rows = np.linalg.norm(X, axis=1)
+    if (rows == 0).any():
+        # The margin of a pair at x = 0 is 0 whatever the weights.
+        return _at_zero_sample(problem, int(np.argmin(rows)))
+    reduced = reduce(Classification(X / rows[:, None], problem.labels), norm("frobenius"))
+    pairs = all_pairs(reduced.labels, reduced.classes)
+    A = pair_matrix(reduced, pairs).toarray().T
+    values = _feasible_point(A, deadline)
+    if values is None:
+        return None
+    values = _remove_residual(A, values)
+    if values is None:
+        return None
+    q = np.zeros((problem.samples, problem.n_classes))
+    q[tuple(pairs.T)] = values / rows[pairs[:, 0]]
+    return q / q.sum()
+
+
+def _at_zero_sample(problem: Classification, sample: int) -> np.ndarray:
+    q = np.zeros((problem.samples, problem.n_classes))
+    q[sample, (problem.labels[sample] + 1) % problem.n_classes] = 1.0
+    return q
+
+
+def _feasible_point(A: np.ndarray, deadline: Deadline) -> np.ndarray | None:
+    equalities = sparse.csr_array(np.concatenate([A, np.ones((1, A.shape[1]))]))
+    right = np.concatenate([np.zeros(len(A)), [1.0]])
+    options = {"primal_feasibility_tolerance": 1e-10}
+    if np.isfinite(deadline.at):
+        options["time_limit"] = deadline.remaining
+    result = scipy.optimize.linprog(
+        np.zeros(A.shape[1]), A_eq=equalities, b_eq=right, method="highs-ds", options=options
+    )
+    return None if result.x is None or result.status != 0 else np.maximum(result.x, 0.0)
+
+
+def _remove_residual(A: np.ndarray, q: np.ndarray) -> np.ndarray | None:
+    """Correct q > 0 relatively (dq = q ∘ v, v of least size) until A q is rounding; None where it is not."""
+    support = q > 0
+    for _ in range(3):
+        weighted = A[:, support] * q[support]
+        q[support] *= 1.0 - np.linalg.lstsq(weighted, weighted.sum(axis=1), rcond=1e-13)[0]
+        if not np.isfinite(q).all() or (q < 0).any():
+            return None
+        q /= q.sum()
+    terms = np.abs(A[:, support]) @ q[support]
+    zero = np.abs(A[:, support] @ q[support]) <= CANCELLATION * np.maximum(terms, terms.max() * 1e-3)
+    return q if zero.all() else None

@@ -1,0 +1,218 @@
+"""The public function: check the arguments, choose methods, certify what they propose, keep the best."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.arrays import as_numpy, namespace
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, Schatten
+from steepest.geometry import norm as as_norm
+from steepest.maxmargin.candidate import Candidate, Deadline
+from steepest.maxmargin.certificate import dual_above, margin_below, simplex_weights
+from steepest.maxmargin.conic import has_cone, solve_conic_program
+from steepest.maxmargin.first_order import first_order
+from steepest.maxmargin.linear import solve_linear_program
+from steepest.maxmargin.reduce import Reduced, reduce
+from steepest.maxmargin.separability import contradiction
+from steepest.maxmargin.solution import MaxMarginSolution, Status
+from steepest.problem import Classification
+
+__all__ = ["METHODS", "max_margin"]
+
+METHODS = ("auto", "first-order", "conic-program", "linear-program")
+"""What ``method`` may be."""
+
+_MOST_ITERATIONS = 200_000
+
+
+def max_margin(
+    problem: Classification,
+    norm: Norm | str,
+    gap: float = 1e-8,
+    *,
+    method: str = "auto",
+    time_limit: float | None = None,
+) -> MaxMarginSolution:
+    """Weights of the largest normalised margin, with bounds on both sides of it that always hold.
+
+    Solves γ = max_{‖W‖ ≤ 1} min_{i, c ≠ y_i} (e_{y_i} - e_c)ᵀ W x_i, dual to min_{q ∈ simplex} ‖A(q)‖_*.
+
+    Args:
+        problem: the data, n samples of d features in k classes.
+        norm: the norm, or its name: "max", "sum", "frobenius", "spectral", "nuclear", "entrywise-3", ...
+        gap: relative gap (upper_bound - margin) / upper_bound to reach, in (0, 1).
+        method: "auto" chooses by norm and size and goes on with another where one falls short;
+            "first-order", "linear-program" (max and sum) and "conic-program" (all but Schatten p other than
+            1, 2, ∞) name one.
+        time_limit: seconds after which the best bounds so far are returned; None is no limit.
+
+    Returns:
+        The solution with its certificate. Hard or contradictory data is no error: ``status`` says how
+        it ended.
+
+    Raises:
+        InvalidArgument: an argument outside what is listed above.
+
+    >>> problem = Classification([[2.0, 0.0], [0.0, 1.0]], [0, 1])
+    >>> solution = max_margin(problem, "max")
+    >>> round(solution.margin, 7), solution.separable
+    (2.0, True)
+    """
+    started = time.perf_counter()
+    norm = as_norm(norm)
+    _check(norm, gap, method, time_limit)
+    deadline = Deadline.after(time_limit)
+    record = _Record(problem, norm)
+    for solver in _solvers(norm, method):
+        for candidate in solver(problem, norm, gap, deadline):
+            record.certify(candidate)
+        if record.lower <= 0 and record.find_contradiction(deadline):
+            break
+        if record.gap <= gap or deadline.passed:
+            break
+    return record.solution(gap, time.perf_counter() - started)
+
+
+def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> None:
+    if not (isinstance(gap, (int, float)) and 0.0 < gap < 1.0):
+        raise InvalidArgument("gap", gap, "give a relative gap between 0 and 1, such as 1e-8")
+    if time_limit is not None and not time_limit > 0:
+        raise InvalidArgument(
+            "time_limit", time_limit, "give a positive number of seconds, or None for no limit"
+        )
+    if method not in METHODS:
+        raise InvalidArgument("method", method, f"choose one of {', '.join(METHODS)}")
+    if method == "linear-program" and not _is_polyhedral(norm):
+        raise InvalidArgument("method", method, f"use it with the norms max and sum; for {norm} use auto")
+    if method == "conic-program" and not has_cone(norm):
+        raise InvalidArgument("method", method, f"{norm} has no cone there: use auto or first-order")
+
+
+def _is_polyhedral(norm: Norm) -> bool:
+    return not isinstance(norm, Schatten) and norm.p in (1, math.inf)
+
+
+Solver = Callable[[Classification, Norm, float, Deadline], Iterator[Candidate]]
+
+
+def _solvers(norm: Norm, method: str) -> list[Solver]:
+    if method != "auto":
+        named: dict[str, Solver] = {
+            "first-order": _by_first_order,
+            "conic-program": _by_conic_program,
+            "linear-program": _by_linear_program,
+        }
+        return [named[method]]
+    if _is_polyhedral(norm):
+        return [_by_linear_program, _by_first_order]
+    return [_by_conic_program, _by_first_order] if has_cone(norm) else [_by_first_order]
+
+
+def _by_linear_program(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    reduced = reduce(problem, norm)
+    yield _lifted(reduced, solve_linear_program(reduced, gap, deadline))
+
+
+def _by_conic_program(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    reduced = reduce(problem, norm)
+    yield _lifted(reduced, solve_conic_program(reduced, gap, deadline))
+
+
+def _by_first_order(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    X = problem.features
+    xp = namespace(X)
+    size = float(xp.max(xp.abs(X)))
+    if size == 0.0:
+        return
+    W, q, iterations = first_order(X / size, problem.one_hot, norm, 0.5 * gap, deadline, _MOST_ITERATIONS)
+    yield Candidate(as_numpy(W), as_numpy(q), iterations, "first-order (restarted Halpern PDHG)")
+
+
+def _lifted(reduced: Reduced, candidate: Candidate) -> Candidate:
+    return Candidate(
+        reduced.weights(candidate.weights), candidate.dual, candidate.iterations, candidate.method
+    )
+
+
+@dataclass
+class _Record:
+    """The best certified weights and dual weights so far; they may come from different candidates."""
+
+    problem: Classification
+    norm: Norm
+    lower: float = -math.inf
+    upper: float = math.inf
+    method: str = "none"
+    iterations: int = 0
+    impossible: bool = False
+
+    def __post_init__(self):
+        self.X, self.y = as_numpy(self.problem.features), self.problem.labels
+        self.W = np.zeros((self.problem.n_classes, self.problem.dimension))
+        self.q = simplex_weights(self.problem, np.ones((self.problem.samples, self.problem.n_classes)))
+        self.lower, self.upper = 0.0, dual_above(self.X, self.y, self.q, self.norm)
+
+    @property
+    def gap(self) -> float:
+        return (self.upper - self.lower) / self.upper if self.upper > 0 else 0.0
+
+    def certify(self, candidate: Candidate) -> None:
+        """Compute the candidate's bounds in the original data and keep the sides that are better."""
+        before = self.gap
+        if np.isfinite(candidate.weights).all():
+            W = self._unit(candidate.weights)
+            lower = margin_below(self.X, self.y, W, self.norm)
+            if lower > self.lower:
+                self.W, self.lower = W, lower
+        if np.isfinite(candidate.dual).all() and (candidate.dual > 0).any():
+            q = simplex_weights(self.problem, np.maximum(candidate.dual, 0.0))
+            upper = dual_above(self.X, self.y, q, self.norm)
+            if upper < self.upper:
+                self.q, self.upper = q, upper
+        if self.gap < before or self.method == "none":
+            self.method, self.iterations = candidate.method, candidate.iterations
+
+    def find_contradiction(self, deadline: Deadline) -> bool:
+        """Look for q with A(q) = 0, after a solver found no weights with a positive margin."""
+        q = contradiction(self.problem, deadline)
+        if q is not None:
+            self.q, self.upper, self.impossible = q, dual_above(self.X, self.y, q, self.norm), True
+        return self.impossible
+
+    def _unit(self, W: np.ndarray) -> np.ndarray:
+        largest = float(np.max(np.abs(W), initial=0.0))
+        if largest == 0.0:
+            return W
+        W = W / largest
+        return W / float(self.norm(W))
+
+    def solution(self, gap: float, seconds: float) -> MaxMarginSolution:
+        status = Status.SOLVED if self.gap <= gap else Status.GAP_NOT_REACHED
+        status = Status.NOT_SEPARABLE if self.impossible else status
+        for array in (self.W, self.q):
+            array.setflags(write=False)
+        return MaxMarginSolution(
+            norm=self.norm,
+            weights=self.W,
+            margin=self.lower,
+            upper_bound=self.upper,
+            relative_gap=self.gap,
+            dual=self.q,
+            separable=False if self.impossible else (True if self.lower > 0 else None),
+            seconds=seconds,
+            iterations=self.iterations,
+            method=self.method,
+            status=status,
+        )
