@@ -60,9 +60,9 @@ def norm(name: str | Norm) -> Norm:
     >>> norm("l1")
     Traceback (most recent call last):
     ...
-    steepest.errors.InvalidArgument: norm='l1': several norms of a matrix go by this, the sum of the moduli (sum),
-    the sum of the singular values (nuclear), an induced norm; give one of max, sum, frobenius, nuclear, spectral,
-    entrywise-P or schatten-P with 1 <= P <= inf (4, 1.5 or 4/3)
+    steepest.errors.InvalidArgument: norm='l1': several norms of a matrix go by this, the sum of the
+    moduli (sum), the sum of the singular values (nuclear), an induced norm; give one of max, sum, frobenius,
+    nuclear, spectral, entrywise-P or schatten-P with 1 <= P <= inf (4, 1.5 or 4/3)
     """
     if isinstance(name, str):
         text = " ".join(name.split()).casefold()

@@ -12,7 +12,7 @@ Every one of them satisfies ‖A‖_max ≤ ‖A‖ ≤ ‖A‖_sum (Lemma C.1).
 arrays give NumPy arrays, PyTorch tensors give tensors on their device. Values and directions are safe from
 overflow for every finite entry, subnormal ones included. A matrix with a NaN has value NaN, one with an
 infinite entry has value infinity, and neither has a direction: theirs is NaN throughout, and the rest of the
-batch is untouched. A matrix with no entry has value 0.
+batch is untouched. A matrix with no entry has value 0, a value beyond the range of its dtype is infinity.
 """
 
 from __future__ import annotations

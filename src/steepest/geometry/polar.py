@@ -12,15 +12,17 @@ Three steps make the plain SVD fit for gradients:
 Accuracy. Let σᵢ, uᵢ, vᵢ be the exact singular triples of the matrix as it is stored. The error of the
 computed factor D in direction i, the larger of ‖uᵢᵀ D - vᵢᵀ‖ and ‖D vᵢ - uᵢ‖, is at most c eps σ₁/σᵢ, with
 c below 100 in all that the tests measure. The rounding of the entries of S alone costs that much, so no
-algorithm can promise less of any S. It does no such harm where S = diag(r) B diag(c) with a well-conditioned
-B, and neither does the algorithm: with a short side of at most 25 the error is then below 1e-13 in float64 in
-every direction that is kept, however small its singular value. (Above 25, LAPACK's divide and conquer takes
-over, and tiny singular values cost up to 1e-9.)
+algorithm can promise less of any S. Where that rounding does less harm, as in a well-conditioned matrix whose
+rows and columns were then scaled, so does the algorithm: with a short side of at most 25 the error in every
+direction that is kept, however small its singular value, is below 200 times the larger of eps and of what the
+rounding of the entries does, in practice below 1e-13. (Above 25, LAPACK's divide and conquer takes over, and
+tiny singular values cost up to 1e-9.)
 """
 
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -182,7 +184,7 @@ def _map(S: Array, function: Callable[[Array], Array], cutoff: float) -> Array:
 def _checked_cutoff(cutoff: float | None, S: Array) -> float:
     if cutoff is None:
         return rank_cutoff(S.dtype, namespace(S))
-    if isinstance(cutoff, bool) or not 0 <= cutoff < 1:
+    if isinstance(cutoff, bool) or not isinstance(cutoff, numbers.Real) or not 0 <= cutoff < 1:
         remedy = "give a number in [0, 1), relative to the largest singular value"
         raise InvalidArgument("cutoff", cutoff, remedy)
     return float(cutoff)

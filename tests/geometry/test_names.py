@@ -1,0 +1,196 @@
+"""Norms by name and by exponent: what is read, what is written, what is refused and why."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from tests.contracts.norms import every_norm
+
+import steepest as st
+from steepest.errors import InvalidArgument, SteepestError
+
+FAMILIES = pytest.mark.parametrize("family", [st.Entrywise, st.Schatten])
+ACCEPTED = (
+    "max, sum, frobenius, nuclear, spectral, entrywise-P or schatten-P with 1 <= P <= inf (4, 1.5 or 4/3)"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "text"),
+    [
+        ("max", st.Entrywise(math.inf), "max"),
+        ("entrywise-inf", st.Entrywise(math.inf), "max"),
+        ("sum", st.Entrywise(1), "sum"),
+        ("frobenius", st.Entrywise(2), "frobenius"),
+        ("entrywise-2", st.Entrywise(2), "frobenius"),
+        ("entrywise-2.0", st.Entrywise(2), "frobenius"),
+        ("nuclear", st.Schatten(1), "nuclear"),
+        ("schatten-1", st.Schatten(1), "nuclear"),
+        ("spectral", st.Schatten(math.inf), "spectral"),
+        ("schatten-infinity", st.Schatten(math.inf), "spectral"),
+        ("schatten-2", st.Schatten(2), "schatten-2"),
+        ("entrywise-3", st.Entrywise(3), "entrywise-3"),
+        ("schatten-4/3", st.Schatten(Fraction(4, 3)), "schatten-4/3"),
+        ("schatten-1.3333333333333333", st.Schatten(Fraction(4, 3)), "schatten-4/3"),
+        ("schatten-1.5", st.Schatten(Fraction(3, 2)), "schatten-1.5"),
+        ("schatten-3/2", st.Schatten(1.5), "schatten-1.5"),
+        ("  Spectral ", st.Schatten(math.inf), "spectral"),
+        ("SCHATTEN-4", st.Schatten(4), "schatten-4"),
+        ("entrywise-1e3", st.Entrywise(1000), "entrywise-1000"),
+    ],
+)
+def test_names_are_read_and_written(name, norm, text):
+    assert st.norm(name) == norm
+    assert str(norm) == text
+
+
+@FAMILIES
+@given(
+    p=some.floats(1, allow_nan=False)
+    | some.fractions(1, 10**6)
+    | some.integers(1, 10**30)
+    | some.sampled_from([4 / 3, 1.1, 1 + 2.0**-52, 10**400, 1 + Fraction(1, 10**400)])
+)
+def test_text_and_dual_round_trip_for_every_exponent(family, p):
+    norm = family(p)
+    assert st.norm(str(norm)) == norm
+    assert st.norm(str(norm).upper()) == norm
+    assert norm.dual_norm.dual_norm == norm
+    if 1 < norm.p < math.inf:
+        assert 1 / norm.p + 1 / norm.dual_norm.p == 1
+    assert norm.p == p or float(norm.p) == p
+
+
+@FAMILIES
+def test_exponents_are_exact_whatever_they_are_given_as(family):
+    assert family(4 / 3) == family(Fraction(4, 3))
+    assert family(4 / 3).p == Fraction(4, 3)
+    assert family(1.1).p == Fraction(11, 10)
+    assert family(3) == family(3.0) == family(np.int64(3)) == family(np.float32(3))
+    assert isinstance(family(3).p, Fraction)
+    assert family(math.inf).p == math.inf
+    assert family(math.pi).p == Fraction(math.pi)
+    assert len({family(1.5), family(Fraction(3, 2)), family(Fraction(6, 4))}) == 1
+
+
+def test_families_differ_even_where_their_values_agree():
+    assert st.Entrywise(2) != st.Schatten(2)
+
+
+@every_norm
+def test_norms_are_values(norm):
+    assert pickle.loads(pickle.dumps(norm)) == norm
+    assert copy.deepcopy(norm) == norm
+    with pytest.raises(AttributeError):
+        norm.p = 3
+
+
+@FAMILIES
+@pytest.mark.parametrize(
+    "p",
+    [
+        0.5,
+        0,
+        -1,
+        -math.inf,
+        math.nan,
+        Fraction(99, 100),
+        True,
+        "3",
+        None,
+        1j,
+        np.float64("nan"),
+        np.True_,
+        [2],
+    ],
+)
+def test_bad_exponents_are_refused(family, p):
+    with pytest.raises(InvalidArgument, match=r"^p=.*: give an int, float or Fraction p with 1 <= p <= inf$"):
+        family(p)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("inf", r"several norms .* go by this, .*\(max\), .*\(spectral\), an induced norm; "),
+        ("Linf", r"several norms .*\(max\), .*\(spectral\), an induced norm; "),
+        ("l_inf", r"several norms .*\(max\), .*\(spectral\), an induced norm; "),
+        ("l-infinity", r"several norms .*\(max\), .*\(spectral\), an induced norm; "),
+        ("l∞", r"several norms .*\(max\), .*\(spectral\), an induced norm; "),
+        (math.inf, r"several norms .*\(max\), .*\(spectral\), an induced norm; "),
+        ("l2", r"several norms .*\(frobenius\), .*\(spectral\); "),
+        ("L2", r"several norms .*\(frobenius\), .*\(spectral\); "),
+        ("2", r"several norms .*\(frobenius\), .*\(spectral\); "),
+        (2, r"several norms .*\(frobenius\), .*\(spectral\); "),
+        (2.0, r"several norms .*\(frobenius\), .*\(spectral\); "),
+        ("l1", r"several norms .*\(sum\), .*\(nuclear\), an induced norm; "),
+        ("1", r"several norms .*\(sum\), .*\(nuclear\), an induced norm; "),
+        ("4/3", r"several norms .*\(entrywise-4/3\), .*\(schatten-4/3\); "),
+        ("lp3", r"several norms .*\(entrywise-3\), .*\(schatten-3\); "),
+        (1.5, r"several norms .*\(entrywise-1.5\), .*\(schatten-1.5\); "),
+        ("fro", 'write it in full, "frobenius"; '),
+        ("nuc", 'write it in full, "nuclear"; '),
+        ("operator norm", 'write it in full, "spectral"; '),
+        ("trace-norm", 'write it in full, "nuclear"; '),
+        ("schatten", 'write the exponent after a hyphen, as in "schatten-4"; '),
+        ("schatten4", 'write the exponent after a hyphen, as in "schatten-4"; '),
+        ("entrywise 3", 'write the exponent after a hyphen, as in "entrywise-3"; '),
+        ("entrywise-nan", 'write the exponent after a hyphen, as in "entrywise-3"; '),
+        ("schatten-1/0", 'write the exponent after a hyphen, as in "schatten-4"; '),
+        ("entrywise--3", 'write the exponent after a hyphen, as in "entrywise-3"; '),
+        ("entrywise-٣", 'write the exponent after a hyphen, as in "entrywise-3"; '),
+        ("entrywise-" + "9" * 5000, 'write the exponent after a hyphen, as in "entrywise-3"; '),
+        ("schatten-0.5", "P=0.5 is below 1; "),
+        ("entrywise-1/2", "P=1/2 is below 1; "),
+        ("entrywise-0", "P=0 is below 1; "),
+        ("spectrl", 'did you mean "spectral"[?] '),
+        ("max-norm", 'did you mean "max"[?] '),
+        ("l0.5", ""),
+        ("euclid", ""),
+        ("", ""),
+        (None, ""),
+        (True, ""),
+        (math.nan, ""),
+        (st.Entrywise, ""),
+        (["max"], ""),
+        (b"max", ""),
+    ],
+)
+def test_other_names_are_refused_with_the_reason_and_the_names_taken(name, reason):
+    import re
+
+    with pytest.raises(
+        InvalidArgument, match=f"(?s)^norm=.*: {reason}give one of {re.escape(ACCEPTED)}$"
+    ) as error:
+        st.norm(name)
+    assert isinstance(error.value, SteepestError)
+    assert isinstance(error.value, ValueError)
+    assert "\n" not in str(error.value)
+
+
+def test_a_norm_of_ones_own_is_taken():
+    class Doubled:
+        p = Fraction(2)
+
+        @property
+        def dual_norm(self):
+            return self
+
+        def __call__(self, A):
+            return 2 * st.Entrywise(2)(A)
+
+        def dual(self, A):
+            return st.Entrywise(2)(A) / 2
+
+        def direction(self, S):
+            return st.Entrywise(2).direction(S) / 2
+
+    own = Doubled()
+    assert st.norm(own) is own
