@@ -21,7 +21,17 @@ _HOME = {
     "max_margin": "steepest.maxmargin",
     "norm": "steepest.geometry",
 }
-_ROOMS = ("datasets", "descent", "errors", "experiments", "geometry", "losses", "maxmargin", "signals")
+_ROOMS = (
+    "datasets",
+    "descent",
+    "errors",
+    "experiments",
+    "geometry",
+    "losses",
+    "maxmargin",
+    "signals",
+    "theory",
+)
 
 __all__ = [
     "Classification",
@@ -45,10 +55,11 @@ __all__ = [
     "maxmargin",
     "norm",
     "signals",
+    "theory",
 ]
 
 if TYPE_CHECKING:
-    from steepest import datasets, descent, errors, experiments, geometry, losses, maxmargin, signals
+    from steepest import datasets, descent, errors, experiments, geometry, losses, maxmargin, signals, theory
     from steepest.descent import Method, Trajectory, descend
     from steepest.errors import SteepestError, SteepestWarning
     from steepest.geometry import Entrywise, Schatten, norm

@@ -1,1 +1,62 @@
-"""The theory as code."""
+"""The theory of steepest descent with mini-batches, as functions to evaluate beside what is measured.
+
+Each lemma and theorem of the paper is a function here whose docstring states it and says why it is true;
+tests hold every inequality against random data and against real runs. The layers, from the bottom up:
+
+- ``constants``: the feature radius R, the batches m, and κ(β, m), the noise that momentum lets through
+- ``loss_lemmas``, ``noise_lemmas``: Lemmas C.1 to C.14 as inequalities with both sides
+- ``drift``: c₂(t) and t₀ (Assumption 3.4, Lemma C.15)
+- ``effective_margin``: ρ for the four methods, and the momentum that makes it positive
+- ``descent_lemma``: what one step gains and loses (Lemmas D.1, E.1, F.1, G.1)
+- ``bound``, ``thresholds``: Theorems 4.1, 4.3 and 4.6, a priori and a posteriori, and when they start
+- ``alignment``: the effective margin measured at given weights
+- ``rates``: Corollaries 4.2, 4.5 and 4.7, and the exponent that a run shows
+- ``bias``: where batches of one sample lead (Theorem 4.9)
+- ``assumptions``: all assumptions checked, a line each
+
+Margins γ are passed in, as numbers or as a :class:`steepest.MaxMarginSolution`.
+"""
+
+from steepest.theory.alignment import measured_alignment
+from steepest.theory.assumptions import AssumptionChecks, Check, check_assumptions
+from steepest.theory.bias import bias_direction, per_sample_bias
+from steepest.theory.bound import MarginBound, margin_bound, predicted_margin_bound
+from steepest.theory.constants import batches_per_epoch, feature_radius, noise_factor, noise_share
+from steepest.theory.descent_lemma import descent_coefficients, descent_errors
+from steepest.theory.drift import DriftBound, drift_bound, drift_constant
+from steepest.theory.effective_margin import EffectiveMargin, effective_margin, required_momentum
+from steepest.theory.inequality import Inequality
+from steepest.theory.rates import FittedRate, fit_exponent, fit_rate, predicted_exponent, predicted_rate
+from steepest.theory.thresholds import Thresholds, thresholds
+
+__all__ = [
+    "AssumptionChecks",
+    "Check",
+    "DriftBound",
+    "EffectiveMargin",
+    "FittedRate",
+    "Inequality",
+    "MarginBound",
+    "Thresholds",
+    "batches_per_epoch",
+    "bias_direction",
+    "check_assumptions",
+    "descent_coefficients",
+    "descent_errors",
+    "drift_bound",
+    "drift_constant",
+    "effective_margin",
+    "feature_radius",
+    "fit_exponent",
+    "fit_rate",
+    "margin_bound",
+    "measured_alignment",
+    "noise_factor",
+    "noise_share",
+    "per_sample_bias",
+    "predicted_exponent",
+    "predicted_margin_bound",
+    "predicted_rate",
+    "required_momentum",
+    "thresholds",
+]

@@ -1,0 +1,96 @@
+"""Where batches of one sample lead: bias directions (Theorem 4.9) and the field behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.errors import InvalidArgument, InvalidData
+from steepest.geometry import Norm, norm
+from steepest.problem import Classification
+
+_BLOCK_ENTRIES = 1 << 21
+
+
+def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
+    """Return the bias direction B of descent with batches of one sample, shape [k, d] (Definition 4.8).
+
+    For orthogonal scale-skewed data, x_i = α_i e_{y_i} with α_i > 0 and d = k (or any other column for each
+    class), a sample's gradient is a multiple of u_{y_i} e_{y_i}ᵀ, u_c = e_c - 1/k: by induction from W_0 = 0
+    all wrong classes keep equal logits (Lemma H.4). So each step follows D(u_{y_i} e_{y_i}ᵀ), whatever W and
+    α_i are, and random reshuffling adds up
+
+        B = (1/n) Σ_i D(u_{y_i} e_{y_i}ᵀ).
+
+    For the max-norm that is (1/n) Σ (2 e_{y_i} - 1) e_{y_i}ᵀ, for Frobenius and every Schatten norm (1/n) Σ
+    u_{y_i} e_{y_i}ᵀ / ‖u_{y_i}‖₂. By Theorem 4.9 W_t/‖W_t‖_F → B/‖B‖_F: the limit depends on the class
+    counts alone. The paper states it for the max-norm and Frobenius; the same induction covers every norm of
+    the family.
+
+    Raises:
+        InvalidData: the data is not of that form; :func:`per_sample_bias` takes any data.
+
+    >>> problem = Classification([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]], [0, 1, 1])
+    >>> bias_direction(problem, "max").round(3)
+    array([[ 0.333, -0.667],
+           [-0.333,  0.667]])
+    """
+    columns = _class_columns(problem)
+    k, d = problem.n_classes, problem.dimension
+    towards = np.zeros((k, k, d))
+    towards[np.arange(k), :, columns] = np.eye(k) - 1.0 / k
+    counts = np.bincount(problem.labels, minlength=k)
+    return np.tensordot(counts / problem.samples, norm(norm_).direction(towards), axes=1)
+
+
+def per_sample_bias(problem: Classification, norm_: Norm | str, W: Any) -> np.ndarray:
+    """Return the mean direction of single samples, B(W) = (1/n) Σ_i D(-∇ℓ_i(W)), shape [k, d], on any data.
+
+    Beyond the paper: on general data the directions of single samples depend on W, and so does their mean. An
+    epoch of descent with batches of one sample moves W by about η n B(W), so a limit direction W̄ has to
+    satisfy B(c W̄) ∥ W̄ for c → ∞; on orthogonal scale-skewed data B(W) is the constant
+    :func:`bias_direction`. Nothing is proven here about convergence.
+
+    Both losses have the same field: a sample's gradient is a multiple of (e_y - p) xᵀ, where p is the
+    softmax of the negative margins over the wrong classes. This stays exact where residuals underflow.
+
+    Args:
+        problem: the data.
+        norm_: the norm of the descent.
+        W: weights, shape [k, d].
+
+    >>> problem = Classification([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]], [0, 1, 1])
+    >>> W = 1e6 * np.eye(2)
+    >>> bool(np.allclose(per_sample_bias(problem, "max", W), bias_direction(problem, "max")))
+    True
+    """
+    margins = as_numpy(problem.pair_margins(W))
+    if margins.ndim != 2:
+        raise InvalidArgument("W", np.shape(W), "give one matrix of weights, shape [k, d]")
+    features, norm_ = as_numpy(problem.features), norm(norm_)
+    shares = np.exp(margins.min(axis=1, keepdims=True) - margins)
+    shares /= shares.sum(axis=1, keepdims=True)
+    columns = as_numpy(problem.one_hot) - shares
+    total = np.zeros((problem.n_classes, problem.dimension))
+    block = max(1, _BLOCK_ENTRIES // total.size)
+    for start in range(0, problem.samples, block):
+        part = slice(start, start + block)
+        total += norm_.direction(columns[part, :, None] * features[part, None, :]).sum(axis=0)
+    return total / problem.samples
+
+
+def _class_columns(problem: Classification) -> np.ndarray:
+    # The column of each class where every sample has one positive entry, in its class's own column.
+    features, labels = as_numpy(problem.features), problem.labels
+    columns = np.argmax(features, axis=1)
+    single = (np.count_nonzero(features, axis=1) == 1) & (features[np.arange(len(labels)), columns] > 0)
+    by_class = np.array([columns[labels == c][0] for c in range(problem.n_classes)])
+    if single.all() and np.array_equal(by_class[labels], columns) and len(set(by_class)) == len(by_class):
+        return by_class
+    raise InvalidData(
+        "problem",
+        problem.name,
+        "give orthogonal data, x_i = α_i e_{y_i} with α_i > 0, or use per_sample_bias for any data",
+    )

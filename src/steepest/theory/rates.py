@@ -1,0 +1,218 @@
+"""Rates: the gap's predicted order in t (Corollaries 4.2, 4.5, 4.7), and the exponent that a run shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.special import stdtrit
+
+from steepest.errors import InvalidArgument
+from steepest.schedules import PolynomialDecay
+
+
+def predicted_rate(
+    exponent: float,
+    samples: int,
+    steps: Any,
+    momentum: float = 0.0,
+    batches: int = 1,
+    variance_reduction: bool = False,
+) -> np.ndarray:
+    """Return the predicted order of the margin gap for η_t = η₀ (t+1)^{-a}, up to a constant factor.
+
+    The margin bound is [warm-up + Σ_{s<t} α η_s²] / Σ_{s<t} η_s. With D the size of α in units of R²,
+
+        a < 1/2: (D t^{1-2a} + n w) / t^{1-a}      a = 1/2: (D log t + n w) / t^{1/2}
+        a < 1:   (D - 1 + n w) / t^{1-a}           a = 1:   (D - 1 + n w) / log t
+
+    where D = 1 without noise, 1 + m β/(1-β) with momentum, 1 + (m-1)² with variance reduction and
+    1 + β/(1-β) + (m-1)² with both; w = D^{(1-a)/a} (a = 1: 1 + log D) is Σ η until α η_t is below ρ, and n
+    the number of samples, since the loss then has to come below 1/n. At D = 1 this is Corollary 4.2.
+
+    Args:
+        exponent: a, with 0 < a ≤ 1.
+        samples: n.
+        steps: t ≥ 2, a number or an array.
+        momentum: β.
+        batches: m, batches an epoch.
+        variance_reduction: whether the signal is variance reduced.
+
+    Raises:
+        InvalidArgument: a, β or t is outside its range.
+
+    >>> predicted_rate(0.5, samples=100, steps=np.array([100, 10_000])).round(3)
+    array([10.461,  1.092])
+    """
+    _check_exponent(exponent)
+    if not 0 <= momentum < 1:
+        raise InvalidArgument("momentum", momentum, "give a number with 0 <= momentum < 1")
+    t = np.asarray(steps, dtype=float)
+    if np.any(t < 2):
+        raise InvalidArgument("steps", steps, "give steps of at least 2")
+    a, memory = exponent, momentum / (1.0 - momentum)
+    noise = 1.0 + (memory + (batches - 1) ** 2 if variance_reduction else batches * memory)
+    warm_up = samples * (1.0 + math.log(noise) if a == 1 else noise ** ((1.0 - a) / a))
+    if a < 0.5:
+        accumulated = noise * t ** (1.0 - 2.0 * a)
+    elif a == 0.5:
+        accumulated = noise * np.log(t)
+    else:
+        accumulated = np.full_like(t, noise - 1.0)
+    return (accumulated + warm_up) / (np.log(t) if a == 1 else t ** (1.0 - a))
+
+
+def predicted_exponent(exponent: float) -> float:
+    """Return e such that the gap falls like t^{-e}, up to logarithms: a for a ≤ 1/2, 1 - a above.
+
+    Momentum and variance reduction change constants alone.
+
+    >>> predicted_exponent(0.3), predicted_exponent(0.5), predicted_exponent(0.75)
+    (0.3, 0.5, 0.25)
+    """
+    _check_exponent(exponent)
+    return min(exponent, 1.0 - exponent)
+
+
+@dataclass(frozen=True)
+class FittedRate:
+    """The exponent e of gap ≈ C t^{-e} that a run shows over its last steps."""
+
+    exponent: float
+    interval: tuple[float, float]
+    """Confidence interval of the exponent."""
+    confidence: float
+    first: int
+    """First step of the fit."""
+    last: int
+    """Last step of the fit."""
+    points: int
+    """Number of records in the fit."""
+    predicted: float | None
+    """The exponent that the theory predicts; None for a schedule outside its family."""
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        beside = "" if self.predicted is None else f", predicted {self.predicted:g}"
+        return (
+            f"t^-{self.exponent:.3f} ({self.confidence:.0%} interval {low:.3f} to {high:.3f}, "
+            f"steps {self.first} to {self.last}){beside}"
+        )
+
+
+class RunWithErrors(Protocol):
+    """What a fit reads of a run; :class:`steepest.Trajectory` with a reference is one."""
+
+    @property
+    def method(self) -> Any: ...  # noqa: D102
+    @property
+    def steps(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def relative_margin_error(self) -> Any: ...  # noqa: D102
+
+
+def fit_rate(trajectory: RunWithErrors, *, decades: float = 1.0, confidence: float = 0.95) -> FittedRate:
+    """Return the exponent of a run's relative margin error, beside the predicted one.
+
+    The error 1 - margin(W_t) / (‖W_t‖ γ) is the gap over γ, so it has the gap's exponent. See
+    :func:`fit_exponent` for how the fit is made.
+
+    Args:
+        trajectory: a run with a reference.
+        decades: length of the fitted stretch at the end of the run, as log₁₀(last / first).
+        confidence: of the interval.
+
+    Raises:
+        InvalidArgument: fewer than five records with a positive error lie in the stretch.
+
+    >>> from types import SimpleNamespace
+    >>> t = np.arange(1, 2000)
+    >>> run = SimpleNamespace(
+    ...     steps=t,
+    ...     relative_margin_error=3.0 / t**0.5,
+    ...     method=SimpleNamespace(schedule=PolynomialDecay(0.1, 0.5)),
+    ... )
+    >>> str(fit_rate(run))
+    't^-0.500 (95% interval 0.500 to 0.500, steps 200 to 1999), predicted 0.5'
+    """
+    schedule = trajectory.method.schedule
+    known = isinstance(schedule, PolynomialDecay) and 0 < schedule.exponent <= 1
+    predicted = predicted_exponent(schedule.exponent) if known else None
+    return fit_exponent(
+        trajectory.steps,
+        trajectory.relative_margin_error,
+        decades=decades,
+        confidence=confidence,
+        predicted=predicted,
+    )
+
+
+def fit_exponent(
+    steps: Any,
+    gaps: Any,
+    *,
+    decades: float = 1.0,
+    confidence: float = 0.95,
+    predicted: float | None = None,
+) -> FittedRate:
+    """Fit gap ≈ C t^{-e} over the last steps by least squares on logarithms.
+
+    Records are thinned to be even in log t (at most 100). A run's records follow each other closely, so they
+    are not independent: the interval is Student's with the number of points reduced to n (1-φ)/(1+φ), φ the
+    lag-one correlation of the residuals where positive. Records without a positive gap carry no logarithm and
+    are left out.
+
+    Raises:
+        InvalidArgument: shapes differ, ``confidence`` or ``decades`` cannot be used, or fewer than five
+        records
+            are left.
+
+    >>> t = np.geomspace(10, 1000, 50)
+    >>> round(fit_exponent(t, 5 * t**-0.25).exponent, 6)
+    0.25
+    """
+    t, gap = np.asarray(steps, dtype=float), np.asarray(gaps, dtype=float)
+    if t.shape != gap.shape or t.ndim != 1:
+        raise InvalidArgument("gaps", gap.shape, f"give one gap a step, shape {t.shape}")
+    if not 0 < confidence < 1:
+        raise InvalidArgument("confidence", confidence, "give a number between 0 and 1, such as 0.95")
+    if not decades > 0:
+        raise InvalidArgument("decades", decades, "give a positive number of decades")
+    usable = (t >= 1) & (gap > 0)
+    if usable.any():
+        # Rounded in the exponent: T / 10 belongs to the last decade of T steps.
+        usable &= t >= t[usable].max() * 10.0**-decades * (1 - 1e-12)
+    t, gap = _thinned(t[usable], gap[usable])
+    if len(t) < 5:
+        raise InvalidArgument("decades", decades, f"fit a longer stretch: it has {len(t)} usable records")
+    x, y = np.log(t), np.log(gap)
+    centred = x - x.mean()
+    slope = float(centred @ y / (centred @ centred))
+    residuals = y - y.mean() - slope * centred
+    half = _half_width(residuals, centred, confidence)
+    interval = (-slope - half, -slope + half)
+    return FittedRate(-slope, interval, confidence, int(t[0]), int(t[-1]), len(t), predicted)
+
+
+def _thinned(t: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if len(t) <= 100:
+        return t, gap
+    wanted = np.geomspace(t[0], t[-1], 100)
+    chosen = np.unique(np.clip(np.searchsorted(t, wanted * (1 - 1e-12)), 0, len(t) - 1))
+    return t[chosen], gap[chosen]
+
+
+def _half_width(residuals: np.ndarray, centred: np.ndarray, confidence: float) -> float:
+    n, power = len(residuals), float(residuals @ residuals)
+    correlation = 0.0 if power == 0 else max(0.0, float(residuals[1:] @ residuals[:-1]) / power)
+    effective = max(3.0, n * (1.0 - correlation) / (1.0 + correlation))
+    freedom = effective - 2.0
+    error = math.sqrt(power / (n - 2) / float(centred @ centred) * n / effective)
+    return float(stdtrit(freedom, 0.5 + 0.5 * confidence)) * error
+
+
+def _check_exponent(exponent: float) -> None:
+    if not 0 < exponent <= 1:
+        raise InvalidArgument("exponent", exponent, "give a number with 0 < exponent <= 1")

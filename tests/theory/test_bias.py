@@ -1,0 +1,96 @@
+"""Bias directions by hand, against Theorem 4.9's runs, and the field on data where nothing is proven."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.theory import plain
+from tests.theory.instances import LOSSES, NORMS, instances
+
+from steepest import Classification, Method, PolynomialDecay, descend, theory
+from steepest.errors import InvalidArgument, InvalidData
+
+
+def orthogonal(counts=(2, 3, 7), seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(len(counts)), counts)
+    return Classification(np.eye(len(counts))[y] * rng.uniform(0.5, 3.0, (len(y), 1)), y)
+
+
+def cosine(A, B):
+    return float(np.sum(A * B) / np.linalg.norm(A) / np.linalg.norm(B))
+
+
+def test_definition_by_hand():
+    """Counts 2, 3, 7 of 12: column c is the count's share of 2e_c - 1 (max) or of u_c (Schatten)."""
+    problem = orthogonal()
+    shares = np.array([2, 3, 7]) / 12
+    np.testing.assert_allclose(
+        theory.bias_direction(problem, "max"), (2 * np.eye(3) - 1) * shares, rtol=1e-14
+    )
+    u = (np.eye(3) - 1 / 3) / np.sqrt(2 / 3)
+    for name in ("frobenius", "spectral", "nuclear", "schatten-4"):
+        np.testing.assert_allclose(theory.bias_direction(problem, name), u * shares, atol=1e-12)
+    # Entry-wise 3: D has exponent 1/2, so column (√(2/3), -√(1/3), -√(1/3)) over its 3-norm.
+    column = np.array([np.sqrt(2), -1, -1])
+    expected = column / (2 * np.sqrt(2) + 2) ** (1 / 3) * shares[0]
+    np.testing.assert_allclose(theory.bias_direction(problem, "entrywise-3")[:, 0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm_", [norm_ for norm_ in NORMS if str(norm_) != "sum"], ids=str)
+def test_runs_with_batches_of_one_go_there(norm_):
+    problem = orthogonal(counts=(2, 4, 3))
+    method = Method(norm_, batch_size=1, schedule=PolynomialDecay(0.1, 0.5))
+    trajectory = descend(problem, method, 1800, records=3)
+    bias = theory.bias_direction(problem, norm_)
+    assert cosine(trajectory.final_weights, bias) > 0.999
+    assert trajectory.log_loss[-1] < -1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_field_is_the_constant_bias_along_runs_on_orthogonal_data(loss):
+    problem = orthogonal(counts=(1, 2, 4))
+    for norm_ in NORMS[:5]:
+        method = Method(norm_, batch_size=1, loss=loss, schedule=PolynomialDecay(0.3, 0.5))
+        for W in descend(problem, method, 600, records=5).weights:
+            field = theory.per_sample_bias(problem, norm_, W)
+            np.testing.assert_allclose(field, theory.bias_direction(problem, norm_), atol=1e-9)
+
+
+@given(instances())
+def test_field_is_the_mean_direction_of_single_samples(instance):
+    each = -plain.sample_gradients(instance.X, instance.y, 0.1 * instance.W, instance.loss)
+    expected = instance.norm.direction(each).mean(axis=0)
+    ours = theory.per_sample_bias(instance.problem, instance.norm, 0.1 * instance.W)
+    if str(instance.norm) in ("max", "sum"):  # ties are decided by rounding there
+        assert float(instance.norm(ours)) <= 1 + 1e-12
+        each_ours = np.sum(each * ours, axis=(1, 2)).mean()
+        assert each_ours <= instance.norm.dual(each).mean() * (1 + 1e-9)
+    else:
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+@given(st.integers(0, 1000), st.sampled_from(NORMS))
+def test_field_has_norm_at_most_one(seed, norm_):
+    rng = np.random.default_rng(seed)
+    problem = Classification(rng.normal(size=(7, 3)), [0, 1, 2, 0, 1, 2, 0])
+    field = theory.per_sample_bias(problem, norm_, 1000 * rng.normal(size=(3, 3)))
+    assert np.all(np.isfinite(field))
+    assert float(norm_(field)) <= 1 + 1e-12
+
+
+def test_data_of_another_form_is_refused():
+    bad = (
+        Classification([[1.0, 0.1], [0.0, 1.0]], [0, 1]),  # not single entries
+        Classification([[-1.0, 0.0], [0.0, 1.0]], [0, 1]),  # a negative scale
+        Classification([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1]),  # a class in two columns
+        Classification([[1.0, 0.0], [2.0, 0.0]], [0, 1]),  # two classes in a column
+        Classification([[1.0, 0.0], [0.0, 0.0]], [0, 1]),  # a zero sample
+    )
+    for problem in bad:
+        with pytest.raises(InvalidData, match="per_sample_bias"):
+            theory.bias_direction(problem, "max")
+    with pytest.raises(InvalidArgument, match="one matrix"):
+        theory.per_sample_bias(orthogonal(), "max", np.zeros((2, 3, 3)))
+    permuted = Classification([[0.0, 2.0, 0.0], [0.0, 0.0, 1.0]], [0, 1])
+    assert theory.bias_direction(permuted, "max").tolist() == [[0, 0.5, -0.5], [0, -0.5, 0.5]]

@@ -1,0 +1,102 @@
+"""ρ for the four methods, by hand and on random data; and the finding that it is vacuous without momentum."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.theory.instances import NORMS, instances
+
+from steepest import Classification, Method, theory
+from steepest.errors import InvalidArgument
+from steepest.losses import CROSS_ENTROPY
+from steepest.theory.constants import noise_share
+
+PAIR = Classification([[1.0], [-1.0]], [0, 1])
+
+
+def test_by_hand():
+    """n = k = 2, x = ±1, max-norm: R = 1 and γ = 2, at W = ((1), (-1))."""
+    assert PAIR.normalized_margin(np.array([[1.0], [-1.0]]), "max") == 2.0
+    beta = 0.5
+    cases = {
+        (None, 0.0, False): 2.0,
+        (None, beta, False): 2.0,
+        (1, 0.0, False): 2.0 - 4.0,
+        (1, beta, False): 2.0 - 4 * (2 / 3),  # κ(1/2, 2) = 2/3
+        (1, 0.0, True): 2.0,
+        (1, beta, True): 2.0,
+    }
+    for (size, momentum, reduced), expected in cases.items():
+        method = Method("max", batch_size=size, momentum=momentum, variance_reduction=reduced)
+        for constants in ("sharp", "paper"):
+            rho = theory.effective_margin(PAIR, method, 2.0, constants)
+            assert rho.value == pytest.approx(expected)
+            assert rho.vacuous == (expected <= 0)
+    assert theory.effective_margin(PAIR, Method("max", batch_size=1), 2.0).batches == 2
+
+
+@given(instances())
+def test_vacuous_without_momentum_for_every_m_above_one_on_any_data(instance):
+    """γ ≤ ‖A(q)‖_* ≤ 2R for any q, so γ - 4(m-1)R ≤ -2R: whatever the data, the norm and the constants."""
+    problem, norm_ = instance.problem, instance.norm
+    q = CROSS_ENTROPY.residual_weights(problem, instance.W)
+    upper_bound = float(norm_.dual(problem.pair_sum(q)))  # of the max margin, by duality
+    for constants in ("sharp", "paper"):
+        for size in range(1, problem.samples):
+            rho = theory.effective_margin(problem, Method(norm_, batch_size=size), upper_bound, constants)
+            assert rho.batches >= 2
+            assert rho.vacuous
+            assert rho.value <= -2 * rho.radius * (1 - 1e-9)
+
+
+@given(instances(), st.floats(0, 0.999), st.floats(0.01, 2))
+def test_sharp_constants_never_give_less(instance, momentum, margin):
+    method = Method(instance.norm, batch_size=max(1, instance.problem.samples // 2), momentum=momentum)
+    sharp, paper = (
+        theory.effective_margin(instance.problem, method, margin, each) for each in ("sharp", "paper")
+    )
+    assert sharp.value >= paper.value - 1e-9 * abs(paper.value)
+    assert paper.noise == pytest.approx(
+        4 * (paper.batches - 1) * instance.problem.feature_bound
+        * noise_share(momentum, paper.batches, "epochwise")
+    )  # fmt: skip
+
+
+@given(instances(), st.floats(0.05, 1.0), st.data())
+def test_required_momentum_makes_the_margin_positive_and_no_less_does(instance, relative, data):
+    problem, norm_ = instance.problem, instance.norm
+    size = data.draw(st.integers(1, problem.samples))
+    margin = 2 * theory.feature_radius(problem, norm_) * relative
+    momentum = theory.required_momentum(problem, norm_, size, margin)
+    method = Method(norm_, batch_size=size, momentum=momentum)
+    assert not theory.effective_margin(problem, method, margin).vacuous
+    if method.batch_size_for(problem) < problem.samples:
+        assert momentum > 0
+        less = Method(norm_, batch_size=size, momentum=1 - (1 - momentum) * 1.001)
+        assert theory.effective_margin(problem, less, margin).vacuous
+
+
+def test_lag_that_momentum_needs_is_of_order_margin_over_radius_and_batches():
+    rng = np.random.default_rng(0)
+    problem = Classification(rng.normal(size=(1000, 5)), np.arange(1000) % 2)
+    radius = theory.feature_radius(problem, "max")
+    for size in (1, 10, 100):
+        momentum = theory.required_momentum(problem, "max", size, 0.1)
+        m = 1000 // size
+        assert 1 - momentum == pytest.approx(0.1 / (6 * (m - 1) * radius), rel=0.01)
+
+
+@pytest.mark.parametrize("norm_", NORMS, ids=str)
+def test_margins_come_as_numbers_or_solutions(norm_):
+    solution = SimpleNamespace(margin=0.5, upper_bound=0.6, separable=True)
+    method = Method(norm_, batch_size=None)
+    assert theory.effective_margin(PAIR, method, solution).value == 0.5
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(InvalidArgument, match="max-margin solution"):
+            theory.effective_margin(PAIR, method, bad)
+    with pytest.raises(InvalidArgument, match="constants='best'"):
+        theory.effective_margin(PAIR, method, 1.0, "best")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InvalidArgument, match="batch_size=3"):
+        theory.effective_margin(PAIR, Method(norm_, batch_size=3), 1.0)
