@@ -161,3 +161,12 @@ def test_schatten_directions_use_the_rank_cutoff_for_every_p(kind, p):
     D = st.Schatten(p).direction(kind(np.diag([1, 0.5, cutoff / 2])))
     assert D[2, 2] == 0
     assert D[0, 0] > 0
+
+
+@every_kind
+def test_schatten_2_is_frobenius_and_drops_nothing(kind):
+    S = kind(np.diag([1, 0.5, 1e-3 * 450 * kind.eps]))
+    D = kind.back(st.Schatten(2).direction(S))
+    np.testing.assert_array_equal(D, kind.back(st.Entrywise(2).direction(S)))
+    assert D[2, 2] > 0
+    assert kind.back(st.Schatten(2)(S)) == kind.back(st.Entrywise(2)(S))

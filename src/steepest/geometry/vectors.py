@@ -68,13 +68,15 @@ def unit_scaled(arrays: Array, largest: Array) -> Array:
     """Return arrays [..., *rest] over their largest moduli [...]: 0 stays 0, one not finite becomes NaN."""
     xp = namespace(arrays)
     divisor = xp.where(xp.isfinite(largest), xp.where(largest > 0, largest, 1.0), math.nan)
+    # NumPy 1 takes Python floats beside an array without dimensions for float64.
+    divisor = xp.astype(divisor, arrays.dtype, copy=False)
     return arrays / divisor[(..., *(None,) * (arrays.ndim - largest.ndim))]
 
 
 def not_finite_as_nan(largest: Array) -> Array:
     """Return 0 where the largest modulus is finite, NaN where it is not."""
     xp = namespace(largest)
-    return xp.where(xp.isfinite(largest), xp.zeros_like(largest), math.nan)
+    return xp.where(xp.isfinite(largest), xp.zeros_like(largest), xp.full_like(largest, math.nan))
 
 
 def _power_sum_root(moduli: Array, p: Exponent) -> Array:
