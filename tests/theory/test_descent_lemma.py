@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.theory.instances import LOSSES, NORMS, make_instance
+from tests.theory.tightness import descent_claim
 
 from steepest import Classification, Method, PolynomialDecay, descend
 from steepest.theory.descent_lemma import (
@@ -16,8 +17,7 @@ from steepest.theory.descent_lemma import (
     descent_errors,
 )
 from steepest.theory.drift import drift_constant, snapshot_distances
-from steepest.theory.effective_margin import effective_margin, setting
-from steepest.theory.inequality import Inequality
+from steepest.theory.effective_margin import Constants, setting
 
 SIGNALS = {
     "plain": {"momentum": 0.0, "variance_reduction": False},
@@ -29,17 +29,6 @@ SIGNALS = {
 
 def every_step(problem, method, steps):
     return descend(problem, method, steps, records=range(steps + 1), engine="reference")
-
-
-def descent_claim(problem, method, trajectory, margin, constants):
-    """γ + (L_{t+1} - L_t) / (η_t G_t) ≤ (γ - ρ) + δ_t: the descent lemma with what it loses on each side."""
-    steps = int(trajectory.steps[-1])
-    sizes = method.schedule(np.arange(steps))
-    ahead = trajectory.log_loss[:-1] - trajectory.log_proxy[:-1]
-    change = np.exp(ahead) * np.expm1(np.diff(trajectory.log_loss))
-    rho = effective_margin(problem, method, margin, constants)
-    errors = descent_errors(problem, method, steps, constants)
-    return Inequality("descent", margin + change / sizes, rho.noise + errors)
 
 
 @pytest.mark.filterwarnings("ignore::steepest.errors.SteepestWarning")
@@ -134,8 +123,9 @@ def test_sharp_errors_are_below_the_papers_and_both_below_the_closed_form(signal
             method = Method(norm_, batch_size=size, schedule=PolynomialDecay(0.02, 0.5), **SIGNALS[signal])
             sharp, paper = (descent_errors(problem, method, steps, each) for each in ("sharp", "paper"))
             assert np.all(sharp <= paper * (1 + 1e-12))
-            for constants, exact in (("sharp", sharp), ("paper", paper)):
-                numbers, previous = setting(problem, method, constants), math.inf  # pyright: ignore[reportArgumentType]
+            both: list[tuple[Constants, np.ndarray]] = [("sharp", sharp), ("paper", paper)]
+            for constants, exact in both:
+                numbers, previous = setting(problem, method, constants), math.inf
                 for t in np.unique(np.geomspace(1, steps - 1, 40).astype(int)):
                     closed = closed_form_error(numbers, float(t))
                     assert exact[t] <= closed * (1 + 1e-9)
@@ -162,3 +152,19 @@ def test_variance_reduction_tends_to_the_stated_constant():
     coefficients = descent_coefficients(problem, method, 100_000)
     assert coefficients[99_999] == pytest.approx(2 + 8 * 9, rel=1e-3)
     assert coefficients[99_996] == pytest.approx(2, rel=1e-3)
+
+
+def test_noise_in_the_descent_lemma_is_tight_within_a_factor_of_about_two():
+    """m = 2: steps on the others undo sample 1, which has all of the loss; γ is small: half of 4R is lost."""
+    small = 1e-2
+    X = np.array([[1.0, small], [-1.0, small], [-1.0, small], [0.0, -small]])
+    problem = Classification(X, [0, 0, 0, 1])
+    W = 10.0 * np.array([[-1.0, 1000.0], [1.0, -1000.0]])
+    ratios = []
+    for seed in range(6):
+        method = Method("max", batch_size=2, schedule=PolynomialDecay(1e-3, 0.5), seed=seed)
+        trajectory = descend(problem, method, 1, records=range(2), engine="reference", initial_weights=W)
+        claim = descent_claim(problem, method, trajectory, float(problem.normalized_margin(W, "max")))
+        assert claim.holds()
+        ratios.append(claim.ratio)
+    assert 0.45 < max(ratios) <= 1

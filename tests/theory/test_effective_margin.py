@@ -1,14 +1,12 @@
 """ρ for the four methods, by hand and on random data; and the finding that it is vacuous without momentum."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.theory.instances import NORMS, instances
 
-from steepest import Classification, Method, theory
+from steepest import Classification, Entrywise, Method, Schatten, max_margin, theory
 from steepest.errors import InvalidArgument
 from steepest.losses import CROSS_ENTROPY
 from steepest.theory.constants import noise_share
@@ -90,9 +88,11 @@ def test_lag_that_momentum_needs_is_of_order_margin_over_radius_and_batches():
 
 @pytest.mark.parametrize("norm_", NORMS, ids=str)
 def test_margins_come_as_numbers_or_solutions(norm_):
-    solution = SimpleNamespace(margin=0.5, upper_bound=0.6, separable=True)
+    solution = max_margin(PAIR, norm_)
     method = Method(norm_, batch_size=None)
-    assert theory.effective_margin(PAIR, method, solution).value == 0.5
+    assert theory.effective_margin(PAIR, method, solution).value == solution.margin
+    with pytest.raises(InvalidArgument, match=f"in the {norm_} norm"):
+        theory.effective_margin(PAIR, method, max_margin(PAIR, Entrywise(7)))
     for bad in (float("nan"), float("inf")):
         with pytest.raises(InvalidArgument, match="max-margin solution"):
             theory.effective_margin(PAIR, method, bad)
@@ -100,3 +100,8 @@ def test_margins_come_as_numbers_or_solutions(norm_):
         theory.effective_margin(PAIR, method, 1.0, "best")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InvalidArgument, match="batch_size=3"):
         theory.effective_margin(PAIR, Method(norm_, batch_size=3), 1.0)
+
+
+def test_schatten_two_is_frobenius():
+    solution = max_margin(PAIR, "frobenius")
+    assert theory.effective_margin(PAIR, Method(Schatten(2)), solution).value == solution.margin

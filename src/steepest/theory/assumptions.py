@@ -116,7 +116,7 @@ def _separable(numbers: Setting, margin: Any) -> Check:
     title = "Separable"
     if margin is None:
         return Check("3.1", title, None, "pass margin=max_margin(problem, norm) to decide it", {})
-    value, upper = margin_value(margin), getattr(margin, "upper_bound", None)
+    value, upper = margin_value(margin, numbers.norm), getattr(margin, "upper_bound", None)
     values = {"margin": value} | ({} if upper is None else {"upper_bound": float(upper)})
     if value > 0:
         certified = "" if upper is None else f", certified to be at most {float(upper):.6g}"
@@ -173,7 +173,7 @@ def _effective_margin(numbers: Setting, margin: Any) -> Check:
     title = "Effective margin"
     if margin is None:
         return Check(theorem, title, None, "pass margin=max_margin(problem, norm) to decide it", {})
-    rho = effective_margin_of(numbers, margin_value(margin))
+    rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
     share = 0.0 if numbers.variance_reduction else rho.noise_share
     values = {"rho": rho.value, "noise": rho.noise, "batches": float(rho.batches), "kappa": share}
     sign = "≤ 0, the theorem is vacuous here" if rho.vacuous else "> 0"

@@ -104,7 +104,7 @@ def margin_bound(
     True
     """
     numbers = setting(problem, trajectory.method, constants)
-    rho = effective_margin_of(numbers, margin_value(margin))
+    rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
     steps = np.asarray(trajectory.steps)
     horizon = int(steps[-1])
     sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)
@@ -162,7 +162,7 @@ def predicted_margin_bound(
     array([0.415, 0.048])
     """
     numbers = setting(problem, method, constants)
-    rho = effective_margin_of(numbers, margin_value(margin))
+    rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
     steps = np.asarray(steps, dtype=int)
     horizon = int(steps[-1])
     sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)

@@ -108,12 +108,15 @@ class EffectiveMargin:
         return self.value <= 0
 
 
-def margin_value(margin: Any) -> float:
+def margin_value(margin: Any, norm_: Norm) -> float:
     """Return γ as a number, from a number or from a solution with an attribute ``margin``.
 
     Of a certified solution it is the lower bound, which is attained: the theory holds for every number that
-    is at most the max margin.
+    is at most the max margin. InvalidArgument for a solution in another norm, and for NaN or infinity.
     """
+    other = getattr(margin, "norm", norm_)
+    if str(other) != str(norm_) and not other.p == norm_.p == 2:  # Schatten(2) is Frobenius
+        raise InvalidArgument("margin", f"a solution in the {other} norm", f"give one in the {norm_} norm")
     value = float(getattr(margin, "margin", margin))
     if not math.isfinite(value):
         raise InvalidArgument("margin", margin, "give a finite number or a max-margin solution")
@@ -162,7 +165,8 @@ def effective_margin(
     >>> rho.value, rho.vacuous
     (-2.0, True)
     """
-    return effective_margin_of(setting(problem, method, constants), margin_value(margin))
+    numbers = setting(problem, method, constants)
+    return effective_margin_of(numbers, margin_value(margin, numbers.norm))
 
 
 def effective_margin_of(numbers: Setting, margin: float) -> EffectiveMargin:
@@ -198,4 +202,4 @@ def required_momentum(
     0.6404
     """
     m = batches_per_epoch(problem.samples, batch_size)
-    return required_momentum_for(margin_value(margin), feature_radius(problem, norm_), m)
+    return required_momentum_for(margin_value(margin, norm(norm_)), feature_radius(problem, norm_), m)

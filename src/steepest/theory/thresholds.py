@@ -19,6 +19,7 @@ from steepest.theory.effective_margin import (
     margin_value,
     setting,
 )
+from steepest.theory.loss_lemmas import log_total_odds
 from steepest.theory.steps import require_polynomial, step_sum, steps_until_sum
 
 
@@ -45,7 +46,9 @@ def thresholds(
 
         t₁ = first t with Σ_{t_A≤s<t} η_s ≥ (4n/ρ) L_A,
 
-    where L ≤ 2 log 2 · G ≤ log 2 / n (Lemma C.7), and it stays so. For the exponential loss log L falls by
+    where L ≤ 2 log 2 · G ≤ log 2 / n (Lemma C.7), and it stays so. Sharp constants need only
+    Σ η_s ≥ (2/ρ) log(e^{n L_A} - 1), since log(e^{nL} - 1) falls by (ρ/2) η_s (see ``margin_bound``).
+    For the exponential loss log L falls by
     (ρ/2) η_s from log L_A = log(k-1) + 2R Σ_{s<t_A} η_s on, to below log 1/n. With ρ ≤ 0 both are infinite.
 
     They are worst cases, often astronomical: a run's own t₁ is ``margin_bound(...).start``.
@@ -65,10 +68,10 @@ def thresholds(
     ...     schedule=PolynomialDecay(0.2, 0.5),
     ... )
     >>> thresholds(problem, method, margin=2.0)
-    Thresholds(drift=0.0, descent=0.0, separation=59.0)
+    Thresholds(drift=0.0, descent=0.0, separation=12.0)
     """
     numbers = setting(problem, method, constants)
-    return thresholds_of(numbers, effective_margin_of(numbers, margin_value(margin)))
+    return thresholds_of(numbers, effective_margin_of(numbers, margin_value(margin, numbers.norm)))
 
 
 def thresholds_of(numbers: Setting, rho: EffectiveMargin) -> Thresholds:
@@ -83,9 +86,13 @@ def thresholds_of(numbers: Setting, rho: EffectiveMargin) -> Thresholds:
         return Thresholds(drift, math.inf, math.inf)
     moved = 2.0 * numbers.radius * step_sum(schedule, descent)
     if numbers.loss.normalized:
-        needed = 4.0 * numbers.samples / rho.value * (math.log(numbers.n_classes) + moved)
+        log_loss = math.log(math.log(numbers.n_classes) + moved)
     else:
-        needed = 2.0 / rho.value * (math.log(numbers.samples * (numbers.n_classes - 1)) + moved)
+        log_loss = math.log(numbers.n_classes - 1) + moved
+    if numbers.loss.normalized and not numbers.sharp:
+        needed = 4.0 * numbers.samples / rho.value * math.exp(log_loss)
+    else:
+        needed = 2.0 / rho.value * float(log_total_odds(numbers.loss, log_loss, numbers.samples))
     return Thresholds(drift, descent, steps_until_sum(schedule, descent, needed))
 
 
