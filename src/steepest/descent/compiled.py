@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numba
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.descent.compiled_directions import DirectionCode, Workspace, direction
-from steepest.descent.kernels import add_scaled, gradient
+from steepest.descent import compiled_directions, kernels
+from steepest.descent.compiled_directions import DirectionCode, direction, direction_work
+from steepest.descent.kernels import add_scaled, gradient, gradient_work, move
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
@@ -34,11 +37,14 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
     state = state.map(lambda array: np.array(as_numpy(array)))
     momentum_scale, snapshot_scale = state.momentum.log_scale, state.snapshot_gradient.log_scale
     truncated = _advance(
-        _read_only(as_numpy(problem.features)),
-        _read_only(as_numpy(problem.features_head)),
-        _read_only(problem.labels),
-        head_bits(problem.dimension),
-        problem.largest_length,
+        (
+            _read_only(as_numpy(problem.features)),
+            _read_only(as_numpy(problem.features_head)),
+            _read_only(problem.labels),
+            head_bits(problem.dimension),
+            problem.largest_length,
+            method.loss.normalized,
+        ),
         _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,
         reshuffling.batch_size,
@@ -47,9 +53,9 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         _read_only(np.asarray(method.schedule(np.arange(state.step, stop)), dtype=np.float64)),
         method.momentum,
         method.variance_reduction and m > 1,
-        method.loss.normalized,
         *DirectionCode.of(method.norm),
-        Workspace.for_shape(problem.n_classes, problem.dimension),
+        gradient_work(problem.samples, problem.n_classes, problem.dimension),
+        direction_work(problem.n_classes, problem.dimension),
         state.weights[0],
         state.momentum.mantissa[0],
         momentum_scale,
@@ -73,90 +79,77 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _advance(
-    X,
-    X_head,
-    labels,
-    bits,
-    size_bound,
-    orders,
-    first_epoch,
-    b,
-    m,
-    start,
-    step_sizes,
-    beta,
-    variance_reduction,
-    normalized,
-    norm_kind,
-    norm_power,
-    direction_work,
-    W,
-    momentum,
-    momentum_scale,
-    snapshot,
-    snapshot_gradient,
-    snapshot_scale,
-):
-    """Advance one run in place, a step for each size; return in how many the rank cut-off took effect.
+def _compiled_advance(sources: str) -> Callable[..., int]:
+    """Return the compiled loop over steps, cached on disk under a name that depends on ``sources``.
 
-    Matrices are [k, d]; the log-scales of momentum and snapshot gradient are arrays of one number.
+    numba's cache notices changes of this file alone. The digest of all compiled sources, held in a closure,
+    is part of the cache's key: code that an older version compiled is never run.
     """
-    n = X.shape[0]
-    k, d = W.shape
-    everything = np.arange(n)
-    signal = np.empty((k, d))
-    there = np.empty((k, d))
-    step_direction = np.empty((k, d))
-    W_head = np.empty((k, d))
-    shares = np.empty((n, k))
-    weights = np.empty((n, 2))
-    truncated = 0
-    scale = -np.inf
-    for offset in range(step_sizes.shape[0]):
-        step = start + offset
-        position = step % m
-        if variance_reduction and position == 0:
-            snapshot[:] = W
-            snapshot_scale[0] = gradient(
-                X, X_head, labels, everything, W, W_head, bits, size_bound, normalized, 1.0 / n,
-                shares, weights, snapshot_gradient,
-            )  # fmt: skip
-        order = everything if m == 1 else orders[step // m - first_epoch]
-        indices = order[position * b : min(n, (position + 1) * b)]
-        scale = gradient(
-            X,
-            X_head,
-            labels,
-            indices,
-            W,
-            W_head,
-            bits,
-            size_bound,
-            normalized,
-            m / n,
-            shares,
-            weights,
-            signal,
-        )
-        if variance_reduction:
-            there_scale = gradient(
-                X, X_head, labels, indices, snapshot, W_head, bits, size_bound, normalized, m / n,
-                shares, weights, there,
-            )  # fmt: skip
-            scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
-            scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
-        if beta > 0.0:
-            momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
-            truncated += direction(norm_kind, norm_power, momentum, step_direction, direction_work)
-        else:
-            truncated += direction(norm_kind, norm_power, signal, step_direction, direction_work)
-        eta = step_sizes[offset]
-        for c in range(k):
-            for j in range(d):
-                W[c, j] -= eta * step_direction[c, j]
-    if beta == 0.0:
-        momentum[:] = signal
-        momentum_scale[0] = scale
-    return truncated
+
+    @numba.njit(cache=True, nogil=True, error_model="numpy")
+    def advance(
+        data,
+        orders,
+        first_epoch,
+        b,
+        m,
+        start,
+        step_sizes,
+        beta,
+        variance_reduction,
+        norm_kind,
+        norm_power,
+        work,
+        direction_scratch,
+        W,
+        momentum,
+        momentum_scale,
+        snapshot,
+        snapshot_gradient,
+        snapshot_scale,
+    ):
+        """Advance one run in place, a step for each size; return in how many the rank cut-off took effect.
+
+        Matrices are [k, d]; the log-scales of momentum and snapshot gradient are arrays of one number.
+        """
+        assert sources
+        n = data[0].shape[0]
+        everything = np.arange(n)
+        signal = np.empty_like(W)
+        there = np.empty_like(W)
+        step_direction = np.empty_like(W)
+        truncated = 0
+        scale = -np.inf
+        for offset in range(step_sizes.shape[0]):
+            step = start + offset
+            position = step % m
+            if variance_reduction and position == 0:
+                snapshot[:] = W
+                snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient)
+            order = everything if m == 1 else orders[step // m - first_epoch]
+            indices = order[position * b : min(n, (position + 1) * b)]
+            scale = gradient(data, indices, W, m / n, work, signal)
+            if variance_reduction:
+                there_scale = gradient(data, indices, snapshot, m / n, work, there)
+                scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
+                scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
+            if beta > 0.0:
+                momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
+                truncated += direction(norm_kind, norm_power, momentum, step_direction, direction_scratch)
+            else:
+                truncated += direction(norm_kind, norm_power, signal, step_direction, direction_scratch)
+            move(W, step_sizes[offset], step_direction)
+        if beta == 0.0:
+            momentum[:] = signal
+            momentum_scale[0] = scale
+        return truncated
+
+    return advance
+
+
+def _digest_of_sources() -> str:
+    files = (kernels.__file__, compiled_directions.__file__)
+    return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
+
+
+_advance = _compiled_advance(_digest_of_sources())

@@ -17,7 +17,7 @@ import numpy as np
 from steepest.descent.kernels import add_multiple, dot, largest_entry, sum_of_squares
 from steepest.geometry import RANK_CUTOFF, Entrywise, Norm
 
-_plain = numba.njit(cache=True, nogil=True, error_model="numpy")
+_plain = numba.njit(nogil=True, error_model="numpy")
 
 MAX, SUM, FROBENIUS, ENTRYWISE, SCHATTEN = range(5)
 _ORTHOGONAL = 1e-15
@@ -44,26 +44,10 @@ class DirectionCode(NamedTuple):
         return cls(SCHATTEN, power)
 
 
-class Workspace(NamedTuple):
-    """Scratch matrices of a direction for signals of shape [k, d], with r = min(k, d) and s = max(k, d)."""
-
-    rows: np.ndarray
-    basis: np.ndarray
-    triangle: np.ndarray
-    rotations: np.ndarray
-    core: np.ndarray
-
-    @classmethod
-    def for_shape(cls, k: int, d: int) -> Workspace:
-        """Return scratch space for signals [k, d]."""
-        small, large = min(k, d), max(k, d)
-        return cls(
-            np.zeros((small, large)),
-            np.zeros((small, large)),
-            np.zeros((small, small)),
-            np.zeros((small, small)),
-            np.zeros((small, small)),
-        )
+def direction_work(k: int, d: int) -> tuple[np.ndarray, ...]:
+    """Return scratch space for signals [k, d]: rows, basis, triangle, rotations and core."""
+    small, large = min(k, d), max(k, d)
+    return (*np.zeros((2, small, large)), *np.zeros((3, small, small)))
 
 
 @_plain
