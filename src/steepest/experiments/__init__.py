@@ -1,0 +1,59 @@
+"""Experiments as files: sweeps whose results are kept, figures, and claims that are checked.
+
+:func:`reproduce` redoes a figure of the paper, :func:`load_experiment` reads one of your own.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_HOME = {
+    "CLAIMS": "claims",
+    "ClaimResult": "claims",
+    "Experiment": "spec",
+    "Report": "reproduction",
+    "Store": "store",
+    "Verdict": "claims",
+    "check_claims": "claims",
+    "load_experiment": "spec",
+    "paper_experiment": "reproduction",
+    "paper_figures": "reproduction",
+    "parse_overrides": "spec",
+    "reproduce": "reproduction",
+    "run_experiment": "sweep",
+}
+
+__all__ = [
+    "CLAIMS",
+    "ClaimResult",
+    "Experiment",
+    "Report",
+    "Store",
+    "Verdict",
+    "check_claims",
+    "load_experiment",
+    "paper_experiment",
+    "paper_figures",
+    "parse_overrides",
+    "reproduce",
+    "run_experiment",
+]
+
+if TYPE_CHECKING:
+    from steepest.experiments.claims import CLAIMS, ClaimResult, Verdict, check_claims
+    from steepest.experiments.reproduction import Report, paper_experiment, paper_figures, reproduce
+    from steepest.experiments.spec import Experiment, load_experiment, parse_overrides
+    from steepest.experiments.store import Store
+    from steepest.experiments.sweep import run_experiment
+
+
+def __getattr__(name: str):
+    # Imported on first use: the command line names this room long before it needs xarray or pydantic.
+    if name in _HOME:
+        return getattr(import_module(f"steepest.experiments.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'steepest.experiments' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

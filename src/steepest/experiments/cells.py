@@ -1,0 +1,131 @@
+"""Cells: the runs that share data, seed, norm, loss and batch size; computed together, kept in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steepest.descent import Method
+from steepest.errors import InvalidArgument
+from steepest.experiments.data import DataSet, identity
+from steepest.experiments.schedule import ScheduleChoice
+from steepest.experiments.spec import Experiment
+from steepest.problem import Classification
+from steepest.schedules import PolynomialDecay
+
+__all__ = ["Cell", "Problems", "load_problems", "margin_description", "resolve"]
+
+Problems = Mapping[tuple[str, int], Classification]
+"""The samples of each data set's name and seed."""
+
+_FORMAT = 1  # Raised when what a cell's file holds changes, so that older files are computed again.
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Every combination of momentum and variance reduction at one data set, seed, norm, loss, batch size."""
+
+    data: DataSet
+    seed: int
+    fingerprint: str
+    """Hash of the samples: results belong to the data, not to its name."""
+    samples: int
+    norm: str
+    loss: str
+    batch_size: int
+    schedule: ScheduleChoice
+    momenta: tuple[float, ...]
+    variance_reduction: tuple[bool, ...]
+    steps: int
+    records: int
+    gap: float
+
+    @property
+    def label(self) -> str:
+        """A short text for progress and messages."""
+        return f"{self.data.name}, seed {self.seed}, {self.norm}, b = {self.batch_size}"
+
+    @property
+    def run_steps(self) -> int:
+        """Updates in all runs of the cell."""
+        return self.steps * len(self.momenta) * len(self.variance_reduction)
+
+    def methods(self, margin: float) -> list[Method]:
+        """Return the cell's methods, momenta first, for a max margin γ that scales the step sizes."""
+        schedule = PolynomialDecay(self.schedule.initial_step_size(self.norm, margin), self.schedule.exponent)
+        batch_size = None if self.batch_size == self.samples else self.batch_size
+        return [
+            Method(self.norm, batch_size, momentum, reduced, self.loss, schedule, self.seed)
+            for momentum in self.momenta
+            for reduced in self.variance_reduction
+        ]
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the results depend on, as plain values; its hash names the cell's file."""
+        return {
+            "kind": "runs",
+            "format": _FORMAT,
+            "data": identity(self.data),
+            "samples": self.fingerprint,
+            "seed": self.seed,
+            "norm": self.norm,
+            "loss": self.loss,
+            "batch_size": self.batch_size,
+            "schedule": self.schedule.model_dump(exclude_none=True),
+            "momentum": list(self.momenta),
+            "variance_reduction": list(self.variance_reduction),
+            "steps": self.steps,
+            "records": self.records,
+            "gap": self.gap,
+        }
+
+
+def margin_description(fingerprint: str, norm: str, gap: float) -> dict[str, Any]:
+    """Return what a certified max margin depends on, as plain values."""
+    return {"kind": "max margin", "format": _FORMAT, "samples": fingerprint, "norm": norm, "gap": gap}
+
+
+def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:
+    """Return the samples of every data set and seed of an experiment."""
+    return {(data.name, seed): data.load(seed) for data in experiment.data for seed in experiment.seed}
+
+
+def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
+    """Return the cells of an experiment, in the order in which they are computed.
+
+    Raises:
+        InvalidArgument: a batch size that is larger than a data set.
+    """
+    return [
+        Cell(
+            data,
+            seed,
+            problems[data.name, seed].fingerprint,
+            problems[data.name, seed].samples,
+            norm,
+            loss,
+            batch_size,
+            experiment.schedule_for(data).for_norm(norm),
+            experiment.momentum,
+            experiment.variance_reduction,
+            experiment.steps,
+            experiment.records,
+            experiment.gap,
+        )
+        for data in experiment.data
+        for seed in experiment.seed
+        for norm in experiment.norm
+        for loss in experiment.loss
+        for batch_size in _batch_sizes(experiment, problems[data.name, seed])
+    ]
+
+
+def _batch_sizes(experiment: Experiment, problem: Classification) -> Iterator[int]:
+    chosen = [problem.samples if size == "full" else size for size in experiment.batch_size]
+    for size in chosen:
+        if size > problem.samples:
+            remedy = f"data set {problem.name} has {problem.samples} samples; give at most that, or 'full'"
+            raise InvalidArgument("batch_size", size, remedy)
+    # "full" and n are the same runs.
+    yield from dict.fromkeys(chosen)

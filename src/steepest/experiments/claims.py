@@ -1,0 +1,271 @@
+"""The paper's qualitative statements as computed checks: what was measured, the threshold, and a verdict.
+
+Each claim is about the runs of one data set, norm and loss, after at least ``STEPS`` updates. "Full" is the
+full batch with the same momentum and without variance reduction, n the number of samples, b the batch size
+and β the momentum; every measurement must be within its bound on every seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steepest.errors import InvalidArgument
+from steepest.experiments.measurement import Measurement
+from steepest.experiments.runs import Missing, Runs
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["CLAIMS", "Claim", "ClaimResult", "Verdict", "check_claims", "fitted_exponent"]
+
+STEPS = 20_000
+"""Updates after which the claims are set."""
+
+
+class Verdict(Enum):
+    """What a check concludes; the values are the words that tables show."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    NOT_DECIDED = "not decided"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """One row of the table of claims."""
+
+    name: str
+    norm: str
+    data: str
+    loss: str
+    statement: str
+    measured: str
+    threshold: str
+    verdict: Verdict
+    reason: str
+    measurements: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A named statement, its threshold in words and the function that measures it on the runs."""
+
+    name: str
+    statement: str
+    threshold: str
+    measure: Callable[[Runs], Iterator[Measurement]]
+
+    def check(self, runs: Runs) -> ClaimResult:
+        """Measure the claim on the runs of one data set, norm and loss."""
+        measurements: tuple[Measurement, ...] = ()
+        try:
+            measurements = tuple(self.measure(runs))
+            verdict, reason = _judge(measurements)
+            if runs.last_step < STEPS:
+                verdict = Verdict.NOT_DECIDED
+                reason = f"too few steps: {runs.last_step:,} were run, the claim is about {STEPS:,}"
+        except Missing as missing:
+            verdict, reason = Verdict.NOT_DECIDED, str(missing)
+        return ClaimResult(
+            self.name,
+            runs.norm,
+            runs.data,
+            runs.loss,
+            self.statement,
+            _summary(measurements),
+            self.threshold,
+            verdict,
+            reason,
+            measurements,
+        )
+
+
+def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult, ...]:
+    """Check claims by name on every data set, norm and loss that the results hold.
+
+    Raises:
+        InvalidArgument: a name that is no claim.
+    """
+    names = tuple(names)
+    for name in names:
+        if name not in CLAIMS:
+            raise InvalidArgument("claims", name, f"known claims: {', '.join(CLAIMS)}")
+    every = tuple(Runs.of(dataset))
+    return tuple(CLAIMS[name].check(runs) for name in names for runs in every)
+
+
+def fitted_exponent(steps: np.ndarray, error: np.ndarray) -> float:
+    """Return α of error ≈ c · t^(-α), by least squares of log error on log t over the last decade of steps.
+
+    The last decade is every record from a tenth of the last step on, so that the transient does not enter.
+    NaN where fewer than three records are left or an error there is not positive.
+
+    >>> steps = np.geomspace(1, 1000, 50)
+    >>> round(fitted_exponent(steps, 3 * steps**-0.5), 12)
+    0.5
+    """
+    tail = steps >= steps[-1] / 10
+    if tail.sum() < 3 or not np.all(error[tail] > 0):
+        return math.nan
+    slope, _ = np.polyfit(np.log(steps[tail]), np.log(error[tail]), 1)
+    return float(-slope)
+
+
+def _full_batch_converges(runs: Runs) -> Iterator[Measurement]:
+    for momentum in runs.momenta:
+        where = f"momentum {momentum:g}"
+        curves = runs.curve("relative_margin_error", runs.samples, momentum)
+        yield runs.measurement("error of the full batch", where, curves[:, -1], at_most=0.12)
+        exponents = [fitted_exponent(runs.steps, curve) for curve in curves]
+        yield runs.measurement("fitted exponent", where, exponents, at_least=0.4, at_most=0.6)
+        cosines = runs.final("cosine", runs.samples, momentum)
+        bound = 0.97 if runs.unique_optimum else -math.inf
+        yield runs.measurement("cosine to the max-margin solution", where, cosines, at_least=bound)
+
+
+def _mini_batch_lags(runs: Runs) -> Iterator[Measurement]:
+    small = _required(runs, lambda b: b <= runs.samples / 10, "of at most n/10")
+    for b in small:
+        yield runs.measurement("error / full batch", f"b = {b}", _ratio_to_full(runs, b, 0.0), at_least=2)
+    for b, larger in pairwise(small):
+        growth = _error(runs, b, 0.0) / _error(runs, larger, 0.0)
+        yield runs.measurement(
+            "error / error at the next larger b", f"b = {b} and {larger}", growth, at_least=1
+        )
+
+
+def _moderate_momentum_helps(runs: Runs) -> Iterator[Measurement]:
+    for b in _required(runs, lambda b: b <= runs.samples / 10, "of at most n/10"):
+        gain = _error(runs, b, 0.5) / _error(runs, b, 0.0)
+        yield runs.measurement("error / error without momentum", f"b = {b}", gain, at_most=1)
+        yield runs.measurement("error / full batch", f"b = {b}", _ratio_to_full(runs, b, 0.5), at_least=1.15)
+
+
+def _large_momentum_recovers(runs: Runs) -> Iterator[Measurement]:
+    for b in _required(runs, lambda b: b >= runs.samples / 20, "of at least n/20"):
+        yield runs.measurement("error / full batch", f"b = {b}", _ratio_to_full(runs, b, 0.99), at_most=1.3)
+
+
+def _variance_reduction_recovers(runs: Runs) -> Iterator[Measurement]:
+    for momentum in runs.momenta:
+        for b in _required(runs, lambda b: b >= runs.samples / 20, "of at least n/20"):
+            ratio = _ratio_to_full(runs, b, momentum, variance_reduction=True)
+            yield runs.measurement(
+                "error / full batch", f"b = {b}, momentum {momentum:g}", ratio, at_most=1.3
+            )
+
+
+def _batch_one_needs_longer(runs: Runs) -> Iterator[Measurement]:
+    for momentum in runs.momenta:
+        where = f"momentum {momentum:g}"
+        curves = runs.curve("relative_margin_error", 1, momentum, variance_reduction=True)
+        target = 1.3 * _error(runs, runs.samples, momentum)
+        exponents = [fitted_exponent(runs.steps, curve) for curve in curves]
+        yield runs.measurement("fitted exponent of b = 1", where, exponents, at_least=0.1)
+        needed = [_steps_needed(runs.steps, *each) for each in zip(curves, exponents, target, strict=True)]
+        yield runs.measurement("steps to claim 5's bound", where, needed)
+
+
+def _steps_needed(steps: np.ndarray, curve: np.ndarray, exponent: float, target: float) -> float:
+    # Measured where the curve ends below the target, extrapolated along its fitted power law elsewhere.
+    above = np.flatnonzero(curve > target)
+    if not above.size or above[-1] + 1 < len(steps):
+        return float(steps[above[-1] + 1 if above.size else 0])
+    if not exponent > 0:
+        return math.inf
+    return float(steps[-1] * (curve[-1] / target) ** (1 / exponent))
+
+
+def _error(runs: Runs, b: int, momentum: float, variance_reduction: bool = False) -> np.ndarray:
+    return runs.final("relative_margin_error", b, momentum, variance_reduction)
+
+
+def _ratio_to_full(runs: Runs, b: int, momentum: float, variance_reduction: bool = False) -> np.ndarray:
+    return _error(runs, b, momentum, variance_reduction) / _error(runs, runs.samples, momentum)
+
+
+def _required(runs: Runs, wanted: Callable[[int], bool], words: str) -> list[int]:
+    chosen = [b for b in runs.batch_sizes if b < runs.samples and wanted(b)]
+    if not chosen:
+        raise Missing(f"the experiment has no mini-batch size {words} (n = {runs.samples})")
+    return chosen
+
+
+def _judge(measurements: Sequence[Measurement]) -> tuple[Verdict, str]:
+    bounded = [m for m in measurements if m.bounded]
+    broken = [(slack, m, i) for m in bounded for i, slack in enumerate(m.slack) if slack < 0]
+    if not broken:
+        return Verdict.HOLDS, ""
+    _, worst, index = min(broken, key=lambda each: each[0])
+    value = worst.values[index]
+    side = f"below {worst.at_least:g}" if value < worst.at_least else f"above {worst.at_most:g}"
+    if math.isnan(value):
+        side = "not a number"
+    total = sum(len(m.values) for m in bounded)
+    return Verdict.FAILS, (
+        f"{worst.quantity} at {worst.where}, seed {worst.seeds[index]}: {value:.4g}, {side} "
+        f"({len(broken)} of {total} measurements break their bound)"
+    )
+
+
+def _summary(measurements: Sequence[Measurement]) -> str:
+    lines = []
+    for quantity in dict.fromkeys(m.quantity for m in measurements):
+        values = [value for m in measurements if m.quantity == quantity for value in m.values]
+        low, high = min(values), max(values)
+        lines.append(f"{quantity} {low:.3g}" if low == high else f"{quantity} {low:.3g} to {high:.3g}")
+    return "; ".join(lines)
+
+
+CLAIMS: dict[str, Claim] = {
+    claim.name: claim
+    for claim in (
+        Claim(
+            "full-batch-converges",
+            "The full batch converges to the max-margin solution at the predicted rate.",
+            "error ≤ 0.12, fitted exponent 0.5 ± 0.1, cosine ≥ 0.97 where the solution is unique",
+            _full_batch_converges,
+        ),
+        Claim(
+            "mini-batch-without-momentum-lags",
+            "Without momentum small batches stay behind the full batch, the more the smaller they are.",
+            "b ≤ n/10: error ≥ 2 × full, and it grows as b shrinks",
+            _mini_batch_lags,
+        ),
+        Claim(
+            "moderate-momentum-helps-partly",
+            "Momentum 0.5 brings small batches closer, but not all the way.",
+            "β = 0.5, b ≤ n/10: error below that of β = 0, and ≥ 1.15 × full",
+            _moderate_momentum_helps,
+        ),
+        Claim(
+            "large-momentum-recovers",
+            "Momentum 0.99 brings mini-batches to the full batch's error.",
+            "β = 0.99, b ≥ n/20: error ≤ 1.3 × full",
+            _large_momentum_recovers,
+        ),
+        Claim(
+            "variance-reduction-recovers",
+            "Variance reduction brings mini-batches to the full batch's error, whatever the momentum.",
+            "any β, b ≥ n/20, variance reduction: error ≤ 1.3 × full",
+            _variance_reduction_recovers,
+        ),
+        Claim(
+            "batch-one-needs-longer",
+            "With variance reduction even single samples get there, given more steps.",
+            "b = 1, variance reduction: error falls at least as t^-0.1 over the last decade of steps",
+            _batch_one_needs_longer,
+        ),
+    )
+}
+"""The claims by their stable names."""

@@ -1,0 +1,156 @@
+"""The paper's figures, drawn from the labelled results; pure functions that leave pyplot alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.experiments.runs import Missing, Runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURES", "margin_panels", "save_figure"]
+
+_ROWS = (
+    ("relative_margin_error", False, "relative margin error"),
+    ("cosine", False, "cosine similarity to W*"),
+    ("relative_margin_error", True, "relative margin error,\nvariance reduction"),
+)
+_NORM_WORDS = {
+    "frobenius": "Frobenius norm",
+    "max": "max-norm",
+    "spectral": "spectral norm",
+    "sum": "sum-norm",
+}
+_SMALLEST_DRAWN = 1e-12
+
+
+def margin_panels(runs: Runs, title: str = "") -> Figure:
+    """Draw error and cosine against steps, a line a batch size, a column a momentum (Figures 1, 3, 4).
+
+    Columns are the momenta; rows are error and cosine without variance reduction and error with it, lettered
+    down the pairs as in the paper. Lines are medians over the seeds, shades their range.
+    """
+    from matplotlib.figure import Figure
+
+    momenta = runs.momenta
+    figure = Figure(figsize=(3.4 * len(momenta) + 0.4, 8.6), layout="constrained")
+    grid: Any = figure.subplots(len(_ROWS), len(momenta), sharex=True, sharey="row", squeeze=False)
+    _share_scale(grid[0, 0], grid[2, 0])
+    styles = dict(zip(runs.batch_sizes, _styles(runs), strict=True))
+    letters = [list(row) for row in _letters(len(momenta))]
+    for row, (variable, reduced, label) in enumerate(_ROWS):
+        for column, momentum in enumerate(momenta):
+            axes = grid[row, column]
+            for batch_size, style in styles.items():
+                _draw(axes, runs, variable, batch_size, momentum, reduced, style)
+            signal = f"β = {momentum:g}" + (", variance reduction" if reduced else "")
+            axes.set_title(f"({letters[row][column]})  {signal}", fontsize=10, loc="left")
+            _scale(axes, variable)
+        grid[row, 0].set_ylabel(label)
+    for axes in grid[-1]:
+        axes.set_xlabel("step t")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, title="batch size b", loc="outside lower center", ncols=len(labels), frameon=False
+    )
+    seeds = f"{len(runs.seeds)} seeds: median and range" if len(runs.seeds) > 1 else f"seed {runs.seeds[-1]}"
+    norm = _NORM_WORDS.get(runs.norm, f"{runs.norm} norm")
+    figure.suptitle(
+        f"{title or 'Steepest descent'} ({norm}) on {runs.data} data, n = {runs.samples}; {seeds}",
+        fontsize=11,
+    )
+    return figure
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as PNG and PDF and return their paths."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf")]
+    for path in paths:
+        # Without a date, the same results give the same bytes.
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
+        figure.savefig(path, dpi=150, metadata=metadata)
+    return paths
+
+
+def _draw(
+    axes: Axes,
+    runs: Runs,
+    variable: str,
+    batch_size: int,
+    momentum: float,
+    reduced: bool,
+    style: dict[str, Any],
+) -> None:
+    try:
+        curves = runs.curve(variable, batch_size, momentum, reduced)
+    except Missing:
+        return
+    if variable != "cosine":
+        curves = np.maximum(curves, _SMALLEST_DRAWN)
+    axes.plot(runs.steps, np.median(curves, axis=0), **style)
+    axes.fill_between(
+        runs.steps, curves.min(axis=0), curves.max(axis=0), color=style["color"], alpha=0.18, linewidth=0
+    )
+
+
+def _share_scale(axes: Axes, other: Axes) -> None:
+    # Rows with and without variance reduction are there to be compared.
+    other.sharey(axes)
+
+
+def _scale(axes: Axes, variable: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    if variable == "cosine":
+        axes.set_ylim(top=1.0)
+    else:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(True, which="major", color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _styles(runs: Runs) -> Iterator[dict[str, Any]]:
+    """Yield a style for each batch size: viridis from dark (small) to light, the full batch black dashes.
+
+    Viridis keeps its order for every common colour blindness and in grey; its lightest end is left out,
+    since it vanishes on white.
+    """
+    from matplotlib import colormaps
+
+    sizes = [b for b in runs.batch_sizes if b != runs.samples]
+    shades = colormaps["viridis"](np.linspace(0.0, 0.85, max(len(sizes), 2)))
+    for batch_size in runs.batch_sizes:
+        if batch_size == runs.samples:
+            yield {
+                "color": "black",
+                "linestyle": (0, (4, 2)),
+                "linewidth": 1.8,
+                "label": f"{batch_size} (full)",
+                "zorder": 5,
+            }
+        else:
+            yield {"color": shades[sizes.index(batch_size)], "linewidth": 1.6, "label": str(batch_size)}
+
+
+def _letters(columns: int) -> list[Sequence[str]]:
+    # The paper letters error and cosine of one momentum together, then the row with variance reduction.
+    names = "abcdefghijklmnopqrstuvwxyz"
+    pairs = names[: 2 * columns]
+    return [pairs[0::2], pairs[1::2], names[2 * columns : 3 * columns]]
+
+
+FIGURES = {"margin-panels": margin_panels}
+"""How to draw an experiment's figure, by the name that its file gives."""

@@ -1,0 +1,225 @@
+"""Redo a figure of the paper: run its experiment, draw it, check its claims, and write everything down."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steepest.errors import InvalidArgument, RunError
+from steepest.experiments.claims import ClaimResult, Verdict, check_claims
+from steepest.experiments.figures import FIGURES, save_figure
+from steepest.experiments.runs import Runs
+from steepest.experiments.spec import Experiment, load_experiment
+from steepest.experiments.sweep import Outcome, Progress, run_experiment
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Report", "paper_experiment", "paper_figures", "reproduce"]
+
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "highspy", "xarray", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an experiment came to: its claims with their verdicts, and the files that hold the rest."""
+
+    experiment: Experiment
+    claims: tuple[ClaimResult, ...]
+    files: list[Path]
+    interrupted: bool
+    computed: int
+    """Cells computed in this call; a cell is six runs in the paper's figures."""
+    reused: int
+    """Cells that earlier calls had computed."""
+    notes: tuple[str, ...]
+    """Warnings about the settings of the runs, with numbers."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the experiment was finished and every claim holds."""
+        return not self.interrupted and all(claim.verdict is Verdict.HOLDS for claim in self.claims)
+
+
+def paper_figures() -> tuple[str, ...]:
+    """Return the names of the paper's figures that can be reproduced."""
+    folder = resources.files("steepest.experiments") / "paper"
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    )
+
+
+def paper_experiment(figure: str) -> Experiment:
+    """Return the experiment of a figure of the paper.
+
+    Raises:
+        InvalidArgument: no figure has that name.
+
+    >>> paper_experiment("figure1").norm
+    ('frobenius',)
+    """
+    if figure not in paper_figures():
+        raise InvalidArgument("figure", figure, f"give one of {', '.join(paper_figures())}")
+    with resources.as_file(resources.files("steepest.experiments") / "paper" / f"{figure}.toml") as path:
+        return load_experiment(path)
+
+
+def reproduce(
+    figure: str,
+    directory: Path,
+    *,
+    quick: bool = False,
+    seeds: tuple[int, ...] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Redo a figure of the paper and return its claims; interrupted and called again, it goes on.
+
+    Args:
+        figure: its name, such as "figure1".
+        directory: where everything goes: the figure (PNG, PDF), the data (NetCDF), the claims (Markdown,
+            JSON), the experiment as it was run, and the store of results in ``cells``.
+        quick: run the reduced form that the experiment defines (fewer batch sizes and one seed).
+        seeds: of data and shuffling, in place of the experiment's own.
+        progress: called with (what is being done, run-steps done, run-steps in all).
+
+    Raises:
+        InvalidArgument: an unknown figure, or seeds that are none.
+        RunError: something cannot be written, or a run cannot go on.
+    """
+    experiment = paper_experiment(figure)
+    if quick:
+        experiment = experiment.reduced()
+    if seeds is not None:
+        experiment = experiment.replaced({"seed": list(seeds)})
+    directory = Path(directory)
+    return write_report(experiment, run_experiment(experiment, directory / "cells", progress), directory)
+
+
+def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> Report:
+    """Check the claims of an experiment's results and write its files; an interrupted one has neither."""
+    claims: tuple[ClaimResult, ...] = ()
+    files: list[Path] = []
+    if outcome.dataset is not None and not outcome.interrupted:
+        claims = check_claims(outcome.dataset, experiment.claims)
+        try:
+            files = list(_write(experiment, outcome, outcome.dataset, claims, directory))
+        except OSError as error:
+            raise RunError(f"{directory}: cannot be written ({error.strerror or error})") from error
+    return Report(
+        experiment, claims, files, outcome.interrupted, outcome.computed, outcome.reused, outcome.notes
+    )
+
+
+def _write(
+    experiment: Experiment,
+    outcome: Outcome,
+    dataset: xr.Dataset,
+    claims: Sequence[ClaimResult],
+    directory: Path,
+) -> Iterator[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = directory / experiment.name
+    yield from _draw(experiment, dataset, stem)
+    data = stem.with_name(f"{stem.name}.nc")
+    dataset.assign_attrs(experiment=experiment.model_dump_json(), **_provenance()).to_netcdf(
+        data, engine="h5netcdf"
+    )
+    yield data
+    yield _text(
+        stem.with_name(f"{stem.name}-experiment.json"),
+        _json(
+            {
+                "experiment": json.loads(experiment.model_dump_json(exclude_none=True)),
+                **_provenance(),
+            }
+        ),
+    )
+    if claims:
+        yield _text(stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes))
+        rows = [{**asdict(claim), "verdict": str(claim.verdict)} for claim in claims]
+        yield _text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
+
+
+def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
+    if experiment.figure is None:
+        return
+    every = list(Runs.of(dataset))
+    for runs in every:
+        parts = [runs.data]
+        parts += [runs.norm] if len({each.norm for each in every}) > 1 else []
+        parts += [runs.loss] if len({each.loss for each in every}) > 1 else []
+        drawn = FIGURES[experiment.figure](runs, experiment.title)
+        yield from save_figure(drawn, stem.with_name("-".join([stem.name, *parts])))
+
+
+def _provenance() -> dict[str, str]:
+    versions = {name: metadata.version(name) for name in _VERSIONS_OF}
+    return {
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequence[str]) -> str:
+    seeds = ", ".join(map(str, experiment.seed))
+    lines = [
+        f"# Claims of {experiment.name}",
+        "",
+        f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}. Every measurement must be within",
+        "its bound on every seed; ranges are over seeds, batch sizes and momenta.",
+        "",
+        "| claim | data | norm | measured | threshold | verdict | reason |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{c.name}` | {c.data} | {c.norm} | {c.measured} | {c.threshold} | **{c.verdict}** | {c.reason} |"
+        for c in claims
+    ]
+    for claim in claims:
+        lines += ["", f"## {claim.name}: {claim.data}, {claim.norm}", "", claim.statement, ""]
+        lines += [
+            "| quantity | at | " + " | ".join(f"seed {seed}" for seed in experiment.seed) + " | bound |"
+        ]
+        lines += ["| --- | --- |" + " --- |" * (len(experiment.seed) + 1)]
+        for m in claim.measurements:
+            by_seed = dict(zip(m.seeds, m.values, strict=True))
+            values = [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in experiment.seed]
+            lines.append(
+                f"| {m.quantity} | {m.where} | {' | '.join(values)} | {_bounds(m.at_least, m.at_most)} |"
+            )
+    if notes:
+        lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _bounds(at_least: float, at_most: float) -> str:
+    sides = [
+        f"≥ {at_least:g}" if at_least > -math.inf else "",
+        f"≤ {at_most:g}" if at_most < math.inf else "",
+    ]
+    return " and ".join(side for side in sides if side) or "none"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    # JSON has neither infinities nor NaN: an absent bound or value is null.
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path

@@ -1,0 +1,180 @@
+"""Results as labelled arrays: one cell's runs, one certified margin, and all of them joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.errors import InvalidArgument
+from steepest.experiments.cells import Cell
+from steepest.geometry import norm as as_norm
+from steepest.maxmargin import MaxMarginSolution, Status
+from steepest.problem import Classification
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from steepest.descent import Trajectory
+
+__all__ = ["DIMENSIONS", "cell_dataset", "combine", "solution_dataset", "solution_from"]
+
+DIMENSIONS = ("data", "loss", "norm", "batch_size", "momentum", "variance_reduction", "seed", "step")
+"""The dimensions of every series, in this order."""
+
+_AXES = {
+    "data": ("1", "name of the data set"),
+    "loss": ("1", "loss"),
+    "norm": ("1", "norm of the steepest descent and of the max margin"),
+    "batch_size": ("samples", "samples a step, b"),
+    "momentum": ("1", "momentum, the weight β of the past in the moving average"),
+    "variance_reduction": ("1", "whether gradients are corrected by a snapshot each epoch (SVRG)"),
+    "seed": ("1", "seed of the data and of the shuffling"),
+    "step": ("updates", "updates done, t"),
+}
+_SERIES = {
+    "relative_margin_error": ("1", "relative margin error, 1 - margin(W_t) / (‖W_t‖ γ)"),
+    "cosine": ("1", "cosine of W_t to the max-margin solution W*"),
+    "log_loss": ("1", "natural logarithm of the loss"),
+    "log_proxy": ("1", "natural logarithm of the proxy G"),
+    "margin": ("feature units", "smallest pair margin of W_t"),
+    "normalized_margin": ("feature units", "margin over norm of W_t, a lower bound of the max margin"),
+    "upper_bound": ("feature units", "smallest anytime certificate so far, an upper bound of the max margin"),
+    "truncated_directions": ("updates", "updates whose spectral direction left out a real singular value"),
+}
+
+
+def cell_dataset(
+    cell: Cell, problem: Classification, solution: MaxMarginSolution, trajectories: Sequence[Trajectory]
+) -> xr.Dataset:
+    """Return the runs of a cell, in the order of its methods, as one dataset with labelled dimensions."""
+    import xarray as xr
+
+    shape = (1, 1, 1, 1, len(cell.momenta), len(cell.variance_reduction), 1, -1)
+    variables: dict[str, Any] = {
+        name: (
+            DIMENSIONS,
+            np.stack([getattr(run, name) for run in trajectories]).astype(float).reshape(shape),
+            {"units": units, "long_name": long_name},
+        )
+        for name, (units, long_name) in _SERIES.items()
+    }
+    initial = cell.schedule.initial_step_size(cell.norm, solution.upper_bound)
+    facts = {
+        "max_margin": (solution.margin, "feature units", "max margin γ, certified from below"),
+        "max_margin_upper_bound": (
+            solution.upper_bound,
+            "feature units",
+            "max margin γ, certified from above",
+        ),
+        "initial_step_size": (initial, "1", "initial step size η₀"),
+        "step_size_exponent": (cell.schedule.exponent, "1", "decay exponent a of the step sizes"),
+        "unique_optimum": (_unique(cell.norm), "1", "1 if the max-margin solution is known to be unique"),
+    }
+    for name, (value, units, long_name) in facts.items():
+        attributes = {"units": units, "long_name": long_name}
+        variables[name] = (("data", "norm", "seed"), np.full((1, 1, 1), value, float), attributes)
+    sizes = {
+        "samples": (problem.samples, "samples", "number of samples n"),
+        "features": (problem.dimension, "features", "number of features d"),
+        "classes": (problem.n_classes, "classes", "number of classes k"),
+    }
+    for name, (value, units, long_name) in sizes.items():
+        variables[name] = (("data",), np.array([float(value)]), {"units": units, "long_name": long_name})
+    coordinates = {
+        "data": [cell.data.name],
+        "loss": [cell.loss],
+        "norm": [cell.norm],
+        "batch_size": [cell.batch_size],
+        "momentum": list(cell.momenta),
+        "variance_reduction": list(cell.variance_reduction),
+        "seed": [cell.seed],
+        "step": trajectories[0].steps,
+    }
+    return xr.Dataset(variables, _labelled(coordinates))
+
+
+def combine(datasets: Iterable[xr.Dataset]) -> xr.Dataset:
+    """Join results along all their labels; combinations that were not run are NaN.
+
+    Raises:
+        InvalidArgument: there is nothing to join.
+    """
+    import xarray as xr
+
+    parts = list(datasets)
+    if not parts:
+        raise InvalidArgument("datasets", parts, "there are no results yet; run the experiment first")
+    coordinates = {name: _union([part[name].values for part in parts]) for name in DIMENSIONS}
+    position = {name: {label: i for i, label in enumerate(labels)} for name, labels in coordinates.items()}
+    variables: dict[str, Any] = {}
+    for part in parts:
+        for name, variable in ((str(name), variable) for name, variable in part.data_vars.items()):
+            if name not in variables:
+                full = np.full([len(coordinates[str(dim)]) for dim in variable.dims], np.nan)
+                variables[name] = (variable.dims, full, variable.attrs)
+            places = [
+                [position[str(dim)][label] for label in part[dim].values.tolist()] for dim in variable.dims
+            ]
+            variables[name][1][np.ix_(*places)] = variable.values
+    return xr.Dataset(variables, _labelled(coordinates))
+
+
+def solution_dataset(solution: MaxMarginSolution) -> xr.Dataset:
+    """Return a certified max margin as a dataset, from which :func:`solution_from` makes it again."""
+    import xarray as xr
+
+    separable = {None: -1, False: 0, True: 1}[solution.separable]
+    return xr.Dataset(
+        {
+            "weights": (("class", "feature"), solution.weights, {"long_name": "max-margin weights W*"}),
+            "dual": (("sample", "class"), solution.dual, {"long_name": "dual weights q"}),
+        },
+        attrs={
+            "norm": str(solution.norm),
+            "margin": solution.margin,
+            "upper_bound": solution.upper_bound,
+            "relative_gap": solution.relative_gap,
+            "separable": separable,
+            "seconds": solution.seconds,
+            "iterations": solution.iterations,
+            "method": solution.method,
+            "status": solution.status.name,
+        },
+    )
+
+
+def solution_from(dataset: xr.Dataset) -> MaxMarginSolution:
+    """Return the max-margin solution that a dataset holds."""
+    facts = dataset.attrs
+    return MaxMarginSolution(
+        norm=as_norm(facts["norm"]),
+        weights=dataset["weights"].values,
+        margin=float(facts["margin"]),
+        upper_bound=float(facts["upper_bound"]),
+        relative_gap=float(facts["relative_gap"]),
+        dual=dataset["dual"].values,
+        separable={-1: None, 0: False, 1: True}[int(facts["separable"])],
+        seconds=float(facts["seconds"]),
+        iterations=int(facts["iterations"]),
+        method=str(facts["method"]),
+        status=Status[facts["status"]],
+    )
+
+
+def _unique(norm: str) -> float:
+    # Unit balls of 1 < p < ∞ are strictly convex, so that only one of their points attains the margin.
+    return 1.0 if 1 < float(as_norm(norm).p) < float("inf") else np.nan
+
+
+def _union(labels: Sequence[np.ndarray]) -> list[Any]:
+    every = list(dict.fromkeys(label for array in labels for label in array.tolist()))
+    return every if isinstance(every[0], str) else sorted(every)
+
+
+def _labelled(coordinates: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: (name, labels, {"units": _AXES[name][0], "long_name": _AXES[name][1]})
+        for name, labels in coordinates.items()
+    }

@@ -1,0 +1,126 @@
+"""The runs of one data set, norm and loss, picked out of the labelled results for claims and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.experiments.measurement import Measurement
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Missing", "Runs"]
+
+
+class Missing(Exception):
+    """The results do not hold the runs that a claim is about; the message says which."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one data set, norm and loss."""
+
+    dataset: xr.Dataset
+    """Results with dimensions batch_size, momentum, variance_reduction, seed and step."""
+    data: str
+    norm: str
+    loss: str
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset) -> Iterator[Runs]:
+        """Yield the runs of each data set, norm and loss that was run."""
+        for data in dataset["data"].values:
+            for norm in dataset["norm"].values:
+                for loss in dataset["loss"].values:
+                    chosen = dataset.sel(data=data, norm=norm, loss=loss)
+                    if not bool(chosen["relative_margin_error"].isnull().all()):
+                        yield cls(_without_empty(chosen), str(data), str(norm), str(loss))
+
+    @property
+    def samples(self) -> int:
+        """Number of samples n, the size of the full batch."""
+        return int(self.dataset["samples"])
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Steps of the records after the start, shape [r]."""
+        steps = self.dataset["step"].values
+        return steps[steps > 0]
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last record."""
+        return int(self.dataset["step"].values[-1])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, in ascending order."""
+        return tuple(int(seed) for seed in self.dataset["seed"].values)
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The batch sizes, in ascending order."""
+        return [int(b) for b in self.dataset["batch_size"].values]
+
+    @property
+    def momenta(self) -> list[float]:
+        """The momenta, in ascending order."""
+        return [float(momentum) for momentum in self.dataset["momentum"].values]
+
+    @property
+    def unique_optimum(self) -> bool:
+        """Whether the max-margin solution is known to be the only one, on every seed."""
+        return bool((self.dataset["unique_optimum"] == 1).all())
+
+    def has(self, batch_size: int, momentum: float, variance_reduction: bool) -> bool:
+        """Whether these runs are among the results."""
+        wanted = {"batch_size": batch_size, "momentum": momentum, "variance_reduction": variance_reduction}
+        if not all(value in self.dataset[name].values for name, value in wanted.items()):
+            return False
+        return not bool(self.dataset["relative_margin_error"].sel(wanted).isnull().all())
+
+    def curve(
+        self, variable: str, batch_size: int, momentum: float, variance_reduction: bool = False
+    ) -> np.ndarray:
+        """Return a variable along the steps of :attr:`steps`, shape [seeds, r]; Missing if it was not run."""
+        if not self.has(batch_size, momentum, variance_reduction):
+            which = "the full batch" if batch_size == self.samples else f"batch size {batch_size}"
+            signal = "with" if variance_reduction else "without"
+            raise Missing(f"no run of {which} at momentum {momentum:g} {signal} variance reduction")
+        chosen = self.dataset[variable].sel(
+            batch_size=batch_size, momentum=momentum, variance_reduction=variance_reduction
+        )
+        return chosen.transpose("seed", "step").values[:, self.dataset["step"].values > 0]
+
+    def final(
+        self, variable: str, batch_size: int, momentum: float, variance_reduction: bool = False
+    ) -> np.ndarray:
+        """Return a variable at the last step, shape [seeds]."""
+        return self.curve(variable, batch_size, momentum, variance_reduction)[:, -1]
+
+    def measurement(
+        self,
+        quantity: str,
+        where: str,
+        values: Sequence[float] | np.ndarray,
+        at_least: float = -math.inf,
+        at_most: float = math.inf,
+    ) -> Measurement:
+        """Return a measurement over the seeds of these runs."""
+        return Measurement(quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most)
+
+
+def _without_empty(chosen: xr.Dataset) -> xr.Dataset:
+    # Data sets differ in size, so results of several hold batch sizes and steps that one of them never ran.
+    error: Any = chosen["relative_margin_error"]
+    # Positions, because a list of booleans as labels would be taken for a mask.
+    kept = {
+        name: np.flatnonzero(error.notnull().any([other for other in error.dims if other != name]))
+        for name in ("batch_size", "momentum", "variance_reduction", "seed", "step")
+    }
+    return chosen.isel(kept)

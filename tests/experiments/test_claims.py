@@ -1,0 +1,142 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.experiments.synthetic import as_the_paper_says, results
+
+from steepest.errors import InvalidArgument
+from steepest.experiments.cells import Cell
+from steepest.experiments.claims import CLAIMS, Verdict, check_claims, fitted_exponent
+from steepest.experiments.spec import validated
+from steepest.experiments.sweep import run_experiment
+
+
+def verdict(dataset, name):
+    (result,) = check_claims(dataset, [name])
+    return result
+
+
+def test_every_claim_holds_on_results_that_follow_the_paper():
+    rows = check_claims(results(), CLAIMS)
+    assert {row.name: row.verdict for row in rows} == dict.fromkeys(CLAIMS, Verdict.HOLDS)
+    assert all(row.reason == "" and row.measured and row.threshold for row in rows)
+
+
+# One departure from the paper for each claim, and the words with which its row must point at it.
+DEPARTURES = {
+    "full-batch-converges": (lambda b, m, v, s: 0.13 if b == 100 else 0.5, "error of the full batch"),
+    "mini-batch-without-momentum-lags": (
+        lambda b, m, v, s: 0.1 if (b, m, s) == (10, 0.0, 2) else as_the_paper_says(b, m, v, s),
+        "b = 10, seed 2",
+    ),
+    "moderate-momentum-helps-partly": (
+        lambda b, m, v, s: 5.0 if (b, m, s) == (5, 0.5, 1) else as_the_paper_says(b, m, v, s),
+        "b = 5, seed 1",
+    ),
+    "large-momentum-recovers": (
+        lambda b, m, v, s: 0.1 if (b, m, s) == (50, 0.99, 0) else as_the_paper_says(b, m, v, s),
+        "b = 50, seed 0",
+    ),
+    "variance-reduction-recovers": (
+        lambda b, m, v, s: as_the_paper_says(b, m, False, s),
+        "b = 5, momentum 0, seed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEPARTURES)
+def test_a_departure_on_a_single_seed_fails_the_claim_and_is_named(name):
+    final_error, words = DEPARTURES[name]
+    row = verdict(results(final_error), name)
+    assert row.verdict is Verdict.FAILS
+    assert words in row.reason
+
+
+def test_a_floor_fails_the_claims_about_rates():
+    dataset = results(exponent=0.01)
+    assert verdict(dataset, "batch-one-needs-longer").verdict is Verdict.FAILS
+    assert "fitted exponent" in verdict(dataset, "full-batch-converges").reason
+
+
+def test_steps_needed_are_measured_inside_the_run_and_extrapolated_beyond_it():
+    row = verdict(results(), "batch-one-needs-longer")
+    needed = [m for m in row.measurements if m.quantity == "steps to claim 5's bound"]
+    # An error 1.5 × full that falls as t^-1/2 meets 1.3 × full after (1.5 / 1.3)² as many steps.
+    assert needed[0].values == pytest.approx([20_000 * (1.5 / 1.3) ** 2] * 3)
+    already = results(lambda b, m, v, s: as_the_paper_says(b, m, v, s) / (3 if b == 1 else 1))
+    row = verdict(already, "batch-one-needs-longer")
+    assert all(value <= 20_000 for m in row.measurements[1::2] for value in m.values)
+
+
+def test_too_few_steps_leave_every_claim_undecided():
+    rows = check_claims(results(steps=2_000), CLAIMS)
+    assert {row.verdict for row in rows} == {Verdict.NOT_DECIDED}
+    assert "too few steps: 2,000 were run" in rows[0].reason
+    assert rows[0].measured  # what was seen is reported all the same
+
+
+def test_runs_that_are_missing_leave_a_claim_undecided_with_the_reason():
+    dataset = results().sel(momentum=[0.0, 0.5])
+    row = verdict(dataset, "large-momentum-recovers")
+    assert (row.verdict, row.reason) == (
+        Verdict.NOT_DECIDED,
+        "no run of batch size 5 at momentum 0.99 without variance reduction",
+    )
+    row = verdict(results().sel(batch_size=[50, 100]), "mini-batch-without-momentum-lags")
+    assert row.reason == "the experiment has no mini-batch size of at most n/10 (n = 100)"
+
+
+def test_the_cosine_counts_only_where_the_solution_is_unique():
+    dataset = results()
+    dataset["cosine"] = dataset["cosine"] * 0.9
+    assert "cosine" in verdict(dataset, "full-batch-converges").reason
+    dataset["unique_optimum"] = dataset["unique_optimum"] * math.nan
+    assert verdict(dataset, "full-batch-converges").verdict is Verdict.HOLDS
+
+
+def test_a_value_that_is_not_a_number_never_holds():
+    dataset = results(lambda b, m, v, s: math.nan if (b, s) == (20, 1) else as_the_paper_says(b, m, v, s))
+    row = verdict(dataset, "large-momentum-recovers")
+    assert row.verdict is Verdict.FAILS
+    assert "b = 20, seed 1: nan, not a number" in row.reason
+
+
+def test_an_unknown_claim_is_refused():
+    with pytest.raises(InvalidArgument, match="known claims: full-batch-converges"):
+        check_claims(results(), ["full-batch"])
+
+
+def test_the_exponent_is_that_of_the_last_decade():
+    steps = np.geomspace(1, 1e4, 81)
+    error = np.where(steps < 1e3, 1.0, (steps / 1e3) ** -0.7)
+    assert fitted_exponent(steps, error) == pytest.approx(0.7)
+    assert math.isnan(fitted_exponent(steps, -error))
+    assert math.isnan(fitted_exponent(steps[-2:], error[-2:]))
+
+
+SMALL_FIGURE = validated(
+    {
+        "name": "small",
+        "data": {"kind": "mixture", "schedule": {"initial_times_margin": 0.15}},
+        "norm": "frobenius",
+        "batch_size": [20, "full"],
+        "momentum": [0, 0.5],
+        "variance_reduction": [False, True],
+        "seed": 5,
+    }
+)
+
+
+def test_switching_variance_reduction_off_turns_its_claim_to_fails(tmp_path, monkeypatch):
+    name = "variance-reduction-recovers"
+    whole = run_experiment(SMALL_FIGURE, tmp_path / "whole").dataset
+    assert verdict(whole, name).verdict is Verdict.HOLDS
+    methods = Cell.methods
+    monkeypatch.setattr(
+        Cell, "methods", lambda *given: [replace(m, variance_reduction=False) for m in methods(*given)]
+    )
+    without = run_experiment(SMALL_FIGURE, tmp_path / "without").dataset
+    row = verdict(without, name)
+    assert row.verdict is Verdict.FAILS
+    assert "error / full batch at b = 20" in row.reason
