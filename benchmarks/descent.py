@@ -54,7 +54,7 @@ def torch_direction(norm: str, gradient: torch.Tensor) -> torch.Tensor:
 
 
 def numpy_loop(problem: st.Classification, method: st.Method, orders: np.ndarray, steps: int) -> np.ndarray:
-    """Run one method with the closed-form gradient; a true class's residual is minus the sum of the others."""
+    """Run one method with the closed-form gradient, the true class's residual from the others."""
     X, y = problem.features, problem.labels
     b, m = method.reshuffling(problem).batch_size, method.reshuffling(problem).batches
     W = np.zeros((problem.n_classes, problem.dimension))

@@ -66,7 +66,7 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
             step=step + 1,
             weights=W - step_sizes[offset][:, None, None] * direction,
             momentum=momentum,
-            truncated=state.truncated + xp.asarray(truncated(shared.norm, momentum.mantissa), device=place),
+            truncated=state.truncated + truncated(shared.norm, momentum.mantissa),
         )
     return state
 

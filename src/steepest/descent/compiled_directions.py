@@ -20,8 +20,8 @@ from steepest.geometry import RANK_CUTOFF, Entrywise, Norm
 _plain = numba.njit(nogil=True, error_model="numpy")
 
 MAX, SUM, FROBENIUS, ENTRYWISE, SCHATTEN = range(5)
-_ORTHOGONAL = 1e-15
-_ROUNDING = 1e-15
+_ORTHOGONAL = 4.0 * 2.0**-52
+_EPS = 2.0**-52
 _SWEEPS = 40
 
 
@@ -156,7 +156,7 @@ def _pivoted_rows(rows, basis, triangle):
         if r == 0:
             first = longest
         # What is left at the level of rounding of the longest row has no direction of its own.
-        if longest <= (0.01 * _ROUNDING) ** 2 * first:
+        if longest <= (0.05 * _EPS) ** 2 * first:
             return r
         used[pivot] = True
         vector = basis[r]
@@ -186,7 +186,7 @@ def _core_direction(power, rank, triangle, rotations, core):
     sizes = np.empty(rank)
     for r in range(rank):
         sizes[r] = math.sqrt(dot(triangle[r], triangle[r]))
-    weights, truncated = _direction_weights(power, sizes)
+    weights, truncated = _direction_weights(power, sizes, core.shape[0])
     core[:] = 0.0
     for r in range(rank):
         if weights[r] > 0.0:
@@ -222,13 +222,15 @@ def _orthogonalize(rank, triangle, rotations):
 
 
 @_plain
-def _direction_weights(power, sizes):
+def _direction_weights(power, sizes, sides):
     """Return the entry-wise direction of the singular values, and 1 if the cut-off dropped a real one."""
     largest = np.max(sizes)
     weights = np.zeros(sizes.shape[0])
     if math.isinf(power):
         weights[np.argmax(sizes)] = 1.0
         return weights, 0
+    # As in geometry.singular_values_below_cutoff: what is smaller cannot be told from rounding.
+    rounding = 4.0 * math.sqrt(sides) * _EPS
     truncated = 0
     total = 0.0
     for r in range(sizes.shape[0]):
@@ -236,7 +238,7 @@ def _direction_weights(power, sizes):
         if ratio > RANK_CUTOFF:
             weights[r] = ratio**power
             total += weights[r] * ratio
-        elif ratio > _ROUNDING and power < 1.0:
+        elif ratio > rounding and power < 1.0:
             truncated = 1
     weights *= total ** (-power / (1.0 + power))
     return weights, truncated

@@ -23,6 +23,7 @@ from steepest.problem import Classification
 _CHECKPOINT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
 _STRETCH_SECONDS = 0.5
+_FIRST_MULTIPLICATIONS = 4_000_000
 
 Progress = Callable[[int, int], None]
 """Called with the number of run-steps done and the number there are."""
@@ -126,7 +127,7 @@ class Sweep:
         """Advance runs that stand at the same step to their end, or until they are told to stop."""
         engine, methods = group[0].engine, [run.method for run in group]
         state = stack([run.state for run in group]).like(self.problem.features)
-        stretch = 1
+        stretch = _first_stretch(self.problem, methods)
         self._hand_over(group, state)
         for target in group[0].steps[group[0].steps > state.step]:
             while state.step < target and not self._stop.is_set():
@@ -154,6 +155,12 @@ class Sweep:
             run.record(weights[index], int(truncated[index]))
             if time.monotonic() - run.saved >= _CHECKPOINT_SECONDS:
                 run.save()
+
+
+def _first_stretch(problem: Classification, methods: Sequence[Method]) -> int:
+    """Return a number of steps that surely takes less than a tenth of a second."""
+    batch = max(each.batch_size_for(problem) for each in methods)
+    return 1 + _FIRST_MULTIPLICATIONS // (len(methods) * batch * problem.n_classes * problem.dimension)
 
 
 def _next_stretch(stretch: int, seconds: float) -> int:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from steepest.arrays import Array, namespace
-from steepest.geometry import RANK_CUTOFF, Norm, Schatten
-from steepest.geometry.polar import singular_values
-
-ROUNDING = 1e-15
-"""Relative size up to which a singular value cannot be told from rounding of the matrix."""
+from steepest.geometry import Norm, Schatten, singular_values_below_cutoff
 
 
 def truncated(norm: Norm, signals: Array) -> Array:
@@ -17,7 +13,5 @@ def truncated(norm: Norm, signals: Array) -> Array:
     """
     xp = namespace(signals)
     if not isinstance(norm, Schatten) or norm.p <= 2:
-        return xp.zeros(signals.shape[:-2], dtype=xp.int64)
-    values, _ = singular_values(signals)
-    ratio = values / xp.where(values[..., :1] > 0, values[..., :1], 1.0)
-    return xp.astype(xp.any((ratio > ROUNDING) & (ratio <= RANK_CUTOFF), axis=-1), xp.int64)
+        return xp.zeros_like(signals[..., 0, 0], dtype=xp.int64)
+    return xp.astype(singular_values_below_cutoff(signals) > 0, xp.int64)
