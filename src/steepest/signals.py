@@ -22,7 +22,7 @@ from steepest.arrays import Array
 from steepest.losses import Loss, Samples, weighted_gradient
 from steepest.scaled import Scaled
 
-_BLOCK_ENTRIES = 1 << 16
+_BLOCK_ENTRIES = 1 << 13
 
 
 @dataclass(frozen=True)
