@@ -1,0 +1,134 @@
+"""Random data sets of the experiments, each drawn from one seed."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+from steepest.errors import InvalidArgument
+from steepest.problem import Classification
+
+
+def gaussian(
+    classes: int = 10,
+    samples_per_class: int = 10,
+    features: int = 100,
+    scale: float = 0.1,
+    seed: int = 0,
+) -> Classification:
+    """Features that say nothing of the class, X_ij ~ N(0, scale²): the paper's setting by default.
+
+    Such data is linearly separable almost surely while d ≥ n - 1. Shapes: X [n, d] and y [n] with
+    n = classes · samples_per_class, sorted by class.
+
+    Raises:
+        InvalidArgument: fewer than two classes, a count below 1, a scale that is not positive and finite,
+            or a negative seed.
+
+    >>> problem = gaussian(seed=1)
+    >>> problem.samples, problem.dimension, problem.n_classes
+    (100, 100, 10)
+    """
+    labels = _balanced_labels(classes, samples_per_class)
+    _require_count("features", features, 1)
+    _require_positive("scale", scale)
+    X = scale * _generator("gaussian", seed).standard_normal((len(labels), features))
+    return Classification(X, labels, name="gaussian")
+
+
+def mixture(
+    classes: int = 5,
+    samples_per_class: int = 40,
+    features: int = 50,
+    separation: float = 1.5,
+    seed: int = 0,
+) -> Classification:
+    """A Gaussian cloud around a random mean for each class: x = separation · μ_y + ε with μ, ε ~ N(0, I/d).
+
+    Its max margin rests on few samples, so that small batches often hold no support vector. Shapes: X [n, d]
+    and y [n] with n = classes · samples_per_class, sorted by class.
+
+    Raises:
+        InvalidArgument: fewer than two classes, a count below 1, a separation that is not positive and
+            finite, or a negative seed.
+
+    >>> problem = mixture()
+    >>> problem.samples, problem.dimension, problem.n_classes
+    (200, 50, 5)
+    """
+    labels = _balanced_labels(classes, samples_per_class)
+    _require_count("features", features, 1)
+    _require_positive("separation", separation)
+    rng = _generator("mixture", seed)
+    means = rng.standard_normal((classes, features)) / math.sqrt(features)
+    noise = rng.standard_normal((len(labels), features)) / math.sqrt(features)
+    return Classification(separation * means[labels] + noise, labels, name="mixture")
+
+
+def orthogonal_scale_skewed(
+    classes: int = 5,
+    samples: int = 100,
+    smallest_scale: float = 0.5,
+    largest_scale: float = 3.0,
+    seed: int = 0,
+    *,
+    hard_classes: str = "rare",
+) -> Classification:
+    """Samples along their own class's axis, x_i = α_i e_{y_i}, with scales and counts that differ by class.
+
+    The scales of class c are α_i ~ U[l_c, 2 l_c], where l_c runs geometrically from ``smallest_scale`` to
+    ``largest_scale``. Classes of small scale are the hard ones, and they are rare: every class has one
+    sample, and the others fall to the classes by a multinomial draw with probabilities in proportion to l_c
+    (``hard_classes="frequent"`` turns the probabilities round, for contrast). Shapes: X [n, k], y [n], sorted
+    by class. This is the data of Section 4.4 and Theorem 4.9: with batches of one sample, descent follows the
+    counts alone, not the scales.
+
+    Raises:
+        InvalidArgument: fewer than two classes, fewer samples than classes, scales that are not positive,
+            finite and in order, an unknown ``hard_classes``, or a negative seed.
+
+    >>> problem = orthogonal_scale_skewed()
+    >>> np.bincount(problem.labels)
+    array([ 8, 10, 24, 30, 28])
+    """
+    _require_count("classes", classes, 2)
+    _require_count("samples", samples, classes)
+    _require_positive("smallest_scale", smallest_scale)
+    _require_positive("largest_scale", largest_scale)
+    if largest_scale < smallest_scale:
+        raise InvalidArgument(
+            "largest_scale", largest_scale, f"give at least smallest_scale ({smallest_scale})"
+        )
+    if hard_classes not in ("rare", "frequent"):
+        raise InvalidArgument("hard_classes", hard_classes, 'give "rare" or "frequent"')
+    rng = _generator("orthogonal", seed)
+    lowest = np.geomspace(smallest_scale, largest_scale, classes)
+    odds = lowest if hard_classes == "rare" else lowest[::-1]
+    counts = 1 + rng.multinomial(samples - classes, odds / odds.sum())
+    labels = np.repeat(np.arange(classes), counts)
+    scales = rng.uniform(lowest[labels], 2 * lowest[labels])
+    return Classification(scales[:, None] * np.eye(classes)[labels], labels, name="orthogonal")
+
+
+def _generator(name: str, seed: int) -> np.random.Generator:
+    _require_count("seed", seed, 0)
+    # The name keeps the streams of two data sets apart, and apart from shuffling with the same seed.
+    return np.random.default_rng([*name.encode(), int(seed)])
+
+
+def _balanced_labels(classes: int, samples_per_class: int) -> np.ndarray:
+    _require_count("classes", classes, 2)
+    _require_count("samples_per_class", samples_per_class, 1)
+    return np.repeat(np.arange(classes), samples_per_class)
+
+
+def _require_count(argument: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InvalidArgument(argument, value, f"give an integer of at least {least}")
+
+
+def _require_positive(argument: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise InvalidArgument(argument, value, "give a finite number greater than 0")
