@@ -16,7 +16,7 @@ from steepest.errors import InvalidArgument
 from steepest.theory.alignment import measured_alignment
 from steepest.theory.bound import margin_bound, predicted_margin_bound
 from steepest.theory.descent_lemma import descent_errors
-from steepest.theory.effective_margin import effective_margin
+from steepest.theory.effective_margin import Constants, effective_margin
 from steepest.theory.loss_lemmas import log_total_odds
 from steepest.theory.noise_lemmas import sampling_noise
 from steepest.theory.thresholds import thresholds
@@ -107,34 +107,57 @@ def test_bounds_hold_on_random_runs(seed, norm_, signal, loss, first, exponent):
 
 
 def test_bound_by_hand():
-    """n = k = 2, x = ±1, max-norm: γ = 2, R = 1. One record at t = 1, then t = 3."""
+    """n = k = 2, x = ±1, max-norm: γ = 2, R = 1, one step 0.3, then 0.15 and 0.1; records at t = 0, 1, 3."""
     problem = Classification([[1.0], [-1.0]], [0, 1])
     schedule = PolynomialDecay(0.3, 1.0)
-    eta = schedule(np.arange(3))
-    method = Method("max", schedule=schedule)
-    loss = [math.log(2.0), math.log1p(math.exp(-2 * 0.3)), math.log1p(math.exp(-2 * eta.sum()))]
-    length = np.array([0.0, eta[0], eta.sum()])
+    length = np.array([0.0, 0.3, 0.55])
+    # δ = (e^{2η} - 1 - 2η) / η = 0.7404, 0.3324, 0.2140, so Σ η (2 - δ) = 0.8067; margin = 2·length.
+    gained = 1.1 - sum(math.expm1(2 * eta) - 2 * eta for eta in (0.3, 0.15, 0.1))
+    assert gained == pytest.approx(0.8067, abs=1e-4)
     trajectory = stub(
-        method=method,
+        method=Method("max", schedule=schedule, loss="exponential"),
         steps=np.array([0, 1, 3]),
         weights=np.array([[[w], [-w]] for w in length]),
-        log_loss=np.log(loss),
+        log_loss=-2 * length,
     )
-    errors = (np.exp(2 * eta) - 1 - 2 * eta) / eta
+    # Exponential loss: nL = 2 at the start, so Y = log 2, and the floor is (0.8067 - 0.6931) / 0.55.
     bound = margin_bound(problem, trajectory, 2.0)
-    # From r = 0: nL = 2 log 2, e^{nL} - 1 = 3.
-    floor = (np.sum(eta * (2 - errors)) - math.log(3)) / eta.sum()
-    assert floor < 0  # too early to say anything
-    assert np.isneginf(bound.floor).all()
     assert bound.start == 0.0
-    exponential = stub(**{**vars(trajectory), "method": Method("max", schedule=schedule, loss="exponential")})
-    exponential.log_loss = -2 * length  # e^{-margin}, n = 2: Y = log 2 - margin
-    bound = margin_bound(problem, exponential, 2.0)
-    floor = (np.sum(eta * (2 - errors)) - math.log(2)) / eta.sum()
-    assert bound.floor[-1] == pytest.approx(floor) if floor > 0 else np.isneginf(bound.floor[-1])
-    # The paper's form starts at the first record with L < 1/n for good: t₁ = 1 (e^{-0.6} = 0.55), or 3.
-    paper = margin_bound(problem, exponential, 2.0, "paper")
-    assert paper.start == 3.0 if math.exp(-0.6) > 0.5 else paper.start == 1.0
+    assert bound.floor[-1] == pytest.approx(0.2064, abs=1e-4)
+    assert bound.gap[-1] == pytest.approx(2 - 0.2064, abs=1e-4)
+    predicted = predicted_margin_bound(problem, trajectory.method, 2.0, np.array([3]))
+    assert predicted.floor[0] == pytest.approx(bound.floor[-1], rel=1e-12)
+    # L < 1/2 at the last record alone (e^{-0.6} = 0.55, e^{-1.1} = 0.33): the paper's form starts there.
+    paper = margin_bound(problem, trajectory, 2.0, "paper")
+    assert paper.start == 3.0
+    assert np.isneginf(paper.floor).all()
+    # Cross-entropy: nL = 2 log 2, Y = log 3 > 0.8067: too early to say anything.
+    trajectory.method = Method("max", schedule=schedule)
+    trajectory.log_loss = np.log(np.log1p(np.exp(-2 * length)))
+    assert np.isneginf(margin_bound(problem, trajectory, 2.0).floor).all()
+
+
+def test_thresholds_by_hand():
+    """n = k = 2, x = ±1: R = 1, γ = ρ = 2, full batch, η_t = 0.2 / √(t+1)."""
+    problem = Classification([[1.0], [-1.0]], [0, 1])
+    method = Method("max", schedule=PolynomialDecay(0.2, 0.5))
+    # δ_0 = (e^{0.4} - 1.4) / 0.2 = 0.459 < ρ/2: descent from the start, with L_0 = log 2.
+    sums = np.cumsum(0.2 / np.sqrt(np.arange(1, 100)))
+    # Sharp: Σ η ≥ (2/ρ) log(e^{2 log 2} - 1) = log 3; paper: 2R² e^{2Rη_0} η_0 = 0.597, Σ η ≥ (8/ρ) log 2.
+    cases: list[tuple[Constants, float]] = [("sharp", math.log(3)), ("paper", 4 * math.log(2))]
+    for constants, needed in cases:
+        found = thresholds(problem, method, 2.0, constants)
+        assert found.drift == found.descent == 0.0
+        assert found.separation == 1 + int(np.argmax(sums >= needed))
+    # Momentum 1/2: β e^{2Rη} ≤ 3/4 once η ≤ log(3/2) / 2 = 0.2027, which holds from J = 0 on, so t₀ = 0;
+    # with η_0 = 0.5 once √(t+1) ≥ 2.466, from J = 6 on, so t₀ = 12.
+    assert thresholds(problem, Method("max", momentum=0.5, schedule=method.schedule), 2.0).drift == 0.0
+    large = Method("max", momentum=0.5, schedule=PolynomialDecay(0.5, 0.5))
+    assert thresholds(problem, large, 2.0).drift == 12.0
+    exponential = Method("max", loss="exponential", schedule=method.schedule)
+    # log(nL) starts at log 2 and has to come to 0: Σ η ≥ (2/ρ) log 2.
+    found = thresholds(problem, exponential, 2.0)
+    assert found.separation == 1 + int(np.argmax(sums >= math.log(2)))
 
 
 def test_paper_form_by_hand():

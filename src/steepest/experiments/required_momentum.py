@@ -1,4 +1,4 @@
-"""The smallest momentum that the theory needs beside the smallest that worked (Theorem 4.3 against practice)."""
+"""The smallest momentum that the theory needs beside the smallest that worked (Theorem 4.3)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def required_momenta(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[RequiredMomentum]:
-    """Run every batch size with every momentum and return, for each batch size, what theory and practice need.
+    """Run every batch size with every momentum and return what theory and practice need, a row a batch size.
 
     Args:
         problem: the data.
