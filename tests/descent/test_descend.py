@@ -151,3 +151,48 @@ def test_tensors_run_on_their_device_and_give_arrays():
         np.testing.assert_allclose(one.weights, other.weights, rtol=0, atol=1e-10)
         np.testing.assert_allclose(one.log_loss, other.log_loss, rtol=1e-9)
         np.testing.assert_allclose(one.upper_bound, other.upper_bound, rtol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "batched"])
+def test_a_run_stops_at_the_gap_that_its_own_certificate_shows(engine):
+    problem = st.datasets.gaussian(seed=5)
+    hot = st.PolynomialDecay(3.0, 0.3)
+    methods = [st.Method("frobenius", schedule=hot), st.Method("frobenius", schedule=SCHEDULE)]
+    sure, slow = st.descend(problem, methods, 3000, engine=engine, stop_at_gap=0.05)
+    assert sure.completed
+    assert sure.steps[-1] < 3000
+    certified = sure.normalized_margin / sure.upper_bound
+    assert certified[-1] >= 0.95
+    assert np.all(certified[:-1] < 0.95)
+    solution = st.max_margin(problem, "frobenius")
+    assert sure.against(solution).relative_margin_error[-1] <= 0.05
+    # The other run of the same group goes on to its end, as if it were alone.
+    assert slow.steps[-1] == 3000
+    alone = st.descend(problem, methods[1], 3000, engine=engine)
+    np.testing.assert_allclose(slow.final_weights, alone.final_weights, rtol=0, atol=1e-9)
+
+
+def test_a_run_that_stopped_at_its_gap_is_read_back(tmp_path):
+    problem = st.datasets.gaussian(seed=5)
+    method = st.Method("frobenius", schedule=st.PolynomialDecay(3.0, 0.3))
+    first = st.descend(problem, method, 3000, stop_at_gap=0.05, checkpoint=tmp_path)
+    seen = []
+    again = st.descend(
+        problem,
+        method,
+        3000,
+        stop_at_gap=0.05,
+        checkpoint=tmp_path,
+        progress=lambda done, total: seen.append(done),
+    )
+    np.testing.assert_array_equal(first.weights, again.weights)
+    # A smaller gap goes on from where the larger one stopped.
+    more = st.descend(problem, method, 3000, stop_at_gap=0.03, checkpoint=tmp_path)
+    assert more.steps[-1] > first.steps[-1]
+    np.testing.assert_array_equal(more.weights[: len(first.steps)], first.weights)
+
+
+@pytest.mark.parametrize("gap", [0, 1, -0.1, "small", float("nan"), True])
+def test_a_gap_is_a_fraction(gap):
+    with pytest.raises(InvalidArgument, match=r"stop_at_gap=.*: give a fraction between 0 and 1"):
+        st.descend(random_problem(), st.Method(), 10, stop_at_gap=gap)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import overload
 
@@ -36,6 +36,7 @@ def descend(
     workers: int | None = None,
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    stop_at_gap: float | None = None,
 ) -> Trajectory: ...
 @overload
 def descend(
@@ -50,6 +51,7 @@ def descend(
     workers: int | None = None,
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    stop_at_gap: float | None = None,
 ) -> list[Trajectory]: ...
 def descend(
     problem: Classification,
@@ -63,6 +65,7 @@ def descend(
     workers: int | None = None,
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    stop_at_gap: float | None = None,
 ) -> Trajectory | list[Trajectory]:
     """Run steepest descent from ``initial_weights`` (default 0) and return what was recorded on the way.
 
@@ -80,6 +83,8 @@ def descend(
         progress: called now and then with (run-steps done, run-steps in all).
         checkpoint: a directory. Runs save their state there every half minute and when interrupted; the
             same call goes on from it, with bit for bit the result of an uninterrupted run.
+        stop_at_gap: a run ends at the first record whose normalised margin is certified to be within this
+            fraction of the max margin: margin(W_t)/‖W_t‖ ≥ (1 - gap) · upper_bound, with no solver.
 
     Returns:
         One :class:`Trajectory`, or a list of them in the order of ``methods``. A run does not depend on
@@ -105,10 +110,11 @@ def descend(
     start = _start_weights(problem, initial_weights)
     references = [_reference_for(reference, each, problem) for each in chosen]
     workers = _validated_workers(workers)
+    stop_at_gap = _validated_gap(stop_at_gap)
     for each, known in _without_repetition(chosen, references):
         warn_about(problem, each, steps, None if known is None else float(known.upper_bound))
     runs = [
-        Run(problem, method, engine_for(problem, [method], engine), recorded_steps, start, known)
+        Run(problem, method, engine_for(problem, [method], engine), recorded_steps, start, known, stop_at_gap)
         for method, known in zip(chosen, references, strict=True)
     ]
     if checkpoint is not None:
@@ -165,6 +171,14 @@ def _validated_workers(workers: object) -> int:
     if isinstance(workers, bool) or not isinstance(workers, Integral) or workers < 1:
         raise InvalidArgument("workers", workers, "give an integer of at least 1")
     return int(workers)
+
+
+def _validated_gap(gap: object) -> float | None:
+    if gap is None:
+        return None
+    if isinstance(gap, bool) or not isinstance(gap, Real) or not 0 < float(gap) < 1:
+        raise InvalidArgument("stop_at_gap", gap, "give a fraction between 0 and 1, such as 1e-3, or None")
+    return float(gap)
 
 
 def _reference_for(reference: References, method: Method, problem: Classification) -> Reference | None:

@@ -17,7 +17,7 @@ from steepest.descent.checkpoint import Checkpoint
 from steepest.descent.engine import Engine
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
-from steepest.descent.trajectory import Reference, Trajectory, measured
+from steepest.descent.trajectory import Reference, Trajectory, certified_margins, measured
 from steepest.problem import Classification
 
 _CHECKPOINT_SECONDS = 30.0
@@ -40,9 +40,13 @@ class Run:
         steps: np.ndarray,
         start: np.ndarray,
         reference: Reference | None,
+        stop_at_gap: float | None = None,
     ):
         self.problem, self.method, self.engine, self.steps = problem, method, engine, steps
         self.reference = reference
+        self.stop_at_gap = stop_at_gap
+        self.upper_bound = np.inf
+        self.certified = False
         self.start = start
         self.state = State.start(start[None])
         self.weights: list[np.ndarray] = []
@@ -58,12 +62,30 @@ class Run:
         if (found := self.file.load()) is not None:
             self.state, weights, truncated = found
             self.weights, self.truncated = list(weights), [int(each) for each in truncated]
+            self._check_gap(weights)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run reached its last step, or the gap that was asked for."""
+        return self.certified or len(self.weights) == len(self.steps)
+
+    @property
+    def next_record(self) -> int:
+        """The step at which the run is to be recorded next."""
+        return int(self.steps[len(self.weights)])
 
     def record(self, weights: np.ndarray, truncated: int) -> None:
         """Keep the weights [k, d] of the present step if it is the next one to record."""
-        if len(self.weights) < len(self.steps) and self.steps[len(self.weights)] == self.state.step:
+        if not self.ended and self.next_record == self.state.step:
             self.weights.append(weights.copy())
             self.truncated.append(truncated)
+            self._check_gap(weights[None])
+
+    def _check_gap(self, recorded: np.ndarray) -> None:
+        if self.stop_at_gap is not None:
+            margins, upper_bounds = certified_margins(self.problem, self.method, recorded)
+            self.upper_bound = min(self.upper_bound, float(np.min(upper_bounds)))
+            self.certified = float(margins[-1]) >= (1 - self.stop_at_gap) * self.upper_bound
 
     def save(self) -> None:
         """Write the run's file, if it keeps one."""
@@ -72,14 +94,19 @@ class Run:
             self.saved = time.monotonic()
 
     def trajectory(self) -> Trajectory:
-        """Return what was recorded so far, measured."""
+        """Return what was recorded so far, measured; an interrupted run adds where it stands."""
+        steps, weights, truncated = list(self.steps[: len(self.weights)]), self.weights, self.truncated
+        if self.state.step > steps[-1]:
+            steps = [*steps, self.state.step]
+            weights = [*weights, as_numpy(self.state.weights)[0]]
+            truncated = [*truncated, int(as_numpy(self.state.truncated)[0])]
         return measured(
             self.problem,
             self.method,
-            self.steps[: len(self.weights)],
-            np.stack(self.weights),
-            np.asarray(self.truncated, dtype=np.int64),
-            completed=len(self.weights) == len(self.steps),
+            np.asarray(steps, dtype=np.int64),
+            np.stack(weights),
+            np.asarray(truncated, dtype=np.int64),
+            completed=self.ended,
             engine=self.engine.name,
             reference=self.reference,
         )
@@ -125,26 +152,32 @@ class Sweep:
 
     def _finish_group(self, group: list[Run]) -> list[tuple[Run, Trajectory]]:
         """Advance runs that stand at the same step to their end, or until they are told to stop."""
-        engine, methods = group[0].engine, [run.method for run in group]
-        state = stack([run.state for run in group]).like(self.problem.features)
-        stretch = _first_stretch(self.problem, methods)
-        self._hand_over(group, state)
-        for target in group[0].steps[group[0].steps > state.step]:
+        engine = group[0].engine
+        self._hand_over(group, stack([run.state for run in group]).like(self.problem.features))
+        stretch = _first_stretch(self.problem, [run.method for run in group])
+        while (active := [run for run in group if not run.ended]) and not self._stop.is_set():
+            methods = [run.method for run in active]
+            state = stack([run.state for run in active])
+            target = active[0].next_record
             while state.step < target and not self._stop.is_set():
                 began = time.monotonic()
-                until = min(int(target), state.step + stretch)
+                until = min(target, state.step + stretch)
                 advanced = engine.advance(self.problem, methods, state, until)
-                with self._lock:
-                    self._done += (until - state.step) * len(group)
+                self._count((until - state.step) * len(active))
                 state = advanced
                 # Long enough to cost nothing, short enough for Ctrl-C and the progress bar.
                 stretch = _next_stretch(stretch, time.monotonic() - began)
-                if state.step == target or began - group[0].saved >= _CHECKPOINT_SECONDS:
-                    self._hand_over(group, state)
-        self._hand_over(group, state)
+                if began - active[0].saved >= _CHECKPOINT_SECONDS:
+                    self._hand_over(active, state)
+            self._hand_over(active, state)
+            self._count(sum(int(run.steps[-1]) - run.state.step for run in active if run.ended))
         for run in group:
             run.save()
         return [(run, run.trajectory()) for run in group]
+
+    def _count(self, run_steps: int) -> None:
+        with self._lock:
+            self._done += run_steps
 
     @staticmethod
     def _hand_over(group: list[Run], state: State) -> None:

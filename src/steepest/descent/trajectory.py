@@ -207,6 +207,14 @@ def measured(
     )
 
 
+def certified_margins(
+    problem: Classification, method: Method, recorded: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return margin(W)/‖W‖ and the anytime upper bound of the max margin for weights [r, k, d], each [r]."""
+    _, _, _, margins, certificates = _measure(problem, method, recorded)
+    return margins, certificates
+
+
 def _measure(problem: Classification, method: Method, recorded: np.ndarray) -> tuple[np.ndarray, ...]:
     weights = problem.weights_like_features(recorded)
     residuals = method.loss.residuals(Samples.of(problem), weights)
