@@ -14,6 +14,7 @@ from steepest.geometry import Norm, norm
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
 from steepest.schedules import Schedule
+from steepest.theory.constants import papers_required_momentum
 
 MOMENTA = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 """Momenta that are tried, in increasing order."""
@@ -103,13 +104,14 @@ def required_momenta(
     worst = final[len(full) :].reshape(len(sizes), len(tried), len(seeds)).max(axis=2)
     rows = []
     for b, errors in zip(sizes, worst, strict=True):
+        batches = theory.batches_per_epoch(problem.samples, b)
         found = dict(zip(tried, errors.tolist(), strict=True))
         rows.append(
             RequiredMomentum(
                 batch_size=b,
-                batches=theory.batches_per_epoch(problem.samples, b),
+                batches=batches,
                 sharp=_or_none(lambda b=b: theory.required_momentum(problem, norm_, b, solution)),
-                paper=_papers(problem, b, solution.margin),
+                paper=papers_required_momentum(solution.margin, problem.feature_bound, batches),
                 measured=next((beta for beta in tried if found[beta] <= goals[beta]), None),
                 errors=found,
             )
@@ -133,13 +135,6 @@ def as_table(rows: Sequence[RequiredMomentum], norm_: Norm | str) -> str:
         cells = [_lag(value) for value in (row.paper, row.sharp, row.measured)]
         lines.append(f"| {norm(norm_)} | {row.batch_size} | {row.batches} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _papers(problem: Classification, batch_size: int, margin: float) -> float | None:
-    # γ > 4 (m-1) R (1-β) m².
-    m = theory.batches_per_epoch(problem.samples, batch_size)
-    lag = margin / (4.0 * (m - 1) * m**2 * problem.feature_bound)
-    return max(0.0, 1.0 - lag) if 1.0 - lag < 1.0 else None
 
 
 def _or_none(compute: Callable[[], float]) -> float | None:

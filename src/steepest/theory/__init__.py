@@ -13,6 +13,7 @@ tests hold every inequality against random data and against real runs. The layer
 - ``rates``: Corollaries 4.2, 4.5 and 4.7, and the exponent that a run shows
 - ``bias``: where batches of one sample lead (Theorem 4.9)
 - ``assumptions``: all assumptions checked, a line each
+- ``summary``: all numbers of a method on a problem
 
 Margins γ are passed in, as numbers or as a :class:`steepest.MaxMarginSolution`.
 """
@@ -27,6 +28,7 @@ from steepest.theory.drift import DriftBound, drift_bound, drift_constant
 from steepest.theory.effective_margin import EffectiveMargin, effective_margin, required_momentum
 from steepest.theory.inequality import Inequality
 from steepest.theory.rates import FittedRate, fit_exponent, fit_rate, predicted_exponent, predicted_rate
+from steepest.theory.summary import Quantity, TheorySummary, summarize
 from steepest.theory.thresholds import Thresholds, thresholds
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "FittedRate",
     "Inequality",
     "MarginBound",
+    "Quantity",
+    "TheorySummary",
     "Thresholds",
     "batches_per_epoch",
     "bias_direction",
@@ -58,5 +62,6 @@ __all__ = [
     "predicted_margin_bound",
     "predicted_rate",
     "required_momentum",
+    "summarize",
     "thresholds",
 ]

@@ -139,6 +139,19 @@ def required_momentum_for(margin: float, radius: float, batches: int) -> float:
     return momentum
 
 
+def papers_required_momentum(margin: float, radius: float, batches: int) -> float | None:
+    """Return the smallest β with γ > 4 (m-1) R (1-β) m², the paper's condition; None if no double is enough.
+
+    >>> papers_required_momentum(margin=1.0, radius=1.0, batches=2)
+    0.9375
+    """
+    _check_batches(batches)
+    if batches == 1:
+        return 0.0
+    momentum = 1.0 - margin / (4.0 * (batches - 1) * batches**2 * radius)
+    return max(0.0, momentum) if momentum < 1.0 else None
+
+
 def _noise_factor(lag: float, batches: int) -> float:
     # In terms of 1 - β: the differences below would cancel for β near 1.
     if batches == 1 or lag == 1:

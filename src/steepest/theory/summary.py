@@ -1,0 +1,149 @@
+"""Everything that the theory says of a method on a problem, as one table of numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from steepest.errors import InvalidArgument
+from steepest.losses import loss
+from steepest.problem import Classification
+from steepest.schedules import PolynomialDecay
+from steepest.theory.assumptions import AssumptionChecks, check_assumptions
+from steepest.theory.constants import noise_share, papers_required_momentum, required_momentum_for
+from steepest.theory.effective_margin import Constants, MethodLike, effective_margin_of, margin_value, setting
+from steepest.theory.rates import predicted_exponent
+from steepest.theory.thresholds import thresholds_of
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of the theory, with sharp constants and with the paper's."""
+
+    name: str
+    symbol: str
+    sharp: float | None
+    """With the smallest constants proven here; infinite where never, None where it does not apply."""
+    paper: float | None
+    """With the paper's constants; None where there is no other value."""
+
+
+@dataclass(frozen=True)
+class TheorySummary:
+    """What :func:`summarize` returns: the assumptions, and the numbers of the theorems."""
+
+    problem: str
+    norm: str
+    checks: AssumptionChecks
+    quantities: tuple[Quantity, ...]
+
+    def __getitem__(self, symbol: str) -> Quantity:
+        """Return the quantity of that symbol; KeyError if there is none."""
+        for quantity in self.quantities:
+            if quantity.symbol == symbol:
+                return quantity
+        raise KeyError(symbol)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types for JSON; infinite numbers as the text "infinite"."""
+        return {
+            "problem": self.problem,
+            "norm": self.norm,
+            "assumptions": [
+                {
+                    "assumption": check.assumption,
+                    "title": check.title,
+                    "holds": check.holds,
+                    "reason": check.reason,
+                    "values": {name: _plain(value) for name, value in check.values.items()},
+                }
+                for check in self.checks
+            ],
+            "quantities": [
+                {
+                    "name": each.name,
+                    "symbol": each.symbol,
+                    "sharp": _plain(each.sharp),
+                    "paper": _plain(each.paper),
+                }
+                for each in self.quantities
+            ],
+        }
+
+
+def summarize(problem: Classification, method: MethodLike, margin: Any) -> TheorySummary:
+    """Return assumptions, constants, effective margin, thresholds and the predicted rate of a method.
+
+    Args:
+        problem: the data.
+        method: a :class:`steepest.Method`, or anything with its attributes.
+        margin: γ as a number, or a max-margin solution in the method's norm.
+
+    Raises:
+        InvalidArgument: a value that the theory cannot use.
+
+    >>> import steepest as st
+    >>> problem = st.Classification([[1.0], [-1.0]], [0, 1])
+    >>> summary = summarize(problem, st.Method("max", batch_size=1, momentum=0.9), margin=2.0)
+    >>> round(summary["ρ"].sharp, 4), round(summary["κ"].sharp, 4), summary["e"].sharp
+    (1.4105, 0.1474, 0.5)
+    """
+    sharp, paper = (setting(problem, method, each) for each in _CONSTANTS)
+    gamma = margin_value(margin, sharp.norm)
+    checks = check_assumptions(
+        problem,
+        sharp.norm,
+        method.schedule,
+        margin,
+        batch_size=method.batch_size,
+        momentum=sharp.momentum,
+        variance_reduction=sharp.variance_reduction,
+        loss=loss(method.loss).name,
+    )
+    margins = [effective_margin_of(each, gamma) for each in (sharp, paper)]
+    quantities = [
+        Quantity("max margin", "γ", gamma, None),
+        Quantity("feature radius", "R", sharp.radius, paper.radius),
+        Quantity("batches an epoch", "m", float(sharp.batches), None),
+    ]
+    if not sharp.variance_reduction:
+        loose = noise_share(sharp.momentum, sharp.batches, "paper")
+        quantities += [
+            Quantity("share of the noise that momentum lets through", "κ", *(each.noise_share for each in
+            margins)), Quantity("the same by the paper's bound", "(1-β) m²", None, loose),
+            Quantity("smallest momentum with ρ > 0", "β_min", *_required(gamma, sharp.radius, paper.radius,
+            sharp.batches)),
+        ]  # fmt: skip
+    quantities.append(Quantity("effective margin", "ρ", *(each.value for each in margins)))
+    if isinstance(sharp.schedule, PolynomialDecay):
+        found = [thresholds_of(each, rho) for each, rho in zip((sharp, paper), margins, strict=True)]
+        if sharp.momentum > 0:
+            quantities.append(
+                Quantity("closed form of the drift holds from step", "t₀", *(t.drift for t in found))
+            )
+        quantities += [
+            Quantity("every step lowers the loss from step", "t_A", *(t.descent for t in found)),
+            Quantity("every sample is classified correctly from step", "t₁", *(t.separation for t in found)),
+        ]
+        if 0 < sharp.schedule.exponent <= 1:
+            exponent = predicted_exponent(sharp.schedule.exponent)
+            quantities.append(Quantity("the gap to ρ falls like t^-e, e", "e", exponent, None))
+    return TheorySummary(problem.name, str(sharp.norm), checks, tuple(quantities))
+
+
+_CONSTANTS: tuple[Constants, Constants] = ("sharp", "paper")
+
+
+def _required(margin: float, sharp: float, paper: float, batches: int) -> tuple[float | None, float | None]:
+    if margin <= 0:
+        return None, None
+    try:
+        smallest = required_momentum_for(margin, sharp, batches)
+    except InvalidArgument:
+        smallest = None
+    return smallest, papers_required_momentum(margin, paper, batches)
+
+
+def _plain(value: float | None) -> float | str | None:
+    return "infinite" if value is not None and math.isinf(value) else value

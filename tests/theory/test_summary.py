@@ -1,0 +1,70 @@
+"""The summary holds the numbers of the functions that it gathers, for every method."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import steepest as st
+from steepest.errors import InvalidArgument
+
+PROBLEM = st.datasets.gaussian(classes=3, samples_per_class=4, features=20, seed=1)
+SOLUTION = st.max_margin(PROBLEM, "spectral")
+METHODS = [
+    st.Method("spectral", batch_size=size, momentum=momentum, variance_reduction=reduced, loss=loss)
+    for size in (None, 3)
+    for momentum in (0.0, 0.9)
+    for reduced in (False, True)
+    for loss in ("cross-entropy", "exponential")
+]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.fingerprint())
+def test_numbers_are_those_of_the_functions(method):
+    summary = st.theory.summarize(PROBLEM, method, SOLUTION)
+    assert summary["γ"].sharp == SOLUTION.margin
+    for constants in ("sharp", "paper"):
+        rho = st.theory.effective_margin(PROBLEM, method, SOLUTION, constants)
+        found = st.theory.thresholds(PROBLEM, method, SOLUTION, constants)
+        assert getattr(summary["ρ"], constants) == rho.value
+        assert getattr(summary["R"], constants) == rho.radius
+        assert getattr(summary["t_A"], constants) == found.descent
+        assert getattr(summary["t₁"], constants) == found.separation
+    assert summary["m"].sharp == (1 if method.batch_size is None else 4)
+    assert summary["e"].sharp == 0.5
+    symbols = {quantity.symbol for quantity in summary.quantities}
+    assert ("κ" in symbols) == (not method.variance_reduction)
+    assert ("t₀" in symbols) == (method.momentum > 0)
+    if "β_min" in symbols:
+        needed = st.theory.required_momentum(PROBLEM, "spectral", method.batch_size, SOLUTION)
+        assert summary["β_min"].sharp == needed
+
+
+def test_json_is_plain():
+    summary = st.theory.summarize(PROBLEM, st.Method("spectral", batch_size=1), SOLUTION)
+    text = json.dumps(summary.to_dict(), allow_nan=False)
+    back = json.loads(text)
+    assert back["norm"] == "spectral"
+    values = {each["symbol"]: each for each in back["quantities"]}
+    assert values["t₁"]["sharp"] == "infinite"
+    assert values["ρ"]["sharp"] < 0
+    assert values["γ"]["paper"] is None
+    assert [each["holds"] for each in back["assumptions"]] == [True, True, True, False]
+
+
+def test_data_that_is_not_separable_and_unknown_schedules():
+    problem = st.Classification([[1.0], [1.0]], [0, 1])
+    summary = st.theory.summarize(problem, st.Method("max", batch_size=1), 0.0)
+    assert summary["β_min"].sharp is None
+    assert summary.checks.hold is False
+
+    def schedule(step):
+        return 0.1 / (1.0 + np.asarray(step)) ** 0.5
+
+    plain = st.theory.summarize(PROBLEM, st.Method("spectral", schedule=schedule), SOLUTION)
+    with pytest.raises(KeyError):
+        plain["t₁"]
+    with pytest.raises(InvalidArgument, match="spectral norm"):
+        st.theory.summarize(PROBLEM, st.Method("max"), SOLUTION)
+    assert math.isfinite(plain["ρ"].sharp or math.nan)
