@@ -153,8 +153,12 @@ def test_a_batch_of_runs_gives_what_each_run_gives_alone():
 
 def test_the_engine_is_chosen_by_size_and_an_unknown_one_is_refused():
     assert engine_for(random_problem(), [st.Method()]).name == "compiled"
-    wide = st.Classification(np.ones((50, 30_000)) * np.arange(50)[:, None], np.arange(50) % 5)
+    wide = st.Classification(np.ones((50, 900_000)) * np.arange(50)[:, None], np.arange(50) % 5)
     assert engine_for(wide, [st.Method()]).name == "batched"
+    assert engine_for(wide, [st.Method(batch_size=1)]).name == "compiled"
+    many = st.Classification(np.eye(300), np.arange(300))
+    assert engine_for(many, [st.Method("max")]).name == "compiled"
+    assert engine_for(many, [st.Method("spectral")]).name == "batched"
     with pytest.raises(InvalidArgument, match="engine='gpu': give one of auto, reference, compiled, batched"):
         engine_for(random_problem(), [st.Method()], "gpu")
 

@@ -10,10 +10,14 @@ from array_api_compat import is_numpy_array, is_torch_array
 from steepest.descent.method import Method
 from steepest.descent.state import State
 from steepest.errors import InvalidArgument
+from steepest.geometry import Schatten
 from steepest.problem import Classification
 
-_BATCHED_FROM = 2_000_000
-"""Multiplications in one product of a batch with the weights from which threaded matrix products win."""
+_COMPILED_UP_TO = 200_000_000
+"""Multiplications in one product of a batch with the weights beyond which threaded matrix products win."""
+
+_ROTATIONS_UP_TO = 256
+"""Smaller side of a signal beyond which LAPACK's singular values beat the compiled rotations."""
 
 
 class Engine(Protocol):
@@ -55,6 +59,9 @@ def engine_for(problem: Classification, methods: Sequence[Method], name: str = "
 def _best_engine(problem: Classification, methods: Sequence[Method]) -> str:
     features = problem.features
     on_cpu = is_numpy_array(features) or (is_torch_array(features) and features.device.type == "cpu")
+    k, d = problem.n_classes, problem.dimension
     largest_batch = max(each.batch_size_for(problem) for each in methods)
-    small = largest_batch * problem.n_classes * problem.dimension < _BATCHED_FROM
-    return "compiled" if on_cpu and small else "batched"
+    small = largest_batch * k * d <= _COMPILED_UP_TO
+    rotations = any(isinstance(each.norm, Schatten) and each.norm.p != 2 for each in methods)
+    few_rotations = not rotations or min(k, d) <= _ROTATIONS_UP_TO
+    return "compiled" if on_cpu and small and few_rotations else "batched"
