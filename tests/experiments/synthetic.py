@@ -30,7 +30,7 @@ def as_the_paper_says(batch_size: int, momentum: float, variance_reduction: bool
 
 
 def results(final_error: Error = as_the_paper_says, steps: int = 20_000, exponent: float = 0.5) -> xr.Dataset:
-    """Return results of one data set of 100 samples in which errors fall as t^-exponent to their final value."""
+    """Return results of one data set of 100 samples: errors fall as t^-exponent to their final value."""
     step = np.unique(np.rint(np.geomspace(1, steps, 60)).astype(int))
     step = np.concatenate([[0], step])
     shape = (1, 1, 1, len(BATCH_SIZES), len(MOMENTA), 2, len(SEEDS), len(step))
@@ -46,6 +46,7 @@ def results(final_error: Error = as_the_paper_says, steps: int = 20_000, exponen
             "relative_margin_error": (DIMENSIONS, error),
             "cosine": (DIMENSIONS, 1 - error / 10),
             "unique_optimum": (per_seed, np.ones((1, 1, len(SEEDS)))),
+            "step_size_exponent": (per_seed, np.full((1, 1, len(SEEDS)), 0.5)),
             "samples": (("data",), [100.0]),
         },
         {

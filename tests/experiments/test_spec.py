@@ -17,7 +17,10 @@ def test_scalars_and_lists_are_grids_in_canonical_form():
 
 
 REFUSED = {
-    "unknown key": ({"momenta": 0.5}, "momenta=0.5: no such key; did you mean momentum? accepted: name, title"),
+    "unknown key": (
+        {"momenta": 0.5},
+        "momenta=0.5: no such key; did you mean momentum? accepted: name, title",
+    ),
     "unknown data key": (
         {"data": [{"kind": "gaussian", "sacle": 1}]},
         "data[0].sacle=1: no such key; did you mean scale? accepted: kind, name, schedule, classes",
@@ -58,7 +61,10 @@ REFUSED = {
     "figure": ({"figure": "pie"}, "figure='pie': give 'margin-panels'"),
     "name": ({"name": "../escape"}, "name='../escape': give a name of letters"),
     "same name twice": ({"data": ["gaussian", "gaussian"]}, "data.name='gaussian': two data sets share it"),
-    "classes": ({"data": {"kind": "mixture", "classes": 1}}, "data[0].classes=1: give an integer of at least 2"),
+    "classes": (
+        {"data": {"kind": "mixture", "classes": 1}},
+        "data[0].classes=1: give an integer of at least 2",
+    ),
 }
 
 
@@ -77,7 +83,7 @@ def test_several_mistakes_are_counted():
 
 
 def test_a_missing_key_is_named():
-    with pytest.raises(InvalidArgument, match="norm=.*is required"):
+    with pytest.raises(InvalidArgument, match=r"norm=.*is required"):
         validated({"name": "mine", "data": "gaussian"})
 
 

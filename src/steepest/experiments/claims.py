@@ -2,7 +2,7 @@
 
 Each claim is about the runs of one data set, norm and loss, after at least ``STEPS`` updates. "Full" is the
 full batch with the same momentum and without variance reduction, n the number of samples, b the batch size
-and β the momentum; every measurement must be within its bound on every seed.
+and β the momentum. A measurement must be within its bound on every seed, a fitted exponent in the median.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from steepest.errors import InvalidArgument
 from steepest.experiments.measurement import Measurement
 from steepest.experiments.runs import Missing, Runs
+from steepest.theory import fit_exponent, predicted_exponent
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -107,30 +108,34 @@ def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult
 def fitted_exponent(steps: np.ndarray, error: np.ndarray) -> float:
     """Return α of error ≈ c · t^(-α), by least squares of log error on log t over the last decade of steps.
 
-    The last decade is every record from a tenth of the last step on, so that the transient does not enter.
-    NaN where fewer than three records are left or an error there is not positive.
+    The last decade is every record from a tenth of the last step on, so that the transient does not enter;
+    :func:`steepest.theory.fit_exponent` does the fit. NaN where fewer than five records have an error > 0.
 
     >>> steps = np.geomspace(1, 1000, 50)
     >>> round(fitted_exponent(steps, 3 * steps**-0.5), 12)
     0.5
     """
-    tail = steps >= steps[-1] / 10
-    if tail.sum() < 3 or not np.all(error[tail] > 0):
+    try:
+        return fit_exponent(steps, error, decades=1.0).exponent
+    except InvalidArgument:
         return math.nan
-    slope, _ = np.polyfit(np.log(steps[tail]), np.log(error[tail]), 1)
-    return float(-slope)
 
 
 def _full_batch_converges(runs: Runs) -> Iterator[Measurement]:
     for momentum in runs.momenta:
         where = f"momentum {momentum:g}"
-        curves = runs.curve("relative_margin_error", runs.samples, momentum)
-        yield runs.measurement("error of the full batch", where, curves[:, -1], at_most=0.12)
-        exponents = [fitted_exponent(runs.steps, curve) for curve in curves]
-        yield runs.measurement("fitted exponent", where, exponents, at_least=0.4, at_most=0.6)
+        errors = _error(runs, runs.samples, momentum)
+        yield runs.measurement("error of the full batch", where, errors, at_most=0.12)
         cosines = runs.final("cosine", runs.samples, momentum)
         bound = 0.97 if runs.unique_optimum else -math.inf
         yield runs.measurement("cosine to the max-margin solution", where, cosines, at_least=bound)
+    # The rate is that of Corollary 4.2, descent without momentum; an exponent is an estimate, whose noise
+    # from seed to seed the median takes out.
+    curves = runs.curve("relative_margin_error", runs.samples, 0.0)
+    exponents = [fitted_exponent(runs.steps, curve) for curve in curves]
+    predicted = predicted_exponent(runs.step_size_exponent)
+    low, high = predicted - 0.1, predicted + 0.1
+    yield runs.measurement("fitted exponent", "momentum 0", exponents, low, high, by_median=True)
 
 
 def _mini_batch_lags(runs: Runs) -> Iterator[Measurement]:
@@ -207,13 +212,13 @@ def _judge(measurements: Sequence[Measurement]) -> tuple[Verdict, str]:
     if not broken:
         return Verdict.HOLDS, ""
     _, worst, index = min(broken, key=lambda each: each[0])
-    value = worst.values[index]
+    label, value = worst.judged[index]
     side = f"below {worst.at_least:g}" if value < worst.at_least else f"above {worst.at_most:g}"
     if math.isnan(value):
         side = "not a number"
-    total = sum(len(m.values) for m in bounded)
+    total = sum(len(m.judged) for m in bounded)
     return Verdict.FAILS, (
-        f"{worst.quantity} at {worst.where}, seed {worst.seeds[index]}: {value:.4g}, {side} "
+        f"{worst.quantity} at {worst.where}, {label}: {value:.4g}, {side} "
         f"({len(broken)} of {total} measurements break their bound)"
     )
 
@@ -233,7 +238,8 @@ CLAIMS: dict[str, Claim] = {
         Claim(
             "full-batch-converges",
             "The full batch converges to the max-margin solution at the predicted rate.",
-            "error ≤ 0.12, fitted exponent 0.5 ± 0.1, cosine ≥ 0.97 where the solution is unique",
+            "error ≤ 0.12; β = 0: median fitted exponent within 0.1 of the predicted one; "
+            "cosine ≥ 0.97 where the solution is unique",
             _full_batch_converges,
         ),
         Claim(

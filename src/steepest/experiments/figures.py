@@ -55,11 +55,14 @@ def margin_panels(runs: Runs, title: str = "") -> Figure:
         grid[row, 0].set_ylabel(label)
     for axes in grid[-1]:
         axes.set_xlabel("step t")
+    _label_logarithms(grid[0, 0])
+    _label_logarithms(grid[2, 0])
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
         handles, labels, title="batch size b", loc="outside lower center", ncols=len(labels), frameon=False
     )
-    seeds = f"{len(runs.seeds)} seeds: median and range" if len(runs.seeds) > 1 else f"seed {runs.seeds[-1]}"
+    several = f"{len(runs.seeds)} seeds: median and range"
+    seeds = several if len(runs.seeds) > 1 else f"seed {min(runs.seeds)}"
     norm = _NORM_WORDS.get(runs.norm, f"{runs.norm} norm")
     figure.suptitle(
         f"{title or 'Steepest descent'} ({norm}) on {runs.data} data, n = {runs.samples}; {seeds}",
@@ -98,7 +101,7 @@ def _draw(
         curves = np.maximum(curves, _SMALLEST_DRAWN)
     axes.plot(runs.steps, np.median(curves, axis=0), **style)
     axes.fill_between(
-        runs.steps, curves.min(axis=0), curves.max(axis=0), color=style["color"], alpha=0.18, linewidth=0
+        runs.steps, curves.min(axis=0), curves.max(axis=0), color=style["color"], alpha=0.13, linewidth=0
     )
 
 
@@ -108,18 +111,23 @@ def _share_scale(axes: Axes, other: Axes) -> None:
 
 
 def _scale(axes: Axes, variable: str) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     axes.set_xscale("log")
     if variable == "cosine":
         axes.set_ylim(top=1.0)
     else:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(True, which="major", color="0.9", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _label_logarithms(axes: Axes) -> None:
+    """Label an axis, and those that share it, with plain numbers at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    # Last of all, since every set_yscale of an axis that shares it would put the usual labels back.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _styles(runs: Runs) -> Iterator[dict[str, Any]]:

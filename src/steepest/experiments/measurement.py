@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 
 __all__ = ["Measurement"]
@@ -18,11 +19,20 @@ class Measurement:
     values: tuple[float, ...]
     at_least: float = -math.inf
     at_most: float = math.inf
+    by_median: bool = False
+    """Whether the median over the seeds is held to the bounds, rather than every seed."""
+
+    @property
+    def judged(self) -> tuple[tuple[str, float], ...]:
+        """What is held to the bounds: each seed's value, or their median, with a name for it."""
+        if self.by_median:
+            return (("median over seeds", statistics.median(self.values)),)
+        return tuple((f"seed {seed}", value) for seed, value in zip(self.seeds, self.values, strict=True))
 
     @property
     def slack(self) -> tuple[float, ...]:
-        """Distance to the nearer bound for each seed; negative if it is broken or the value is NaN."""
-        distances = (min(value - self.at_least, self.at_most - value) for value in self.values)
+        """Distance of each judged value to the nearer bound; negative if it is broken or the value is NaN."""
+        distances = (min(value - self.at_least, self.at_most - value) for _, value in self.judged)
         return tuple(-math.inf if math.isnan(distance) else distance for distance in distances)
 
     @property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from steepest.errors import InvalidArgument, RunError
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.figures import FIGURES, save_figure
+from steepest.experiments.measurement import Measurement
 from steepest.experiments.runs import Runs
 from steepest.experiments.spec import Experiment, load_experiment
 from steepest.experiments.sweep import Outcome, Progress, run_experiment
@@ -191,20 +192,16 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
         for m in claim.measurements:
             by_seed = dict(zip(m.seeds, m.values, strict=True))
             values = [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in experiment.seed]
-            lines.append(
-                f"| {m.quantity} | {m.where} | {' | '.join(values)} | {_bounds(m.at_least, m.at_most)} |"
-            )
+            lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {_bounds(m)} |")
     if notes:
         lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 
-def _bounds(at_least: float, at_most: float) -> str:
-    sides = [
-        f"≥ {at_least:g}" if at_least > -math.inf else "",
-        f"≤ {at_most:g}" if at_most < math.inf else "",
-    ]
-    return " and ".join(side for side in sides if side) or "none"
+def _bounds(m: Measurement) -> str:
+    low = [f"≥ {m.at_least:g}"] if m.at_least > -math.inf else []
+    high = [f"≤ {m.at_most:g}"] if m.at_most < math.inf else []
+    return (" and ".join(low + high) + (" (median)" if m.by_median else "")) or "none"
 
 
 def _json(value: Any) -> str:

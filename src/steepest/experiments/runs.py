@@ -73,6 +73,11 @@ class Runs:
         return [float(momentum) for momentum in self.dataset["momentum"].values]
 
     @property
+    def step_size_exponent(self) -> float:
+        """Decay exponent a of the step sizes."""
+        return float(self.dataset["step_size_exponent"].values[0])
+
+    @property
     def unique_optimum(self) -> bool:
         """Whether the max-margin solution is known to be the only one, on every seed."""
         return bool((self.dataset["unique_optimum"] == 1).all())
@@ -110,9 +115,12 @@ class Runs:
         values: Sequence[float] | np.ndarray,
         at_least: float = -math.inf,
         at_most: float = math.inf,
+        by_median: bool = False,
     ) -> Measurement:
         """Return a measurement over the seeds of these runs."""
-        return Measurement(quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most)
+        return Measurement(
+            quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most, by_median
+        )
 
 
 def _without_empty(chosen: xr.Dataset) -> xr.Dataset:

@@ -1,0 +1,105 @@
+import json
+
+import pytest
+import xarray as xr
+from tests.experiments.synthetic import as_the_paper_says, results
+
+from steepest.errors import InvalidArgument, RunError
+from steepest.experiments import Verdict, paper_experiment, paper_figures, reproduce
+from steepest.experiments.reproduction import write_report
+from steepest.experiments.sweep import Outcome, run_experiment
+
+
+def outcome_of(dataset, *, interrupted=False, notes=()):
+    return Outcome(dataset, interrupted, computed=0, reused=36, notes=notes)
+
+
+def test_figure_1_has_the_settings_of_the_paper():
+    experiment = paper_experiment("figure1")
+    assert experiment.norm == ("frobenius",)
+    assert experiment.batch_size == (1, 5, 10, 20, 50, "full")
+    assert experiment.momentum == (0.0, 0.5, 0.99)
+    assert experiment.variance_reduction == (False, True)
+    assert (experiment.steps, experiment.records, experiment.seed) == (20_000, 200, (0, 1, 2))
+    gaussian, mixture = experiment.data
+    assert (gaussian.classes, gaussian.samples_per_class, gaussian.features, gaussian.scale) == (
+        10,
+        10,
+        100,
+        0.1,
+    )
+    assert (mixture.classes, mixture.samples_per_class, mixture.features) == (5, 40, 50)
+    assert mixture.separation == 1.5
+    assert experiment.schedule_for(gaussian).initial_step_size("frobenius", margin=0.5) == 1.0
+    assert experiment.schedule_for(mixture).initial_step_size("frobenius", margin=0.5) == pytest.approx(0.3)
+    assert len(experiment.claims) == 6
+
+
+@pytest.mark.parametrize("figure", paper_figures())
+def test_every_shipped_experiment_has_a_valid_reduced_form(figure):
+    reduced = paper_experiment(figure).reduced()
+    assert reduced.steps == paper_experiment(figure).steps  # so that its claims can still be decided
+
+
+def test_unknown_figures_and_seeds_are_refused(tmp_path):
+    with pytest.raises(InvalidArgument, match="figure='figure9': give one of figure1"):
+        reproduce("figure9", tmp_path)
+    with pytest.raises(InvalidArgument, match="seed"):
+        reproduce("figure1", tmp_path, seeds=(-1,))
+    with pytest.raises(InvalidArgument, match=r"seed=.*: an empty list has no runs"):
+        reproduce("figure1", tmp_path, seeds=())
+
+
+def test_everything_is_written_down(tmp_path):
+    experiment = paper_experiment("figure1")
+    report = write_report(experiment, outcome_of(results(), notes=("momentum stalls",)), tmp_path)
+    assert report.holds
+    assert sorted(path.name for path in report.files) == [
+        "figure1-claims.json",
+        "figure1-claims.md",
+        "figure1-experiment.json",
+        "figure1-gaussian.pdf",
+        "figure1-gaussian.png",
+        "figure1.nc",
+    ]
+    rows = json.loads((tmp_path / "figure1-claims.json").read_text(encoding="utf-8"))
+    assert [row["name"] for row in rows] == list(experiment.claims)
+    assert {row["verdict"] for row in rows} == {"holds"}
+    assert rows[0]["measurements"][0]["at_least"] is None  # infinities are no JSON
+    table = (tmp_path / "figure1-claims.md").read_text(encoding="utf-8")
+    assert "| `large-momentum-recovers` | gaussian | frobenius |" in table
+    assert "- momentum stalls" in table
+    written = json.loads((tmp_path / "figure1-experiment.json").read_text(encoding="utf-8"))
+    assert written["experiment"]["steps"] == 20_000
+    assert "numpy" in written["versions"]
+    with xr.open_dataset(tmp_path / "figure1.nc", engine="h5netcdf") as data:
+        assert data["relative_margin_error"].dims[0] == "data"
+        assert json.loads(data.attrs["experiment"])["name"] == "figure1"
+
+
+def test_one_claim_that_fails_is_enough(tmp_path):
+    dataset = results(lambda b, m, v, s: as_the_paper_says(b, m, False, s))
+    report = write_report(paper_experiment("figure1"), outcome_of(dataset), tmp_path)
+    assert not report.holds
+    (failed,) = [claim for claim in report.claims if claim.verdict is Verdict.FAILS]
+    assert failed.name == "variance-reduction-recovers"
+
+
+def test_an_interrupted_experiment_writes_no_claims(tmp_path):
+    report = write_report(paper_experiment("figure1"), outcome_of(results(), interrupted=True), tmp_path)
+    assert (report.holds, report.interrupted, report.claims, report.files) == (False, True, (), [])
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match=r"taken.*cannot be written"):
+        write_report(paper_experiment("figure1"), outcome_of(results()), tmp_path / "taken" / "below")
+
+
+def test_the_paper_in_small_from_data_to_undecided_claims(tmp_path):
+    experiment = paper_experiment("figure1").replaced({"steps": 60, "seed": 9, "batch_size": [10, "full"]})
+    report = write_report(experiment, run_experiment(experiment, tmp_path / "cells"), tmp_path)
+    assert {claim.verdict for claim in report.claims} == {Verdict.NOT_DECIDED}
+    assert {claim.data for claim in report.claims} == {"gaussian", "mixture"}
+    assert {path.name for path in report.files} >= {"figure1-gaussian.png", "figure1-mixture.png"}
+    assert not report.holds
