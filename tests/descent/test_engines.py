@@ -153,7 +153,7 @@ def test_a_batch_of_runs_gives_what_each_run_gives_alone():
 
 def test_the_engine_is_chosen_by_size_and_an_unknown_one_is_refused():
     assert engine_for(random_problem(), [st.Method()]).name == "compiled"
-    wide = st.Classification(np.ones((50, 900_000)) * np.arange(50)[:, None], np.arange(50) % 5)
+    wide = st.Classification(np.ones((1000, 300)) * np.arange(1000)[:, None], np.arange(1000))
     assert engine_for(wide, [st.Method()]).name == "batched"
     assert engine_for(wide, [st.Method(batch_size=1)]).name == "compiled"
     many = st.Classification(np.eye(300), np.arange(300))
