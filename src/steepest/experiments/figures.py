@@ -55,8 +55,8 @@ def margin_panels(runs: Runs, title: str = "") -> Figure:
         grid[row, 0].set_ylabel(label)
     for axes in grid[-1]:
         axes.set_xlabel("step t")
-    _label_logarithms(grid[0, 0])
-    _label_logarithms(grid[2, 0])
+    for axes in (*grid[0], *grid[2]):
+        _label_logarithms(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
         handles, labels, title="batch size b", loc="outside lower center", ncols=len(labels), frameon=False
@@ -121,7 +121,7 @@ def _scale(axes: Axes, variable: str) -> None:
 
 
 def _label_logarithms(axes: Axes) -> None:
-    """Label an axis, and those that share it, with plain numbers at 1, 2 and 5 of each decade."""
+    """Label an axis with plain numbers at 1, 2 and 5 of each decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     # Last of all, since every set_yscale of an axis that shares it would put the usual labels back.
