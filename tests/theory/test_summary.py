@@ -23,22 +23,22 @@ METHODS = [
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.fingerprint())
 def test_numbers_are_those_of_the_functions(method):
     summary = st.theory.summarize(PROBLEM, method, SOLUTION)
-    assert summary["γ"].sharp == SOLUTION.margin
+    assert summary["max_margin"].sharp == SOLUTION.margin
     for constants in ("sharp", "paper"):
         rho = st.theory.effective_margin(PROBLEM, method, SOLUTION, constants)
         found = st.theory.thresholds(PROBLEM, method, SOLUTION, constants)
-        assert getattr(summary["ρ"], constants) == rho.value
-        assert getattr(summary["R"], constants) == rho.radius
-        assert getattr(summary["t_A"], constants) == found.descent
-        assert getattr(summary["t₁"], constants) == found.separation
-    assert summary["m"].sharp == (1 if method.batch_size is None else 4)
-    assert summary["e"].sharp == 0.5
-    symbols = {quantity.symbol for quantity in summary.quantities}
-    assert ("κ" in symbols) == (not method.variance_reduction)
-    assert ("t₀" in symbols) == (method.momentum > 0)
-    if "β_min" in symbols:
+        assert getattr(summary["effective_margin"], constants) == rho.value
+        assert getattr(summary["feature_radius"], constants) == rho.radius
+        assert getattr(summary["descent_start"], constants) == found.descent
+        assert getattr(summary["separation_start"], constants) == found.separation
+    assert summary["batches"].sharp == (1 if method.batch_size is None else 4)
+    assert summary["rate_exponent"].sharp == 0.5
+    keys = {quantity.key for quantity in summary.quantities}
+    assert ("noise_share" in keys) == (not method.variance_reduction)
+    assert ("drift_start" in keys) == (method.momentum > 0)
+    if "required_momentum" in keys:
         needed = st.theory.required_momentum(PROBLEM, "spectral", method.batch_size, SOLUTION)
-        assert summary["β_min"].sharp == needed
+        assert summary["required_momentum"].sharp == needed
 
 
 def test_json_is_plain():
@@ -46,17 +46,17 @@ def test_json_is_plain():
     text = json.dumps(summary.to_dict(), allow_nan=False)
     back = json.loads(text)
     assert back["norm"] == "spectral"
-    values = {each["symbol"]: each for each in back["quantities"]}
-    assert values["t₁"]["sharp"] == "infinite"
-    assert values["ρ"]["sharp"] < 0
-    assert values["γ"]["paper"] is None
+    values = back["quantities"]
+    assert values["separation_start"]["sharp"] == "infinite"
+    assert values["effective_margin"]["sharp"] < 0
+    assert values["max_margin"]["paper"] is None
     assert [each["holds"] for each in back["assumptions"]] == [True, True, True, False]
 
 
 def test_data_that_is_not_separable_and_unknown_schedules():
     problem = st.Classification([[1.0], [1.0]], [0, 1])
     summary = st.theory.summarize(problem, st.Method("max", batch_size=1), 0.0)
-    assert summary["β_min"].sharp is None
+    assert summary["required_momentum"].sharp is None
     assert summary.checks.hold is False
 
     def schedule(step):
@@ -64,7 +64,7 @@ def test_data_that_is_not_separable_and_unknown_schedules():
 
     plain = st.theory.summarize(PROBLEM, st.Method("spectral", schedule=schedule), SOLUTION)
     with pytest.raises(KeyError):
-        plain["t₁"]
+        plain["separation_start"]
     with pytest.raises(InvalidArgument, match="spectral norm"):
         st.theory.summarize(PROBLEM, st.Method("max"), SOLUTION)
-    assert math.isfinite(plain["ρ"].sharp or math.nan)
+    assert math.isfinite(plain["effective_margin"].sharp or math.nan)

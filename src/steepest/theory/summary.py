@@ -21,7 +21,10 @@ from steepest.theory.thresholds import thresholds_of
 class Quantity:
     """One number of the theory, with sharp constants and with the paper's."""
 
+    key: str
+    """Name in code and in JSON."""
     name: str
+    """What it is, in words."""
     symbol: str
     sharp: float | None
     """With the smallest constants proven here; infinite where never, None where it does not apply."""
@@ -38,12 +41,9 @@ class TheorySummary:
     checks: AssumptionChecks
     quantities: tuple[Quantity, ...]
 
-    def __getitem__(self, symbol: str) -> Quantity:
-        """Return the quantity of that symbol; KeyError if there is none."""
-        for quantity in self.quantities:
-            if quantity.symbol == symbol:
-                return quantity
-        raise KeyError(symbol)
+    def __getitem__(self, key: str) -> Quantity:
+        """Return the quantity of that key; KeyError if there is none."""
+        return {quantity.key: quantity for quantity in self.quantities}[key]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types for JSON; infinite numbers as the text "infinite"."""
@@ -60,15 +60,15 @@ class TheorySummary:
                 }
                 for check in self.checks
             ],
-            "quantities": [
-                {
+            "quantities": {
+                each.key: {
                     "name": each.name,
                     "symbol": each.symbol,
                     "sharp": _plain(each.sharp),
                     "paper": _plain(each.paper),
                 }
                 for each in self.quantities
-            ],
+            },
         }
 
 
@@ -86,8 +86,8 @@ def summarize(problem: Classification, method: MethodLike, margin: Any) -> Theor
     >>> import steepest as st
     >>> problem = st.Classification([[1.0], [-1.0]], [0, 1])
     >>> summary = summarize(problem, st.Method("max", batch_size=1, momentum=0.9), margin=2.0)
-    >>> round(summary["ρ"].sharp, 4), round(summary["κ"].sharp, 4), summary["e"].sharp
-    (1.4105, 0.1474, 0.5)
+    >>> [round(summary[key].sharp, 4) for key in ("effective_margin", "noise_share", "rate_exponent")]
+    [1.4105, 0.1474, 0.5]
     """
     sharp, paper = (setting(problem, method, each) for each in _CONSTANTS)
     gamma = margin_value(margin, sharp.norm)
@@ -103,32 +103,46 @@ def summarize(problem: Classification, method: MethodLike, margin: Any) -> Theor
     )
     margins = [effective_margin_of(each, gamma) for each in (sharp, paper)]
     quantities = [
-        Quantity("max margin", "γ", gamma, None),
-        Quantity("feature radius", "R", sharp.radius, paper.radius),
-        Quantity("batches an epoch", "m", float(sharp.batches), None),
+        Quantity("max_margin", "max margin", "γ", gamma, None),
+        Quantity("feature_radius", "feature radius", "R", sharp.radius, paper.radius),
+        Quantity("batches", "batches an epoch", "m", float(sharp.batches), None),
     ]
     if not sharp.variance_reduction:
         loose = noise_share(sharp.momentum, sharp.batches, "paper")
+        shares = (each.noise_share for each in margins)
+        needed = _required(gamma, sharp.radius, paper.radius, sharp.batches)
         quantities += [
-            Quantity("share of the noise that momentum lets through", "κ", *(each.noise_share for each in
-            margins)), Quantity("the same by the paper's bound", "(1-β) m²", None, loose),
-            Quantity("smallest momentum with ρ > 0", "β_min", *_required(gamma, sharp.radius, paper.radius,
-            sharp.batches)),
-        ]  # fmt: skip
-    quantities.append(Quantity("effective margin", "ρ", *(each.value for each in margins)))
+            Quantity("noise_share", "share of the noise that momentum lets through", "κ", *shares),
+            Quantity("noise_share_bound", "the same by the paper's bound", "(1-β) m²", None, loose),
+            Quantity("required_momentum", "smallest momentum with ρ > 0", "β_min", *needed),
+        ]
+    quantities.append(
+        Quantity("effective_margin", "effective margin", "ρ", *(each.value for each in margins))
+    )
     if isinstance(sharp.schedule, PolynomialDecay):
         found = [thresholds_of(each, rho) for each, rho in zip((sharp, paper), margins, strict=True)]
         if sharp.momentum > 0:
             quantities.append(
-                Quantity("closed form of the drift holds from step", "t₀", *(t.drift for t in found))
+                Quantity(
+                    "drift_start", "closed form of the drift holds from step", "t₀", *(t.drift for t in found)
+                )
             )
         quantities += [
-            Quantity("every step lowers the loss from step", "t_A", *(t.descent for t in found)),
-            Quantity("every sample is classified correctly from step", "t₁", *(t.separation for t in found)),
+            Quantity(
+                "descent_start", "every step lowers the loss from step", "t_A", *(t.descent for t in found)
+            ),
+            Quantity(
+                "separation_start",
+                "every sample is classified correctly from step",
+                "t₁",
+                *(t.separation for t in found),
+            ),
         ]
         if 0 < sharp.schedule.exponent <= 1:
             exponent = predicted_exponent(sharp.schedule.exponent)
-            quantities.append(Quantity("the gap to ρ falls like t^-e, e", "e", exponent, None))
+            quantities.append(
+                Quantity("rate_exponent", "the gap to ρ falls like t^-e, e", "e", exponent, None)
+            )
     return TheorySummary(problem.name, str(sharp.norm), checks, tuple(quantities))
 
 
