@@ -81,6 +81,14 @@ def test_momentum_table(small, capsys):
     assert len(rows[0]["errors"]) == 10
 
 
+def test_figure(small, tmp_path, capsys):
+    target = tmp_path / "bound.svg"
+    code, out, _ = output(capsys, small, "--norm", "spectral", "--figure", target, "--steps", 200)
+    assert code == 0
+    assert f"wrote {target}" in out
+    assert "<svg" in target.read_text(encoding="utf-8")
+
+
 def test_data_that_is_not_separable_exits_with_one(tmp_path, capsys):
     path = tmp_path / "mixed.csv"
     path.write_text("x,label\n1,a\n1,b\n2,a\n", encoding="utf-8")
@@ -103,6 +111,11 @@ def test_data_that_is_not_separable_exits_with_one(tmp_path, capsys):
         (["--norm", "max", "--batch-size", "13"], "batch_size=13: give an integer between 1 and 12"),
         (["--norm", "max", "--loss", "hinge"], "loss='hinge'"),
         (["--norm", "max", "--momentum-table", "--steps", "-1"], "steps=-1"),
+        (
+            ["--norm", "max", "--figure", "bound.txt"],
+            "figure='bound.txt': give a file name that ends in .png",
+        ),
+        (["--norm", "max", "--figure", "missing/bound.png"], "make the folder missing first"),
         ([], "Missing option '--norm'"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from steepest.cli.terminal import progress, waiting
 from steepest.errors import InvalidArgument, RunError
 
 if TYPE_CHECKING:
+    from steepest.descent import Method
     from steepest.experiments.required_momentum import RequiredMomentum
     from steepest.maxmargin import MaxMarginSolution
     from steepest.problem import Classification
@@ -69,7 +71,17 @@ def theory(
             "smallest that the theory needs.",
         ),
     ] = False,
-    steps: Annotated[int, typer.Option(metavar="T", help="Steps of each run of --momentum-table.")] = 20_000,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Run the method, and draw its margin error with the bounds on it and the predicted slope "
+            "there (.png, .pdf or .svg).",
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(metavar="T", help="Steps of each run of --momentum-table and --figure.")
+    ] = 20_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print what the theory says of a method on DATA: its assumptions, its constants and what they promise.
@@ -86,6 +98,8 @@ def theory(
     - `steepest theory gaussian --norm max --batch-size 10 --variance-reduction --json`
 
     - `steepest theory gaussian --norm frobenius --schedule 1,0.5 --momentum-table`
+
+    - `steepest theory gaussian --norm spectral --schedule 0.3,0.5 --figure bound.png`
     """
     from steepest.datasets import load
     from steepest.descent import Method
@@ -95,6 +109,8 @@ def theory(
     steps_given = None if schedule is None else _parsed_schedule(schedule)
     # Told before the max margin is computed, not after it.
     Method(norm, batch_size, momentum, variance_reduction, loss, steps_given)
+    if figure is not None:
+        _check_figure(figure)
     problem = load(data, label=label)
     with waiting(f"max margin of {problem.name} in the {norm} norm"):
         solution = max_margin(problem, norm, gap)
@@ -102,10 +118,12 @@ def theory(
     method = Method(norm, batch_size, momentum, variance_reduction, loss, sizes)
     summary = summarize(problem, method, solution)
     rows = _momenta(problem, method.norm, sizes, solution, steps) if momentum_table else None
+    if figure is not None:
+        _draw(figure, problem, method, solution, steps)
     if as_json:
         typer.echo(json.dumps(_summary(summary, solution, method, rows), indent=2, allow_nan=False))
     else:
-        typer.echo(_text(summary, method, rows))
+        typer.echo(_text(summary, method, rows, figure))
     raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[solution.separable])
 
 
@@ -124,6 +142,30 @@ def _default_schedule(solution: MaxMarginSolution) -> PolynomialDecay:
     from steepest.schedules import PolynomialDecay
 
     return PolynomialDecay(0.15 / solution.margin if solution.margin > 0 else 0.1, 0.5)
+
+
+def _check_figure(figure: Path) -> None:
+    if figure.suffix not in (".png", ".pdf", ".svg"):
+        raise InvalidArgument("figure", str(figure), "give a file name that ends in .png, .pdf or .svg")
+    if not figure.parent.is_dir():
+        raise InvalidArgument("figure", str(figure), f"make the folder {figure.parent} first")
+
+
+def _draw(
+    figure: Path, problem: Classification, method: Method, solution: MaxMarginSolution, steps: int
+) -> None:
+    from steepest.descent import descend
+    from steepest.experiments.bound_figure import bound_figure
+
+    if not solution.separable:
+        raise RunError("figure: the data is not known to be separable, so there is no margin error to draw")
+    with progress("run-steps") as shown:
+        trajectory = descend(
+            problem, method, steps, reference=solution, progress=lambda done, total: shown("run", done, total)
+        )
+    if not trajectory.completed:
+        raise KeyboardInterrupt
+    bound_figure(problem, trajectory, solution).savefig(figure, dpi=150)
 
 
 def _momenta(
@@ -175,7 +217,9 @@ def _summary(
     return found
 
 
-def _text(summary: TheorySummary, method: Any, rows: list[RequiredMomentum] | None) -> str:
+def _text(
+    summary: TheorySummary, method: Any, rows: list[RequiredMomentum] | None, figure: Path | None
+) -> str:
     from steepest.experiments.required_momentum import as_table
 
     batch = "full batch" if method.batch_size is None else f"batch size {method.batch_size}"
@@ -191,6 +235,8 @@ def _text(summary: TheorySummary, method: Any, rows: list[RequiredMomentum] | No
         ]
     if rows is not None:
         parts += ["", as_table(rows, method.norm)]
+    if figure is not None:
+        parts += ["", f"wrote {figure}"]
     return "\n".join(parts)
 
 
