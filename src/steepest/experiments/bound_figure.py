@@ -25,8 +25,8 @@ def bound_figure(problem: Classification, trajectory: Trajectory, solution: MaxM
     Everything is relative to γ: the measured error is 1 - margin(W_t)/(‖W_t‖ γ), a bound is 1 - floor/γ with
     the floor of :func:`steepest.theory.margin_bound` (a posteriori) or
     :func:`steepest.theory.predicted_margin_bound` (a priori). The predicted slope is
-    :func:`steepest.theory.predicted_rate`, scaled to meet the run at its end. A bound that promises nothing
-    is not drawn, and the legend says so.
+    :func:`steepest.theory.predicted_rate`, scaled to meet the run at its end. A bound is drawn
+    where it promises a positive margin; the legend says where it never does.
 
     >>> import steepest as st
     >>> problem = st.datasets.gaussian(classes=3, samples_per_class=4, features=20, seed=1)
@@ -68,7 +68,8 @@ def bound_figure(problem: Classification, trajectory: Trajectory, solution: MaxM
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     batch = "full batch" if method.batch_size is None else f"b = {method.batch_size}"
-    verdict = "vacuous" if rho.vacuous else f"{rho.value / rho.margin:.2g} γ"
+    share = "γ" if rho.noise == 0 else f"{rho.value / rho.margin:.2g} γ"
+    verdict = f"{share} ≤ 0, vacuous" if rho.vacuous else share
     axes.set_title(
         f"{method.name} on {problem.name}, {batch}, β = {method.momentum:g}; ρ = {verdict}", fontsize=10
     )
@@ -78,7 +79,8 @@ def bound_figure(problem: Classification, trajectory: Trajectory, solution: MaxM
 def _draw_bound(
     axes: Axes, steps: np.ndarray, values: np.ndarray, label: str, color: str, style: str
 ) -> None:
-    known = np.isfinite(values) & (steps > 0)
+    # An error of 1 is what any weights reach that classify every sample correctly.
+    known = (values < 1.0) & (steps > 0)
     if known.any():
         axes.plot(steps[known], values[known], color=color, linestyle=style, label=label)
     else:
