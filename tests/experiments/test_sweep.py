@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from steepest.datasets import gaussian
-from steepest.errors import SteepestWarning
+from steepest.errors import InvalidArgument, SteepestWarning
+from steepest.experiments.results import DIMENSIONS, open_results
 from steepest.experiments.spec import validated
 from steepest.experiments.sweep import NotSeparable, run_experiment
 
@@ -149,3 +150,25 @@ def test_warnings_about_settings_become_notes_that_the_store_keeps(tmp_path):
     first = run_experiment(hot, tmp_path)
     assert any("variance reduction cannot hold with batch_size=1" in note for note in first.notes)
     assert run_experiment(hot, tmp_path).notes == first.notes
+
+
+def test_a_folder_opens_as_one_tidy_dataset(finished):
+    directory, outcome = finished
+    dataset = open_results(directory)
+    places = {name: outcome.dataset[name].values for name in DIMENSIONS if name != "variance_reduction"}
+    xr.testing.assert_equal(dataset.sel(places), outcome.dataset)
+    table = dataset[["cosine", "log_loss"]].to_dataframe().dropna()
+    assert list(table.index.names) == list(DIMENSIONS)
+    assert len(table) >= 64 * outcome.dataset.sizes["step"]
+
+
+def test_results_that_cannot_share_a_dataset_are_refused(tmp_path):
+    small = {**SMALL, "seed": 0, "norm": "max", "data": [SMALL["data"][0]], "batch_size": 5}
+    run_experiment(validated(small), tmp_path)
+    run_experiment(validated({**small, "momentum": [0.5, 0.9]}), tmp_path)
+    assert open_results(tmp_path)["momentum"].values.tolist() == [0.0, 0.5, 0.9]
+    run_experiment(validated({**small, "steps": 100}), tmp_path)
+    with pytest.raises(InvalidArgument, match=r"differ in steps; keep experiments"):
+        open_results(tmp_path)
+    with pytest.raises(InvalidArgument, match="holds no results"):
+        open_results(tmp_path / "nowhere")

@@ -12,14 +12,18 @@ _HOME = {
     "CLAIMS": "claims",
     "ClaimResult": "claims",
     "Experiment": "spec",
+    "Plan": "plan",
     "Report": "reproduction",
     "Store": "store",
     "Verdict": "claims",
+    "carry_out": "reproduction",
     "check_claims": "claims",
     "load_experiment": "spec",
+    "open_results": "results",
     "paper_experiment": "reproduction",
     "paper_figures": "reproduction",
     "parse_overrides": "spec",
+    "plan_experiment": "plan",
     "reproduce": "reproduction",
     "run_experiment": "sweep",
 }
@@ -28,21 +32,33 @@ __all__ = [
     "CLAIMS",
     "ClaimResult",
     "Experiment",
+    "Plan",
     "Report",
     "Store",
     "Verdict",
+    "carry_out",
     "check_claims",
     "load_experiment",
+    "open_results",
     "paper_experiment",
     "paper_figures",
     "parse_overrides",
+    "plan_experiment",
     "reproduce",
     "run_experiment",
 ]
 
 if TYPE_CHECKING:
     from steepest.experiments.claims import CLAIMS, ClaimResult, Verdict, check_claims
-    from steepest.experiments.reproduction import Report, paper_experiment, paper_figures, reproduce
+    from steepest.experiments.plan import Plan, plan_experiment
+    from steepest.experiments.reproduction import (
+        Report,
+        carry_out,
+        paper_experiment,
+        paper_figures,
+        reproduce,
+    )
+    from steepest.experiments.results import open_results
     from steepest.experiments.spec import Experiment, load_experiment, parse_overrides
     from steepest.experiments.store import Store
     from steepest.experiments.sweep import run_experiment

@@ -22,7 +22,7 @@ from steepest.experiments.sweep import Outcome, Progress, run_experiment
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Report", "paper_experiment", "paper_figures", "reproduce"]
+__all__ = ["Report", "carry_out", "paper_experiment", "paper_figures", "reproduce"]
 
 _VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "highspy", "xarray", "matplotlib")
 
@@ -98,6 +98,14 @@ def reproduce(
         experiment = experiment.reduced()
     if seeds is not None:
         experiment = experiment.replaced({"seed": list(seeds)})
+    return carry_out(experiment, directory, progress=progress)
+
+
+def carry_out(experiment: Experiment, directory: Path, *, progress: Progress | None = None) -> Report:
+    """Run an experiment, or what of it the folder does not hold yet; draw it and check its claims.
+
+    Files and errors are those of :func:`reproduce`; several experiments may share a folder.
+    """
     directory = Path(directory)
     return write_report(experiment, run_experiment(experiment, directory / "cells", progress), directory)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from steepest.errors import InvalidArgument
 from steepest.experiments.cells import Cell
+from steepest.experiments.store import Store
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin import MaxMarginSolution, Status
 from steepest.problem import Classification
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
 
     from steepest.descent import Trajectory
 
-__all__ = ["DIMENSIONS", "cell_dataset", "combine", "solution_dataset", "solution_from"]
+__all__ = ["DIMENSIONS", "cell_dataset", "combine", "open_results", "solution_dataset", "solution_from"]
 
 DIMENSIONS = ("data", "loss", "norm", "batch_size", "momentum", "variance_reduction", "seed", "step")
 """The dimensions of every series, in this order."""
+
+_CELL_LABELS = ("data", "loss", "norm", "batch_size", "seed")
+_RUN_LABELS = ("momentum", "variance_reduction")
 
 _AXES = {
     "data": ("1", "name of the data set"),
@@ -119,6 +124,44 @@ def combine(datasets: Iterable[xr.Dataset]) -> xr.Dataset:
             ]
             variables[name][1][np.ix_(*places)] = variable.values
     return xr.Dataset(variables, _labelled(coordinates))
+
+
+def open_results(directory: str | Path) -> xr.Dataset:
+    """Return every result in a folder as one dataset; ``.to_dataframe()`` of it is tidy, a row a record.
+
+    ``directory`` is the folder that an experiment was run in (or its ``cells``). Combinations that were not
+    run are NaN. Data sets are told apart by the names that their experiment gave them.
+
+    Raises:
+        InvalidArgument: the folder holds no results, or results that differ in what is no dimension (the
+            schedule, the number of steps, ...) and so cannot share one dataset.
+
+    Warns:
+        SteepestWarning: a file is damaged or foreign; it is left out.
+    """
+    folder = Path(directory)
+    inside = folder / "cells"
+    found = list(Store(inside if inside.is_dir() else folder).everything("runs"))
+    if not found:
+        raise InvalidArgument("directory", str(directory), "it holds no results; give the folder of a run")
+    _require_alike(found, directory)
+    return combine(dataset for _, dataset in found)
+
+
+def _require_alike(found: list[tuple[dict[str, Any], xr.Dataset]], directory: str | Path) -> None:
+    seen: dict[tuple[str, ...], dict[str, Any]] = {}
+    for description, dataset in found:
+        labels = tuple(str(dataset[name].item()) for name in _CELL_LABELS)
+        rest = {name: value for name, value in description.items() if name not in _RUN_LABELS}
+        other = seen.setdefault(labels, rest)
+        differing = [name for name in rest if rest[name] != other.get(name)]
+        if differing:
+            raise InvalidArgument(
+                "directory",
+                str(directory),
+                f"it holds results for {', '.join(labels)} that differ in {', '.join(differing)}; "
+                "keep experiments that differ in these in folders of their own",
+            )
 
 
 def solution_dataset(solution: MaxMarginSolution) -> xr.Dataset:
