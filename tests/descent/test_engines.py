@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import mpmath
 import numpy as np
 import pytest
@@ -161,6 +167,29 @@ def test_the_engine_is_chosen_by_size_and_an_unknown_one_is_refused():
     assert engine_for(many, [st.Method("spectral")]).name == "batched"
     with pytest.raises(InvalidArgument, match="engine='gpu': give one of auto, reference, compiled, batched"):
         engine_for(random_problem(), [st.Method()], "gpu")
+
+
+def test_code_that_cannot_be_kept_on_disk_is_compiled_all_the_same(tmp_path):
+    """A package in a folder that nobody may write, for a user without a home."""
+    package = tmp_path / "site" / "steepest"
+    shutil.copytree(Path(st.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    script = (
+        "import numba.core.caching as caching\n"
+        "for each in (caching.InTreeCacheLocator, caching.UserWideCacheLocator):\n"
+        "    each.ensure_cache_path = lambda self: (_ for _ in ()).throw(OSError('read-only'))\n"
+        "import numpy as np, steepest as st\n"
+        "problem = st.Classification(np.eye(3), [0, 1, 2])\n"
+        "print(st.descend(problem, st.Method(), 3).final_weights.shape)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "(3, 3)\n"
+    assert "compiled code cannot be kept" in done.stderr
 
 
 @pytest.mark.torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from steepest.descent.kernels import add_scaled, gradient, gradient_work, move
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
+from steepest.errors import SteepestWarning
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 
@@ -86,7 +88,6 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
     is part of the cache's key: code that an older version compiled is never run.
     """
 
-    @numba.njit(cache=True, nogil=True, error_model="numpy")
     def advance(
         data,
         orders,
@@ -144,7 +145,18 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
             momentum_scale[0] = scale
         return truncated
 
-    return advance
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(advance)
+    except RuntimeError as error:
+        # numba finds neither the package's folder nor the user's cache folder writable.
+        warnings.warn(
+            f"compiled code cannot be kept ({error}); every process compiles it again, for some ten seconds. "
+            "Set NUMBA_CACHE_DIR to a folder that can be written",
+            SteepestWarning,
+            stacklevel=2,
+        )
+        return numba.njit(**options)(advance)
 
 
 def _digest_of_sources() -> str:
