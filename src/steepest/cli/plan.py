@@ -1,0 +1,104 @@
+"""``steepest plan``: what an experiment would compute and cost, before anything starts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steepest.cli.run import Settings, SpecFile
+from steepest.cli.terminal import waiting
+
+if TYPE_CHECKING:
+    from steepest.experiments import Plan
+
+
+def plan(
+    spec: SpecFile,
+    settings: Settings = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder of results, whose cells are not computed again. Default: results/NAME.",
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The reduced form that the experiment defines.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print how many runs an experiment has, how they batch, and a measured estimate of time and memory.
+
+    Times a few steps of each kind of run and one max margin of each data set and norm; writes nothing.
+
+    For instance:
+
+    - `steepest plan my.toml --set seed=[0,1,2,3]`
+    """
+    from steepest.experiments import load_experiment, parse_overrides, plan_experiment
+
+    experiment = load_experiment(spec, parse_overrides(settings or []))
+    if quick:
+        experiment = experiment.reduced()
+    with waiting("Timing a few steps of each kind of run"):
+        found = plan_experiment(experiment, output or Path("results") / experiment.name)
+    typer.echo(json.dumps(_summary(found), indent=2, ensure_ascii=False) if as_json else _text(found))
+
+
+def _summary(plan: Plan) -> dict[str, Any]:
+    return {
+        "experiment": plan.experiment.name,
+        "cells": plan.cells,
+        "stored": plan.stored,
+        "runs": plan.runs,
+        "run_steps": plan.run_steps,
+        "margins": plan.margins,
+        "margin_seconds": plan.margin_seconds,
+        "seconds": plan.seconds,
+        "memory_bytes": plan.memory_bytes,
+        "batches": [asdict(batch) for batch in plan.batches],
+    }
+
+
+def _text(plan: Plan) -> str:
+    rows = [("data", "norm", "loss", "b", "cells", "runs", "run-steps/s", "time")]
+    rows += [
+        (
+            batch.data,
+            batch.norm,
+            batch.loss,
+            str(batch.batch_size),
+            str(batch.cells),
+            str(batch.runs),
+            f"{batch.run_steps_per_second:,.0f}",
+            _duration(batch.seconds),
+        )
+        for batch in plan.batches
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if place < 3 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    runs = f"{plan.runs:,} runs of {plan.experiment.steps:,} steps in {plan.cells - plan.stored} cells to compute"
+    memory = f"memory for the largest cell about {plan.memory_bytes / 1e6:,.0f} MB"
+    facts = [
+        f"{plan.experiment.name}: {runs} ({plan.stored} are there already)",
+        f"{plan.margins} max margins to certify, about {_duration(plan.margin_seconds)}",
+        f"about {_duration(plan.seconds)} in all on this machine; {memory}",
+    ]
+    return "\n".join([*lines, "", *facts] if plan.batches else facts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.1f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

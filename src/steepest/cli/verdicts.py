@@ -1,0 +1,90 @@
+"""How a command shows what an experiment came to, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE
+from steepest.cli.terminal import Report as Progress
+from steepest.cli.terminal import progress
+
+if TYPE_CHECKING:
+    from steepest.experiments import ClaimResult, Report
+
+
+def carry_out_and_show(
+    name: str, carry_out: Callable[[Progress | None], Report], *, quiet: bool, as_json: bool
+) -> None:
+    """Run an experiment under a progress display, print what it came to, and exit with its code."""
+    from steepest.experiments.sweep import NotSeparable
+
+    try:
+        with nullcontext() if quiet else progress("run-steps") as shown:
+            report = carry_out(shown)
+    except NotSeparable as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(NEGATIVE) from error
+    typer.echo(
+        json.dumps(_summary(name, report), indent=2, ensure_ascii=False) if as_json else _text(name, report)
+    )
+    if report.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(DONE if report.holds else NEGATIVE)
+
+
+def _summary(name: str, report: Report) -> dict[str, Any]:
+    return {
+        "figure": name,
+        "holds": report.holds,
+        "interrupted": report.interrupted,
+        "cells_computed": report.computed,
+        "cells_reused": report.reused,
+        "claims": [
+            {
+                "name": claim.name,
+                "data": claim.data,
+                "norm": claim.norm,
+                "loss": claim.loss,
+                "measured": claim.measured,
+                "threshold": claim.threshold,
+                "verdict": str(claim.verdict),
+                "reason": claim.reason,
+            }
+            for claim in report.claims
+        ],
+        "files": [str(file) for file in report.files],
+        "notes": list(report.notes),
+    }
+
+
+def _text(name: str, report: Report) -> str:
+    width = max(get_terminal_size().columns, 40)
+    rows = [row for claim in report.claims for row in _claim_rows(claim)]
+    rows += [("note", note) for note in report.notes]
+    rows += [("wrote", str(file)) for file in report.files]
+    lines = [
+        fill(text, width, initial_indent=f"{word:<13}", subsequent_indent=" " * 13, break_on_hyphens=False)
+        for word, text in rows
+    ]
+    if report.interrupted:
+        return "\n".join([*lines, f"{name}: interrupted; the same command goes on where it stopped"])
+    if not report.claims:
+        return "\n".join([*lines, f"{name}: no claims to check"])
+    held = sum(str(claim.verdict) == "holds" for claim in report.claims)
+    return "\n".join([*lines, f"{name}: {held} of {len(report.claims)} claims hold"])
+
+
+def _claim_rows(claim: ClaimResult) -> list[tuple[str, str]]:
+    rows = [
+        (str(claim.verdict), f"{claim.name}: {claim.data}, {claim.norm}"),
+        ("", f"measured: {claim.measured}"),
+        ("", f"asked for: {claim.threshold}"),
+    ]
+    return rows + ([("", f"because: {claim.reason}")] if claim.reason else [])
