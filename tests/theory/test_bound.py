@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.theory.instances import LOSSES, NORMS
 
-from steepest import Classification, Method, PolynomialDecay, descend
+from steepest import Classification, Entrywise, Method, PolynomialDecay, descend
 from steepest.errors import InvalidArgument
 from steepest.theory.alignment import measured_alignment
 from steepest.theory.bound import margin_bound, predicted_margin_bound
@@ -306,3 +306,17 @@ def test_bounds_of_runs_that_start_elsewhere(loss):
         bound = margin_bound(problem, trajectory, margin, constants)
         assert bound.floor[-1] > 0
         assert np.all(bound.floor <= trajectory.normalized_margin * (1 + 1e-9) + 1e-12)
+
+
+def test_bound_is_within_a_factor_of_four_of_the_measured_gap():
+    """As the page says: the largest gap over bound of these runs is about a third."""
+    problem = separable(NORMS.index(Entrywise(10)))
+    norm_ = Entrywise(10)
+    margin = attained_margin(problem, norm_)
+    method = Method(norm_, loss="exponential", schedule=PolynomialDecay(0.1, 0.5))
+    trajectory = descend(problem, method, 20_000, records=100)
+    for constants in ("sharp", "paper"):
+        bound = margin_bound(problem, trajectory, margin, constants)
+        known = bound.floor > 0
+        ratio = (margin - trajectory.normalized_margin[known]) / bound.gap[known]
+        assert 0.25 < ratio.max() <= 1
