@@ -47,7 +47,9 @@ def results(final_error: Error = as_the_paper_says, steps: int = 20_000, exponen
             "cosine": (DIMENSIONS, 1 - error / 10),
             "unique_optimum": (per_seed, np.ones((1, 1, len(SEEDS)))),
             "step_size_exponent": (per_seed, np.full((1, 1, len(SEEDS)), 0.5)),
+            "effective_margin": (DIMENSIONS[:-1], np.full(shape[:-1], -1.0)),
             "samples": (("data",), [100.0]),
+            "classes": (("data",), [10.0]),
         },
         {
             "data": ["gaussian"],

@@ -32,7 +32,7 @@ def test_figure_1_has_the_settings_of_the_paper():
     assert mixture.separation == 1.5
     assert experiment.schedule_for(gaussian).initial_step_size("frobenius", margin=0.5) == 1.0
     assert experiment.schedule_for(mixture).initial_step_size("frobenius", margin=0.5) == pytest.approx(0.3)
-    assert len(experiment.claims) == 6
+    assert len(experiment.claims) == 7
 
 
 @pytest.mark.parametrize("figure", paper_figures())

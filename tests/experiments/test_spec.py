@@ -58,7 +58,7 @@ REFUSED = {
         "schedule='max': data set gaussian has no step size for this norm",
     ),
     "claim": ({"claims": ["all"]}, "'all' is no claim; known: full-batch-converges"),
-    "figure": ({"figure": "pie"}, "figure='pie': give 'margin-panels'"),
+    "figure": ({"figure": "pie"}, "figure='pie': give 'margin-panels' or 'batch-one'"),
     "name": ({"name": "../escape"}, "name='../escape': give a name of letters"),
     "same name twice": ({"data": ["gaussian", "gaussian"]}, "data.name='gaussian': two data sets share it"),
     "classes": (

@@ -87,7 +87,8 @@ def _text(plan: Plan) -> str:
         ).rstrip()
         for row in rows
     ]
-    runs = f"{plan.runs:,} runs of {plan.experiment.steps:,} steps in {plan.cells - plan.stored} cells to compute"
+    to_compute = f"{plan.cells - plan.stored} cells to compute"
+    runs = f"{plan.runs:,} runs of {plan.experiment.steps:,} steps in {to_compute}"
     memory = f"memory for the largest cell about {plan.memory_bytes / 1e6:,.0f} MB"
     facts = [
         f"{plan.experiment.name}: {runs} ({plan.stored} are there already)",

@@ -19,7 +19,7 @@ __all__ = ["Cell", "Problems", "load_problems", "margin_description", "resolve"]
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
 
-_FORMAT = 1  # Raised when what a cell's file holds changes, so that older files are computed again.
+_FORMAT = 2  # Raised when what a cell's file holds changes, so that older files are computed again.
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class Cell:
     steps: int
     records: int
     gap: float
+    references: tuple[str, ...] = ()
+    """Further norms whose max margins the runs are compared with."""
+    bias: bool = False
+    """Whether the cosine to the bias direction of Definition 4.8 is measured."""
+    weights: bool = False
+    """Whether the recorded weights are kept."""
 
     @property
     def label(self) -> str:
@@ -78,6 +84,9 @@ class Cell:
             "steps": self.steps,
             "records": self.records,
             "gap": self.gap,
+            "reference": list(self.references),
+            "bias": self.bias,
+            "weights": self.weights,
         }
 
 
@@ -112,6 +121,9 @@ def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
             experiment.steps,
             experiment.records,
             experiment.gap,
+            experiment.reference,
+            experiment.bias,
+            experiment.weights,
         )
         for data in experiment.data
         for seed in experiment.seed

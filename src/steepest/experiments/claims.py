@@ -18,6 +18,7 @@ import numpy as np
 
 from steepest.errors import InvalidArgument
 from steepest.experiments.measurement import Measurement
+from steepest.experiments.results import has_unique_optimum
 from steepest.experiments.runs import Missing, Runs
 from steepest.theory import fit_exponent, predicted_exponent
 
@@ -65,6 +66,12 @@ class Claim:
     statement: str
     threshold: str
     measure: Callable[[Runs], Iterator[Measurement]]
+    norms: tuple[str, ...] | None = None
+    """The norms that the statement is about; None is all of them."""
+
+    def is_about(self, runs: Runs) -> bool:
+        """Whether the statement is about runs in this norm."""
+        return self.norms is None or runs.norm in self.norms
 
     def check(self, runs: Runs) -> ClaimResult:
         """Measure the claim on the runs of one data set, norm and loss."""
@@ -102,7 +109,7 @@ def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult
         if name not in CLAIMS:
             raise InvalidArgument("claims", name, f"known claims: {', '.join(CLAIMS)}")
     every = tuple(Runs.of(dataset))
-    return tuple(CLAIMS[name].check(runs) for name in names for runs in every)
+    return tuple(CLAIMS[name].check(runs) for name in names for runs in every if CLAIMS[name].is_about(runs))
 
 
 def fitted_exponent(steps: np.ndarray, error: np.ndarray) -> float:
@@ -179,6 +186,56 @@ def _batch_one_needs_longer(runs: Runs) -> Iterator[Measurement]:
         yield runs.measurement("fitted exponent of b = 1", where, exponents, at_least=0.1)
         needed = [_steps_needed(runs.steps, *each) for each in zip(curves, exponents, target, strict=True)]
         yield runs.measurement("steps to claim 5's bound", where, needed)
+
+
+def _batch_one_bias(runs: Runs) -> Iterator[Measurement]:
+    where = "b = 1"
+    if "bias_cosine" not in runs.dataset or "reference" not in runs.dataset.dims:
+        raise Missing("the experiment measures no bias (bias = true) or names no reference norms")
+    distance = 1 - runs.final("bias_cosine", 1, 0.0)
+    yield runs.measurement("1 - cosine to the bias direction", where, distance, at_most=1e-3)
+    losses = np.exp(runs.curve("log_loss", 1, 0.0))
+    yield runs.measurement("loss", where, losses[:, -1], at_most=math.log(runs.classes) / 10)
+    decade = np.searchsorted(runs.steps, runs.last_step / 10)
+    shrinkage = losses[:, -1] / losses[:, decade]
+    yield runs.measurement("loss / loss at a tenth of the steps", where, shrinkage, at_most=0.5)
+    for norm in runs.dataset["reference"].values.tolist():
+        one = runs.comparison(norm, 1)
+        at = f"b = 1, {norm}"
+        yield runs.measurement("error", at, one["reference_relative_margin_error"], at_least=0.5)
+        bound = 0.9 if has_unique_optimum(norm) else math.inf
+        yield runs.measurement(
+            "cosine to the max-margin solution", at, one["reference_cosine"], at_most=bound
+        )
+    full = _error(runs, runs.samples, 0.0)
+    yield runs.measurement("error of the full batch, for contrast", f"b = {runs.samples}", full)
+
+
+def _batch_one_spectral_is_frobenius(runs: Runs) -> Iterator[Measurement]:
+    if "weights" not in runs.every_norm or "frobenius" not in runs.every_norm["norm"]:
+        raise Missing("the experiment keeps no weights (weights = true) or has no runs in the Frobenius norm")
+    for momentum in runs.momenta:
+        if not runs.has(1, momentum, False):
+            raise Missing(f"no run of batch size 1 at momentum {momentum:g} without variance reduction")
+        chosen = {"batch_size": 1, "momentum": momentum, "variance_reduction": False}
+        weights = runs.every_norm["weights"].sel(chosen).transpose("norm", "seed", "step", "class", "feature")
+        spectral, frobenius = (weights.sel(norm=norm).values for norm in ("spectral", "frobenius"))
+        sizes = np.linalg.norm(frobenius, axis=(-2, -1))[:, 1:]
+        largest = np.max(np.linalg.norm(spectral - frobenius, axis=(-2, -1))[:, 1:] / sizes, axis=1)
+        quantity, where = "largest relative difference of the weights", f"momentum {momentum:g}"
+        if momentum == 0:
+            yield runs.measurement(quantity, where, largest, at_most=1e-13)
+        else:
+            yield runs.measurement(f"{quantity}, with momentum", where, largest, at_least=1e-3)
+
+
+def _worst_case_is_vacuous(runs: Runs) -> Iterator[Measurement]:
+    for b in _required(runs, lambda b: b < runs.samples, "below n"):
+        if runs.has(b, 0.0, False):
+            effective = runs.dataset["effective_margin"].sel(
+                batch_size=b, momentum=0.0, variance_reduction=False
+            )
+            yield runs.measurement("effective margin ρ", f"b = {b}", effective.values, at_most=0)
 
 
 def _steps_needed(steps: np.ndarray, curve: np.ndarray, exponent: float, target: float) -> float:
@@ -271,6 +328,27 @@ CLAIMS: dict[str, Claim] = {
             "With variance reduction even single samples get there, given more steps.",
             "b = 1, variance reduction: error falls at least as t^-0.1 over the last decade of steps",
             _batch_one_needs_longer,
+        ),
+        Claim(
+            "batch-one-bias",
+            "Single samples without momentum lead to the bias direction, not to a max margin.",
+            "1 - cosine to the bias ≤ 1e-3; loss ≤ log(k)/10 and halved over the last decade of steps; "
+            "errors ≥ 0.5; cosine to every unique solution ≤ 0.9",
+            _batch_one_bias,
+            norms=("max", "frobenius"),
+        ),
+        Claim(
+            "batch-one-spectral-is-frobenius",
+            "With single samples and no momentum Spectral-SGD and Normalized-SGD are the same method.",
+            "b = 1: weights differ by ≤ 1e-13 relatively at every record; with momentum by ≥ 1e-3",
+            _batch_one_spectral_is_frobenius,
+            norms=("spectral",),
+        ),
+        Claim(
+            "worst-case-condition-is-vacuous",
+            "The theory's condition for convergence without momentum never holds for mini-batches.",
+            "ρ ≤ 0 for every b < n without momentum and variance reduction",
+            _worst_case_is_vacuous,
         ),
     )
 }

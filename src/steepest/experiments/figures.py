@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from steepest.experiments.batch_one_figure import batch_one_panels
 from steepest.experiments.runs import Missing, Runs
 
 if TYPE_CHECKING:
@@ -160,5 +161,26 @@ def _letters(columns: int) -> list[Sequence[str]]:
     return [pairs[0::2], pairs[1::2], names[2 * columns : 3 * columns]]
 
 
-FIGURES = {"margin-panels": margin_panels}
-"""How to draw an experiment's figure, by the name that its file gives."""
+def _one_a_norm(every: Sequence[Runs], title: str) -> Iterator[tuple[str, Figure]]:
+    norms, losses = {runs.norm for runs in every}, {runs.loss for runs in every}
+    for runs in every:
+        parts = [
+            runs.data,
+            *([runs.norm] if len(norms) > 1 else []),
+            *([runs.loss] if len(losses) > 1 else []),
+        ]
+        yield "-".join(parts), margin_panels(runs, title)
+
+
+def _one_a_data_set(every: Sequence[Runs], title: str) -> Iterator[tuple[str, Figure]]:
+    losses = {runs.loss for runs in every}
+    for data, loss in dict.fromkeys((runs.data, runs.loss) for runs in every):
+        chosen = [runs for runs in every if (runs.data, runs.loss) == (data, loss)]
+        yield "-".join([data, *([loss] if len(losses) > 1 else [])]), batch_one_panels(chosen, title)
+
+
+FIGURES: dict[str, Callable[[Sequence[Runs], str], Iterator[tuple[str, Figure]]]] = {
+    "margin-panels": _one_a_norm,
+    "batch-one": _one_a_data_set,
+}
+"""How to draw an experiment's figures, by the name in its file: each with what to add to its own name."""

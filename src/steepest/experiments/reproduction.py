@@ -158,13 +158,8 @@ def _write(
 def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
     if experiment.figure is None:
         return
-    every = list(Runs.of(dataset))
-    for runs in every:
-        parts = [runs.data]
-        parts += [runs.norm] if len({each.norm for each in every}) > 1 else []
-        parts += [runs.loss] if len({each.loss for each in every}) > 1 else []
-        drawn = FIGURES[experiment.figure](runs, experiment.title)
-        yield from save_figure(drawn, stem.with_name("-".join([stem.name, *parts])))
+    for part, drawn in FIGURES[experiment.figure](list(Runs.of(dataset)), experiment.title):
+        yield from save_figure(drawn, stem.with_name(f"{stem.name}-{part}"))
 
 
 def _provenance() -> dict[str, str]:

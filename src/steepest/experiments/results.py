@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,22 @@ from steepest.experiments.store import Store
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin import MaxMarginSolution, Status
 from steepest.problem import Classification
+from steepest.theory import bias_direction, effective_margin
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from steepest.descent import Trajectory
 
-__all__ = ["DIMENSIONS", "cell_dataset", "combine", "open_results", "solution_dataset", "solution_from"]
+__all__ = [
+    "DIMENSIONS",
+    "cell_dataset",
+    "combine",
+    "has_unique_optimum",
+    "open_results",
+    "solution_dataset",
+    "solution_from",
+]
 
 DIMENSIONS = ("data", "loss", "norm", "batch_size", "momentum", "variance_reduction", "seed", "step")
 """The dimensions of every series, in this order."""
@@ -37,6 +46,13 @@ _AXES = {
     "variance_reduction": ("1", "whether gradients are corrected by a snapshot each epoch (SVRG)"),
     "seed": ("1", "seed of the data and of the shuffling"),
     "step": ("updates", "updates done, t"),
+    "reference": ("1", "norm whose max margin the runs are compared with"),
+    "class": ("1", "class, a row of the weights"),
+    "feature": ("1", "feature, a column of the weights"),
+}
+_REFERENCE_SERIES = {
+    "relative_margin_error": "relative margin error to the max margin in the reference norm",
+    "cosine": "cosine of W_t to the max-margin solution in the reference norm",
 }
 _SERIES = {
     "relative_margin_error": ("1", "relative margin error, 1 - margin(W_t) / (‖W_t‖ γ)"),
@@ -51,21 +67,44 @@ _SERIES = {
 
 
 def cell_dataset(
-    cell: Cell, problem: Classification, solution: MaxMarginSolution, trajectories: Sequence[Trajectory]
+    cell: Cell,
+    problem: Classification,
+    solutions: Mapping[str, MaxMarginSolution],
+    trajectories: Sequence[Trajectory],
 ) -> xr.Dataset:
-    """Return the runs of a cell, in the order of its methods, as one dataset with labelled dimensions."""
+    """Return the runs of a cell, in the order of its methods, as one dataset with labelled dimensions.
+
+    ``solutions`` are the max margins in the cell's own norm and in its reference norms.
+    """
     import xarray as xr
 
-    shape = (1, 1, 1, 1, len(cell.momenta), len(cell.variance_reduction), 1, -1)
-    variables: dict[str, Any] = {
-        name: (
-            DIMENSIONS,
-            np.stack([getattr(run, name) for run in trajectories]).astype(float).reshape(shape),
-            {"units": units, "long_name": long_name},
-        )
-        for name, (units, long_name) in _SERIES.items()
-    }
-    initial = cell.schedule.initial_step_size(cell.norm, solution.upper_bound)
+    shape = (1, 1, 1, 1, len(cell.momenta), len(cell.variance_reduction), 1)
+
+    def over_runs(values: Sequence[Any], name: str, units: str, long_name: str, *more: str) -> None:
+        array = np.stack([np.asarray(value, float) for value in values])
+        dimensions = (*DIMENSIONS[:-1], *more)
+        variables[name] = (dimensions, array.reshape(*shape, *array.shape[1:]), _words(units, long_name))
+
+    variables: dict[str, Any] = {}
+    for name, (units, long_name) in _SERIES.items():
+        over_runs([getattr(run, name) for run in trajectories], name, units, long_name, "step")
+    solution = solutions[cell.norm]
+    effective = [effective_margin(problem, run.method, solution).value for run in trajectories]
+    over_runs(effective, "effective_margin", "feature units", "effective margin ρ of the theory")
+    if cell.references:
+        for name, long_name in _REFERENCE_SERIES.items():
+            series = [
+                [getattr(run.against(solutions[norm]), name) for norm in cell.references]
+                for run in trajectories
+            ]
+            over_runs(series, f"reference_{name}", "1", long_name, "reference", "step")
+    if cell.bias:
+        target = bias_direction(problem, cell.norm)
+        cosines = [_cosine(run.weights, target) for run in trajectories]
+        over_runs(cosines, "bias_cosine", "1", "cosine of W_t to the bias direction B", "step")
+    if cell.weights:
+        weights = [run.weights for run in trajectories]
+        over_runs(weights, "weights", "1", "weights W_t", "step", "class", "feature")
     facts = {
         "max_margin": (solution.margin, "feature units", "max margin γ, certified from below"),
         "max_margin_upper_bound": (
@@ -73,20 +112,35 @@ def cell_dataset(
             "feature units",
             "max margin γ, certified from above",
         ),
-        "initial_step_size": (initial, "1", "initial step size η₀"),
+        "initial_step_size": (
+            cell.schedule.initial_step_size(cell.norm, solution.upper_bound),
+            "1",
+            "initial step size η₀",
+        ),
         "step_size_exponent": (cell.schedule.exponent, "1", "decay exponent a of the step sizes"),
-        "unique_optimum": (_unique(cell.norm), "1", "1 if the max-margin solution is known to be unique"),
+        "unique_optimum": (
+            1.0 if has_unique_optimum(cell.norm) else np.nan,
+            "1",
+            "1 if the max-margin solution is known to be unique",
+        ),
     }
     for name, (value, units, long_name) in facts.items():
-        attributes = {"units": units, "long_name": long_name}
-        variables[name] = (("data", "norm", "seed"), np.full((1, 1, 1), value, float), attributes)
+        variables[name] = (
+            ("data", "norm", "seed"),
+            np.full((1, 1, 1), value, float),
+            _words(units, long_name),
+        )
     sizes = {
         "samples": (problem.samples, "samples", "number of samples n"),
         "features": (problem.dimension, "features", "number of features d"),
         "classes": (problem.n_classes, "classes", "number of classes k"),
     }
     for name, (value, units, long_name) in sizes.items():
-        variables[name] = (("data",), np.array([float(value)]), {"units": units, "long_name": long_name})
+        variables[name] = (("data",), np.array([float(value)]), _words(units, long_name))
+    return xr.Dataset(variables, _labelled(_coordinates(cell, problem, trajectories[0].steps)))
+
+
+def _coordinates(cell: Cell, problem: Classification, steps: np.ndarray) -> dict[str, Any]:
     coordinates = {
         "data": [cell.data.name],
         "loss": [cell.loss],
@@ -95,9 +149,24 @@ def cell_dataset(
         "momentum": list(cell.momenta),
         "variance_reduction": list(cell.variance_reduction),
         "seed": [cell.seed],
-        "step": trajectories[0].steps,
+        "step": steps,
     }
-    return xr.Dataset(variables, _labelled(coordinates))
+    if cell.references:
+        coordinates["reference"] = list(cell.references)
+    if cell.weights:
+        coordinates |= {"class": range(problem.n_classes), "feature": range(problem.dimension)}
+    return coordinates
+
+
+def _words(units: str, long_name: str) -> dict[str, str]:
+    return {"units": units, "long_name": long_name}
+
+
+def _cosine(weights: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the cosines of weights [r, k, d] to a direction [k, d]; 0 for weights of 0."""
+    products = np.einsum("rkd,kd->r", weights, target)
+    sizes = np.linalg.norm(weights, axis=(1, 2)) * np.linalg.norm(target)
+    return np.divide(products, sizes, out=np.zeros_like(products), where=sizes > 0)
 
 
 def combine(datasets: Iterable[xr.Dataset]) -> xr.Dataset:
@@ -111,7 +180,8 @@ def combine(datasets: Iterable[xr.Dataset]) -> xr.Dataset:
     parts = list(datasets)
     if not parts:
         raise InvalidArgument("datasets", parts, "there are no results yet; run the experiment first")
-    coordinates = {name: _union([part[name].values for part in parts]) for name in DIMENSIONS}
+    names = dict.fromkeys([*DIMENSIONS, *(str(name) for part in parts for name in part.dims)])
+    coordinates = {name: _union([part[name].values for part in parts if name in part.dims]) for name in names}
     position = {name: {label: i for i, label in enumerate(labels)} for name, labels in coordinates.items()}
     variables: dict[str, Any] = {}
     for part in parts:
@@ -206,9 +276,13 @@ def solution_from(dataset: xr.Dataset) -> MaxMarginSolution:
     )
 
 
-def _unique(norm: str) -> float:
-    # Unit balls of 1 < p < ∞ are strictly convex, so that only one of their points attains the margin.
-    return 1.0 if 1 < float(as_norm(norm).p) < float("inf") else np.nan
+def has_unique_optimum(norm: str) -> bool:
+    """Return whether the max-margin solution in a norm is unique on any data.
+
+    Unit balls of 1 < p < ∞ are strictly convex, so that only one of their points attains the margin; for the
+    other norms it depends on the data.
+    """
+    return 1 < float(as_norm(norm).p) < float("inf")
 
 
 def _union(labels: Sequence[np.ndarray]) -> list[Any]:

@@ -30,6 +30,8 @@ class Runs:
     data: str
     norm: str
     loss: str
+    every_norm: xr.Dataset
+    """The same results for all norms, for claims that compare norms."""
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Iterator[Runs]:
@@ -39,12 +41,18 @@ class Runs:
                 for loss in dataset["loss"].values:
                     chosen = dataset.sel(data=data, norm=norm, loss=loss)
                     if not bool(chosen["relative_margin_error"].isnull().all()):
-                        yield cls(_without_empty(chosen), str(data), str(norm), str(loss))
+                        every_norm = dataset.sel(data=data, loss=loss)
+                        yield cls(_without_empty(chosen), str(data), str(norm), str(loss), every_norm)
 
     @property
     def samples(self) -> int:
         """Number of samples n, the size of the full batch."""
         return int(self.dataset["samples"])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes k."""
+        return int(self.dataset["classes"])
 
     @property
     def steps(self) -> np.ndarray:
@@ -107,6 +115,16 @@ class Runs:
     ) -> np.ndarray:
         """Return a variable at the last step, shape [seeds]."""
         return self.curve(variable, batch_size, momentum, variance_reduction)[:, -1]
+
+    def comparison(self, reference: str, batch_size: int) -> dict[str, np.ndarray]:
+        """Return error and cosine to a reference norm's solution at the end, [seeds]; no momentum."""
+        if not self.has(batch_size, 0.0, False):
+            raise Missing(f"no run of batch size {batch_size} at momentum 0 without variance reduction")
+        chosen = self.dataset.sel(
+            batch_size=batch_size, momentum=0.0, variance_reduction=False, reference=reference
+        )
+        names = ("reference_relative_margin_error", "reference_cosine")
+        return {name: chosen[name].transpose("seed", "step").values[:, -1] for name in names}
 
     def measurement(
         self,

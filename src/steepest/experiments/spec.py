@@ -32,6 +32,7 @@ Momenta = Annotated[tuple[float, ...], BeforeValidator(accept.grid(accept.moment
 Switches = Annotated[tuple[bool, ...], BeforeValidator(accept.grid(accept.switch))]
 Losses = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.loss_name))]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(accept.grid(accept.seed))]
+References = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
 ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim_name, may_be_empty=True))]
 
 
@@ -40,7 +41,9 @@ class Experiment(BaseModel):
 
     ``batch_size`` entries are sample counts or ``"full"``; ``seed`` draws the data (where it is random) and
     shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the
-    relative duality gap asked of each certified max margin.
+    relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
+    ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
+    Definition 4.8, and ``weights`` for the recorded weights themselves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,7 +61,10 @@ class Experiment(BaseModel):
     records: Annotated[int, BeforeValidator(accept.count(at_least=2))] = 200
     seed: Seeds = (0,)
     gap: Annotated[float, BeforeValidator(accept.gap)] = 1e-8
-    figure: Literal["margin-panels"] | None = None
+    reference: References = ()
+    bias: Annotated[bool, BeforeValidator(accept.switch)] = False
+    weights: Annotated[bool, BeforeValidator(accept.switch)] = False
+    figure: Literal["margin-panels", "batch-one"] | None = None
     claims: ClaimNames = ()
     quick: dict[str, Any] = Field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,9 +67,11 @@ def run_experiment(experiment: Experiment, directory: Path, progress: Progress |
             dataset = store.load(cell.description())
             if dataset is None:
                 problem = problems[cell.data.name, cell.seed]
-                meter.say(f"max margin: {cell.data.name}, seed {cell.seed}, {cell.norm}")
-                solution = margins.of(problem, cell)
-                dataset = _compute(cell, problem, solution, store, meter)
+                solutions = {}
+                for norm in dict.fromkeys((cell.norm, *cell.references)):
+                    meter.say(f"max margin: {cell.data.name}, seed {cell.seed}, {norm}")
+                    solutions[norm] = margins.of(problem, cell, norm)
+                dataset = _compute(cell, problem, solutions, store, meter)
                 if dataset is None:
                     interrupted = True
                     break
@@ -89,20 +91,20 @@ class _Margins:
 
     store: Store
 
-    def of(self, problem: Classification, cell: Cell) -> MaxMarginSolution:
-        description = margin_description(cell.fingerprint, cell.norm, cell.gap)
+    def of(self, problem: Classification, cell: Cell, norm: str) -> MaxMarginSolution:
+        description = margin_description(cell.fingerprint, norm, cell.gap)
         found = self.store.load(description)
         if found is not None:
             return solution_from(found)
-        solution = max_margin(problem, cell.norm, cell.gap)
+        solution = max_margin(problem, norm, cell.gap)
         if not solution.margin > 0:
             raise NotSeparable(
-                f"{cell.data.name} (seed {cell.seed}) has no positive margin in the {cell.norm} norm: "
+                f"{cell.data.name} (seed {cell.seed}) has no positive margin in the {norm} norm: "
                 f"{solution.status}"
             )
         if solution.relative_gap > cell.gap:
             warnings.warn(
-                f"the max margin of {cell.data.name} (seed {cell.seed}) in the {cell.norm} norm is certified "
+                f"the max margin of {cell.data.name} (seed {cell.seed}) in the {norm} norm is certified "
                 f"to {solution.relative_gap:.1e} only, not to {cell.gap:.1e}; errors below that say nothing",
                 SteepestWarning,
                 stacklevel=2,
@@ -129,8 +131,13 @@ class _Meter:
 
 
 def _compute(
-    cell: Cell, problem: Classification, solution: MaxMarginSolution, store: Store, meter: _Meter
+    cell: Cell,
+    problem: Classification,
+    solutions: Mapping[str, MaxMarginSolution],
+    store: Store,
+    meter: _Meter,
 ) -> xr.Dataset | None:
+    solution = solutions[cell.norm]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trajectories = descend(
@@ -148,7 +155,7 @@ def _compute(
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     if not all(run.completed for run in trajectories):
         return None
-    dataset = cell_dataset(cell, problem, solution, trajectories).assign_attrs(
+    dataset = cell_dataset(cell, problem, solutions, trajectories).assign_attrs(
         notes="\n".join(about_settings)
     )
     store.save(cell.description(), dataset)

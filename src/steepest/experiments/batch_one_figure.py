@@ -1,0 +1,86 @@
+"""Figure 2: batches of one sample follow the bias direction of their counts, not a max margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.errors import InvalidArgument
+from steepest.experiments.runs import Runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["batch_one_panels"]
+
+_METHODS = {"max": "SignSGD", "frobenius": "Normalized-SGD"}
+# Okabe and Ito's colours keep apart for every common colour blindness; the dashes do so in grey.
+_BIAS = {"color": "#0072B2", "linewidth": 2.0, "label": "bias direction"}
+_STYLES = (
+    {"color": "#009E73", "linestyle": "-"},
+    {"color": "#D55E00", "linestyle": (0, (5, 2))},
+    {"color": "#CC79A7", "linestyle": (0, (1, 1.2))},
+    {"color": "#E69F00", "linestyle": (0, (5, 2, 1, 2))},
+)
+
+
+def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
+    """Draw errors (left) and cosines (right) of batches of one sample without momentum, a row a method.
+
+    Errors are to the max margin in each reference norm, cosines to the solution in each and to the bias
+    direction. Lines are medians over the seeds, shades their range.
+
+    Raises:
+        InvalidArgument: no runs of SignSGD or Normalized-SGD with bias and reference norms.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [runs for norm in _METHODS for runs in every if runs.norm == norm]
+    if (
+        not rows
+        or any("bias_cosine" not in runs.dataset for runs in rows)
+        or "reference" not in rows[0].dataset
+    ):
+        remedy = "the figure batch-one needs norm max or frobenius, reference norms and bias = true"
+        raise InvalidArgument("figure", "batch-one", remedy)
+    figure = Figure(figsize=(9.2, 3.3 * len(rows) + 1.0), layout="constrained")
+    grid: Any = figure.subplots(len(rows), 2, sharex=True, squeeze=False)
+    letters = iter("abcdefgh")
+    for runs, (errors, cosines) in zip(rows, grid, strict=True):
+        _draw(cosines, runs, "bias_cosine", None, _BIAS)
+        for style, norm in zip(_STYLES, runs.dataset["reference"].values.tolist(), strict=False):
+            solution = {**style, "linewidth": 1.6, "label": f"max margin, {norm}"}
+            _draw(errors, runs, "reference_relative_margin_error", norm, solution)
+            _draw(cosines, runs, "reference_cosine", norm, solution)
+        errors.set_ylabel(f"{_METHODS[runs.norm]}, b = 1")
+        errors.set_title(f"({next(letters)})  relative margin error", fontsize=10, loc="left")
+        cosines.set_title(f"({next(letters)})  cosine similarity", fontsize=10, loc="left")
+        errors.set_ylim(bottom=0)
+        cosines.set_ylim(top=1.02)
+    for axes in grid.flat:
+        axes.set_xscale("log")
+        axes.grid(True, which="major", color="0.9", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("step t")
+    handles, labels = grid[0, 1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    runs = rows[0]
+    seeds = f"{len(runs.seeds)} seeds: median and range" if len(runs.seeds) > 1 else f"seed {min(runs.seeds)}"
+    figure.suptitle(
+        f"{title or 'Batches of one'} on {runs.data} data, n = {runs.samples}; {seeds}", fontsize=11
+    )
+    return figure
+
+
+def _draw(axes: Axes, runs: Runs, variable: str, reference: str | None, style: dict[str, Any]) -> None:
+    chosen = runs.dataset[variable].sel(batch_size=1, momentum=0.0, variance_reduction=False)
+    if reference is not None:
+        chosen = chosen.sel(reference=reference)
+    curves = chosen.transpose("seed", "step").values[:, runs.dataset["step"].values > 0]
+    axes.plot(runs.steps, np.median(curves, axis=0), **style)
+    low, high = curves.min(axis=0), curves.max(axis=0)
+    axes.fill_between(runs.steps, low, high, color=style["color"], alpha=0.13, linewidth=0)
