@@ -93,6 +93,8 @@ def test_the_figure_has_errors_left_and_cosines_right_a_row_a_method(outcome, tm
     assert {"figure2-orthogonal.png", "figure2-orthogonal.pdf"} <= {path.name for path in report.files}
 
 
-def test_a_figure_without_its_measurements_says_what_it_needs():
+def test_a_figure_without_its_measurements_says_what_it_needs(outcome):
+    with pytest.raises(InvalidArgument, match="batch size 1, momentum 0"):
+        batch_one_panels(list(Runs.of(outcome.dataset.sel(batch_size=[100]))))
     with pytest.raises(InvalidArgument, match="bias = true"):
         batch_one_panels(list(Runs.of(results())))

@@ -5,7 +5,8 @@ import xarray as xr
 from tests.experiments.synthetic import as_the_paper_says, results
 
 from steepest.errors import InvalidArgument, RunError
-from steepest.experiments import Verdict, paper_experiment, paper_figures, reproduce
+from steepest.experiments import Verdict, paper_experiment, paper_figures, reproduce, reproduction
+from steepest.experiments.data import GaussianData, MixtureData
 from steepest.experiments.reproduction import write_report
 from steepest.experiments.sweep import Outcome, run_experiment
 
@@ -22,6 +23,8 @@ def test_figure_1_has_the_settings_of_the_paper():
     assert experiment.variance_reduction == (False, True)
     assert (experiment.steps, experiment.records, experiment.seed) == (20_000, 200, (0, 1, 2))
     gaussian, mixture = experiment.data
+    assert isinstance(gaussian, GaussianData)
+    assert isinstance(mixture, MixtureData)
     assert (gaussian.classes, gaussian.samples_per_class, gaussian.features, gaussian.scale) == (
         10,
         10,
@@ -42,7 +45,9 @@ def test_every_shipped_experiment_has_a_valid_reduced_form(figure):
 
 
 def test_unknown_figures_and_seeds_are_refused(tmp_path):
-    with pytest.raises(InvalidArgument, match="figure='figure9': give one of figure1"):
+    with pytest.raises(
+        InvalidArgument, match="figure='figure9': give one of figure1, figure2, figure3, figure4, or all"
+    ):
         reproduce("figure9", tmp_path)
     with pytest.raises(InvalidArgument, match="seed"):
         reproduce("figure1", tmp_path, seeds=(-1,))
@@ -103,3 +108,32 @@ def test_the_paper_in_small_from_data_to_undecided_claims(tmp_path):
     assert {claim.data for claim in report.claims} == {"gaussian", "mixture"}
     assert {path.name for path in report.files} >= {"figure1-gaussian.png", "figure1-mixture.png"}
     assert not report.holds
+
+
+def test_all_figures_go_one_after_the_other_into_one_folder(tmp_path, monkeypatch):
+    def small(name):
+        changes = {"steps": 20, "batch_size": [1, "full"], "momentum": 0.0, "quick": {"seed": 4}}
+        return paper_experiment(name).replaced(changes)
+
+    monkeypatch.setattr(reproduction, "paper_experiment", small)
+    seen = []
+    report = reproduce("all", tmp_path, quick=True, progress=lambda *told: seen.append(told))
+    assert [experiment.name for experiment in report.experiments] == list(paper_figures())
+    assert {experiment.seed for experiment in report.experiments} == {(4,)}
+    assert {path.name for path in report.files} >= {
+        "figure1-gaussian.png",
+        "figure2-orthogonal.png",
+        "figure3-mixture.pdf",
+        "figure4.nc",
+    }
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    assert seen[-1][0].startswith("figure4: mixture")
+    assert seen[-1][1] == seen[-1][2]
+
+    def interrupt(what, done, total):
+        raise KeyboardInterrupt
+
+    stopped = reproduce("all", tmp_path, quick=True, seeds=(6,), progress=interrupt)
+    assert stopped.interrupted
+    assert not stopped.holds
+    assert [experiment.name for experiment in stopped.experiments] == ["figure1"]

@@ -2,6 +2,7 @@ import pytest
 
 from steepest.errors import DataFileError, InvalidArgument
 from steepest.experiments.cells import load_problems, resolve
+from steepest.experiments.data import GaussianData
 from steepest.experiments.schedule import ScheduleChoice
 from steepest.experiments.spec import load_experiment, parse_overrides, validated
 
@@ -13,7 +14,7 @@ def test_scalars_and_lists_are_grids_in_canonical_form():
     assert experiment.norm == ("max", "schatten-2", "frobenius")
     assert experiment.momentum == (0.0,)
     assert validated({**SMALLEST, "momentum": [0, 0.0, 0.5]}).momentum == (0.0, 0.5)
-    assert experiment.data[0].classes == 10
+    assert experiment.data == (GaussianData(kind="gaussian", classes=10, samples_per_class=10),)
 
 
 REFUSED = {
@@ -93,7 +94,7 @@ def test_a_file_takes_its_own_name_and_overrides(tmp_path):
     settings = ["momentum=[0, 0.9]", "norm=spectral", "data.0.scale=0.2", "schedule.initial=0.3"]
     experiment = load_experiment(file, parse_overrides(settings))
     assert (experiment.name, experiment.momentum, experiment.norm) == ("ours", (0.0, 0.9), ("spectral",))
-    assert experiment.data[0].scale == 0.2
+    assert experiment.data == (GaussianData(kind="gaussian", scale=0.2),)
     assert experiment.schedule == ScheduleChoice(initial=0.3)
 
 

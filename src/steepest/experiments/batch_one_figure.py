@@ -39,12 +39,8 @@ def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
     from matplotlib.figure import Figure
 
     rows = [runs for norm in _METHODS for runs in every if runs.norm == norm]
-    if (
-        not rows
-        or any("bias_cosine" not in runs.dataset for runs in rows)
-        or "reference" not in rows[0].dataset
-    ):
-        remedy = "the figure batch-one needs norm max or frobenius, reference norms and bias = true"
+    if not rows or not all(_can_be_drawn(runs) for runs in rows):
+        remedy = "it needs norm max or frobenius, batch size 1, momentum 0, reference norms and bias = true"
         raise InvalidArgument("figure", "batch-one", remedy)
     figure = Figure(figsize=(9.2, 3.3 * len(rows) + 1.0), layout="constrained")
     grid: Any = figure.subplots(len(rows), 2, sharex=True, squeeze=False)
@@ -74,6 +70,10 @@ def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
         f"{title or 'Batches of one'} on {runs.data} data, n = {runs.samples}; {seeds}", fontsize=11
     )
     return figure
+
+
+def _can_be_drawn(runs: Runs) -> bool:
+    return "bias_cosine" in runs.dataset and "reference" in runs.dataset and runs.has(1, 0.0, False)
 
 
 def _draw(axes: Axes, runs: Runs, variable: str, reference: str | None, style: dict[str, Any]) -> None:

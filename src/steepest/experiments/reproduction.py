@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.errors import InvalidArgument, RunError
+from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.figures import FIGURES, save_figure
 from steepest.experiments.measurement import Measurement
@@ -29,9 +30,10 @@ _VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "highspy", "x
 
 @dataclass(frozen=True)
 class Report:
-    """What an experiment came to: its claims with their verdicts, and the files that hold the rest."""
+    """What experiments came to: its claims with their verdicts, and the files that hold the rest."""
 
-    experiment: Experiment
+    experiments: tuple[Experiment, ...]
+    """What was run, in this order; an interrupted report ends with the one that was cut short."""
     claims: tuple[ClaimResult, ...]
     files: list[Path]
     interrupted: bool
@@ -44,7 +46,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether the experiment was finished and every claim holds."""
+        """Whether everything was finished and every claim holds."""
         return not self.interrupted and all(claim.verdict is Verdict.HOLDS for claim in self.claims)
 
 
@@ -66,7 +68,7 @@ def paper_experiment(figure: str) -> Experiment:
     ('frobenius',)
     """
     if figure not in paper_figures():
-        raise InvalidArgument("figure", figure, f"give one of {', '.join(paper_figures())}")
+        raise InvalidArgument("figure", figure, f"give one of {', '.join(paper_figures())}, or all")
     with resources.as_file(resources.files("steepest.experiments") / "paper" / f"{figure}.toml") as path:
         return load_experiment(path)
 
@@ -82,7 +84,7 @@ def reproduce(
     """Redo a figure of the paper and return its claims; interrupted and called again, it goes on.
 
     Args:
-        figure: its name, such as "figure1".
+        figure: its name, such as "figure1", or "all" for one after the other.
         directory: where everything goes: the figure (PNG, PDF), the data (NetCDF), the claims (Markdown,
             JSON), the experiment as it was run, and the store of results in ``cells``.
         quick: run the reduced form that the experiment defines (fewer batch sizes and one seed).
@@ -93,12 +95,40 @@ def reproduce(
         InvalidArgument: an unknown figure, or seeds that are none.
         RunError: something cannot be written, or a run cannot go on.
     """
-    experiment = paper_experiment(figure)
+    experiments = [paper_experiment(name) for name in (paper_figures() if figure == "all" else [figure])]
     if quick:
-        experiment = experiment.reduced()
+        experiments = [experiment.reduced() for experiment in experiments]
     if seeds is not None:
-        experiment = experiment.replaced({"seed": list(seeds)})
-    return carry_out(experiment, directory, progress=progress)
+        experiments = [experiment.replaced({"seed": list(seeds)}) for experiment in experiments]
+    sizes = [_run_steps(experiment) for experiment in experiments]
+    reports: list[Report] = []
+    for place, experiment in enumerate(experiments):
+        prefix = f"{experiment.name}: " if len(experiments) > 1 else ""
+        told = None if progress is None else _offset(progress, prefix, sum(sizes[:place]), sum(sizes))
+        reports.append(carry_out(experiment, directory, progress=told))
+        if reports[-1].interrupted:
+            break
+    return _joined(reports)
+
+
+def _run_steps(experiment: Experiment) -> int:
+    return sum(cell.run_steps for cell in resolve(experiment, load_problems(experiment)))
+
+
+def _offset(progress: Progress, prefix: str, before: int, total: int) -> Progress:
+    return lambda what, done, _: progress(f"{prefix}{what}", before + done, total)
+
+
+def _joined(reports: Sequence[Report]) -> Report:
+    return Report(
+        tuple(each for report in reports for each in report.experiments),
+        tuple(claim for report in reports for claim in report.claims),
+        [path for report in reports for path in report.files],
+        any(report.interrupted for report in reports),
+        sum(report.computed for report in reports),
+        sum(report.reused for report in reports),
+        tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+    )
 
 
 def carry_out(experiment: Experiment, directory: Path, *, progress: Progress | None = None) -> Report:
@@ -121,7 +151,7 @@ def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> R
         except OSError as error:
             raise RunError(f"{directory}: cannot be written ({error.strerror or error})") from error
     return Report(
-        experiment, claims, files, outcome.interrupted, outcome.computed, outcome.reused, outcome.notes
+        (experiment,), claims, files, outcome.interrupted, outcome.computed, outcome.reused, outcome.notes
     )
 
 
