@@ -64,6 +64,7 @@ def test_every_form_of_the_same_data_is_the_same_problem(tmp_path, name, content
     assert np.asarray(problem.features).tolist() == [[1.5, 3.0], [2.0, 4.0], [-1.0, 5.0]]
     assert problem.classes.tolist() == ["rose", "tulip"]
     assert problem.labels.tolist() == [0, 1, 0]
+    assert problem.classes.dtype.kind == "U"
     assert problem.name == name
 
 

@@ -185,7 +185,8 @@ def _from_table(file: Path, table: pd.DataFrame, label: str | int | None) -> tup
         raise DataFileError(
             file, f"no label in row {row + 1} of column {names[position]!r}: give one, or drop the row"
         )
-    return np.stack(columns, axis=1), y.to_numpy()
+    # A list, so that text becomes an array of text: pandas would give one of Python objects.
+    return np.stack(columns, axis=1), np.array(y.tolist())
 
 
 def _first_known(names: list[str], known: tuple[str, ...]) -> str | None:

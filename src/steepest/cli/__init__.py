@@ -1,0 +1,66 @@
+"""The command line: ``steepest COMMAND``; each command is a thin file of its own."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import cast
+
+import typer
+
+from steepest.cli.application import app
+from steepest.cli.exits import INTERRUPTED, RUN_ERROR, USAGE
+from steepest.errors import DataFileError, InvalidArgument, SteepestError, SteepestWarning
+
+__all__ = ["app", "main"]
+
+# Typer gives its users no name for the base class of its usage errors.
+_UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every error is one line on standard error.
+
+    0: done, 1: a claim failed or the data is not separable, 2: the arguments cannot be used, 3: the run could
+    not be finished, 130: interrupted.
+    """
+    command = typer.main.get_command(app)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            given = None if arguments is None else list(arguments)
+            return command.main(given, prog_name="steepest", standalone_mode=False) or 0
+    except (InvalidArgument, DataFileError) as error:
+        return _fail(str(error), USAGE)
+    except SteepestError as error:
+        return _fail(str(error), RUN_ERROR)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except OSError as error:
+        return _fail(str(error), RUN_ERROR)
+    except _UsageError as error:
+        return _fail(f"{_message(error)} (see {_command_path(error)} --help)", USAGE)
+    except Exception:  # noqa: BLE001 - a mistake of ours must not exit like a claim that failed
+        traceback.print_exc()
+        return RUN_ERROR
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _message(error: Exception) -> str:
+    return getattr(error, "format_message", lambda: str(error))().rstrip(".")
+
+
+def _command_path(error: Exception) -> str:
+    return getattr(getattr(error, "ctx", None), "command_path", "steepest")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if issubclass(category, SteepestWarning):
+        typer.echo(f"warning: {message}", err=True)
+    else:
+        typer.echo(f"{category.__name__}: {message}", err=True)

@@ -1,0 +1,48 @@
+"""The commands that there are, and what ``steepest`` says of itself."""
+
+from __future__ import annotations
+
+import typer
+
+from steepest import __version__
+from steepest.cli.margin import margin
+from steepest.cli.plan import plan
+from steepest.cli.reproduce import reproduce
+from steepest.cli.run import run
+from steepest.cli.theory import theory
+
+app = typer.Typer(
+    name="steepest",
+    help="Steepest descent in any norm: certified max margins and the experiments of the paper.",
+    epilog=(
+        "Exit codes: 0 done, 1 a claim failed or the data is not separable, 2 the arguments cannot be used, "
+        "3 the run could not be finished, 130 interrupted."
+    ),
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"steepest {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: bool = typer.Option(  # noqa: ARG001 - its callback answers
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app.command("margin")(margin)
+app.command("plan")(plan)
+app.command("reproduce")(reproduce)
+app.command("run")(run)
+app.command("theory")(theory)

@@ -1,0 +1,9 @@
+"""Exit codes of every command."""
+
+DONE = 0
+NEGATIVE = 1
+"""The answer is no: a claim failed, or the data is not separable."""
+USAGE = 2
+RUN_ERROR = 3
+"""What was asked for could not be reached or written."""
+INTERRUPTED = 130

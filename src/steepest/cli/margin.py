@@ -1,0 +1,167 @@
+"""``steepest margin``: a certified max margin of a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
+from steepest.cli.terminal import waiting
+from steepest.errors import InvalidArgument, RunError
+
+if TYPE_CHECKING:
+    from steepest.maxmargin import MaxMarginSolution
+    from steepest.problem import Classification
+
+
+def margin(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="gaussian, mixture, orthogonal, digits, or the path of a .npz, .csv or .parquet file.",
+            show_default=False,
+        ),
+    ],
+    norm: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="max, sum, frobenius, nuclear, spectral, entrywise-P or schatten-P with P from 1 up.",
+            show_default=False,
+        ),
+    ],
+    gap: Annotated[
+        float, typer.Option(help="Relative gap between the two bounds that is small enough.")
+    ] = 1e-8,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The label in a file: a column's name, or its position from 0; in an .npz an array's name. "
+            "Default: label, y, target or class, else a table's last column.",
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Stop after so many seconds with the best bounds so far."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.npz", help="Write weights, dual weights, support and bounds there."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print the max margin of DATA in a norm, between two bounds that are computed from the data itself.
+
+    The max margin is the largest γ for which weights W with ‖W‖ ≤ 1 give every sample's class a score at
+    least γ above every other class. The lower bound is attained by the weights, the upper bound by dual
+    weights, and both hold whatever the solver did.
+
+    Exits with 1 if the data is not linearly separable, and with 3 if the gap was not reached.
+
+    For instance:
+
+    - `steepest margin digits --norm spectral`
+
+    - `steepest margin flowers.csv --label species --norm max --json`
+
+    - `steepest margin gaussian --norm schatten-4 --gap 1e-5 --output weights.npz`
+    """
+    from steepest.datasets import load
+    from steepest.maxmargin import max_margin
+
+    if output is not None:
+        _check_writable(output)
+    problem = load(data, label=label)
+    with waiting(f"max margin of {problem.name} in the {norm} norm"):
+        solution = max_margin(problem, norm, gap, time_limit=time_limit)
+    if output is not None:
+        _write(output, problem, solution)
+    if as_json:
+        typer.echo(
+            json.dumps(_summary(problem, solution, output), indent=2, ensure_ascii=False, allow_nan=False)
+        )
+    else:
+        typer.echo(_text(problem, solution, output))
+    raise typer.Exit(_exit_code(solution, gap))
+
+
+def _exit_code(solution: MaxMarginSolution, gap: float) -> int:
+    if solution.separable is False:
+        return NEGATIVE
+    return DONE if solution.separable and solution.relative_gap <= gap else RUN_ERROR
+
+
+def _summary(problem: Classification, solution: MaxMarginSolution, output: Path | None) -> dict[str, Any]:
+    return {
+        "data": problem.name,
+        "fingerprint": problem.fingerprint,
+        "samples": problem.samples,
+        "features": problem.dimension,
+        "classes": problem.n_classes,
+        "norm": str(solution.norm),
+        "separable": solution.separable,
+        "margin": solution.margin,
+        "upper_bound": solution.upper_bound,
+        "relative_gap": solution.relative_gap,
+        "support_size": len(solution.support),
+        "status": solution.status.name.lower(),
+        "message": str(solution.status),
+        "method": solution.method,
+        "iterations": solution.iterations,
+        "seconds": solution.seconds,
+        "output": None if output is None else str(output),
+    }
+
+
+def _text(problem: Classification, solution: MaxMarginSolution, output: Path | None) -> str:
+    heading = (
+        f"{problem.name}: {problem.samples} samples, {problem.dimension} features, "
+        f"{problem.n_classes} classes; {solution.norm} norm"
+    )
+    support = solution.support
+    rows = {
+        "margin": f"{solution.margin:.12g}",
+        "upper bound": f"{solution.upper_bound:.12g}",
+        "relative gap": f"{solution.relative_gap:.2g}",
+        "support": f"{len(support)} pairs of a sample and a class, "
+        f"{len(set(support[:, 0].tolist()))} of the samples",
+        "solved by": f"{solution.method}, {solution.iterations} iterations, {solution.seconds:.3g} s",
+        "status": str(solution.status),
+    }
+    if solution.separable is False:
+        # The margin is zero here; what counts is how small the certificate makes it.
+        rows = {"upper bound": f"{solution.upper_bound:.2g}", **{k: rows[k] for k in ("solved by", "status")}}
+    if output is not None:
+        rows["written to"] = str(output)
+    return "\n".join([heading, *(f"  {name:<14}{value}" for name, value in rows.items())])
+
+
+def _check_writable(output: Path) -> None:
+    # Told before the work, not after it.
+    if output.suffix != ".npz":
+        raise InvalidArgument("output", str(output), "give a file name that ends in .npz")
+    if not output.parent.is_dir():
+        raise InvalidArgument("output", str(output), f"make the folder {output.parent} first")
+
+
+def _write(output: Path, problem: Classification, solution: MaxMarginSolution) -> None:
+    import numpy as np
+
+    try:
+        np.savez_compressed(
+            output,
+            weights=solution.weights,
+            dual=solution.dual,
+            support=solution.support,
+            classes=problem.classes if problem.classes.dtype != object else problem.classes.astype(str),
+            margin=solution.margin,
+            upper_bound=solution.upper_bound,
+            norm=str(solution.norm),
+        )
+    except OSError as error:
+        raise RunError(f"{output}: cannot be written ({error.strerror or error})") from error

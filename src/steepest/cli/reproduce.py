@@ -1,0 +1,72 @@
+"""``steepest reproduce``: a figure of the paper, with its claims checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steepest.cli.verdicts import carry_out_and_show
+from steepest.errors import InvalidArgument
+
+
+def reproduce(
+    figure: Annotated[
+        str,
+        typer.Argument(
+            metavar="FIGURE", help="A figure of the paper: figure1 to figure4, or all.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder for pictures, data and claims, and for what is kept to continue from. "
+            "Default: results/FIGURE.",
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A reduced form: fewer batch sizes and one seed.")
+    ] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Seeds of data and shuffling, such as 0,1,2. Default: the experiment's own."
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run the experiment of a FIGURE of the paper, draw it, and check what the paper says of it.
+
+    Writes the figure (PNG and PDF), the data (NetCDF) and a table of the figure's claims, each with what was
+    measured over the seeds and its verdict. Interrupted and started again, it goes on where it stopped.
+
+    Exits with 0 only if every claim holds, with 1 if one fails or cannot be decided.
+
+    For instance:
+
+    - `steepest reproduce figure1`
+
+    - `steepest reproduce figure1 --seeds 7,8,9 --output other-seeds`
+    """
+    from steepest.experiments import reproduce as run
+
+    directory = output or Path("results") / figure
+    chosen = None if seeds is None else _parsed_seeds(seeds)
+    carry_out_and_show(
+        figure,
+        lambda shown: run(figure, directory, quick=quick, seeds=chosen, progress=shown),
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+def _parsed_seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InvalidArgument(
+            "seeds", text, "give integers with commas between them, such as 0,1,2"
+        ) from error

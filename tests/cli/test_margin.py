@@ -1,0 +1,160 @@
+"""``steepest margin``: what it prints, writes and returns, on data whose max margin is known by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import steepest as st
+from steepest.cli import main
+
+
+@pytest.fixture
+def axes(tmp_path):
+    """Two samples on axes: γ = 2 in the max norm, 2 · √(2² · 1² / (2² + 1²)) / √2 in the Frobenius norm."""
+    path = tmp_path / "axes.csv"
+    path.write_text("a,b,kind\n2,0,u\n0,1,v\n")
+    return str(path)
+
+
+@pytest.fixture
+def contradiction(tmp_path):
+    path = tmp_path / "xor.csv"
+    path.write_text("a,b,y\n0,0,0\n1,1,0\n1,0,1\n0,1,1\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(("norm", "margin"), [("max", 2.0), ("frobenius", math.sqrt(1.6)), ("sum", 2 / 3)])
+def test_json_has_both_bounds_around_the_margin_known_by_hand(capsys, axes, norm, margin):
+    assert main(["margin", axes, "--norm", norm, "--gap", "1e-6", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["margin"] <= margin * (1 + 1e-15)
+    assert found["upper_bound"] >= margin * (1 - 1e-15)
+    assert found["relative_gap"] == pytest.approx(1 - found["margin"] / found["upper_bound"], abs=1e-12)
+    assert found["relative_gap"] <= 1e-6
+    assert found["separable"] is True
+    assert found["status"] == "solved"
+    assert (found["samples"], found["features"], found["classes"]) == (2, 2, 2)
+    assert found["data"] == "axes.csv"
+    assert found["norm"] == norm
+    assert found["support_size"] == 2
+
+
+def test_text_names_data_bounds_gap_support_method_and_status(capsys, axes):
+    assert main(["margin", axes, "--norm", "frobenius"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "axes.csv: 2 samples, 2 features, 2 classes; frobenius norm"
+    rows = {line[2:16].strip(): line[16:] for line in lines[1:]}
+    assert float(rows["margin"]) == pytest.approx(math.sqrt(1.6), rel=1e-8)
+    assert float(rows["upper bound"]) == pytest.approx(math.sqrt(1.6), rel=1e-8)
+    assert float(rows["relative gap"]) <= 1e-8
+    assert rows["support"] == "2 pairs of a sample and a class, 2 of the samples"
+    assert rows["solved by"].endswith(" s")
+    assert rows["status"].startswith("solved: ")
+
+
+def test_the_label_column_is_chosen(capsys, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("kind,a,b\nu,2,0\nv,0,1\n")
+    for label in ("kind", "0", "-3"):
+        assert main(["margin", str(table), "--norm", "max", "--label", label, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["margin"] == pytest.approx(2.0)
+
+
+def test_output_holds_weights_and_dual_weights_that_prove_the_bounds(capsys, axes, tmp_path):
+    file = tmp_path / "weights.npz"
+    assert main(["margin", axes, "--norm", "spectral", "--output", str(file), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["output"] == str(file)
+    problem = st.datasets.from_file(axes)
+    with np.load(file, allow_pickle=False) as written:
+        norm = st.norm(str(written["norm"]))
+        assert norm == st.norm("spectral")
+        assert written["classes"].tolist() == ["u", "v"]
+        attained = float(problem.normalized_margin(written["weights"], norm))
+        assert attained == pytest.approx(printed["margin"], rel=1e-12)
+        assert float(norm.dual(problem.pair_sum(written["dual"]))) == pytest.approx(
+            printed["upper_bound"], rel=1e-12
+        )
+        assert len(written["support"]) == printed["support_size"]
+
+
+def test_data_that_is_not_separable_exits_with_1_and_its_certificate(capsys, contradiction):
+    assert main(["margin", contradiction, "--norm", "spectral"]) == 1
+    shown = capsys.readouterr().out
+    assert "  status        not separable: certified by dual weights q with A(q) = 0 to rounding" in shown
+    bound = next(line for line in shown.splitlines() if line.startswith("  upper bound"))
+    assert float(bound.split()[-1]) < 1e-12
+
+
+def test_data_that_is_not_separable_says_so_in_json(capsys, contradiction):
+    assert main(["margin", contradiction, "--norm", "max", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["separable"] is False
+    assert found["margin"] == 0
+    assert found["upper_bound"] < 1e-12
+    assert found["status"] == "not_separable"
+
+
+def test_a_gap_that_is_not_reached_exits_with_3_and_the_best_bounds(capsys):
+    assert main(["margin", "gaussian", "--norm", "spectral", "--time-limit", "1e-9", "--json"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert found["status"] == "gap_not_reached"
+    assert found["margin"] <= 0.222692 <= found["upper_bound"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--norm", "l2"], "norm='l2': several norms of a matrix go by this"),
+        (["--norm", "schatten-0.5"], "norm='schatten-0.5': "),
+        (["--norm", "max", "--gap", "0"], "gap=0.0: give a relative gap between 0 and 1, such as 1e-8"),
+        (["--norm", "max", "--gap", "small"], "Invalid value for '--gap': "),
+        (["--norm", "max", "--time-limit", "-1"], "time_limit=-1.0: give a positive number of seconds"),
+        (["--norm", "max", "--output", "w.txt"], "output='w.txt': give a file name that ends in .npz"),
+        (["--norm", "max", "--output", "no/w.npz"], "output='no/w.npz': make the folder no first"),
+        (["--norm", "max", "--label", "colour"], "no column 'colour': name one of a, b, kind"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_exit_code_2(capsys, axes, options, message):
+    assert main(["margin", axes, *options]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("gauss", "error: data='gauss': give gaussian, mixture, orthogonal, digits, or the path of a .npz,"),
+        ("none.parquet", "error: none.parquet: there is no such file\n"),
+        ("data.xls", "error: data.xls: its name ends in .xls: give a .npz, .csv or .parquet file\n"),
+    ],
+)
+def test_bad_data_is_one_line_and_exit_code_2(capsys, data, message):
+    assert main(["margin", data, "--norm", "max"]) == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_exit_code_3(capsys, axes, tmp_path):
+    folder = tmp_path / "taken.npz"
+    folder.mkdir()
+    assert main(["margin", axes, "--norm", "max", "--output", str(folder)]) == 3
+    assert capsys.readouterr().err == f"error: {folder}: cannot be written (Is a directory)\n"
+
+
+def test_digits_without_scikit_learn_name_the_extra():
+    code = (
+        "import sys; sys.modules['sklearn'] = None; from steepest.cli import main; "
+        "sys.exit(main(['margin', 'digits', '--norm', 'max']))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 3
+    assert run.stderr == ("error: the digits data needs scikit-learn: run pip install 'steepest[sklearn]'\n")
