@@ -48,6 +48,8 @@ def results(final_error: Error = as_the_paper_says, steps: int = 20_000, exponen
             "unique_optimum": (per_seed, np.ones((1, 1, len(SEEDS)))),
             "step_size_exponent": (per_seed, np.full((1, 1, len(SEEDS)), 0.5)),
             "effective_margin": (DIMENSIONS[:-1], np.full(shape[:-1], -1.0)),
+            "max_margin": (per_seed, np.full((1, 1, len(SEEDS)), 1.0 - 1e-9)),
+            "max_margin_upper_bound": (per_seed, np.ones((1, 1, len(SEEDS)))),
             "samples": (("data",), [100.0]),
             "classes": (("data",), [10.0]),
         },

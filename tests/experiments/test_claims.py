@@ -105,6 +105,14 @@ def test_a_value_that_is_not_a_number_never_holds():
     assert "b = 20, seed 1: nan, not a number" in row.reason
 
 
+def test_errors_below_the_certified_gap_are_not_compared():
+    # 1e-9 is certified: 4e-9 against 1e-9 is four times as much, and says nothing.
+    dataset = results(lambda b, m, v, s: 1e-9 if b == 100 else 4e-9)
+    assert verdict(dataset, "large-momentum-recovers").verdict is Verdict.HOLDS
+    dataset = results(lambda b, m, v, s: 1e-8 if b == 100 else 4e-8)
+    assert verdict(dataset, "large-momentum-recovers").verdict is Verdict.FAILS
+
+
 def test_a_positive_effective_margin_of_a_mini_batch_fails_the_worst_case_claim():
     dataset = results()
     dataset["effective_margin"][{"batch_size": 1, "momentum": 0, "variance_reduction": 0, "seed": 2}] = 0.1

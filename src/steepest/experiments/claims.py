@@ -249,7 +249,8 @@ def _steps_needed(steps: np.ndarray, curve: np.ndarray, exponent: float, target:
 
 
 def _error(runs: Runs, b: int, momentum: float, variance_reduction: bool = False) -> np.ndarray:
-    return runs.final("relative_margin_error", b, momentum, variance_reduction)
+    # Ratios of errors that the certified margin cannot tell from 0 would compare noise.
+    return np.maximum(runs.final("relative_margin_error", b, momentum, variance_reduction), runs.resolution)
 
 
 def _ratio_to_full(runs: Runs, b: int, momentum: float, variance_reduction: bool = False) -> np.ndarray:

@@ -55,6 +55,12 @@ class Runs:
         return int(self.dataset["classes"])
 
     @property
+    def resolution(self) -> float:
+        """Smallest error that says something: ten times the certified relative gap of the max margins."""
+        gaps = 1 - self.dataset["max_margin"] / self.dataset["max_margin_upper_bound"]
+        return 10 * max(float(gaps.max()), 0.0)
+
+    @property
     def steps(self) -> np.ndarray:
         """Steps of the records after the start, shape [r]."""
         steps = self.dataset["step"].values
