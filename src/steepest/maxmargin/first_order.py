@@ -30,6 +30,7 @@ def first_order(
     deadline: Deadline = Deadline(),  # noqa: B008
     limit: int = 1_000_000,
     start: tuple[Array, Array] | None = None,
+    pace: float = math.inf,
 ) -> tuple[Array, Array, int]:
     """Weights and dual weights whose relative gap is about ``gap``, and the iterations they took.
 
@@ -41,6 +42,7 @@ def first_order(
         deadline: when to stop with the best so far.
         limit: most iterations.
         start: weights [k, d] and dual weights [n, k] to start from.
+        pace: iterations that a digit of the gap may cost; once behind this by two digits the method gives up.
 
     Returns:
         The weights with the best lower bound and the dual weights with the best upper bound met.
@@ -67,6 +69,8 @@ def first_order(
             best.update(W_new, saddle.lower(W_new, M_new), q_new, saddle.upper(q_new))
             # A margin that stays at zero while the upper bound vanishes is data that cannot be separated.
             if best.gap <= gap or best.upper <= 1e-13 or deadline.passed:
+                break
+            if best.gap > 10.0 ** (2.0 - total / pace):
                 break
         dW, dq, dM = W_new - W, q_new - q, M_new - M
         residual = _metric(xp, dW, dq, dM, size, weight)

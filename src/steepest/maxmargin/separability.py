@@ -18,13 +18,16 @@ __all__ = ["CANCELLATION", "contradiction"]
 CANCELLATION = 1e-13
 """A(q) counts as zero below this fraction of the terms that cancel in it, in equilibrated features."""
 
+_CORRECTIONS = 6
 
-def contradiction(problem: Classification, deadline: Deadline) -> np.ndarray | None:
+
+def contradiction(problem: Classification, guess: np.ndarray, deadline: Deadline) -> np.ndarray | None:
     """Dual weights q [n, k] with A(q) = 0 to rounding, or None where none were found in time.
 
-    Separability does not change when rows and columns of X are scaled, so the linear program
-    {q ≥ 0, Σq = 1, A(q) = 0} is solved in equilibrated features, and the residual of its basic solution
-    is then removed by least squares within the support. Found or not, what is returned is verified.
+    Separability does not change when rows and columns of X are scaled, so this works in equilibrated
+    features. The residual of ``guess`` is removed by weighted least squares, which central dual weights of an
+    interior-point method survive; where it does not, the linear program {q ≥ 0, Σq = 1, A(q) = 0} is solved
+    and its basic solution corrected likewise. What is returned is verified.
     """
     X = as_numpy(problem.features)
     columns = np.max(np.abs(X), axis=0)
@@ -35,11 +38,12 @@ def contradiction(problem: Classification, deadline: Deadline) -> np.ndarray | N
         return _at_zero_sample(problem, int(np.argmin(rows)))
     reduced = reduce(Classification(X / rows[:, None], problem.labels), norm("frobenius"))
     pairs = all_pairs(reduced.labels, reduced.classes)
-    A = pair_matrix(reduced, pairs).toarray().T
-    values = _feasible_point(A, deadline)
+    A = np.asarray(pair_matrix(reduced, pairs).todense()).T
+    values = guess[tuple(pairs.T)] * rows[pairs[:, 0]]
+    values = _remove_residual(A, values / values.sum())
     if values is None:
-        return None
-    values = _remove_residual(A, values)
+        values = _feasible_point(A, deadline)
+        values = None if values is None else _remove_residual(A, values)
     if values is None:
         return None
     q = np.zeros((problem.samples, problem.n_classes))
@@ -68,12 +72,20 @@ def _feasible_point(A: np.ndarray, deadline: Deadline) -> np.ndarray | None:
 def _remove_residual(A: np.ndarray, q: np.ndarray) -> np.ndarray | None:
     """Correct q > 0 relatively (dq = q ∘ v, v of least size) until A q is rounding; None where it is not."""
     support = q > 0
-    for _ in range(3):
-        weighted = A[:, support] * q[support]
-        q[support] *= 1.0 - np.linalg.lstsq(weighted, weighted.sum(axis=1), rcond=1e-13)[0]
+    A, q = A[:, support], q[support].copy()
+    weighted = A * q
+    squares, vectors = np.linalg.eigh(weighted @ weighted.T)
+    kept = squares > 1e-14 * squares[-1]
+    vectors, squares = vectors[:, kept], squares[kept]
+    for _ in range(_CORRECTIONS):
+        change = weighted.T @ (vectors @ ((vectors.T @ (A @ q)) / squares))
+        q *= 1.0 - change
         if not np.isfinite(q).all() or (q < 0).any():
             return None
         q /= q.sum()
-    terms = np.abs(A[:, support]) @ q[support]
-    zero = np.abs(A[:, support] @ q[support]) <= CANCELLATION * np.maximum(terms, terms.max() * 1e-3)
-    return q if zero.all() else None
+    terms = np.abs(A) @ q
+    if (np.abs(A @ q) > CANCELLATION * np.maximum(terms, terms.max() * 1e-3)).any():
+        return None
+    full = np.zeros(len(support))
+    full[support] = q
+    return full

@@ -17,18 +17,22 @@ from steepest.maxmargin.candidate import Candidate, Deadline
 from steepest.maxmargin.certificate import dual_above, margin_below, simplex_weights
 from steepest.maxmargin.conic import has_cone, solve_conic_program
 from steepest.maxmargin.first_order import first_order
+from steepest.maxmargin.interior import solve_interior_point
 from steepest.maxmargin.linear import solve_linear_program
-from steepest.maxmargin.reduce import Reduced, reduce
+from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant, reduce
 from steepest.maxmargin.separability import contradiction
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
 
 __all__ = ["METHODS", "max_margin"]
 
-METHODS = ("auto", "first-order", "conic-program", "linear-program")
+METHODS = ("auto", "first-order", "interior-point", "conic-program", "linear-program")
 """What ``method`` may be."""
 
 _MOST_ITERATIONS = 200_000
+_PACE = 160.0
+_LARGE_SYSTEM, _LARGEST_SYSTEM = 1500, 6000
+_LARGEST_PROGRAM = 2_000_000
 
 
 def max_margin(
@@ -48,8 +52,8 @@ def max_margin(
         norm: the norm, or its name: "max", "sum", "frobenius", "spectral", "nuclear", "entrywise-3", ...
         gap: relative gap (upper_bound - margin) / upper_bound to reach, in (0, 1).
         method: "auto" chooses by norm and size and goes on with another where one falls short;
-            "first-order", "linear-program" (max and sum) and "conic-program" (all but Schatten p other than
-            1, 2, ∞) name one.
+            "first-order" and "interior-point" (every norm), "linear-program" (max and sum, by HiGHS) and
+            "conic-program" (all but Schatten p other than 1, 2, ∞, by Clarabel) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
 
     Returns:
@@ -69,7 +73,7 @@ def max_margin(
     _check(norm, gap, method, time_limit)
     deadline = Deadline.after(time_limit)
     record = _Record(problem, norm)
-    for solver in _solvers(norm, method):
+    for solver in _solvers(problem, norm, method):
         for candidate in solver(problem, norm, gap, deadline):
             record.certify(candidate)
         if record.lower <= 0 and record.find_contradiction(deadline):
@@ -101,17 +105,30 @@ def _is_polyhedral(norm: Norm) -> bool:
 Solver = Callable[[Classification, Norm, float, Deadline], Iterator[Candidate]]
 
 
-def _solvers(norm: Norm, method: str) -> list[Solver]:
+def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
+    """Methods to try in turn.
+
+    First-order iterations cost little and converge fast on well-conditioned data in all norms but the
+    polyhedral ones, so they go first while they keep their pace; the interior point minds no conditioning.
+    """
+    named: dict[str, list[Solver]] = {
+        "first-order": [_by_first_order],
+        "interior-point": [_by_interior_point],
+        "conic-program": [_by_conic_program],
+        "linear-program": [_by_linear_program],
+    }
     if method != "auto":
-        named: dict[str, Solver] = {
-            "first-order": _by_first_order,
-            "conic-program": _by_conic_program,
-            "linear-program": _by_linear_program,
-        }
-        return [named[method]]
-    if _is_polyhedral(norm):
-        return [_by_linear_program, _by_first_order]
-    return [_by_conic_program, _by_first_order] if has_cone(norm) else [_by_first_order]
+        return named[method]
+    n, d, k = problem.samples, problem.dimension, problem.n_classes
+    unknowns = (k - 1) * min(n, d) if is_unitarily_invariant(norm) else k * d
+    entries = 2 * n * (k - 1) * d
+    solvers = [] if _is_polyhedral(norm) else [_by_quick_first_order]
+    if unknowns <= _LARGEST_SYSTEM:
+        solvers.append(_by_interior_point)
+    if _is_polyhedral(norm) and entries <= _LARGEST_PROGRAM:
+        # The linear programs' own structure pays where the Newton systems are large.
+        solvers.insert(len(solvers) if unknowns <= _LARGE_SYSTEM else 0, _by_linear_program)
+    return [*solvers, _by_first_order]
 
 
 def _by_linear_program(
@@ -128,16 +145,30 @@ def _by_conic_program(
     yield _lifted(reduced, solve_conic_program(reduced, gap, deadline))
 
 
-def _by_first_order(
+def _by_interior_point(
     problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    reduced = reduce(problem, norm)
+    yield _lifted(reduced, solve_interior_point(reduced, 0.8 * gap, deadline))
+
+
+def _by_first_order(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline, pace: float = math.inf
 ) -> Iterator[Candidate]:
     X = problem.features
     xp = namespace(X)
     size = float(xp.max(xp.abs(X)))
-    if size == 0.0:
-        return
-    W, q, iterations = first_order(X / size, problem.one_hot, norm, 0.5 * gap, deadline, _MOST_ITERATIONS)
-    yield Candidate(as_numpy(W), as_numpy(q), iterations, "first-order (restarted Halpern PDHG)")
+    if size > 0.0:
+        W, q, iterations = first_order(
+            X / size, problem.one_hot, norm, 0.8 * gap, deadline, _MOST_ITERATIONS, pace=pace
+        )
+        yield Candidate(as_numpy(W), as_numpy(q), iterations, "first-order (restarted Halpern PDHG)")
+
+
+def _by_quick_first_order(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    return _by_first_order(problem, norm, gap, deadline, _PACE)
 
 
 def _lifted(reduced: Reduced, candidate: Candidate) -> Candidate:
@@ -186,7 +217,7 @@ class _Record:
 
     def find_contradiction(self, deadline: Deadline) -> bool:
         """Look for q with A(q) = 0, after a solver found no weights with a positive margin."""
-        q = contradiction(self.problem, deadline)
+        q = contradiction(self.problem, self.q, deadline)
         if q is not None:
             self.q, self.upper, self.impossible = q, dual_above(self.X, self.y, q, self.norm), True
         return self.impossible
