@@ -12,7 +12,7 @@ from tests.contracts.norms import every_norm
 from tests.problems import random_problem
 
 import steepest as st
-from steepest.descent import compiled_directions, kernels
+from steepest.descent import compiled_directions, compiled_gradient, kernels
 from steepest.doubled import head, head_bits
 from steepest.losses import LOSSES, Samples, weighted_gradient
 from steepest.scaled import Scaled
@@ -106,7 +106,9 @@ def test_gradients_are_those_of_losses(name, seed, log_size, classes, chosen):
         problem.largest_length,
         loss.normalized,
     )
-    scale = kernels.gradient(data, np.array(chosen), W, 0.3, kernels.gradient_work(13, classes, 17), out)
+    scale = compiled_gradient.gradient(
+        data, np.array(chosen), W, 0.3, compiled_gradient.gradient_work(13, classes, 17), out
+    )
     np.testing.assert_allclose(
         out * np.exp(scale - float(expected.log_scale)), expected.mantissa, rtol=0, atol=2e-12
     )

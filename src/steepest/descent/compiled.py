@@ -12,9 +12,10 @@ import numba
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.descent import compiled_directions, kernels
+from steepest.descent import compiled_directions, compiled_gradient, kernels
 from steepest.descent.compiled_directions import DirectionCode, direction, direction_work
-from steepest.descent.kernels import add_scaled, gradient, gradient_work, move
+from steepest.descent.compiled_gradient import gradient, gradient_work
+from steepest.descent.kernels import add_scaled, move
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
@@ -160,7 +161,7 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
 
 
 def _digest_of_sources() -> str:
-    files = (kernels.__file__, compiled_directions.__file__)
+    files = (kernels.__file__, compiled_gradient.__file__, compiled_directions.__file__)
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 
 

@@ -11,13 +11,18 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from steepest.descent.kernels import add_multiple, dot, largest_entry, sum_of_squares
+from steepest.descent.kernels import (
+    add_multiple,
+    dot,
+    largest_entry,
+    plain,
+    scale_into,
+    sum_of_squares,
+    vectorised,
+)
 from steepest.geometry import RANK_CUTOFF, Entrywise, Norm
-
-_plain = numba.njit(nogil=True, error_model="numpy")
 
 MAX, SUM, FROBENIUS, ENTRYWISE, SCHATTEN = range(5)
 _ORTHOGONAL = 4.0 * 2.0**-52
@@ -50,35 +55,40 @@ def direction_work(k: int, d: int) -> tuple[np.ndarray, ...]:
     return (*np.zeros((2, small, large)), *np.zeros((3, small, small)))
 
 
-@_plain
+@plain
 def direction(kind, power, signal, out, work):
-    """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0."""
+    """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0.
+
+    The signal is of order one, as scaled mantissas are.
+    """
+    if kind == MAX:
+        _sign(signal, out)
+        return 0
+    if kind == FROBENIUS:
+        size = math.sqrt(sum_of_squares(signal))
+        scale_into(signal, 1.0 / size if size > 0.0 else 0.0, out)
+        return 0
     peak = largest_entry(signal)
     if peak == 0.0:
         out[:] = 0.0
         return 0
-    if kind == MAX:
-        _sign(signal, out)
-    elif kind == SUM:
+    if kind == SUM:
         _first_largest(signal, peak, out)
-    elif kind == FROBENIUS:
-        _scale_into(signal, 1.0 / math.sqrt(sum_of_squares(signal)), out)
-    elif kind == ENTRYWISE:
+        return 0
+    if kind == ENTRYWISE:
         _entrywise(signal, peak, power, out)
-    else:
-        return _schatten(power, signal, out, work)
-    return 0
+        return 0
+    return _schatten(power, signal, out, work)
 
 
-@_plain
+@plain
 def _sign(signal, out):
-    for i in range(signal.shape[0]):
-        for j in range(signal.shape[1]):
-            value = signal[i, j]
-            out[i, j] = 1.0 if value > 0.0 else (-1.0 if value < 0.0 else 0.0)
+    entries, signs = signal.reshape(-1), out.reshape(-1)
+    for j in range(entries.shape[0]):
+        signs[j] = (1.0 if entries[j] > 0.0 else 0.0) - (1.0 if entries[j] < 0.0 else 0.0)
 
 
-@_plain
+@plain
 def _first_largest(signal, peak, out):
     out[:] = 0.0
     for i in range(signal.shape[0]):
@@ -88,14 +98,7 @@ def _first_largest(signal, peak, out):
                 return
 
 
-@_plain
-def _scale_into(signal, factor, out):
-    for i in range(signal.shape[0]):
-        for j in range(signal.shape[1]):
-            out[i, j] = factor * signal[i, j]
-
-
-@_plain
+@plain
 def _entrywise(signal, peak, power, out):
     # With a = |S| / peak: D = sign(S) a^(q-1) / ‖a‖_q^(q-1), and (q-1) / q = 1 / p = 1 / (1 + 1/power).
     total = 0.0
@@ -111,7 +114,7 @@ def _entrywise(signal, peak, power, out):
             out[i, j] *= factor
 
 
-@_plain
+@plain
 def _schatten(power, signal, out, work):
     rows, basis, triangle, rotations, core = work
     wide = signal.shape[0] <= signal.shape[1]
@@ -121,11 +124,10 @@ def _schatten(power, signal, out, work):
     rank = _pivoted_rows(rows, basis, triangle)
     truncated = _core_direction(power, rank, triangle, rotations, core)
     # D = core · basis, where core [r, rank] = U f(Σ) Vᵀ of the triangular factor.
+    rows[:] = 0.0
     for i in range(rows.shape[0]):
-        row = rows[i]
-        row[:] = 0.0
         for r in range(rank):
-            add_multiple(row, core[i, r], basis[r])
+            add_multiple(rows, i, core[i, r], basis, r)
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             if wide:
@@ -135,7 +137,7 @@ def _schatten(power, signal, out, work):
     return truncated
 
 
-@_plain
+@plain
 def _pivoted_rows(rows, basis, triangle):
     """Factor rows = triangleᵀ · basis with orthonormal basis rows, longest remaining row first.
 
@@ -150,7 +152,7 @@ def _pivoted_rows(rows, basis, triangle):
         pivot, longest = -1, 0.0
         for i in range(count):
             if not used[i]:
-                size = dot(rows[i], rows[i])
+                size = dot(rows, i, rows, i)
                 if pivot < 0 or size > longest:
                     pivot, longest = i, size
         if r == 0:
@@ -159,33 +161,31 @@ def _pivoted_rows(rows, basis, triangle):
         if longest <= (0.05 * _EPS) ** 2 * first:
             return r
         used[pivot] = True
-        vector = basis[r]
-        vector[:] = rows[pivot]
+        basis[r] = rows[pivot]
         for s in range(r):
-            overlap = dot(basis[s], vector)
+            overlap = dot(basis, s, basis, r)
             triangle[s, pivot] += overlap
-            add_multiple(vector, -overlap, basis[s])
-        length = math.sqrt(dot(vector, vector))
+            add_multiple(basis, r, -overlap, basis, s)
+        length = math.sqrt(dot(basis, r, basis, r))
         if length == 0.0:
             return r
         triangle[r, pivot] = length
-        for j in range(vector.shape[0]):
-            vector[j] /= length
+        for j in range(basis.shape[1]):
+            basis[r, j] /= length
         for i in range(count):
             if not used[i]:
-                overlap = dot(vector, rows[i])
-                triangle[r, i] = overlap
-                add_multiple(rows[i], -overlap, vector)
+                triangle[r, i] = dot(basis, r, rows, i)
+                add_multiple(rows, i, -triangle[r, i], basis, r)
     return count
 
 
-@_plain
+@plain
 def _core_direction(power, rank, triangle, rotations, core):
     """Write U f(Σ) Vᵀ of triangleᵀ = U Σ Vᵀ into ``core`` [r, rank]; return 1 if the cut-off took effect."""
     _orthogonalize(rank, triangle, rotations)
     sizes = np.empty(rank)
     for r in range(rank):
-        sizes[r] = math.sqrt(dot(triangle[r], triangle[r]))
+        sizes[r] = math.sqrt(dot(triangle, r, triangle, r))
     weights, truncated = _direction_weights(power, sizes, core.shape[0])
     core[:] = 0.0
     for r in range(rank):
@@ -197,7 +197,7 @@ def _core_direction(power, rank, triangle, rotations, core):
     return truncated
 
 
-@_plain
+@plain
 def _orthogonalize(rank, triangle, rotations):
     """Rotate the rows of ``triangle`` [rank, r] until they are orthogonal: Σ Uᵀ, with Vᵀ in ``rotations``."""
     for i in range(rank):
@@ -208,20 +208,19 @@ def _orthogonalize(rank, triangle, rotations):
         rotated = False
         for p in range(rank - 1):
             for q in range(p + 1, rank):
-                a, b = triangle[p], triangle[q]
-                alpha, beta, gamma = dot(a, a), dot(b, b), dot(a, b)
+                alpha, beta, gamma = _products(triangle, p, q)
                 if gamma != 0.0 and abs(gamma) > tolerance * math.sqrt(alpha * beta):
                     rotated = True
                     zeta = (beta - alpha) / (2.0 * gamma)
                     tangent = math.copysign(1.0, zeta) / (abs(zeta) + math.sqrt(1.0 + zeta * zeta))
                     cosine = 1.0 / math.sqrt(1.0 + tangent * tangent)
-                    _rotate(a, b, cosine, cosine * tangent)
-                    _rotate(rotations[p], rotations[q], cosine, cosine * tangent)
+                    _rotate(triangle, p, q, cosine, cosine * tangent)
+                    _rotate(rotations, p, q, cosine, cosine * tangent)
         if not rotated:
             return
 
 
-@_plain
+@plain
 def _direction_weights(power, sizes, sides):
     """Return the entry-wise direction of the singular values, and 1 if the cut-off dropped a real one."""
     largest = np.max(sizes)
@@ -244,9 +243,20 @@ def _direction_weights(power, sizes, sides):
     return weights, truncated
 
 
-@_plain
-def _rotate(a, b, cosine, sine):
-    for j in range(a.shape[0]):
-        first, second = a[j], b[j]
-        a[j] = cosine * first - sine * second
-        b[j] = sine * first + cosine * second
+@vectorised
+def _products(A, p, q):
+    """Return the squared lengths of rows p and q of A, and their inner product."""
+    alpha, beta, gamma = 0.0, 0.0, 0.0
+    for j in range(A.shape[1]):
+        alpha += A[p, j] * A[p, j]
+        beta += A[q, j] * A[q, j]
+        gamma += A[p, j] * A[q, j]
+    return alpha, beta, gamma
+
+
+@vectorised
+def _rotate(A, p, q, cosine, sine):
+    for j in range(A.shape[1]):
+        first, second = A[p, j], A[q, j]
+        A[p, j] = cosine * first - sine * second
+        A[q, j] = sine * first + cosine * second
