@@ -31,7 +31,7 @@ METHODS = ("auto", "first-order", "interior-point", "conic-program", "linear-pro
 
 _MOST_ITERATIONS = 200_000
 _PACE = 160.0
-_LARGE_SYSTEM, _LARGEST_SYSTEM = 1500, 6000
+_LARGEST_SYSTEM = 6000
 _LARGEST_PROGRAM = 2_000_000
 
 
@@ -126,8 +126,8 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     if unknowns <= _LARGEST_SYSTEM:
         solvers.append(_by_interior_point)
     if _is_polyhedral(norm) and entries <= _LARGEST_PROGRAM:
-        # The linear programs' own structure pays where the Newton systems are large.
-        solvers.insert(len(solvers) if unknowns <= _LARGE_SYSTEM else 0, _by_linear_program)
+        # HiGHS is quick with few samples, the interior point with many: its matrix does not grow with them.
+        solvers.insert(0 if n <= 2 * d else len(solvers), _by_linear_program)
     return [*solvers, _by_first_order]
 
 

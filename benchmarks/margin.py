@@ -1,0 +1,243 @@
+"""Certified max margins of `max_margin` against public solvers: seconds, certified gap, memory, failures.
+
+Every solver gets the same data, one thread and the same limit, each in a process of its own. The gap is
+recomputed for all of them by `certificate` from the weights and dual weights that they return; one that
+returns no dual weights (LinearSVC) is given the gap of its weights to our upper bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import steepest as st
+from benchmarks.tables import machine, print_table
+
+NORMS = ("frobenius", "spectral", "nuclear", "schatten-4", "entrywise-3", "max", "sum")
+INSTANCES = ("5x50x50", "10x100x100", "10x200x400", "10x1000x1000", "digits", "clusters")
+OURS = "steepest"
+_DEFAULT: tuple[str, ...] = ("5x50x50", "10x100x100")
+
+Answer = tuple[np.ndarray, np.ndarray | None]
+
+
+def instance(name: str) -> st.Classification:
+    """Return a named instance: classes x samples x features of Gaussian data, the digits, or 20 clusters."""
+    generator = np.random.default_rng(0)
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        X, y = load_digits(return_X_y=True)
+        return st.Classification(X / 16, y, name)
+    if name == "clusters":
+        y = np.arange(20_000) % 20
+        X = 3.0 * generator.normal(size=(20, 50))[y] + generator.normal(size=(20_000, 50))
+        return st.Classification(X, y, name)
+    k, n, d = (int(part) for part in name.split("x"))
+    return st.Classification(generator.normal(size=(n, d)), np.arange(n) % k, name)
+
+
+def by_cvxpy(problem: st.Classification, norm: str, solver: str, limit: float) -> Answer:
+    """Solve max γ with all margins ≥ γ and ‖W‖ ≤ 1 as CVXPY's users write it."""
+    import cvxpy
+
+    values: dict[str, Callable] = {
+        "frobenius": lambda W: cvxpy.norm(W, "fro"),
+        "spectral": cvxpy.sigma_max,
+        "nuclear": cvxpy.normNuc,
+        "entrywise-3": lambda W: cvxpy.pnorm(cvxpy.vec(W, order="C"), 3),
+        "max": lambda W: cvxpy.max(cvxpy.abs(W)),
+        "sum": lambda W: cvxpy.sum(cvxpy.abs(W)),
+    }
+    X, y = np.asarray(problem.features), problem.labels
+    n, k = problem.samples, problem.n_classes
+    hot = np.asarray(problem.one_hot, dtype=float)
+    W: Any = cvxpy.Variable((k, problem.dimension))
+    gamma: Any = cvxpy.Variable()
+    logits: Any = X @ W.T
+    true: Any = cvxpy.sum(cvxpy.multiply(hot, logits), axis=1, keepdims=True)
+    # At the true class the margin is 0, so that the level is taken off there.
+    limits: list[Any] = [true @ np.ones((1, k)) - logits >= gamma * (1.0 - hot)]
+    if norm == "schatten-4":
+        # ‖W‖_S4 ≤ 1 where R ⪰ WWᵀ and ‖R‖_F ≤ 1.
+        R = cvxpy.Variable((k, k), symmetric=True)
+        limits += [cvxpy.bmat([[R, W], [W.T, np.eye(problem.dimension)]]) >> 0, cvxpy.norm(R, "fro") <= 1]
+    else:
+        limits.append(values[norm](W) <= 1)
+    options: dict = {"SCS": {"eps": 1e-8, "max_iters": 1_000_000, "time_limit_secs": limit}, "CLARABEL": {}}
+    cvxpy.Problem(cvxpy.Maximize(gamma), limits).solve(solver=solver, **options.get(solver, {}))
+    weights: Any = W.value
+    if weights is None or limits[0].dual_value is None:
+        return np.zeros((k, problem.dimension)), None
+    q = np.asarray(limits[0].dual_value).reshape(n, k)
+    q = np.where(np.arange(k) == y[:, None], 0.0, np.maximum(q, 0.0))
+    return weights, q if q.any() else None
+
+
+def by_osqp(problem: st.Classification, norm: str, _solver: str, limit: float) -> Answer:
+    """Solve the Frobenius norm's quadratic program min ½‖W‖² with margins ≥ 1 by OSQP."""
+    import osqp
+    import scipy.sparse as sparse
+
+    from steepest.maxmargin.linear import all_pairs, pair_matrix
+    from steepest.maxmargin.reduce import Reduced
+
+    y, k = problem.labels, problem.n_classes
+    pairs = all_pairs(y, k)
+    whole = Reduced(np.asarray(problem.features), y, k, 1.0, None, None, st.norm(norm))
+    A = sparse.csc_matrix(pair_matrix(whole, pairs))
+    model = osqp.OSQP()
+    model.setup(
+        P=sparse.csc_matrix(sparse.identity(A.shape[1])),
+        q=np.zeros(A.shape[1]),
+        A=A,
+        l=np.ones(len(pairs)),
+        u=np.full(len(pairs), np.inf),
+        verbose=False,
+        eps_abs=1e-9,
+        eps_rel=1e-9,
+        max_iter=1_000_000,
+        time_limit=limit,
+    )
+    result = model.solve(raise_error=False)
+    q = np.zeros((problem.samples, k))
+    q[tuple(pairs.T)] = np.maximum(-result.y, 0.0)
+    return result.x.reshape(k, -1), q if q.any() else None
+
+
+def by_linear_svc(problem: st.Classification, _norm: str, _solver: str, _limit: float) -> Answer:
+    """Fit scikit-learn's LinearSVC (crammer_singer, C = 1e6), which returns no dual weights."""
+    from sklearn.svm import LinearSVC
+
+    model = LinearSVC(
+        multi_class="crammer_singer",
+        C=1e6,
+        tol=1e-10,
+        max_iter=1_000_000,
+        fit_intercept=False,
+        random_state=0,
+    ).fit(np.asarray(problem.features), problem.labels)
+    W = model.coef_
+    return (np.concatenate([-W, W]) / 2 if problem.n_classes == 2 else W), None
+
+
+def by_max_margin(
+    problem: st.Classification, norm: str, solver: str, limit: float, gap: float = 1e-8
+) -> Answer:
+    """Solve with this library."""
+    solution = st.max_margin(problem, norm, gap, method=solver, time_limit=limit)
+    return solution.weights, solution.dual
+
+
+def peers(norm: str) -> dict[str, tuple[Callable[..., Answer], str]]:
+    """Public solvers that can treat the norm."""
+    solvers = {"Clarabel (CVXPY)": (by_cvxpy, "CLARABEL"), "SCS (CVXPY)": (by_cvxpy, "SCS")}
+    if norm in ("max", "sum"):
+        solvers = {"HiGHS (direct)": (by_max_margin, "linear-program"), **solvers}
+    if norm == "frobenius":
+        solvers |= {"OSQP (direct)": (by_osqp, ""), "LinearSVC": (by_linear_svc, "")}
+    return solvers
+
+
+def measure(name: str, norm: str, label: str, gap: float, limit: float) -> dict[str, float]:
+    """Run one solver here, warm: its seconds, bounds and peak memory in MiB beyond what it had before."""
+    problem = instance(name)
+    call, solver = (by_max_margin, "auto") if label == OURS else peers(norm)[label]
+    call(instance("5x20x20"), norm, solver, limit)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    W, q = call(problem, norm, solver, limit, gap) if label == OURS else call(problem, norm, solver, limit)
+    seconds = time.perf_counter() - started
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    uniform = np.ones((problem.samples, problem.n_classes))
+    bounds = st.maxmargin.certificate(problem, norm, W, uniform if q is None else q)
+    upper = math.inf if q is None else bounds.upper_bound
+    return {"seconds": seconds, "lower": bounds.margin, "upper": upper, "memory": memory}
+
+
+def in_process(name: str, norm: str, label: str, gap: float, limit: float) -> dict[str, float] | None:
+    """Run ``measure`` in a process of its own, on one thread; None where it fails or exceeds the limit."""
+    arguments = [name, "--norms", norm, "--one", label, "--gap", str(gap), "--limit", str(limit)]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "benchmarks", "margin", *arguments],
+            env=os.environ | threads,
+            capture_output=True,
+            timeout=limit + 30,
+            check=True,
+        )
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(names: list[str], norms: list[str], gap: float, limit: float) -> list[list[str]]:
+    """Measure every instance in every norm with every solver; one row each."""
+    rows, ratios = [], []
+    for name in names:
+        for norm in norms:
+            ours = in_process(name, norm, OURS, gap, limit)
+            our_gap = _gap(ours, ours)
+            rows.append([name, norm, OURS, *_cells(ours, our_gap), ""])
+            fastest = math.inf
+            for label in peers(norm):
+                theirs = in_process(name, norm, label, gap, limit)
+                their_gap = _gap(theirs, ours)
+                ratio = theirs["seconds"] / ours["seconds"] if theirs and ours else math.nan
+                if theirs and their_gap <= max(gap, 1e-6):
+                    fastest = min(fastest, ratio)
+                rows.append(["", "", label, *_cells(theirs, their_gap), f"{ratio:.1f}" if theirs else ""])
+            if math.isfinite(fastest):
+                ratios.append(fastest)
+    if ratios:
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        rows.append(["geometric mean", "", f"fastest peer, {len(ratios)} lines", "", "", "", f"{mean:.1f}"])
+    return rows
+
+
+def _gap(result: dict[str, float] | None, ours: dict[str, float] | None) -> float:
+    if result is None:
+        return math.inf
+    uppers = [each["upper"] for each in (result, ours) if each]
+    upper = result["upper"] if math.isfinite(result["upper"]) else min(uppers)
+    return (upper - max(result["lower"], 0.0)) / upper
+
+
+def _cells(result: dict[str, float] | None, gap: float) -> list[str]:
+    if result is None:
+        return ["none within the limit", "", ""]
+    return [f"{result['seconds']:.2f}", f"{gap:.1e}", f"{result['memory']:.0f}"]
+
+
+def run(argv: list[str]) -> None:
+    """Print the table of `python -m benchmarks margin`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks margin", description=__doc__)
+    parser.add_argument(
+        "instances", nargs="*", help=f"of {', '.join(INSTANCES)}, or KxNxD; {_DEFAULT} if none"
+    )
+    parser.add_argument("--norms", nargs="+", default=list(NORMS), choices=NORMS)
+    parser.add_argument("--gap", type=float, default=1e-8)
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds a solver may take")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    names: list[str] = arguments.instances or [*_DEFAULT]
+    if arguments.one:
+        print(
+            json.dumps(measure(names[0], arguments.norms[0], arguments.one, arguments.gap, arguments.limit))
+        )
+        return
+    print(machine("numpy", "scipy", "clarabel", "scs", "osqp", "highspy", "scikit-learn", "cvxpy"))
+    print(f"one thread each; gaps recomputed from the data; asked of {OURS}: {arguments.gap:g}")
+    columns = ("instance", "norm", "solver", "seconds", "gap", "MiB", "times our seconds")
+    print_table(columns, table(names, arguments.norms, arguments.gap, arguments.limit))
