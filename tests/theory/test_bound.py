@@ -13,10 +13,10 @@ from tests.theory.instances import LOSSES, NORMS
 
 from steepest import Classification, Entrywise, Method, PolynomialDecay, descend
 from steepest.errors import InvalidArgument
-from steepest.theory.alignment import measured_alignment
+from steepest.theory.alignment import alignment_along, measured_alignment
 from steepest.theory.bound import margin_bound, predicted_margin_bound
 from steepest.theory.descent_lemma import descent_errors
-from steepest.theory.effective_margin import Constants, effective_margin
+from steepest.theory.effective_margin import Constants, effective_margin, setting
 from steepest.theory.loss_lemmas import log_total_odds
 from steepest.theory.noise_lemmas import sampling_noise
 from steepest.theory.thresholds import thresholds
@@ -320,3 +320,54 @@ def test_bound_is_within_a_factor_of_four_of_the_measured_gap():
         known = bound.floor > 0
         ratio = (margin - trajectory.normalized_margin[known]) / bound.gap[known]
         assert 0.25 < ratio.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "choice", [{"batch_size": 2}, {"batch_size": 2, "momentum": 0.9}, {"variance_reduction": True}]
+)
+def test_alignment_between_records_is_a_lower_bound_and_exact_at_them(choice):
+    problem = separable(5)
+    for norm_ in ("max", "spectral", "entrywise-3"):
+        method = Method(norm_, schedule=PolynomialDecay(0.02, 0.5), **choice)
+        every = descend(problem, method, 40, records=range(41), engine="reference")
+        measured = measured_alignment(problem, method, every.weights[:-1])
+        sparse = np.arange(0, 41, 8)
+        arguments = (problem, setting(problem, method), method.batch_size)
+        least = alignment_along(*arguments, sparse, every.weights[sparse])
+        assert np.all(least <= measured + 1e-12)
+        np.testing.assert_allclose(least[::8], measured[::8], rtol=1e-12)
+        exact = alignment_along(*arguments, every.steps, every.weights)
+        np.testing.assert_allclose(exact, measured, rtol=1e-12)
+
+
+def test_measured_noise_is_charged_at_every_step():
+    """With every step recorded the floor is the sum of η (ρ(W) - δ) from the first separated record on."""
+    problem = separable(3)
+    method = Method("frobenius", batch_size=3, momentum=0.95, schedule=PolynomialDecay(0.05, 0.5))
+    trajectory = descend(problem, method, 2000, records=range(2001))
+    bound = margin_bound(problem, trajectory, -1.0, measured_noise=True)  # ρ itself is of no help here
+    gains = measured_alignment(problem, method, trajectory.weights[:-1]) - descent_errors(
+        problem, method, 2000
+    )
+    gains *= method.schedule(np.arange(2000))
+    start = int(bound.start)
+    assert np.all(gains[start:] >= 0)
+    odds = float(log_total_odds("cross-entropy", trajectory.log_loss[start], problem.samples))
+    floor = (gains[start:].sum() - odds) / np.linalg.norm(trajectory.final_weights)
+    assert bound.floor[-1] == pytest.approx(floor, rel=1e-9)
+    assert floor > 0
+
+
+def test_paper_form_before_the_run_by_hand():
+    """n = k = 2, x = ±1, η_t = 0.2 / √(t+1): t_A = 0, and t₁ is the first t with Σ η ≥ 4 log 2."""
+    problem = Classification([[1.0], [-1.0]], [0, 1])
+    schedule = PolynomialDecay(0.2, 0.5)
+    eta = schedule(np.arange(400))
+    sums = np.concatenate([[0.0], np.cumsum(eta)])
+    start = int(np.argmax(sums >= 4 * math.log(2)))
+    alpha = 2 * math.exp(2 * 0.2)
+    fading = 0.5 * np.exp(-(sums[start:400] - sums[start]))
+    numerator = 2 * sums[start] + np.sum(eta[start:] * (2 * fading + alpha * eta[start:]))
+    bound = predicted_margin_bound(problem, Method("max", schedule=schedule), 2.0, np.array([400]), "paper")
+    assert bound.start == start
+    assert bound.gap[0] == pytest.approx(numerator / sums[400], rel=1e-9)

@@ -111,6 +111,32 @@ def test_errors_by_hand():
     stale = np.array([0.0, math.expm1(0.2), beta * math.expm1(0.2) * math.exp(2 * eta[1])])
     both = rough + 4 * powers + 4 * 0.5 * c2 * eta + 4 * 0.5 * stale
     np.testing.assert_allclose(errors("svrg and momentum", "paper"), both, rtol=1e-12)
+    both = (
+        bend / eta + 4 * powers + 4 * 0.5 * c2 * eta + 4 * 0.5 * stale
+    )  # m = 2: each epoch has one stale step
+    np.testing.assert_allclose(errors("svrg and momentum", "sharp"), both, rtol=1e-9)
+
+
+def test_sharp_errors_of_variance_reduction_and_momentum_from_their_definition():
+    """m = 4: over each epoch the largest stale term counts m - 1 times and the others once."""
+    problem = Classification([[1.0], [-1.0], [0.5], [-0.5]], [0, 1, 0, 1])
+    schedule, beta, steps, m = PolynomialDecay(0.05, 0.5), 0.8, 14, 4
+    eta = schedule(np.arange(steps))
+    since = snapshot_distances(schedule, m, steps)
+    method = Method("max", batch_size=1, momentum=beta, variance_reduction=True, schedule=schedule)
+    errors = descent_errors(problem, method, steps)
+    for t in range(steps):
+        ages = np.arange(t + 1)
+        d = np.concatenate([[0.0], np.cumsum(eta[:t][::-1])])
+        drift = np.sum(beta**ages * np.expm1(2 * d))
+        stale = beta**ages * np.expm1(2 * since[t - ages]) * np.exp(2 * d)
+        epochs = (t - ages) // m
+        counted = sum(
+            stale[epochs == e].sum() + (m - 2) * stale[epochs == e].max() for e in set(epochs.tolist())
+        )
+        expected = (math.expm1(2 * eta[t]) - 2 * eta[t]) / eta[t] + 4 * beta ** (t + 1)
+        expected += 4 * (1 - beta) * (drift + counted)
+        assert errors[t] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("signal", SIGNALS)

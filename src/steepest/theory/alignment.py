@@ -11,6 +11,7 @@ from steepest.geometry import Norm
 from steepest.problem import Classification
 from steepest.theory.constants import noise_factor
 from steepest.theory.effective_margin import MethodLike, Setting, setting
+from steepest.theory.steps import step_sizes
 
 
 def measured_alignment(problem: Classification, method: MethodLike, W: Any) -> np.ndarray:
@@ -40,6 +41,30 @@ def measured_alignment(problem: Classification, method: MethodLike, W: Any) -> n
     flat = W.reshape(-1, *W.shape[-2:])
     values = [alignment_parts(problem, numbers, method.batch_size, each) for each in flat]
     return np.array([size - 2.0 * noise for size, noise in values]).reshape(W.shape[:-2])
+
+
+def alignment_along(
+    problem: Classification,
+    numbers: Setting,
+    batch_size: int | None,
+    steps: np.ndarray,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Return a lower bound on ρ(W_s) for s = 0, ..., T-1, from weights [r, k, d] recorded at ``steps`` [r].
+
+    At a record it is :func:`measured_alignment`. After it W moves by at most D = Σ η, so that every
+    residual, and G with them, changes by a factor within e^{±2RD} (Lemma C.9), and the gradient by 2R
+    (e^{2RD} - 1) G (Lemma C.10).
+    """
+    sums = np.concatenate([[0.0], np.cumsum(step_sizes(numbers.schedule, int(steps[-1])))])
+    twice = 2.0 * numbers.radius
+    values = np.full(int(steps[-1]), -np.inf)
+    for W, here, after in zip(weights[:-1], steps[:-1], steps[1:], strict=True):
+        size, noise = alignment_parts(problem, numbers, batch_size, W)
+        moved = np.minimum(twice * (sums[here:after] - sums[here]), 300.0)
+        least = np.exp(-moved) * (size - twice * np.expm1(moved))
+        values[here:after] = least - 2.0 * noise * np.exp(2.0 * moved)
+    return values
 
 
 def alignment_parts(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.problem import Classification
-from steepest.theory.alignment import alignment_parts
+from steepest.theory.alignment import alignment_along
 from steepest.theory.descent_lemma import descent_errors_of
 from steepest.theory.effective_margin import (
     Constants,
@@ -112,7 +111,9 @@ def margin_bound(
     if numbers.sharp:
         gains = sizes * (np.full(horizon, rho.value) - errors)
         if measured_noise:
-            alignment = _alignment_along(problem, trajectory, numbers, sizes)
+            alignment = alignment_along(
+                problem, numbers, trajectory.method.batch_size, steps, np.asarray(trajectory.weights)
+            )
             gains = np.maximum(gains, sizes * (alignment - errors))
         lengths = as_numpy(numbers.norm(np.asarray(trajectory.weights)))
         floor, start = _sharp_floor(numbers, steps, log_loss, gains, lengths)
@@ -194,23 +195,6 @@ def predicted_margin_bound(
     return MarginBound(
         rho, steps, _paper_ratio(rho, steps, start, sums, sizes, deficits, errors), float(start)
     )
-
-
-def _alignment_along(
-    problem: Classification, trajectory: TrajectoryLike, numbers: Setting, sizes: np.ndarray
-) -> np.ndarray:
-    # Between records W moves by D at most: residuals change by e^{±2RD} (C.9), gradients as in C.10.
-    sums, steps = _sums(sizes), np.asarray(trajectory.steps)
-    twice = 2.0 * numbers.radius
-    batch_size = trajectory.method.batch_size
-    values = np.full(len(sizes), -np.inf)
-    for index, (here, after) in enumerate(pairwise(steps)):
-        size, noise = alignment_parts(problem, numbers, batch_size, np.asarray(trajectory.weights[index]))
-        moved = np.minimum(twice * (sums[here:after] - sums[here]), 300.0)
-        values[here:after] = np.exp(-moved) * (size - twice * np.expm1(moved)) - 2.0 * noise * np.exp(
-            2 * moved
-        )
-    return values
 
 
 def _sharp_floor(

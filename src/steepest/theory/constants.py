@@ -58,10 +58,11 @@ def noise_factor(momentum: float, batches: int) -> float:
     whole sum is (1/n) Σ_i c_i ∇ℓ_i with c_i the total over epochs. Hence K = max |c_i|, reached where all of
     G sits on one sample that the shuffles always put last (or first). A whole epoch that ended r steps ago
     adds at most β^r (q - 1), q = m (1-β) / (1-β^m), to c_i > 0 and β^r (1 - β^{m-1} q) to c_i < 0; the r
-    steps of an unfinished epoch add m (1-β) - (1-β^r) and 1 - β^r. The maxima over r are at r = 1 and r =
-    m-1:
+    steps of an unfinished epoch add m (1-β) - (1-β^r) and 1 - β^r. The largest sums over r are
+    m (1-β) - 1 + β q at r = 1 and 1 - β^{2m-2} q at r = m-1, and the first is the larger: the mean of β^j
+    over j < m is at most (1 + β^{m-1}) / 2 (convexity), and (1 - β^{m-2}) (1 - β^{m-1}) ≥ 0. So
 
-        K = max{ m (1-β) - 1 + β q,  1 - β^{2m-2} q }   for m ≥ 2,    K(β, 1) = 0.
+        K = m (1-β) - 1 + β q   for m ≥ 2,    K(β, 1) = 0.
 
     K(0, m) = m - 1 is Lemma C.11; K decreases in β, to 1.5 (1-β) (m-1) as β → 1.
 
@@ -160,10 +161,7 @@ def _noise_factor(lag: float, batches: int) -> float:
     ages = np.arange(1, batches)
     missing = float(-np.expm1(ages * log_momentum).sum()) / batches  # 1 - mean of the epoch's powers
     excess = missing / (1.0 - missing)  # q - 1
-    positive = batches * lag + excess - lag * (1.0 + excess)
-    oldest = (2 * batches - 2) * log_momentum
-    negative = -math.expm1(oldest) - math.exp(oldest) * excess
-    return max(positive, negative)
+    return batches * lag + excess - lag * (1.0 + excess)
 
 
 def _check_momentum(momentum: Any) -> None:
