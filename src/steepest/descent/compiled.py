@@ -37,7 +37,7 @@ class Compiled:
 def _advance_run(problem: Classification, method: Method, state: State, stop: int) -> State:
     reshuffling = method.reshuffling(problem)
     m = reshuffling.batches
-    state = state.map(lambda array: np.array(as_numpy(array)))
+    state = state.map(lambda array: np.array(as_numpy(array), order="C"))
     momentum_scale, snapshot_scale = state.momentum.log_scale, state.snapshot_gradient.log_scale
     truncated = _advance(
         (

@@ -100,7 +100,7 @@ def _exponentials_of_pairs(residuals, labels, indices, bits, powers, totals):
 
 @plain
 def _plain_weights(totals, normalized, weights):
-    """Write weights with r_ic · exp(-shift) = weight_i · exp(a_ic), for totals Σ_c exp(a_ic); return shift."""
+    """Write weight_i with r_ic · exp(-shift) = weight_i · exp(a_ic), from Σ_c exp(a_ic); return shift."""
     largest = 0.0
     for i in range(totals.shape[0]):
         weights[i] = 1.0 / (1.0 + totals[i]) if normalized else 1.0
