@@ -1,9 +1,15 @@
-"""Marks the examples in docstrings by the extras that they need, as tests mark themselves."""
+"""Settings that must stand before anything is imported, and marks for the examples in docstrings."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from _pytest.doctest import DoctestItem
+
+# The tests share the cores between processes; libraries that start a thread a core would fight over them.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 _SIGNS = {"torch": "import torch", "sklearn": "digits("}
 
