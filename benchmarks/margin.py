@@ -95,7 +95,7 @@ def by_osqp(problem: st.Classification, norm: str, _solver: str, limit: float) -
     y, k = problem.labels, problem.n_classes
     pairs = all_pairs(y, k)
     whole = Reduced(np.asarray(problem.features), y, k, 1.0, None, None, st.norm(norm))
-    A = sparse.csc_matrix(pair_matrix(whole, pairs))
+    A: Any = sparse.csc_matrix(pair_matrix(whole, pairs))
     model = osqp.OSQP()
     model.setup(
         P=sparse.csc_matrix(sparse.identity(A.shape[1])),

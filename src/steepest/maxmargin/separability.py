@@ -16,9 +16,10 @@ from steepest.problem import Classification
 __all__ = ["CANCELLATION", "contradiction"]
 
 CANCELLATION = 1e-13
-"""A(q) counts as zero below this fraction of the terms that cancel in it, in equilibrated features."""
+"""A(q) counts as zero below this fraction of the largest sum of terms that cancel, features equilibrated."""
 
 _CORRECTIONS = 6
+_LARGEST_PROGRAM = 50_000_000
 
 
 def contradiction(problem: Classification, guess: np.ndarray, deadline: Deadline) -> np.ndarray | None:
@@ -37,11 +38,16 @@ def contradiction(problem: Classification, guess: np.ndarray, deadline: Deadline
         # The margin of a pair at x = 0 is 0 whatever the weights.
         return _at_zero_sample(problem, int(np.argmin(rows)))
     reduced = reduce(Classification(X / rows[:, None], problem.labels), norm("frobenius"))
-    pairs = all_pairs(reduced.labels, reduced.classes)
+    # The guess may be that of a few samples: then only their pairs take part.
+    pairs = np.argwhere(guess > 0)
     A = np.asarray(pair_matrix(reduced, pairs).todense()).T
     values = guess[tuple(pairs.T)] * rows[pairs[:, 0]]
     values = _remove_residual(A, values / values.sum())
     if values is None:
+        pairs = all_pairs(reduced.labels, reduced.classes)
+        if len(pairs) * len(A) > _LARGEST_PROGRAM:
+            return None
+        A = np.asarray(pair_matrix(reduced, pairs).todense()).T
         values = _feasible_point(A, deadline)
         values = None if values is None else _remove_residual(A, values)
     if values is None:
@@ -71,21 +77,21 @@ def _feasible_point(A: np.ndarray, deadline: Deadline) -> np.ndarray | None:
 
 def _remove_residual(A: np.ndarray, q: np.ndarray) -> np.ndarray | None:
     """Correct q > 0 relatively (dq = q ∘ v, v of least size) until A q is rounding; None where it is not."""
-    support = q > 0
-    A, q = A[:, support], q[support].copy()
-    weighted = A * q
-    squares, vectors = np.linalg.eigh(weighted @ weighted.T)
-    kept = squares > 1e-14 * squares[-1]
-    vectors, squares = vectors[:, kept], squares[kept]
+    full = np.array(q)
     for _ in range(_CORRECTIONS):
-        change = weighted.T @ (vectors @ ((vectors.T @ (A @ q)) / squares))
-        q *= 1.0 - change
-        if not np.isfinite(q).all() or (q < 0).any():
+        support = full > 0
+        if not support.any():
             return None
-        q /= q.sum()
-    terms = np.abs(A) @ q
-    if (np.abs(A @ q) > CANCELLATION * np.maximum(terms, terms.max() * 1e-3)).any():
-        return None
-    full = np.zeros(len(support))
-    full[support] = q
-    return full
+        part, weights = A[:, support], full[support]
+        weighted = part * weights
+        squares, vectors = np.linalg.eigh(weighted @ weighted.T)
+        kept = squares > 1e-14 * squares[-1]
+        change = weighted.T @ (vectors[:, kept] @ ((vectors[:, kept].T @ (part @ weights)) / squares[kept]))
+        # Weights that a correction would turn negative were noise of the solver that found them: they go.
+        full[support] = np.maximum(weights * (1.0 - change), 0.0)
+        if not np.isfinite(full).all() or not full.any():
+            return None
+        full /= full.sum()
+    terms = np.abs(A) @ full
+    cancelled = np.abs(A @ full) <= CANCELLATION * terms.max()
+    return full if cancelled.all() else None

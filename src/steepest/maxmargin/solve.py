@@ -20,17 +20,19 @@ from steepest.maxmargin.first_order import first_order
 from steepest.maxmargin.interior import solve_interior_point
 from steepest.maxmargin.linear import solve_linear_program
 from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant, reduce
+from steepest.maxmargin.rows import solve_by_rows
 from steepest.maxmargin.separability import contradiction
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
 
 __all__ = ["METHODS", "max_margin"]
 
-METHODS = ("auto", "first-order", "interior-point", "conic-program", "linear-program")
+METHODS = ("auto", "first-order", "interior-point", "row-generation", "conic-program", "linear-program")
 """What ``method`` may be."""
 
 _MOST_ITERATIONS = 200_000
 _PACE = 160.0
+_MANY = 40
 _LARGEST_SYSTEM = 6000
 _LARGEST_PROGRAM = 2_000_000
 
@@ -52,8 +54,8 @@ def max_margin(
         norm: the norm, or its name: "max", "sum", "frobenius", "spectral", "nuclear", "entrywise-3", ...
         gap: relative gap (upper_bound - margin) / upper_bound to reach, in (0, 1).
         method: "auto" chooses by norm and size and goes on with another where one falls short;
-            "first-order" and "interior-point" (every norm), "linear-program" (max and sum, by HiGHS) and
-            "conic-program" (all but Schatten p other than 1, 2, ∞, by Clarabel) name one.
+            "first-order", "interior-point" and "row-generation" (every norm), "linear-program" (max and
+            sum, by HiGHS) and "conic-program" (all but Schatten p other than 1, 2, ∞, by Clarabel) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
 
     Returns:
@@ -114,6 +116,7 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     named: dict[str, list[Solver]] = {
         "first-order": [_by_first_order],
         "interior-point": [_by_interior_point],
+        "row-generation": [_by_rows],
         "conic-program": [_by_conic_program],
         "linear-program": [_by_linear_program],
     }
@@ -124,6 +127,8 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     entries = 2 * n * (k - 1) * d
     solvers = [] if _is_polyhedral(norm) else [_by_quick_first_order]
     if unknowns <= _LARGEST_SYSTEM:
+        if n > _MANY * max(d, 100):
+            solvers.append(_by_rows)
         solvers.append(_by_interior_point)
     if _is_polyhedral(norm) and entries <= _LARGEST_PROGRAM:
         # HiGHS is quick with few samples, the interior point with many: its matrix does not grow with them.
@@ -150,6 +155,10 @@ def _by_interior_point(
 ) -> Iterator[Candidate]:
     reduced = reduce(problem, norm)
     yield _lifted(reduced, solve_interior_point(reduced, 0.8 * gap, deadline))
+
+
+def _by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
+    yield solve_by_rows(problem, norm, gap, deadline)
 
 
 def _by_first_order(

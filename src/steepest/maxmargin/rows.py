@@ -1,0 +1,90 @@
+"""Max margins of many samples by row generation: few samples are near any decision boundary.
+
+The dual weights of a sub-problem are dual weights of the whole, so its upper bound holds for the whole; its
+weights bound the whole from below by the margins of all samples. Samples that violate are added until both
+meet.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.geometry import Norm
+from steepest.maxmargin.candidate import Candidate, Deadline
+from steepest.maxmargin.interior import solve_interior_point
+from steepest.maxmargin.reduce import reduce
+from steepest.problem import Classification
+
+__all__ = ["solve_by_rows"]
+
+_MOST_ROUNDS = 40
+_DROPPED = 3.0
+
+
+def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Candidate:
+    """Weights and dual weights of relative gap ``gap``, from sub-problems of samples of small margin."""
+    X, y = as_numpy(problem.features), problem.labels
+    chosen = _lowest(_least_squares_margins(X, y, problem.n_classes), y, _first_share(problem))
+    tolerance, iterations = max(gap, 1e-2), 0
+    best: tuple[float, np.ndarray] = (-np.inf, np.zeros((problem.n_classes, problem.dimension)))
+    bound: tuple[float, np.ndarray] = (np.inf, np.ones((problem.samples, problem.n_classes)))
+    for _ in range(_MOST_ROUNDS):
+        rows = np.nonzero(chosen)[0]
+        part = reduce(Classification(X[rows], y[rows]), norm)
+        found = solve_interior_point(part, 0.8 * tolerance, deadline)
+        iterations += found.iterations
+        W = part.weights(found.weights)
+        q = np.zeros((problem.samples, problem.n_classes))
+        q[rows] = found.dual / found.dual.sum()
+        size = float(norm(W))
+        upper = float(norm.dual(problem.pair_sum(q)))
+        margins = _row_margins(X @ W.T, y) / (size if size > 0 else 1.0)
+        lowest = float(margins.min())
+        best = max(best, (lowest, W), key=lambda pair: pair[0])
+        bound = min(bound, (upper, q), key=lambda pair: pair[0])
+        level = float(margins[rows].min())
+        reached = (bound[0] - best[0]) / bound[0] if bound[0] > 0 else 0.0
+        if reached <= gap or level <= 0.0 or deadline.passed:
+            break
+        violating = ~chosen & (margins < level * (1.0 - 0.1 * gap))
+        if not violating.any():
+            if tolerance <= 0.5 * gap:
+                break
+            tolerance = max(0.5 * gap, 1e-4 * tolerance)
+            continue
+        keep = chosen & (margins < _DROPPED * level)
+        for label in range(problem.n_classes):
+            # Every class stays present, by its lowest sample, so that labels keep their meaning.
+            members = np.nonzero(y == label)[0]
+            keep[members[np.argmin(margins[members])]] = True
+        chosen = keep | _lowest(np.where(violating, margins, np.inf), y, 2 * _first_share(problem))
+    return Candidate(best[1], bound[1], iterations, "interior point with row generation")
+
+
+def _first_share(problem: Classification) -> int:
+    return 40 + 2 * problem.dimension // problem.n_classes
+
+
+def _row_margins(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    margins = logits[np.arange(len(y)), y][:, None] - logits
+    margins[np.arange(len(y)), y] = np.inf
+    return margins.min(axis=1)
+
+
+def _least_squares_margins(X: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    targets = np.eye(classes)[y] - 1.0 / classes
+    scale = np.maximum(np.max(np.abs(X), axis=0), np.finfo(float).tiny)
+    Z = X / scale
+    gram = Z.T @ Z
+    gram[np.diag_indices(len(gram))] += 1e-8 * max(float(np.trace(gram)), 1e-300)
+    return _row_margins(Z @ np.linalg.solve(gram, Z.T @ targets), y)
+
+
+def _lowest(margins: np.ndarray, y: np.ndarray, share: int) -> np.ndarray:
+    """Mask of the ``share`` samples of smallest finite margin in every class."""
+    mask = np.zeros(len(y), dtype=bool)
+    for label in np.unique(y):
+        members = np.nonzero((y == label) & np.isfinite(margins))[0]
+        mask[members[np.argsort(margins[members], kind="stable")[:share]]] = True
+    return mask
