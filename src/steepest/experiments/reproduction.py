@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "carry_out", "paper_experiment", "paper_figures", "reproduce"]
 
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "highspy", "xarray", "matplotlib")
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "matplotlib")
 
 
 @dataclass(frozen=True)
