@@ -78,9 +78,10 @@ def max_margin(
     for solver in _solvers(problem, norm, method):
         for candidate in solver(problem, norm, gap, deadline):
             record.certify(candidate)
-        if record.lower <= 0 and record.find_contradiction(deadline):
+        if deadline.passed or (record.lower > 0 and record.gap <= gap):
             break
-        if record.gap <= gap or deadline.passed:
+        # A few first-order iterations without a positive margin are no sign of a contradiction yet.
+        if solver is not _by_quick_first_order and record.lower <= 0 and record.find_contradiction(deadline):
             break
     return record.solution(gap, time.perf_counter() - started)
 
