@@ -70,7 +70,7 @@ def from_file(path: str | os.PathLike[str], label: str | int | None = None) -> C
         return Classification(X, y, name=file.name)
     except InvalidData as error:
         raise DataFileError(path, str(error)) from error
-    except (PermissionError, UnicodeDecodeError) as error:
+    except (PermissionError, UnicodeDecodeError, csv.Error) as error:
         raise DataFileError(path, f"the file cannot be read ({error})") from error
 
 
@@ -106,6 +106,7 @@ def _plain_array(file: Path, archive: Any, key: str) -> np.ndarray:
 
 def _read_csv(file: Path) -> pd.DataFrame:
     import pandas as pd
+    import pyarrow as pa
 
     with file.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.reader(lines)
@@ -123,7 +124,7 @@ def _read_csv(file: Path) -> pd.DataFrame:
     try:
         # This engine refuses rows of different lengths and rounds decimals correctly.
         return pd.read_csv(file, header=header, engine="pyarrow", encoding="utf-8")
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, pa.ArrowInvalid) as error:
         raise DataFileError(
             file, _uneven_row(file, len(first_row)) or f"this is no table ({error})"
         ) from error
