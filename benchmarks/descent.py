@@ -173,7 +173,7 @@ def run(arguments: list[str]) -> None:
     """Print the table; see ``--help`` for sizes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks descent", description=__doc__)
     parser.add_argument("--runs", type=int, default=64, help="runs of each method (default 64)")
-    parser.add_argument("--steps", type=int, default=1000, help="steps of each run (default 1000)")
+    parser.add_argument("--steps", type=int, default=5000, help="steps of each run (default 5000)")
     chosen = parser.parse_args(arguments)
     print(f"{chosen.runs} runs of {chosen.steps} steps each, in run-steps a second, on")
     print(f"{machine('numba', 'numpy', 'torch')}\n")

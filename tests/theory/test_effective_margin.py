@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.theory.instances import NORMS, instances
 
-from steepest import Classification, Entrywise, Method, Schatten, max_margin, theory
+from steepest import Classification, Entrywise, Method, Schatten, datasets, max_margin, theory
 from steepest.errors import InvalidArgument
 from steepest.losses import CROSS_ENTROPY
 from steepest.theory.constants import noise_share
@@ -105,3 +105,9 @@ def test_margins_come_as_numbers_or_solutions(norm_):
 def test_schatten_two_is_frobenius():
     solution = max_margin(PAIR, "frobenius")
     assert theory.effective_margin(PAIR, Method(Schatten(2)), solution).value == solution.margin
+
+
+def test_required_momentum_solves_for_a_margin_that_is_not_given():
+    problem = datasets.gaussian(classes=3, samples_per_class=4, features=20, seed=1)
+    given_margin = theory.required_momentum(problem, "frobenius", 3, max_margin(problem, "frobenius"))
+    assert theory.required_momentum(problem, "frobenius", 3) == pytest.approx(given_margin, rel=1e-9)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, get_args
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
 from steepest.losses import Loss, loss
+from steepest.maxmargin import max_margin
 from steepest.problem import Classification
 from steepest.schedules import Schedule
 from steepest.theory.constants import (
@@ -182,7 +183,7 @@ def effective_margin_of(numbers: Setting, margin: float) -> EffectiveMargin:
 
 
 def required_momentum(
-    problem: Classification, norm_: Norm | str, batch_size: int | None, margin: Any
+    problem: Classification, norm_: Norm | str, batch_size: int | None, margin: Any = None
 ) -> float:
     """Return the smallest momentum β with a positive effective margin, without variance reduction.
 
@@ -192,7 +193,7 @@ def required_momentum(
         problem: the data.
         norm_: the norm of the descent.
         batch_size: b, or None for the full batch.
-        margin: γ as a number, or a max-margin solution in that norm.
+        margin: γ as a number, or a max-margin solution in that norm; without it γ is solved for here.
 
     Raises:
         InvalidArgument: the margin is not positive, or no momentum below 1 is large enough.
@@ -202,4 +203,6 @@ def required_momentum(
     0.6404
     """
     m = batches_per_epoch(problem.samples, batch_size)
+    if margin is None:
+        margin = max_margin(problem, norm_)
     return required_momentum_for(margin_value(margin, norm(norm_)), feature_radius(problem, norm_), m)
