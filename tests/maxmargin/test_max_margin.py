@@ -144,8 +144,10 @@ def test_a_limit_returns_the_best_bounds_so_far():
     assert 0.0 <= solution.margin <= solution.upper_bound < np.inf
 
 
+@pytest.mark.torch
 def test_tensors_give_the_same_solution():
-    torch = pytest.importorskip("torch")
+    import torch
+
     problem = random_problem()
     tensors = st.Classification(torch.tensor(problem.features.copy()), torch.tensor(problem.labels))
     for method in ("auto", "first-order"):

@@ -7,12 +7,13 @@ from tests.theory.instances import NORMS
 import steepest as st
 from steepest.theory import loss_lemmas, noise_lemmas
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 
 @pytest.mark.parametrize("norm_", NORMS[:5], ids=str)
 def test_same_numbers_as_with_numpy(norm_):
+    import torch
+
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(6, 4)), np.arange(6) % 3
     plain, tensors = st.Classification(X, y), st.Classification(torch.tensor(X), y)

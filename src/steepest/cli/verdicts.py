@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from shutil import get_terminal_size
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -69,10 +69,9 @@ def _text(name: str, report: Report) -> str:
     rows = [row for claim in report.claims for row in _claim_rows(claim)]
     rows += [("note", note) for note in report.notes]
     rows += [("wrote", str(file)) for file in report.files]
-    lines = [
-        fill(text, width, initial_indent=f"{word:<13}", subsequent_indent=" " * 13, break_on_hyphens=False)
-        for word, text in rows
-    ]
+    # A path broken in two could not be copied.
+    wrapper = TextWrapper(width, subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False)
+    lines = [wrapper.fill(f"{word:<13}{text}") for word, text in rows]
     if report.interrupted:
         return "\n".join([*lines, f"{name}: interrupted; the same command goes on where it stopped"])
     if not report.claims:
