@@ -174,6 +174,9 @@ def run(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks descent", description=__doc__)
     parser.add_argument("--runs", type=int, default=64, help="runs of each method (default 64)")
     parser.add_argument("--steps", type=int, default=5000, help="steps of each run (default 5000)")
+    parser.add_argument(
+        "--norms", nargs="+", choices=STEP_SIZES, default=list(STEP_SIZES), help="default: all"
+    )
     chosen = parser.parse_args(arguments)
     print(f"{chosen.runs} runs of {chosen.steps} steps each, in run-steps a second, on")
     print(f"{machine('numba', 'numpy', 'torch')}\n")
@@ -181,7 +184,7 @@ def run(arguments: list[str]) -> None:
         *("norm", "batch size", "steepest", "PyTorch autograd", "ratio", "deviation"),
         *("NumPy loop", "ratio", "deviation", "goal against autograd"),
     ]
-    rows = [compare(norm, b, chosen.runs, chosen.steps) for norm in STEP_SIZES for b in BATCH_SIZES]
+    rows = [compare(norm, b, chosen.runs, chosen.steps) for norm in chosen.norms for b in BATCH_SIZES]
     print_table(columns, rows)
     cold, cached = first_run_seconds()
     print(
