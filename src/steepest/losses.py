@@ -114,7 +114,7 @@ class Loss:
         return log_mean_exp(residuals.log_weights)
 
     def residual_weights(self, problem: Classification, W: Array) -> Array:
-        """Return q_ic = r_ic / Σ r, shape [..., n, k]: the anytime certificate's dual weights (spec 1.1).
+        """Return q_ic = r_ic / Σ r, shape [..., n, k]: the anytime certificate's dual weights (Lemma C.2).
 
         γ ≤ ‖A(q)‖_* = ‖∇L(W)‖_* / G(W) for any W.
         """

@@ -1,6 +1,6 @@
 """What a step follows: mini-batch gradients by random reshuffling, variance reduction, momentum.
 
-A signal is made of three parts that compose (spec 1.3):
+A signal is made of three parts that compose (Appendix A of the paper):
 
     g_t = ∇L_B(W_t)                                     :func:`minibatch_gradient`
     V_t = ∇L_B(W_t) - ∇L_B(W̃) + ∇L(W̃)                   :func:`variance_reduced_gradient`

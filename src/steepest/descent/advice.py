@@ -1,4 +1,4 @@
-"""Warnings, with their numbers, about settings that cannot do what they are meant for (spec 3.5)."""
+"""Warnings, with their numbers, about settings that cannot do what they are meant for."""
 
 from __future__ import annotations
 

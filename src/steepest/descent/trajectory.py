@@ -87,7 +87,7 @@ class Trajectory:
     def upper_bound(self) -> np.ndarray:
         """Smallest ‖∇L(W_s)‖_* / G(W_s) over the records so far, shape [r]: bounds the max margin from above.
 
-        This is the anytime certificate (spec 1.1, Lemma C.2): it needs no solver.
+        This is the anytime certificate (Lemma C.2): it needs no solver.
         """
         return np.minimum.accumulate(self.certificates)
 
