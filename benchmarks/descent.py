@@ -59,6 +59,7 @@ def numpy_loop(problem: st.Classification, method: st.Method, orders: np.ndarray
     b, m = method.reshuffling(problem).batch_size, method.reshuffling(problem).batches
     W = np.zeros((problem.n_classes, problem.dimension))
     norm = str(method.norm)
+    sizes = method.schedule(np.arange(steps)).tolist()
     for t in range(steps):
         epoch, position = divmod(t, m)
         batch = orders[epoch, position * b : (position + 1) * b]
@@ -71,7 +72,7 @@ def numpy_loop(problem: st.Classification, method: st.Method, orders: np.ndarray
         residual[rows, labels] = 0.0
         residual[rows, labels] = -residual.sum(axis=1)
         gradient = residual.T @ x / len(batch)
-        W -= float(method.schedule(t)) * numpy_direction(norm, gradient)
+        W -= sizes[t] * numpy_direction(norm, gradient)
     return W
 
 
@@ -84,6 +85,7 @@ def autograd_loop(
     b, m = method.reshuffling(problem).batch_size, method.reshuffling(problem).batches
     W = torch.zeros(problem.n_classes, problem.dimension, dtype=torch.float64, requires_grad=True)
     norm = str(method.norm)
+    sizes = method.schedule(np.arange(steps)).tolist()
     for t in range(steps):
         epoch, position = divmod(t, m)
         batch = order[epoch, position * b : (position + 1) * b]
@@ -91,19 +93,18 @@ def autograd_loop(
         loss.backward()
         assert W.grad is not None
         with torch.no_grad():
-            W -= float(method.schedule(t)) * torch_direction(norm, W.grad)
+            W -= sizes[t] * torch_direction(norm, W.grad)
         W.grad = None
     return W.detach().numpy()
 
 
 def timed(function: Callable[[], list[np.ndarray]], repeats: int = 1) -> tuple[float, list[np.ndarray]]:
-    """Return the shortest time of some calls, in seconds, and the last result."""
-    best, result = float("inf"), []
+    """Return the mean time of some calls, in seconds, and the last result."""
+    result: list[np.ndarray] = []
+    began = time.perf_counter()
     for _ in range(repeats):
-        began = time.perf_counter()
         result = function()
-        best = min(best, time.perf_counter() - began)
-    return best, result
+    return (time.perf_counter() - began) / repeats, result
 
 
 def compare(norm: str, batch_size: int, runs: int, steps: int) -> list[str]:

@@ -40,6 +40,8 @@ class Checkpoint:
         """Return the file for a run with these records, start weights [k, d] and engine."""
         digest = hashlib.sha256(f"{_FORMAT} {problem.fingerprint} {method.fingerprint()} {engine}".encode())
         digest.update(np.ascontiguousarray(steps).tobytes())
+        # A schedule of the user's own may say nothing of itself; what it does tells it from others.
+        digest.update(np.asarray(method.schedule(steps), dtype=np.float64).tobytes())
         digest.update(np.ascontiguousarray(start).tobytes())
         return cls(directory / f"run-{digest.hexdigest()[:20]}.npz")
 

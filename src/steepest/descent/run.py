@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import overload
@@ -15,12 +16,12 @@ from steepest.descent.advice import warn_about
 from steepest.descent.engine import engine_for
 from steepest.descent.method import Method
 from steepest.descent.sweep import Progress, Run, Sweep
-from steepest.descent.trajectory import Reference, Trajectory
+from steepest.descent.trajectory import Solution, Trajectory
 from steepest.errors import InvalidArgument
 from steepest.geometry import norm
 from steepest.problem import Classification
 
-References = Reference | Mapping[str, Reference] | None
+Solutions = Solution | Mapping[str, Solution] | None
 
 
 @overload
@@ -29,7 +30,7 @@ def descend(
     methods: Method,
     steps: int,
     *,
-    reference: References = None,
+    reference: Solutions = None,
     records: int | Sequence[int] = 200,
     initial_weights: object = None,
     engine: str = "auto",
@@ -44,7 +45,7 @@ def descend(
     methods: Iterable[Method],
     steps: int,
     *,
-    reference: References = None,
+    reference: Solutions = None,
     records: int | Sequence[int] = 200,
     initial_weights: object = None,
     engine: str = "auto",
@@ -58,7 +59,7 @@ def descend(
     methods: Method | Iterable[Method],
     steps: int,
     *,
-    reference: References = None,
+    reference: Solutions = None,
     records: int | Sequence[int] = 200,
     initial_weights: object = None,
     engine: str = "auto",
@@ -181,7 +182,7 @@ def _validated_gap(gap: object) -> float | None:
     return float(gap)
 
 
-def _reference_for(reference: References, method: Method, problem: Classification) -> Reference | None:
+def _reference_for(reference: Solutions, method: Method, problem: Classification) -> Solution | None:
     if isinstance(reference, Mapping):
         by_name = {str(norm(name)): solution for name, solution in reference.items()}
         solution = by_name.get(str(method.norm))
@@ -198,11 +199,10 @@ def _reference_for(reference: References, method: Method, problem: Classificatio
 
 
 def _without_repetition(
-    methods: list[Method], references: list[Reference | None]
-) -> list[tuple[Method, Reference | None]]:
+    methods: list[Method], references: list[Solution | None]
+) -> list[tuple[Method, Solution | None]]:
     """Return the methods that differ in more than their seed: one warning serves all seeds."""
-    seen: dict[object, tuple[Method, Reference | None]] = {}
+    seen: dict[object, tuple[Method, Solution | None]] = {}
     for method, known in zip(methods, references, strict=True):
-        shared = method.fingerprint().rsplit(" seed=", 1)[0]
-        seen.setdefault(shared, (method, known))
+        seen.setdefault(replace(method, seed=0).fingerprint(), (method, known))
     return list(seen.values())

@@ -17,7 +17,7 @@ from steepest.descent.checkpoint import Checkpoint
 from steepest.descent.engine import Engine
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
-from steepest.descent.trajectory import Reference, Trajectory, certified_margins, measured
+from steepest.descent.trajectory import Solution, Trajectory, certified_margins, measured
 from steepest.problem import Classification
 
 _CHECKPOINT_SECONDS = 30.0
@@ -39,7 +39,7 @@ class Run:
         engine: Engine,
         steps: np.ndarray,
         start: np.ndarray,
-        reference: Reference | None,
+        reference: Solution | None,
         stop_at_gap: float | None = None,
     ):
         self.problem, self.method, self.engine, self.steps = problem, method, engine, steps

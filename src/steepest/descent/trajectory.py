@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CHUNK_ENTRIES = 1 << 21
 
 
-class Reference(Protocol):
+class Solution(Protocol):
     """A max-margin solution to compare with; :class:`steepest.MaxMarginSolution` is one."""
 
     @property
@@ -71,7 +71,7 @@ class Trajectory:
     """Whether the run reached the number of steps that was asked for."""
     engine: str
     """Name of the engine that ran it."""
-    reference: Reference | None = None
+    reference: Solution | None = None
     """The max-margin solution that errors and cosines compare with."""
 
     def __repr__(self) -> str:
@@ -110,7 +110,7 @@ class Trajectory:
         sizes = frobenius(self.weights) * frobenius(target)
         return _ratio(np.einsum("rkd,kd->r", self.weights, target), sizes)
 
-    def against(self, reference: Reference) -> Trajectory:
+    def against(self, reference: Solution) -> Trajectory:
         """Return the same trajectory with another max-margin solution as its reference, of any norm."""
         if tuple(reference.weights.shape) != self.weights.shape[1:]:
             raise InvalidArgument(
@@ -161,7 +161,7 @@ class Trajectory:
         }
         return xarray.Dataset(variables, {"step": self.steps}, attributes)
 
-    def _required_reference(self) -> Reference:
+    def _required_reference(self) -> Solution:
         if self.reference is None:
             raise InvalidArgument(
                 "reference",
@@ -180,7 +180,7 @@ def measured(
     *,
     completed: bool,
     engine: str,
-    reference: Reference | None,
+    reference: Solution | None,
 ) -> Trajectory:
     """Return the trajectory of a run whose weights [r, k, d] were recorded at ``steps``."""
     chunk = max(1, _CHUNK_ENTRIES // (problem.samples * problem.n_classes))

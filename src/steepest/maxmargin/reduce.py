@@ -44,11 +44,6 @@ class Reduced:
         """Shape of V."""
         return (self.classes if self.mixing is None else self.classes - 1), self.features.shape[1]
 
-    @property
-    def class_rows(self) -> np.ndarray:
-        """Row c maps V to the weights of class c, shape [k, rows of V]."""
-        return np.eye(self.classes) if self.mixing is None else self.mixing
-
     def weights(self, V: np.ndarray) -> np.ndarray:
         """W of reduced coordinates V."""
         W = V if self.mixing is None else self.mixing @ V

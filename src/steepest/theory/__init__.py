@@ -15,7 +15,8 @@ tests hold every inequality against random data and against real runs. The layer
 - ``assumptions``: all assumptions checked, a line each
 - ``summary``: all numbers of a method on a problem
 
-Margins γ are passed in, as numbers or as a :class:`steepest.MaxMarginSolution`.
+Margins γ are passed in, as numbers or as a :class:`steepest.MaxMarginSolution`; ``required_momentum`` alone
+solves for γ where none is given.
 """
 
 from steepest.theory.alignment import measured_alignment

@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol, get_args
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
 from steepest.losses import Loss, loss
-from steepest.maxmargin import max_margin
 from steepest.problem import Classification
 from steepest.schedules import Schedule
 from steepest.theory.constants import (
@@ -204,5 +203,8 @@ def required_momentum(
     """
     m = batches_per_epoch(problem.samples, batch_size)
     if margin is None:
+        # Everything else here takes γ as it is given; the solvers are heavy to load for one function.
+        from steepest.maxmargin import max_margin
+
         margin = max_margin(problem, norm_)
     return required_momentum_for(margin_value(margin, norm(norm_)), feature_radius(problem, norm_), m)
