@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BallBarrier", "barrier_parameter", "evaluate"]
+__all__ = ["BallBarrier", "barrier_parameter", "evaluate", "hessian"]
 
 _OUTER_STEPS, _INNER_STEPS = 60, 60
 
@@ -38,6 +38,12 @@ class BallBarrier:
 def barrier_parameter(p: float, size: int) -> float:
     """ν of the barrier: what the duality gap of a central point is proportional to."""
     return 1.0 if p == 2.0 else float(size) if p == math.inf else 2.0 * size + 1.0
+
+
+def hessian(curvature: np.ndarray, weight: float = 0.0, u: np.ndarray | None = None) -> BallBarrier:
+    """A Hessian diag(curvature) + weight u uᵀ on its own, as linear programs have it; no gradient."""
+    none = np.zeros_like(curvature)
+    return BallBarrier(none, curvature, weight, none if u is None else u, curvature, None)
 
 
 def evaluate(v: np.ndarray, p: float, pairwise: bool = False) -> BallBarrier | None:
