@@ -19,7 +19,7 @@ from steepest.maxmargin.pairs import Pairs
 
 __all__ = ["Newton", "Step", "System", "WeightsSystem", "cholesky"]
 
-_REFINEMENTS, _SLOW = 25, 3
+_REFINEMENTS, _SLOW, _EXACT = 25, 3, 1e-13
 _ADDED = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
 
 
@@ -86,51 +86,46 @@ class Newton:
     system: System
     border: tuple[float, np.ndarray] | None = None
     """W and u, of shape [k, d]; then ``ball`` is H without w u uᵀ, which the system has."""
+    incomplete: bool = False
+    """Whether the system leaves couplings out."""
 
     def solve(
         self, r1: np.ndarray, pull: np.ndarray, r2: float, r3: np.ndarray, r4: float = 0.0
     ) -> tuple[Step, float]:
         """Solve, and return with the step the size of what it leaves of the right-hand side, relative to it.
 
-        Generalised conjugate residuals (Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20, 1983) on the
-        whole system, preconditioned by the factored one: rounding, and couplings that were left out, go.
+        Iterative refinement undoes rounding. A system that leaves couplings out serves as preconditioner of
+        generalised conjugate residuals (Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20, 1983).
         ``pull`` is a pair sum: its columns sum to zero, which no rounding of it may spoil.
         """
-        rest: Rest = (r1, pull, r2, r3, r4)
-        flat = self._whitened(rest)
+        right: Rest = (r1, pull, r2, r3, r4)
+        total, rest, flat = self._none(), right, self._whitened(right)
         size = previous = float(np.linalg.norm(flat))
-        total: Step | None = None
+        known: list[tuple[np.ndarray, Step]] = []
         slow = 0
-        images: list[np.ndarray] = []
-        steps: list[Step] = []
         for _ in range(_REFINEMENTS):
-            step = self.system.solve(*rest)
-            image = flat - self._whitened(self._residual(step, *rest))
-            for _ in range(2):
-                for known, old in zip(images, steps, strict=True):
-                    part = float(known @ image)
-                    image = image - part * known
-                    step = step + old.times(-part)
-            length = float(np.linalg.norm(image))
-            if not 0.0 < length < np.inf:
+            if not 0.0 < previous < np.inf or previous <= _EXACT * size or slow == _SLOW:
                 break
-            image, step = image / length, step.times(1.0 / length)
-            images.append(image)
-            steps.append(step)
-            change = step.times(float(image @ flat))
-            total = change if total is None else total + change
+            step = self.system.solve(*rest)
+            if self.incomplete:
+                image = flat - self._whitened(self._residual(step, *rest))
+                length, image, step = _orthonormal(image, step, known)
+                if not 0.0 < length < np.inf:
+                    break
+                known.append((image, step))
+                step = step.times(float(image @ flat))
+            total = total + step
             # The residual is computed afresh: recursion would hide what rounding left.
-            rest = self._residual(total, r1, pull, r2, r3, r4)
+            rest = self._residual(total, *right)
             flat = self._whitened(rest)
             left = float(np.linalg.norm(flat))
-            slow = slow + 1 if not left < 0.5 * previous else 0
-            if left <= 1e-13 * size or slow == _SLOW:
-                break
+            slow = 0 if left < 0.5 * previous else slow + 1
             previous = left
-        if total is None:
-            total = Step(np.zeros_like(r1), 0.0, np.zeros_like(r3), np.zeros_like(r3), np.zeros_like(r1), 0.0)
-            return total, 1.0
-        return total, float(np.linalg.norm(flat)) / size if size > 0.0 else 0.0
+        return total, previous / size if size > 0.0 else 0.0
+
+    def _none(self) -> Step:
+        none, pairs = np.zeros(self.pairs.reduced.shape), np.zeros(self.q.shape)
+        return Step(none, 0.0, pairs, pairs, none, 0.0)
 
     def _residual(
         self, step: Step, r1: np.ndarray, pull: np.ndarray, r2: float, r3: np.ndarray, r4: float
@@ -148,6 +143,19 @@ class Newton:
         r1, pull, r2, r3, r4 = rest
         gradient = self.ball.whitened(r1 + pull).ravel() / self.scale
         return np.concatenate([gradient, [r2, r4], (r3 * np.sqrt(self.pairs.count)).ravel()])
+
+
+def _orthonormal(
+    image: np.ndarray, step: Step, known: list[tuple[np.ndarray, Step]]
+) -> tuple[float, np.ndarray, Step]:
+    """The image made orthogonal to those known and of length 1, its length before, and the step that has it."""
+    for _ in range(2):
+        for other, its_step in known:
+            part = float(other @ image)
+            image = image - part * other
+            step = step + its_step.times(-part)
+    length = float(np.linalg.norm(image))
+    return (length, image / length, step.times(1.0 / length)) if length > 0.0 else (length, image, step)
 
 
 class WeightsSystem:

@@ -115,7 +115,16 @@ def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | Non
         return None
     face, mask = point.face, pairs.mask
     directions = face.directions(
-        Newton(pairs, _diagonal(ball), 1.0, point.q, point.s, system, _border(ball))
+        Newton(
+            pairs,
+            _diagonal(ball),
+            1.0,
+            point.q,
+            point.s,
+            system,
+            _border(ball),
+            incomplete=isinstance(system, VertexSystem),
+        )
     )
     products, on_face = np.where(mask, point.s * point.q, 0.0), face.variables * face.multipliers
     number = pairs.count + on_face.size
