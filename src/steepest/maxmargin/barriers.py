@@ -108,13 +108,12 @@ def _lift(size: np.ndarray, p: float) -> tuple[np.ndarray, float] | None:
     e = _shared(size, powers, math.exp(-z), p)
     for _ in range(_OUTER_STEPS):
         e, growth = _entries(size, e, z, p)
-        left = room - float(_increase(size, e, powers, p).sum())
-        if left > 0.0:
-            balance = math.log(left) + z
-            low, high = (z, high) if balance < 0.0 else (low, z)
-            change = -balance / (1.0 + float(growth.sum()) / left)
-        else:
-            low, change = z, math.inf
+        # τ (1 - Σt) = 1, as log τ + log room = log(1 + Σ τ (t_j - |v_j|^p)), whose right side changes slowly.
+        tau, increase = math.exp(z), _increase(size, e, powers, p)
+        whole = 1.0 + tau * float(increase.sum())
+        balance = z + math.log(room) - math.log(whole)
+        low, high = (z, high) if balance < 0.0 else (low, z)
+        change = -balance / (1.0 - tau * float((increase - growth).sum()) / whole)
         if abs(change) <= 1e-13:
             break
         new = z + change
