@@ -34,6 +34,11 @@ class Pairs:
         """True at pairs, False at the true class, shape [n, k]."""
         return self.y[:, None] != np.arange(self.reduced.classes)
 
+    @cached_property
+    def index(self) -> np.ndarray:
+        """0, 1, ..., n - 1, which with y picks the true class of each sample."""
+        return np.arange(len(self.y))
+
     @property
     def count(self) -> int:
         """Number of pairs, n (k - 1)."""
@@ -65,12 +70,12 @@ class Pairs:
     def margins(self, V: np.ndarray) -> np.ndarray:
         """Pair margins, 0 at the true class."""
         logits = self.X @ (V if self.reduced.mixing is None else self.reduced.mixing @ V).T
-        return self.size * (logits[np.arange(len(self.y)), self.y][:, None] - logits)
+        return self.size * (logits[self.index, self.y][:, None] - logits)
 
     def towards(self, q: np.ndarray) -> np.ndarray:
         """A(q) in class coordinates, shape [k, c]."""
         T = -q
-        T[np.arange(len(self.y)), self.y] = q.sum(axis=1)
+        T[self.index, self.y] = np.einsum("ic->i", q)
         return self.size * (T.T @ self.X)
 
     def in_norm(self, A: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from steepest.geometry import Norm, Schatten
 from steepest.maxmargin.balls import EntryPoint
 from steepest.maxmargin.candidate import Candidate, Deadline
 from steepest.maxmargin.faces import Box, Budget, Face, FaceChange
@@ -22,7 +23,7 @@ from steepest.maxmargin.reduce import Reduced
 from steepest.maxmargin.samples import SamplesSystem
 from steepest.maxmargin.vertex import VertexSystem
 
-__all__ = ["operations", "solve_polyhedral"]
+__all__ = ["is_polyhedral", "operations", "solve_polyhedral"]
 
 _MOST_ITERATIONS = 100
 _MOST_STALLED = 4
@@ -30,6 +31,11 @@ _ACCURATE = 1e-8
 _LARGEST_SYSTEM = 6000
 _SHARE = 0.995
 """Share of the way to the boundary that a step may go."""
+
+
+def is_polyhedral(norm: Norm) -> bool:
+    """Whether the norm is the max-norm or the sum-norm."""
+    return not isinstance(norm, Schatten) and norm.p in (1, math.inf)
 
 
 def operations(samples: int, features: int, classes: int) -> float:

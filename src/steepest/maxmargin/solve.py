@@ -11,7 +11,7 @@ import numpy as np
 
 from steepest.arrays import as_numpy, namespace
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, Schatten
+from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin.candidate import Candidate, Deadline
 from steepest.maxmargin.certificate import dual_above, margin_below, simplex_weights
@@ -20,7 +20,7 @@ from steepest.maxmargin.coordinate import coordinate_ascent
 from steepest.maxmargin.first_order import first_order
 from steepest.maxmargin.interior import solve_interior_point
 from steepest.maxmargin.linear import solve_linear_program
-from steepest.maxmargin.polyhedral import operations, solve_polyhedral
+from steepest.maxmargin.polyhedral import is_polyhedral, operations, solve_polyhedral
 from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant, reduce
 from steepest.maxmargin.rows import solve_by_rows
 from steepest.maxmargin.separability import contradiction
@@ -98,14 +98,10 @@ def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> Non
         )
     if method not in METHODS:
         raise InvalidArgument("method", method, f"choose one of {', '.join(METHODS)}")
-    if method == "linear-program" and not _is_polyhedral(norm):
+    if method == "linear-program" and not is_polyhedral(norm):
         raise InvalidArgument("method", method, f"use it with the norms max and sum; for {norm} use auto")
     if method == "conic-program" and not has_cone(norm):
         raise InvalidArgument("method", method, f"{norm} has no cone there: use auto or first-order")
-
-
-def _is_polyhedral(norm: Norm) -> bool:
-    return not isinstance(norm, Schatten) and norm.p in (1, math.inf)
 
 
 Solver = Callable[[Classification, Norm, float, Deadline], Iterator[Candidate]]
@@ -119,7 +115,7 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     """
     named: dict[str, list[Solver]] = {
         "first-order": [_by_first_order],
-        "interior-point": [_by_polyhedral if _is_polyhedral(norm) else _by_interior_point],
+        "interior-point": [_by_polyhedral if is_polyhedral(norm) else _by_interior_point],
         "row-generation": [_by_rows],
         "conic-program": [_by_conic_program],
         "linear-program": [_by_linear_program],
@@ -130,15 +126,15 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     unknowns = (k - 1) * min(n, d) if is_unitarily_invariant(norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     solvers: list[Solver] = []
-    if not _is_polyhedral(norm):
+    if not is_polyhedral(norm) and not (many and small):
         solvers.append(_by_coordinates if norm.p == 2 else _by_quick_first_order)
     if many and small:
         solvers.append(_by_rows)
-    if _is_polyhedral(norm) and operations(n, d, k) <= _MOST_OPERATIONS:
+    if is_polyhedral(norm) and operations(n, d, k) <= _MOST_OPERATIONS:
         solvers.append(_by_polyhedral)
     if small:
         solvers.append(_by_interior_point)
-    if _is_polyhedral(norm) and 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
+    if is_polyhedral(norm) and 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         solvers.append(_by_linear_program)
     return [*solvers, _by_first_order]
 
