@@ -1,9 +1,9 @@
 """Frobenius max margins by dual coordinate ascent, a sample at a time, in compiled loops.
 
-Scaled so that the smallest margin is 1, the dual is max_{α ≥ 0} Σ α - ½‖A(α)‖_F², and W = A(α). The α of one
-sample are solved for exactly while the others stand still, as Keerthi et al. do for the multi-class machine of
-Crammer and Singer (KDD 2008), here without slack and with both bounds beside. Where features are many, logits
-are kept up to date through the Gram matrix, so that a sample whose α do not change costs k operations.
+Scaled so that the smallest margin is 1, the dual is max_{α ≥ 0} Σ α - ½‖A(α)‖_F², and W = A(α). The α of a
+sample are solved for exactly while the others stand still, as Keerthi et al. do for the machine of Crammer
+and Singer (KDD 2008), here without slack and with both bounds beside. Where features are many, logits are
+kept up to date through the Gram matrix, so that a sample whose α do not change costs k operations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ __all__ = ["coordinate_ascent"]
 
 _SWEEPS_BETWEEN = 4
 _NEWTON_STEPS = 50
-_FULL_EVERY = 8
+_FAR = 1.5
+"""Margin, where the smallest is to be 1, above which a sample without dual weight is seldom looked at."""
 
 _plain = numba.njit(nogil=True, error_model="numpy")
 _vectorised = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
@@ -69,6 +70,8 @@ def coordinate_ascent(
 
 @_vectorised
 def _add_multiple(target, c, factor, A, i):
+    if factor == 0.0:
+        return
     for j in range(target.shape[1]):
         target[c, j] += factor * A[i, j]
 
@@ -83,7 +86,7 @@ def _dot(A, i, B, j):
 
 @_plain
 def _shift(wanted, true, total):
-    """Return the s with s = Σ_{c ≠ y} max(0, wanted_c - s) - total, by Newton's method on a convex function."""
+    """Return the s with s = Σ_{c ≠ y} max(0, wanted_c - s) - total: Newton's method on a convex function."""
     s = 0.0
     for _ in range(_NEWTON_STEPS):
         value, slope = -total - s, -1.0
@@ -110,6 +113,36 @@ def _shuffle(order, random):
     random[0] = state
 
 
+@_plain
+def _is_idle(i, true, alpha, logits):
+    """Whether a sample has no dual weight and, as last seen, stands far from the boundary."""
+    for c in range(alpha.shape[1]):
+        if alpha[i, c] != 0.0 or (c != true and logits[true, i] - logits[c, i] <= _FAR):
+            return False
+    return True
+
+
+@_plain
+def _solve_sample(i, true, square, alpha, logits, wanted, change):
+    """Set the α of sample i to their optimum, write the changes of its row of -T, say if there are any."""
+    k = alpha.shape[1]
+    total = 0.0
+    for c in range(k):
+        total += alpha[i, c]
+        wanted[c] = alpha[i, c] + (1.0 - (logits[true, i] - logits[c, i])) / square
+    s = _shift(wanted, true, total)
+    moved, changed = 0.0, False
+    for c in range(k):
+        if c != true:
+            new = max(0.0, wanted[c] - s)
+            change[c] = new - alpha[i, c]
+            changed = changed or change[c] != 0.0
+            moved += change[c]
+            alpha[i, c] = new
+    change[true] = -moved
+    return changed
+
+
 @compiled_and_kept
 def _sweep(X, y, gram, squares, alpha, W, logits, order, random, by_gram, sweeps):
     """Go through the samples in random order, ``sweeps`` times; alpha, and logits or W, change in place."""
@@ -123,33 +156,12 @@ def _sweep(X, y, gram, squares, alpha, W, logits, order, random, by_gram, sweeps
             if square == 0.0:
                 continue
             if not by_gram:
-                # A sample far from the boundary is looked at in the first sweep only.
-                idle = sweep > 0
-                for c in range(k):
-                    idle = idle and alpha[i, c] == 0.0 and (c == true or logits[true, i] - logits[c, i] > 1.5)
-                if idle:
+                if sweep > 0 and _is_idle(i, true, alpha, logits):
                     continue
                 for c in range(k):
                     logits[c, i] = _dot(W, c, X, i)
-            total = 0.0
-            for c in range(k):
-                total += alpha[i, c]
-                wanted[c] = alpha[i, c] + (1.0 - (logits[true, i] - logits[c, i])) / square
-            s = _shift(wanted, true, total)
-            moved = 0.0
-            changed = False
-            for c in range(k):
-                if c != true:
-                    new = max(0.0, wanted[c] - s)
-                    change[c] = new - alpha[i, c]
-                    changed = changed or change[c] != 0.0
-                    moved += change[c]
-                    alpha[i, c] = new
-            if not changed:
-                continue
-            change[true] = -moved
-            for c in range(k):
-                if change[c] != 0.0:
+            if _solve_sample(i, true, square, alpha, logits, wanted, change):
+                for c in range(k):
                     if by_gram:
                         _add_multiple(logits, c, -change[c], gram, i)
                     else:

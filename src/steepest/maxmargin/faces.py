@@ -3,7 +3,7 @@
 - max-norm: rooms 1 - W and 1 + W with multipliers z⁺ and z⁻, where z⁺ - z⁻ = A(q);
 - sum-norm: parts P and N of W = P - N, of total 1, with multipliers t - A(q) and t + A(q).
 
-Either way changes of the weights obey H dW = A(dq) + r, where H is a diagonal plus a matrix of rank one for the
+Either way changes of the weights obey H dW = A(dq) + r with a diagonal H, plus a matrix of rank one for the
 sum-norm: eliminating dt from dW = D (A(dq) + r) + E dt on budget leaves H⁻¹ = D - E Eᵀ / ΣD.
 """
 
@@ -31,8 +31,8 @@ class FaceChange:
 
 
 Directions = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple[Step, FaceChange, float]]
-"""The Newton step for changes of the pairs' products [n, k], the face's [2, k, d] and Σq, at the pair sum A, and
-what it leaves of the right-hand side, relative to it."""
+"""The Newton step for changes of the pairs' products [n, k], the face's [2, k, d] and Σq at the pair sum A,
+and what it leaves of the right-hand side, relative to it."""
 
 
 class Face(Protocol):
@@ -49,7 +49,7 @@ class Face(Protocol):
         ...
 
     @property
-    def W(self) -> np.ndarray:
+    def weights(self) -> np.ndarray:
         """The weights, shape [k, d]."""
         ...
 
@@ -82,7 +82,7 @@ class Box:
         return cls(np.ones((2, *A.shape)), np.stack([np.maximum(A, 0.0), np.maximum(-A, 0.0)]) + least)
 
     @property
-    def W(self) -> np.ndarray:
+    def weights(self) -> np.ndarray:
         """The weights, from the smaller room, which is the more accurate one."""
         above, below = self.variables
         return np.where(above <= below, 1.0 - above, below - 1.0)
@@ -113,7 +113,9 @@ class Box:
         up, down = self.multipliers + dual * change.multipliers
         upper, positive = above <= below, A > 0.0
         rooms = [np.where(upper, above, 2.0 - below), np.where(upper, 2.0 - above, below)]
-        return Box(np.stack(rooms), np.stack([np.where(positive, down + A, up), np.where(positive, down, up - A)]))
+        return Box(
+            np.stack(rooms), np.stack([np.where(positive, down + A, up), np.where(positive, down, up - A)])
+        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Budget:
         return cls(np.full((2, *A.shape), 0.5 / A.size), np.stack([t - A, t + A]), t)
 
     @property
-    def W(self) -> np.ndarray:
+    def weights(self) -> np.ndarray:
         """The weights P - N."""
         return self.variables[0] - self.variables[1]
 
@@ -161,7 +163,7 @@ class Budget:
             rooms = np.stack([dt - step.dsum, dt + step.dsum])
             up, down = wanted - ratios * rooms
             # dP - dN = dW holds exactly if the change of the larger part follows from that of the smaller.
-            positive = self.W > 0.0
+            positive = self.weights > 0.0
             parts = np.stack([np.where(positive, down + step.dv, up), np.where(positive, down, up - step.dv)])
             return step, FaceChange(parts, rooms, dt), accuracy
 

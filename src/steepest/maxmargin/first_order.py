@@ -143,7 +143,10 @@ class _Compiled:
         self.y = np.argmax(one_hot, axis=1)
         self.off = ~np.asarray(one_hot)
         p = float(saddle.norm.p)
-        self.code = (kernels.SCHATTEN if isinstance(saddle.norm, Schatten) and p != 2.0 else kernels.VECTOR, p)
+        self.code = (
+            kernels.SCHATTEN if isinstance(saddle.norm, Schatten) and p != 2.0 else kernels.VECTOR,
+            p,
+        )
         self.size = size
         M = saddle.margins(W)
         self.current, self.new, self.anchor = (

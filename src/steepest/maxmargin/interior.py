@@ -44,6 +44,8 @@ _STEPS = (
 )
 _DAMPINGS = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.25, 0.0))
 _PROXIMITY = 0.9
+_CLOSE = 1e-3
+"""The gap from which on the end of the path is looked ahead to."""
 _SMALLEST_PRODUCT = 1e-3
 
 
@@ -56,30 +58,54 @@ def solve_interior_point(reduced: Reduced, gap: float, deadline: Deadline) -> Ca
         wide = solve_interior_point(replace(reduced, features=features), gap, deadline)
         return replace(wide, weights=wide.weights[:, :columns])
     path = _Path(reduced)
-    point = path.start()
-    best_lower, best_upper = -np.inf, np.inf
-    V, q = point.V, point.q
+    point: _Point | None = path.start()
+    best = _Best(path.pairs, point.V, point.q)
     stalled, iterations = 0, 0
     for iterations in range(_MOST_ITERATIONS):  # noqa: B007
-        lower, upper = path.pairs.bounds(point.V, point.A)
-        improved = lower > best_lower or upper < best_upper
-        if lower > best_lower:
-            best_lower, V = lower, point.V
-        if upper < best_upper:
-            best_upper, q = upper, point.q
+        improved = best.improve(point.V, point.q)
         stalled = 0 if improved else stalled + 1
-        if (
-            best_upper - best_lower <= gap * best_upper
-            or best_upper <= 1e-15
-            or stalled > 5
-            or deadline.passed
-        ):
+        if best.within(gap) or best.upper <= 1e-15 or stalled > 5 or deadline.passed:
             break
-        following = path.advance(point)
-        if following is None:
+        directions = path.directions(point)
+        if directions is None:
             break
-        point = following
-    return Candidate(V, q, iterations, "interior point")
+        if best.gap <= _CLOSE and best.improve(*directions.end(point)) and best.within(gap):
+            break
+        point = path.follow(point, directions)
+        if point is None:
+            break
+    return Candidate(best.V, best.q, iterations, "interior point")
+
+
+@dataclass
+class _Best:
+    """The weights and the dual weights of the best bounds so far; they may come from different points."""
+
+    pairs: Pairs
+    V: np.ndarray
+    q: np.ndarray
+    lower: float = -np.inf
+    upper: float = np.inf
+
+    @property
+    def gap(self) -> float:
+        return (self.upper - self.lower) / self.upper if self.upper < np.inf else np.inf
+
+    def within(self, gap: float) -> bool:
+        return self.upper - self.lower <= gap * self.upper
+
+    def improve(self, V: np.ndarray, q: np.ndarray) -> bool:
+        """Keep what is better, and say whether anything was."""
+        total = float(q.sum())
+        if not total > 0.0:
+            return False
+        lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q) / total)
+        before = self.lower, self.upper
+        if lower > self.lower:
+            self.V, self.lower = V, lower
+        if upper < self.upper:
+            self.q, self.upper = q, upper
+        return (self.lower, self.upper) != before
 
 
 @dataclass(frozen=True)
@@ -99,6 +125,33 @@ class _Point:
         return self.s * self.q
 
 
+@dataclass(frozen=True)
+class _Directions:
+    """Steps to the central path and along it to μ = 0, each with its second-order correction."""
+
+    mu: float
+    centre: Step
+    centre2: Step
+    tangent: Step
+    tangent2: Step
+
+    def parts(self, damping: float, alpha: float, second: float) -> tuple[tuple[float, Step], ...]:
+        """The steps with their weights, for shares of the way to the path and along it."""
+        return (
+            (damping, self.centre),
+            (second * damping**2, self.centre2),
+            (alpha, self.tangent),
+            (second * alpha**2, self.tangent2),
+        )
+
+    def end(self, point: _Point) -> tuple[np.ndarray, np.ndarray]:
+        """V and q where the path is expected to end, at μ = 0: more accurate than any point inside."""
+        V, q = point.V, point.q
+        for weight, step in self.parts(1.0, 1.0, 1.0):
+            V, q = V + weight * step.dv, q + weight * step.dq
+        return V, np.maximum(q, 0.0)
+
+
 class _Path:
     """The central path of one problem; κ weighs the barrier of the ball against those of the pairs."""
 
@@ -116,8 +169,8 @@ class _Path:
         s = np.where(pairs.mask, mu * pairs.count, 1.0)
         return _Point(V, -mu * pairs.count, pairs.uniform, s, A, ball)
 
-    def advance(self, point: _Point) -> _Point | None:
-        """One predictor-corrector step, the longest that stays near the path; None where there is none."""
+    def directions(self, point: _Point) -> _Directions | None:
+        """What leads to the path and along it, to second order; None where the system has no factors."""
         mu = float(point.products.sum()) / self.pairs.count
         scale, k = self.kappa * mu, self.pairs.mask
         matrix = WeightsSystem(self.pairs, point.ball, scale, point.q, point.s)
@@ -136,15 +189,13 @@ class _Path:
             0.0,
             -tangent.ds * tangent.dq,
         )
+        return _Directions(mu, centre, centre2, tangent, tangent2)
+
+    def follow(self, point: _Point, directions: _Directions) -> _Point | None:
+        """The longest step that stays near the path; None where there is none."""
         for damping, second in _DAMPINGS:
             for alpha in _STEPS:
-                parts = (
-                    (damping, centre),
-                    (second * damping**2, centre2),
-                    (alpha, tangent),
-                    (second * alpha**2, tangent2),
-                )
-                following = self._moved(point, parts, mu)
+                following = self._moved(point, directions.parts(damping, alpha, second), directions.mu)
                 if following is not None:
                     return following
         return None
@@ -155,7 +206,10 @@ class _Path:
         if length == 0.0:
             return np.zeros_like(d)
         h = 0.05 / length
-        ahead, behind = ball_point(self.pairs.reduced, point.V + h * d), ball_point(self.pairs.reduced, point.V - h * d)
+        ahead, behind = (
+            ball_point(self.pairs.reduced, point.V + h * d),
+            ball_point(self.pairs.reduced, point.V - h * d),
+        )
         if ahead is None or behind is None:
             return np.zeros_like(d)
         return (ahead.gradient + behind.gradient - 2.0 * point.ball.gradient) / (2.0 * h * h)

@@ -26,9 +26,7 @@ _SWEEPS = 100
 
 _plain = numba.njit(nogil=True, error_model="numpy")
 _vectorised = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
-_finite = numba.njit(
-    nogil=True, error_model="numpy", fastmath={"nnan", "reassoc", "contract", "nsz", "arcp"}
-)
+_finite = numba.njit(nogil=True, error_model="numpy", fastmath={"nnan", "reassoc", "contract", "nsz", "arcp"})
 
 
 def first_numbers(weight: float) -> np.ndarray:

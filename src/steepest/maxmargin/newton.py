@@ -9,7 +9,7 @@ is a border (w, u), ⟨u, dV⟩ - τ/w = r4; H is positive definite. Systems dif
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.linalg
@@ -20,6 +20,7 @@ from steepest.maxmargin.pairs import Pairs
 __all__ = ["Newton", "Step", "System", "WeightsSystem", "cholesky"]
 
 _REFINEMENTS, _SLOW, _EXACT = 25, 3, 1e-13
+lapack: Any = scipy.linalg.lapack  # a compiled module without type stubs
 _ADDED = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
 
 
@@ -148,7 +149,7 @@ class Newton:
 def _orthonormal(
     image: np.ndarray, step: Step, known: list[tuple[np.ndarray, Step]]
 ) -> tuple[float, np.ndarray, Step]:
-    """The image made orthogonal to those known and of length 1, its length before, and the step that has it."""
+    """The image made orthogonal to those known and of length 1, with its length before and its step."""
     for _ in range(2):
         for other, its_step in known:
             part = float(other @ image)
@@ -193,11 +194,11 @@ class WeightsSystem:
 
     def _matrix(self) -> np.ndarray:
         """H + AᵀΘA, shape [rows, c, rows, c]."""
-        pairs, rows, columns = self.pairs, self.pairs.reduced.classes - 1, self.pairs.X.shape[1]
+        pairs, rows, columns = self.pairs, self.pairs.reduced.classes - 1, self.pairs.features.shape[1]
         M = np.zeros((rows, columns, rows, columns))
         k = rows + 1
         for a, members in enumerate(pairs.members):
-            X = pairs.size * pairs.X[members]
+            X = pairs.size * pairs.features[members]
             theta = self.theta[members]
             weighted = (theta[:, :, None] * X[:, None, :]).reshape(len(members), -1)
             grams = (X.T @ weighted).reshape(columns, k, columns)
@@ -212,7 +213,7 @@ class WeightsSystem:
                 if a < rows and c < rows:
                     M[a, :, c, :] -= gram
                     M[c, :, a, :] -= gram
-        self.ball.add_to(M, self.scale, pairs.T)
+        self.ball.add_to(M, self.scale, pairs.from_origin)
         return M
 
     def solve(self, r1: np.ndarray, pull: np.ndarray, r2: float, r3: np.ndarray, r4: float) -> Step:
@@ -224,7 +225,7 @@ class WeightsSystem:
         ratio = r3 / self.s
         missing = (r2 - float(ratio.sum())) / self.total
         pull = pull + pairs.in_norm(pairs.towards(ratio) + missing * self.g)
-        dV = self.ball.solve(r1, pull, self._back, self.scale, pairs.T)
+        dV = self.ball.solve(r1, pull, self._back, self.scale, pairs.from_origin)
         dgamma = missing + float(np.sum(self.norm_g * dV)) / self.total
         ds = np.where(pairs.mask, pairs.margins(dV) - dgamma, 0.0)
         dq = ratio - self.theta * ds
@@ -246,7 +247,7 @@ def cholesky(M: np.ndarray) -> np.ndarray | None:
     for added in _ADDED:
         M[places] = diagonal * (1.0 + added)
         # Fortran order, which the transpose of a symmetric matrix has, needs one copy less.
-        factor, info = scipy.linalg.lapack.dpotrf(M.T if M.flags.c_contiguous else M, lower=1)
+        factor, info = lapack.dpotrf(M.T if M.flags.c_contiguous else M, lower=1)
         if info == 0 and np.isfinite(factor[-1]).all():
             return factor
     return None

@@ -20,7 +20,7 @@ class Pairs:
     size: float = 1.0
 
     @property
-    def X(self) -> np.ndarray:
+    def features(self) -> np.ndarray:
         """Features before their multiplication, shape [n, c]."""
         return self.reduced.features
 
@@ -50,7 +50,7 @@ class Pairs:
         return [np.nonzero(self.y == label)[0] for label in range(self.reduced.classes)]
 
     @property
-    def T(self) -> np.ndarray | None:
+    def from_origin(self) -> np.ndarray | None:
         """Coordinates of the norm from weights of all classes but the last, which is the origin.
 
         None where the norm keeps all k rows: entry-wise norms other than Frobenius.
@@ -69,14 +69,14 @@ class Pairs:
 
     def margins(self, V: np.ndarray) -> np.ndarray:
         """Pair margins, 0 at the true class."""
-        logits = self.X @ (V if self.reduced.mixing is None else self.reduced.mixing @ V).T
+        logits = self.features @ (V if self.reduced.mixing is None else self.reduced.mixing @ V).T
         return self.size * (logits[self.index, self.y][:, None] - logits)
 
     def towards(self, q: np.ndarray) -> np.ndarray:
         """A(q) in class coordinates, shape [k, c]."""
         T = -q
         T[self.index, self.y] = np.einsum("ic->i", q)
-        return self.size * (T.T @ self.X)
+        return self.size * (T.T @ self.features)
 
     def in_norm(self, A: np.ndarray) -> np.ndarray:
         """Coordinates of the norm from class coordinates."""

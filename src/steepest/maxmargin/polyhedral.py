@@ -56,16 +56,18 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
     """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path."""
     pairs = Pairs(reduced).balanced()
     point: _Point | None = _start(pairs)
-    best_lower, best_upper, V, q = -math.inf, math.inf, point.face.W, point.q
+    best_lower, best_upper, V, q = -math.inf, math.inf, point.face.weights, point.q
     least, stalled, iterations = math.inf, 0, 0
     for iterations in range(_MOST_ITERATIONS):  # noqa: B007
-        lower, upper = pairs.bounds(point.face.W, point.A / float(point.q.sum()))
+        lower, upper = pairs.bounds(point.face.weights, point.A / float(point.q.sum()))
         if lower > best_lower:
-            best_lower, V = lower, point.face.W
+            best_lower, V = lower, point.face.weights
         if upper < best_upper:
             best_upper, q = upper, point.q
         now = (best_upper - best_lower) / best_upper if best_upper > 0 else 0.0
-        left = float(np.sum(point.s * point.q, where=pairs.mask)) + float(np.sum(point.face.variables * point.face.multipliers))
+        left = float(np.sum(point.s * point.q, where=pairs.mask)) + float(
+            np.sum(point.face.variables * point.face.multipliers)
+        )
         stalled = stalled + 1 if left > 0.9 * least else 0
         least = min(left, least)
         if now <= gap or best_upper <= 1e-15 or stalled > _MOST_STALLED or deadline.passed:
@@ -100,8 +102,9 @@ def _start(pairs: Pairs) -> _Point:
 
 
 def _advance(pairs: Pairs, point: _Point) -> _Point | None:
-    """One predictor-corrector step by the first system that is accurate enough, or else the last; None where
-    rounding leaves no step.
+    """One predictor-corrector step by the first system that is accurate enough, or else by the last.
+
+    None where rounding leaves no step.
     """
     last: _Point | None = None
     for place in range(point.system, len(_SYSTEMS)):
@@ -156,7 +159,7 @@ def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | Non
     A = pairs.pair_sum(q)
     moved = face.moved(change, primal, dual, A)
     gamma = point.gamma + primal * step.dgamma
-    s = np.where(mask, pairs.margins(moved.W) - gamma, 1.0)
+    s = np.where(mask, pairs.margins(moved.weights) - gamma, 1.0)
     inside = min(float(s.min()), float(moved.variables.min()), float(moved.multipliers.min()))
     if not (inside > 0.0 and float(q.min(where=mask, initial=math.inf)) > 0.0):
         return None
@@ -192,7 +195,7 @@ _SYSTEMS = (_by_samples, _by_vertex, _by_weights)
 def _lengths(
     point: _Point, step: Step, change: FaceChange, mask: np.ndarray, share: float
 ) -> tuple[float, float]:
-    """The longest steps up to 1 that keep primal and dual variables positive, times ``share`` where shorter."""
+    """The longest steps up to 1 that keep primal, dual variables positive; a shorter one times ``share``."""
     primal = max(_rate(point.s, step.ds, mask), _rate(point.face.variables, change.variables))
     dual = max(_rate(point.q, step.dq, mask), _rate(point.face.multipliers, change.multipliers))
     return (min(1.0, share / primal) if primal > 0 else 1.0), (min(1.0, share / dual) if dual > 0 else 1.0)

@@ -2,7 +2,7 @@
 
 With T = towards(dq), whose rows sum to zero, the classes decouple (H is diagonal, H = diag(h)):
 
-    (K_c + D_c) T_c = u - dγ o_c - f_c,   K_c = X diag(1/h_c) Xᵀ,   D_c = s/q at pairs and 0 at the true class,
+    (K_c + D_c) T_c = u - dγ o_c - f_c,   K_c = X diag(1/h_c) Xᵀ,   D_c = s/q at pairs, 0 at the true class,
 
 where o_c is 1 at pairs and u_i is the change of the logit of sample i at its true class. The inverses S_c are
 n × n; Σ_c T_c = 0 is one more such system for u, and Σ dq = r2 gives dγ. That costs k (n² d + n³) operations,
@@ -22,6 +22,10 @@ from steepest.maxmargin.pairs import Pairs
 
 __all__ = ["SamplesSystem"]
 
+# Compiled modules without type stubs.
+blas: Any = scipy.linalg.blas
+lapack: Any = scipy.linalg.lapack
+
 
 class SamplesSystem:
     """Solves with the inverses S_c of all classes, for an entry-wise Hessian diag(h) + w u uᵀ."""
@@ -29,7 +33,7 @@ class SamplesSystem:
     def __init__(self, pairs: Pairs, ball: EntryPoint, q: np.ndarray, s: np.ndarray):
         self.pairs, self.s = pairs, s
         self.h = ball.barrier.curvature.reshape(ball.shape)
-        self.X = pairs.size * pairs.X
+        self.X = pairs.size * pairs.features
         n, k = pairs.mask.shape
         self.delay = np.where(pairs.mask, s / np.where(pairs.mask, q, 1.0), 0.0)
         self.inverses = np.empty((k, n, n))
@@ -101,11 +105,11 @@ def _inverse(X: np.ndarray, weights: np.ndarray, diagonal: np.ndarray) -> np.nda
     """Inverse of X diag(weights) Xᵀ + diag(diagonal), or None where rounding leaves it indefinite."""
     half = X * np.sqrt(weights)
     # half is C-contiguous [n, d], so its transpose goes to BLAS without a copy.
-    gram: Any = scipy.linalg.blas.dsyrk(1.0, half.T, trans=1, lower=1)
+    gram = blas.dsyrk(1.0, half.T, trans=1, lower=1)
     gram[np.diag_indices(len(gram))] += diagonal
     factor = cholesky(gram)
     if factor is None:
         return None
-    inverse: Any = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
+    inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
     lower = np.tril(inverse)
     return lower + np.tril(inverse, -1).T

@@ -22,8 +22,10 @@ from steepest.maxmargin.pairs import Pairs
 
 __all__ = ["VertexSystem"]
 
+blas: Any = scipy.linalg.blas  # a compiled module without type stubs
+
 _FREE = 1e2
-"""As many weights are free as pairs are active, by h over the diagonal of AᵀΘA, and those up to this factor."""
+"""As many weights are free as pairs are active, by h over the diagonal of AᵀΘA; more up to this factor."""
 _ACTIVE = 1e-12
 """A pair is active where Θ is above this fraction of the largest."""
 
@@ -54,7 +56,7 @@ class VertexSystem:
         """Mask of the free weights: those of least h over the diagonal of AᵀΘA."""
         T = np.array(self.theta)
         T[np.arange(len(T)), self.pairs.y] = self.theta.sum(axis=1)
-        diagonal = self.pairs.size**2 * (T.T @ self.pairs.X**2)
+        diagonal = self.pairs.size**2 * (T.T @ self.pairs.features**2)
         ratio = np.divide(
             self.h, diagonal, out=np.full_like(self.h, np.inf), where=diagonal > self.h * 1e-300
         )
@@ -65,10 +67,10 @@ class VertexSystem:
         samples, other = places.T
         classes, features = np.nonzero(self.free)
         sign = (self.pairs.y[samples][:, None] == classes).astype(float) - (other[:, None] == classes)
-        rows = self.pairs.size * self.pairs.X[np.ix_(samples, features)] * sign
+        rows = self.pairs.size * self.pairs.features[np.ix_(samples, features)] * sign
         weighted = np.sqrt(self.theta[tuple(places.T)])[:, None] * rows
         # C-contiguous rows go to BLAS as their transpose, without a copy.
-        M: Any = scipy.linalg.blas.dsyrk(1.0, weighted.T, lower=1)
+        M = blas.dsyrk(1.0, weighted.T, lower=1)
         g, u = self.g[self.free], self.u[self.free]
         M -= np.outer(g / self.total, g)
         M += np.outer(self.weight * u, u)
