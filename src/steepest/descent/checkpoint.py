@@ -15,7 +15,7 @@ import numpy as np
 
 from steepest.descent.method import Method
 from steepest.descent.state import State
-from steepest.errors import SteepestWarning
+from steepest.errors import CheckpointWarning
 from steepest.problem import Classification
 
 _FORMAT = 1
@@ -61,7 +61,7 @@ class Checkpoint:
                 temporary.unlink()
             warnings.warn(
                 f"checkpoint {self.path} could not be written ({error}); the run goes on without it",
-                SteepestWarning,
+                CheckpointWarning,
                 stacklevel=2,
             )
 
@@ -79,7 +79,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(
                 f"checkpoint {self.path} cannot be read ({error}); its run starts again",
-                SteepestWarning,
+                CheckpointWarning,
                 stacklevel=2,
             )
             return None

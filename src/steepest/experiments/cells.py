@@ -14,12 +14,38 @@ from steepest.experiments.spec import Experiment
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 
-__all__ = ["Cell", "Problems", "load_problems", "margin_description", "resolve"]
+__all__ = ["Cell", "Margin", "Problems", "load_problems", "resolve"]
 
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
 
 _FORMAT = 2  # Raised when what a cell's file holds changes, so that older files are computed again.
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A certified max margin that cells are compared with."""
+
+    data: DataSet
+    seed: int
+    fingerprint: str
+    norm: str
+    gap: float
+
+    @property
+    def label(self) -> str:
+        """A short text for progress and messages."""
+        return f"max margin: {self.data.name}, seed {self.seed}, {self.norm}"
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the result depends on, as plain values; its hash names the file."""
+        return {
+            "kind": "max margin",
+            "format": _FORMAT,
+            "samples": self.fingerprint,
+            "norm": self.norm,
+            "gap": self.gap,
+        }
 
 
 @dataclass(frozen=True)
@@ -53,9 +79,20 @@ class Cell:
         return f"{self.data.name}, seed {self.seed}, {self.norm}, b = {self.batch_size}"
 
     @property
+    def runs(self) -> int:
+        """Number of runs in the cell."""
+        return len(self.momenta) * len(self.variance_reduction)
+
+    @property
     def run_steps(self) -> int:
         """Updates in all runs of the cell."""
-        return self.steps * len(self.momenta) * len(self.variance_reduction)
+        return self.steps * self.runs
+
+    @property
+    def margins(self) -> tuple[Margin, ...]:
+        """The max margins that its runs are compared with, that of its own norm first."""
+        norms = dict.fromkeys((self.norm, *self.references))
+        return tuple(Margin(self.data, self.seed, self.fingerprint, norm, self.gap) for norm in norms)
 
     def methods(self, margin: float) -> list[Method]:
         """Return the cell's methods, momenta first, for a max margin γ that scales the step sizes."""
@@ -88,11 +125,6 @@ class Cell:
             "bias": self.bias,
             "weights": self.weights,
         }
-
-
-def margin_description(fingerprint: str, norm: str, gap: float) -> dict[str, Any]:
-    """Return what a certified max margin depends on, as plain values."""
-    return {"kind": "max margin", "format": _FORMAT, "samples": fingerprint, "norm": norm, "gap": gap}
 
 
 def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from steepest.descent import descend
 from steepest.errors import SteepestWarning
-from steepest.experiments.cells import Cell, Problems, load_problems, margin_description, resolve
+from steepest.experiments.cells import Cell, Margin, Problems, load_problems, resolve
 from steepest.experiments.spec import Experiment
 from steepest.experiments.store import Store
 from steepest.maxmargin import max_margin
@@ -134,7 +134,7 @@ def _measured_rate(cell: Cell, problems: Problems) -> float:
 def _margins(cells: Iterable[Cell], problems: Problems, store: Store | None) -> tuple[int, float]:
     wanted: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
-        description = margin_description(cell.fingerprint, cell.norm, cell.gap)
+        description = cell.margins[0].description()
         if store is None or not store.path(description).exists():
             alike = wanted.setdefault((cell.data.name, cell.norm), [])
             if cell.fingerprint not in {each.fingerprint for each in alike}:
