@@ -263,7 +263,8 @@ class _RayPool:
 def _connected_to_ray(address: str | None) -> Any:
     ray = _imported("ray", "ray")
     try:
-        ray.init(address=address or "auto", ignore_reinit_error=True, log_to_driver=False)
+        if not ray.is_initialized():
+            ray.init(address=address or "auto", log_to_driver=False)
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise RunError(f"scheduler={address}: no Ray cluster answers there ({reason})") from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from steepest.errors import InvalidArgument, RunError
 from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
+from steepest.experiments.executors import Executor
 from steepest.experiments.figures import FIGURES, save_figure
 from steepest.experiments.measurement import Measurement
 from steepest.experiments.runs import Runs
@@ -80,6 +81,7 @@ def reproduce(
     quick: bool = False,
     seeds: tuple[int, ...] | None = None,
     progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> Report:
     """Redo a figure of the paper and return its claims; interrupted and called again, it goes on.
 
@@ -90,6 +92,7 @@ def reproduce(
         quick: run the reduced form that the experiment defines (fewer batch sizes and one seed).
         seeds: of data and shuffling, in place of the experiment's own.
         progress: called with (what is being done, run-steps done, run-steps in all).
+        executor: where cells are computed; by default on this machine's cores.
 
     Raises:
         InvalidArgument: an unknown figure, or seeds that are none.
@@ -105,7 +108,7 @@ def reproduce(
     for place, experiment in enumerate(experiments):
         prefix = f"{experiment.name}: " if len(experiments) > 1 else ""
         told = None if progress is None else _offset(progress, prefix, sum(sizes[:place]), sum(sizes))
-        reports.append(carry_out(experiment, directory, progress=told))
+        reports.append(carry_out(experiment, directory, progress=told, executor=executor))
         if reports[-1].interrupted:
             break
     return _joined(reports)
@@ -131,13 +134,20 @@ def _joined(reports: Sequence[Report]) -> Report:
     )
 
 
-def carry_out(experiment: Experiment, directory: Path, *, progress: Progress | None = None) -> Report:
+def carry_out(
+    experiment: Experiment,
+    directory: Path,
+    *,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Report:
     """Run an experiment, or what of it the folder does not hold yet; draw it and check its claims.
 
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
     directory = Path(directory)
-    return write_report(experiment, run_experiment(experiment, directory / "cells", progress), directory)
+    outcome = run_experiment(experiment, directory / "cells", progress, executor)
+    return write_report(experiment, outcome, directory)
 
 
 def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> Report:

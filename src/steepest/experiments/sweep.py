@@ -18,7 +18,7 @@ from steepest.experiments.mailbox import Mailboxes
 from steepest.experiments.results import combine
 from steepest.experiments.spec import Experiment
 from steepest.experiments.store import Store, key_of
-from steepest.experiments.work import Done, Item, NotSeparable, Status, work
+from steepest.experiments.work import Caught, Done, Item, NotSeparable, Status, caught_warnings, work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,6 +108,7 @@ class _Sweep:
     computed: int = 0
     stopped: bool = False
     _found: dict[str, xr.Dataset] = field(default_factory=dict)
+    _said: set[tuple[type[Warning], str]] = field(default_factory=set)
 
     @property
     def missing(self) -> list[Cell]:
@@ -117,7 +118,9 @@ class _Sweep:
     def find(self) -> None:
         """Take what the store holds."""
         for cell in self.cells:
-            dataset = self.store.load(cell.description())
+            with caught_warnings() as caught:
+                dataset = self.store.load(cell.description())
+            self._say(caught)
             if dataset is not None:
                 self._found[_key(cell)] = dataset
                 self.meter.finish(cell)
@@ -130,13 +133,12 @@ class _Sweep:
             margin for margin in margins.values() if not self.store.path(margin.description()).exists()
         ]
         lost: list[tuple[Item, Done]] = []
-        warned: set[tuple[type[Warning], str]] = set()
         boxes = Mailboxes.open(self.store.unfinished, pool.parent) if pool.beside else None
         crew = _Crew(pool, self.store, self.meter, boxes)
         try:
             with closing(crew.outcomes([*items, *missing])) as outcomes:
                 for item, done in outcomes:
-                    self._take(item, done, warned)
+                    self._take(item, done)
                     if done.status is Status.LOST:
                         lost.append((item, done))
                     if self.stopped:
@@ -146,11 +148,15 @@ class _Sweep:
         if lost:
             raise _many_lost(lost)
 
-    def _take(self, item: Item, done: Done, warned: set[tuple[type[Warning], str]]) -> None:
-        for each in done.caught:
-            if (said := (each.category, str(each.message))) not in warned:
-                warned.add(said)
+    def _say(self, caught: Iterable[Caught]) -> None:
+        """Pass warnings on, each once, whichever process met it."""
+        for each in caught:
+            if (said := (each.category, str(each.message))) not in self._said:
+                self._said.add(said)
                 warnings.warn_explicit(each.message, each.category, each.filename, each.line)
+
+    def _take(self, item: Item, done: Done) -> None:
+        self._say(done.caught)
         if done.status is Status.FAILED and done.error is not None:
             raise done.error from (RuntimeError(done.details) if done.details else None)
         self.stopped = self.stopped or done.status is Status.STOPPED
@@ -221,7 +227,9 @@ class _Crew:
             tell: Any = self.meter.inside
         else:
             tell = self.boxes.of(_key(item))
-        return self.pool.submit(work, item, self.store.directory.resolve(), tell, self.pool.threads(), patient)
+        return self.pool.submit(
+            work, item, self.store.directory.resolve(), tell, self.pool.threads(), patient
+        )
 
     def _result(self, future: Future[Done]) -> Done:
         try:
@@ -235,7 +243,9 @@ class _Crew:
     def _listen(self, running: Iterable[Item]) -> None:
         if self.boxes is not None:
             at_work = {item.label: self.boxes.told(_key(item)) for item in running}
-            self.meter.inside(sum(at_work.values()), max(at_work, key=lambda label: at_work[label], default=""))
+            self.meter.inside(
+                sum(at_work.values()), max(at_work, key=lambda label: at_work[label], default="")
+            )
 
     def _stop(self, running: dict[Future[Done], Item]) -> None:
         if not running:

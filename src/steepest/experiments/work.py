@@ -7,8 +7,9 @@ import threading
 import traceback
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from steepest.problem import Classification
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Caught", "Done", "Item", "NotSeparable", "Status", "work"]
+__all__ = ["Caught", "Done", "Item", "NotSeparable", "Status", "caught_warnings", "work"]
 
 Item = Cell | Margin
 
@@ -85,15 +86,21 @@ def work(item: Item, directory: Path, tell: Tell, threads: int, patient: bool) -
 
     Where another process holds the item, a patient call waits for it and one that is not returns at once.
     """
-    with _one_at_a_time, threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with _one_at_a_time, threadpool_limits(threads), caught_warnings() as caught:
         done = _Worker(Store(directory), tell, threads).do(item, patient)
-    told = tuple(
-        Caught(each.message if isinstance(each.message, Warning) else each.category(each.message),
-               each.category, each.filename, each.lineno)
-        for each in caught
-    )  # fmt: skip
-    return Done(done.status, done.dataset, done.computed, done.error, done.details, told)
+    return replace(done, caught=tuple(caught))
+
+
+@contextmanager
+def caught_warnings() -> Iterator[list[Caught]]:
+    """Yield a list that is filled, at the end, with all warnings that were given meanwhile."""
+    told: list[Caught] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield told
+    for each in caught:
+        message = each.message if isinstance(each.message, Warning) else each.category(each.message)
+        told.append(Caught(message, each.category, each.filename, each.lineno))
 
 
 @dataclass(frozen=True)
@@ -147,9 +154,7 @@ class _Worker:
         solution = max_margin(problem, margin.norm, margin.gap)
         where = f"{margin.data.name} (seed {margin.seed})"
         if not solution.margin > 0:
-            raise NotSeparable(
-                f"{where} has no positive margin in the {margin.norm} norm: {solution.status}"
-            )
+            raise NotSeparable(f"{where} has no positive margin in the {margin.norm} norm: {solution.status}")
         if solution.relative_gap > margin.gap:
             warnings.warn(
                 f"the max margin of {where} in the {margin.norm} norm is certified to "
@@ -164,8 +169,7 @@ class _Worker:
         self, cell: Cell, problem: Classification, solutions: Mapping[str, MaxMarginSolution]
     ) -> xr.Dataset | None:
         solution = solutions[cell.norm]
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with caught_warnings() as caught:
             trajectories = descend(
                 problem,
                 cell.methods(solution.upper_bound),
@@ -179,7 +183,7 @@ class _Worker:
         about_settings = [each for each in caught if _is_about_settings(each.category)]
         for each in caught:
             if each not in about_settings:
-                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+                warnings.warn_explicit(each.message, each.category, each.filename, each.line)
         if not all(run.completed for run in trajectories):
             return None
         notes = "\n".join(str(each.message) for each in about_settings)
