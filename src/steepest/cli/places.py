@@ -21,8 +21,8 @@ Backend = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="threads (in this process), loky (processes on this machine), dask or ray (a cluster whose workers "
-        "share DIR), or auto, which takes threads or loky.",
+        help="threads (in this process), loky (processes on this machine), dask or ray (a cluster whose "
+        "workers share DIR), or auto, which takes threads or loky.",
     ),
 ]
 Scheduler = Annotated[

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from steepest.descent import descend
 from steepest.errors import SteepestWarning
-from steepest.experiments.cells import Cell, Margin, Problems, load_problems, resolve
+from steepest.experiments.cells import Cell, Problems, load_problems, resolve
 from steepest.experiments.spec import Experiment
 from steepest.experiments.store import Store
 from steepest.maxmargin import max_margin

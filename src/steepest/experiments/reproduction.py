@@ -17,6 +17,7 @@ from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.executors import Executor
 from steepest.experiments.figures import FIGURES, save_figure
 from steepest.experiments.measurement import Measurement
+from steepest.experiments.netcdf import write_netcdf
 from steepest.experiments.runs import Runs
 from steepest.experiments.spec import Experiment, load_experiment
 from steepest.experiments.sweep import Outcome, Progress, run_experiment
@@ -176,9 +177,7 @@ def _write(
     stem = directory / experiment.name
     yield from _draw(experiment, dataset, stem)
     data = stem.with_name(f"{stem.name}.nc")
-    dataset.assign_attrs(experiment=experiment.model_dump_json(), **_provenance()).to_netcdf(
-        data, engine="h5netcdf"
-    )
+    write_netcdf(dataset.assign_attrs(experiment=experiment.model_dump_json(), **_provenance()), data)
     yield data
     yield _text(
         stem.with_name(f"{stem.name}-experiment.json"),

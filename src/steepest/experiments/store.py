@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 import warnings
@@ -24,6 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from steepest.errors import RunError, SteepestWarning
+from steepest.experiments.netcdf import write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,29 +103,20 @@ class Store:
         return dataset
 
     def save(self, description: Mapping[str, Any], dataset: xr.Dataset) -> Path:
-        """Write a result under a temporary name, then rename it into place.
+        """Keep a result; a folder that has its name is moved aside.
 
         Raises:
             RunError: the folder cannot be written.
         """
         path = self.path(description)
         marks = {_DESCRIPTION: _canonical(description), _CHECKSUM: _checksum(dataset)}
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.part")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            dataset.assign_attrs(marks).to_netcdf(temporary, engine="h5netcdf")
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
             if path.is_dir():
                 path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:
-            # HDF5 says of a full disk now the one and now the other.
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-            raise RunError(f"{path}: cannot be written ({reason})") from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
+            write_netcdf(dataset.assign_attrs(marks), path)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
         shutil.rmtree(self.checkpoint(description), ignore_errors=True)
         return path
 
@@ -143,15 +134,17 @@ class Store:
 
 
 def _acquired(lock: FileLock, waiting: Callable[[], None] | None) -> bool:
-    while True:
-        try:
-            lock.acquire(timeout=0 if waiting is None else _LOCK_SECONDS)
-        except Timeout:
-            if waiting is None:
-                return False
-            waiting()
-        else:
-            return True
+    while not _acquired_within(lock, 0.0 if waiting is None else _LOCK_SECONDS):
+        if waiting is None:
+            return False
+        waiting()
+    return True
+
+
+def _acquired_within(lock: FileLock, seconds: float) -> bool:
+    with suppress(Timeout):
+        lock.acquire(timeout=seconds)
+    return lock.is_locked
 
 
 class _Unusable(Exception):
