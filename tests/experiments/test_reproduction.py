@@ -12,7 +12,9 @@ from steepest.experiments.sweep import Outcome, run_experiment
 
 
 def outcome_of(dataset, *, interrupted=False, notes=()):
-    return Outcome(dataset, interrupted, computed=0, reused=36, notes=notes)
+    return Outcome(
+        dataset, interrupted, computed=0, reused=36, notes=notes, fingerprints={"gaussian, seed 0": "c0ffee"}
+    )
 
 
 def test_figure_1_has_the_settings_of_the_paper():
@@ -77,9 +79,12 @@ def test_everything_is_written_down(tmp_path):
     written = json.loads((tmp_path / "figure1-experiment.json").read_text(encoding="utf-8"))
     assert written["experiment"]["steps"] == 20_000
     assert "numpy" in written["versions"]
+    assert "cores" in written["machine"]
+    assert written["data_hashes"] == {"gaussian, seed 0": "c0ffee"}
     with xr.open_dataset(tmp_path / "figure1.nc", engine="h5netcdf") as data:
         assert data["relative_margin_error"].dims[0] == "data"
         assert json.loads(data.attrs["experiment"])["name"] == "figure1"
+        assert json.loads(data.attrs["data_hashes"]) == {"gaussian, seed 0": "c0ffee"}
 
 
 def test_one_claim_that_fails_is_enough(tmp_path):

@@ -13,6 +13,7 @@ from steepest.experiments.schedule import ScheduleChoice
 from steepest.experiments.spec import Experiment
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
+from steepest.theory import bias_direction
 
 __all__ = ["Cell", "Margin", "Problems", "load_problems", "resolve"]
 
@@ -128,16 +129,39 @@ class Cell:
 
 
 def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:
-    """Return the samples of every data set and seed of an experiment."""
-    return {(data.name, seed): data.load(seed) for data in experiment.data for seed in experiment.seed}
+    """Return the samples of every data set and seed of an experiment.
+
+    Raises:
+        InvalidArgument: sizes or scales that do not go together, or more samples than memory holds.
+        DataFileError: a file that cannot be read.
+    """
+    return {
+        (data.name, seed): _loaded(data, seed, position)
+        for position, data in enumerate(experiment.data)
+        for seed in experiment.seed
+    }
+
+
+def _loaded(data: DataSet, seed: int, position: int) -> Classification:
+    try:
+        return data.load(seed)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"data[{position}].{error.argument}", error.value, error.remedy) from error
+    except MemoryError as error:
+        raise InvalidArgument(
+            f"data[{position}]", data.name, f"it does not fit in memory ({error})"
+        ) from error
 
 
 def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
     """Return the cells of an experiment, in the order in which they are computed.
 
     Raises:
-        InvalidArgument: a batch size that is larger than a data set.
+        InvalidArgument: a batch size that is larger than a data set, or a bias direction where there is
+            none.
     """
+    if experiment.bias:
+        _require_bias(experiment, problems)
     return [
         Cell(
             data,
@@ -163,6 +187,19 @@ def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
         for loss in experiment.loss
         for batch_size in _batch_sizes(experiment, problems[data.name, seed])
     ]
+
+
+def _require_bias(experiment: Experiment, problems: Problems) -> None:
+    for (name, _), problem in problems.items():
+        for norm in experiment.norm:
+            _require_bias_direction(name, problem, norm)
+
+
+def _require_bias_direction(name: str, problem: Classification, norm: str) -> None:
+    try:
+        bias_direction(problem, norm)
+    except InvalidArgument as error:
+        raise InvalidArgument("bias", True, f"data set {name}: {error.remedy}") from error
 
 
 def _batch_sizes(experiment: Experiment, problem: Classification) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "carry_out", "paper_experiment", "paper_figures", "reproduce"]
 
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "matplotlib")
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -177,14 +178,19 @@ def _write(
     stem = directory / experiment.name
     yield from _draw(experiment, dataset, stem)
     data = stem.with_name(f"{stem.name}.nc")
-    write_netcdf(dataset.assign_attrs(experiment=experiment.model_dump_json(), **_provenance()), data)
+    facts = _provenance()
+    hashes = json.dumps(dict(outcome.fingerprints))
+    write_netcdf(
+        dataset.assign_attrs(experiment=experiment.model_dump_json(), data_hashes=hashes, **facts), data
+    )
     yield data
     yield _text(
         stem.with_name(f"{stem.name}-experiment.json"),
         _json(
             {
                 "experiment": json.loads(experiment.model_dump_json(exclude_none=True)),
-                **_provenance(),
+                "data_hashes": dict(outcome.fingerprints),
+                **facts,
             }
         ),
     )
@@ -206,7 +212,7 @@ def _provenance() -> dict[str, str]:
     return {
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -51,6 +51,8 @@ class Outcome:
     """Cells found in the store."""
     notes: tuple[str, ...]
     """Warnings about the settings of the runs, each once, with numbers."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """The hash of each data set's samples, by name and seed."""
 
 
 def run_experiment(
@@ -89,7 +91,9 @@ def run_experiment(
     interrupted = interrupted or sweep.stopped
     datasets = sweep.datasets()
     joined = combine(datasets) if datasets else None
-    return Outcome(joined, interrupted, sweep.computed, len(datasets) - sweep.computed, _notes(datasets))
+    reused = len(datasets) - sweep.computed
+    fingerprints = {f"{name}, seed {seed}": each.fingerprint for (name, seed), each in problems.items()}
+    return Outcome(joined, interrupted, sweep.computed, reused, _notes(datasets), fingerprints)
 
 
 def _seconds(cell: Cell, problems: Problems) -> float:
