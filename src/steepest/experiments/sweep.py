@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -188,7 +188,7 @@ class _Crew:
     meter: _Meter
     boxes: Mailboxes | None
 
-    def outcomes(self, items: list[Item]) -> Iterator[tuple[Item, Done]]:
+    def outcomes(self, items: list[Item]) -> Generator[tuple[Item, Done], None, None]:
         """Yield what came of each item, as it comes.
 
         Those that another process holds are waited for after the others; those whose worker died come
@@ -205,11 +205,13 @@ class _Crew:
                 else:
                     yield item, done
         for item in lost:
-            for _ in range(_ATTEMPTS_ALONE):
-                ((_, done),) = self._round([item], patient=True)
-                if done.status is not Status.LOST:
-                    break
-            yield item, done
+            yield item, self._alone(item)
+
+    def _alone(self, item: Item, attempts: int = _ATTEMPTS_ALONE) -> Done:
+        ((_, done),) = self._round([item], patient=True)
+        if done.status is Status.LOST and attempts > 1:
+            return self._alone(item, attempts - 1)
+        return done
 
     def _round(self, items: Iterable[Item], patient: bool) -> Iterator[tuple[Item, Done]]:
         waiting = deque(items)
