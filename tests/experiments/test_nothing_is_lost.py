@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import xarray as xr
@@ -80,6 +82,38 @@ def test_killed_twenty_times_a_sweep_ends_bit_for_bit_the_same(tmp_path):
     assert whole.computed == 1
 
 
+def written(folder, steps):
+    """Write a small experiment, and return its file."""
+    spec = folder / "mine.toml"
+    spec.write_text(
+        f'norm = "frobenius"\nmomentum = [0, 0.5]\nsteps = {steps}\nrecords = 100\nbatch_size = [2, 5]\n'
+        'schedule = { initial_times_margin = 0.05 }\ndata = { kind = "gaussian", classes = 3, '
+        "samples_per_class = 4, features = 15, scale = 1.0 }\n",
+        encoding="utf-8",
+    )
+    return spec
+
+
+def test_ctrl_c_stops_workers_that_keep_what_they_have(tmp_path):
+    code = "import sys; from steepest.cli import main; sys.exit(main())"
+    place = ["--backend", "loky", "--workers", "2", "--quiet"]
+    arguments = ["run", str(written(tmp_path, steps=10**9)), "--output", str(tmp_path / "out"), *place]
+    cells = tmp_path / "out" / "cells" / "unfinished"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while len([file for file in cells.glob("sweep-*/*") if file.read_text(encoding="ascii") > "0"]) < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        shown, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert shown == "mine: interrupted; the same command goes on where it stopped\n"
+    assert said == ""
+    assert len(list(cells.glob("*/run-*.npz"))) == 4
+    assert not list(cells.glob("sweep-*"))
+
+
 FULL = """
 import resource, sys
 from steepest.cli import main
@@ -91,13 +125,7 @@ sys.exit(main(["run", *sys.argv[2:]]))
 
 @pytest.mark.parametrize("backend", ["threads", "loky"])
 def test_where_nothing_more_can_be_written_it_is_one_line_and_the_results_stay(tmp_path, backend):
-    spec = tmp_path / "mine.toml"
-    spec.write_text(
-        'norm = "frobenius"\nmomentum = [0, 0.5]\nsteps = 500\nrecords = 100\nbatch_size = [2, 5]\n'
-        'schedule = { initial_times_margin = 0.05 }\ndata = { kind = "gaussian", classes = 3, '
-        "samples_per_class = 4, features = 15, scale = 1.0 }\n",
-        encoding="utf-8",
-    )
+    spec = written(tmp_path, steps=500)
     arguments = [str(spec), "--output", str(tmp_path / "out"), "--backend", backend, "--quiet"]
     # A max margin takes some 10 kB and a cell 50: the one can be written, the other cannot.
     run = subprocess.run(
@@ -108,11 +136,11 @@ def test_where_nothing_more_can_be_written_it_is_one_line_and_the_results_stay(t
     assert said.startswith(f"error: {tmp_path / 'out' / 'cells'}/")
     assert said.endswith(".nc: cannot be written (File too large)")
     (margin,) = (tmp_path / "out" / "cells").glob("*.nc")
-    written = margin.stat().st_mtime_ns
+    kept = margin.stat().st_mtime_ns
     assert not list(tmp_path.glob("out/cells/.*.part"))
     run = subprocess.run(
         [sys.executable, "-c", FULL, "-1", *arguments], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
-    assert margin.stat().st_mtime_ns == written
+    assert margin.stat().st_mtime_ns == kept
     assert open_results(tmp_path / "out").sizes["batch_size"] == 2

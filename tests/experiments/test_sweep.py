@@ -158,6 +158,8 @@ def test_a_folder_opens_as_one_tidy_dataset(finished):
     dataset = open_results(directory)
     places = {name: outcome.dataset[name].values for name in DIMENSIONS if name != "variance_reduction"}
     xr.testing.assert_equal(dataset.sel(places), outcome.dataset)
+    assert list(dataset["cosine"].dims) == list(DIMENSIONS)
+    assert all({"units", "long_name"} <= set(dataset[name].attrs) for name in dataset.variables)
     table = dataset[["cosine", "log_loss"]].to_dataframe().dropna()
     assert list(table.index.names) == list(DIMENSIONS)
     assert len(table) >= 64 * outcome.dataset.sizes["step"]

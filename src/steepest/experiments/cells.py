@@ -15,10 +15,12 @@ from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory import bias_direction
 
-__all__ = ["Cell", "Margin", "Problems", "load_problems", "resolve"]
+__all__ = ["Cell", "Margin", "Problems", "estimated_seconds", "load_problems", "resolve"]
 
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
+
+_SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
 
 _FORMAT = 2  # Raised when what a cell's file holds changes, so that older files are computed again.
 
@@ -210,3 +212,10 @@ def _batch_sizes(experiment: Experiment, problem: Classification) -> Iterator[in
             raise InvalidArgument("batch_size", size, remedy)
     # "full" and n are the same runs.
     yield from dict.fromkeys(chosen)
+
+
+def estimated_seconds(cell: Cell, problems: Problems) -> float:
+    """Return about how long a cell takes one core: enough to order cells, and to tell long from short."""
+    problem = problems[cell.data.name, cell.seed]
+    multiplications = cell.batch_size * problem.n_classes * problem.dimension
+    return cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)

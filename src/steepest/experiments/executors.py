@@ -109,12 +109,19 @@ class Executor:
                 yield _RayPool(_connected_to_ray(self.scheduler), self.workers)
             case _:
                 workers = self.workers or _cores()
-                alone = cells < 2 or workers < 2 or seconds < _LONG_ENOUGH
-                if self.backend == "threads" or (self.backend == "auto" and alone):
+                processes = self.processes(cells, seconds)
+                if processes == 0:
                     yield _ThisProcess(workers)
                 else:
-                    side_by_side = max(1, min(workers, cells))
-                    yield _LocalProcesses(side_by_side, max(1, workers // side_by_side))
+                    yield _LocalProcesses(processes, max(1, workers // processes))
+
+    def processes(self, cells: int, seconds: float) -> int:
+        """Return how many processes on this machine would compute so many cells; 0 is this one alone."""
+        workers = self.workers or _cores()
+        alone = cells < 2 or workers < 2 or seconds < _LONG_ENOUGH
+        if self.backend == "loky" or (self.backend == "auto" and not alone):
+            return max(1, min(workers, cells))
+        return 0
 
 
 @dataclass(frozen=True)

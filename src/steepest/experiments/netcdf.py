@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["write_netcdf"]
+__all__ = ["encoded", "write_netcdf"]
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
@@ -23,7 +23,7 @@ def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
-            file.write(_encoded(dataset))
+            file.write(encoded(dataset))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -32,7 +32,8 @@ def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
             temporary.unlink()
 
 
-def _encoded(dataset: xr.Dataset) -> bytes:
+def encoded(dataset: xr.Dataset) -> bytes:
+    """Return a dataset as the bytes of a NetCDF file."""
     import h5netcdf
     from xarray.backends import H5NetCDFStore
 

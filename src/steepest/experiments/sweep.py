@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.errors import RunError
-from steepest.experiments.cells import Cell, Problems, load_problems, resolve
+from steepest.experiments.cells import Cell, estimated_seconds, load_problems, resolve
 from steepest.experiments.executors import Executor, Pool
 from steepest.experiments.mailbox import Mailboxes
 from steepest.experiments.results import combine
@@ -34,9 +34,6 @@ _GRACE_SECONDS = 15.0
 
 _ATTEMPTS_ALONE = 2
 """How often an item is tried again with no other beside it, after its worker died."""
-
-_SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
-"""Rough cost of an update on one core, to order cells and to tell a long sweep from a short one."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,9 @@ def run_experiment(
     interrupted = False
     try:
         sweep.find()
-        missing = sorted(sweep.missing, key=lambda cell: _seconds(cell, problems), reverse=True)
+        missing = sorted(sweep.missing, key=lambda cell: estimated_seconds(cell, problems), reverse=True)
         if missing:
-            seconds = sum(_seconds(cell, problems) for cell in missing)
+            seconds = sum(estimated_seconds(cell, problems) for cell in missing)
             with (executor or Executor()).opened(len(missing), seconds) as pool:
                 sweep.compute(missing, pool)
     except KeyboardInterrupt:
@@ -94,12 +91,6 @@ def run_experiment(
     reused = len(datasets) - sweep.computed
     fingerprints = {f"{name}, seed {seed}": each.fingerprint for (name, seed), each in problems.items()}
     return Outcome(joined, interrupted, sweep.computed, reused, _notes(datasets), fingerprints)
-
-
-def _seconds(cell: Cell, problems: Problems) -> float:
-    problem = problems[cell.data.name, cell.seed]
-    multiplications = cell.batch_size * problem.n_classes * problem.dimension
-    return cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
 
 
 @dataclass
