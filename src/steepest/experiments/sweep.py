@@ -234,7 +234,7 @@ class _Crew:
         except (Exception, CancelledError) as error:  # noqa: BLE001 - each kind of pool has its own
             return Done(Status.LOST, details=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
         if done.status is Status.STOPPED and self.boxes is not None:
-            return Done(Status.LOST, details="it was stopped from outside")
+            return Done(Status.LOST, details=f"it was stopped, or does not see {self.boxes.folder.parent}")
         return done
 
     def _listen(self, running: Iterable[Item]) -> None:

@@ -77,7 +77,8 @@ class Done:
 
 
 # Warnings are caught, and threads limited, for a whole process: a worker with several threads (Dask's have
-# them) takes one item after the other, and gives all its threads to each.
+# them) takes one item after the other, and spreads the runs of each over its threads. Linear algebra outside
+# of these gets one thread everywhere, so that results do not depend on the place, to the last bit.
 _one_at_a_time = threading.Lock()
 
 
@@ -86,7 +87,7 @@ def work(item: Item, directory: Path, tell: Tell, threads: int, patient: bool) -
 
     Where another process holds the item, a patient call waits for it and one that is not returns at once.
     """
-    with _one_at_a_time, threadpool_limits(threads), caught_warnings() as caught:
+    with _one_at_a_time, threadpool_limits(1), caught_warnings() as caught:
         done = _Worker(Store(directory), tell, threads).do(item, patient)
     return replace(done, caught=tuple(caught))
 
