@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import warnings
 import zipfile
 from contextlib import suppress
@@ -47,7 +48,8 @@ class Checkpoint:
 
     def save(self, state: State, weights: np.ndarray, truncated: np.ndarray) -> None:
         """Write a run's state and its records so far; a full disk is a warning, the run itself goes on."""
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        # The same run may be asked for twice, and then goes on in two threads.
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
