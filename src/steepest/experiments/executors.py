@@ -22,7 +22,7 @@ __all__ = ["BACKENDS", "Executor", "Pool"]
 BACKENDS = ("auto", "threads", "loky", "dask", "ray")
 """What ``backend`` may be."""
 
-_LONG_ENOUGH = 10.0
+_LONG_ENOUGH = 15.0
 """Seconds of one core's work that repay starting processes, which takes about two of each core's."""
 
 _IDLE_SECONDS = 60
