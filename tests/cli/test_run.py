@@ -82,13 +82,34 @@ def test_settings_and_the_reduced_form_change_what_is_run(spec, capsys):
         (["--set", "data.0.kind=mnist"], "data[0]="),
         (["--set", "batch_size=13"], "batch_size=13: data set gaussian has 12 samples"),
         (["--set", "momentum"], "set='momentum': write key=value"),
+        (["--set", "momentum=[0,0.9"], "momentum='[0,0.9': '[0,0.9' is no momentum"),
+        (["--set", "seed=-1"], "seed=-1: -1 is no seed"),
+        (["--set", "data.3.scale=1"], "data.3.scale=1: 3 is not a position; give a number from 0 to 0"),
+        (["--set", "data={kind='file', path='nowhere.csv'}"], "SPEC/nowhere.csv: there is no such file"),
     ],
 )
 def test_a_bad_experiment_is_one_line_and_exit_code_2(spec, capsys, command, arguments, message):
     assert main([command, str(spec), *arguments]) == 2
     shown = capsys.readouterr()
-    assert shown.err.startswith(f"error: {message}")
+    assert shown.err.startswith(f"error: {message}".replace("SPEC", str(spec.parent)))
     assert shown.err.count("\n") == 1
+    assert not (spec.parent / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "slurm"], "backend='slurm': give one of auto, threads, loky, dask, ray"),
+        (["--workers", "0"], "workers=0: give an integer of at least 1"),
+        (["--scheduler", "tcp://host:1"], "scheduler='tcp://host:1': only the backends dask and ray"),
+    ],
+)
+def test_a_place_that_there_is_not_is_one_line_and_exit_code_2(spec, capsys, arguments, message):
+    for command in (["run", str(spec)], ["reproduce", "figure1"]):
+        assert main([*command, *arguments]) == 2
+        shown = capsys.readouterr()
+        assert shown.err.startswith(f"error: {message}")
+        assert shown.err.count("\n") == 1
     assert not (spec.parent / "results").exists()
 
 

@@ -12,7 +12,9 @@ from steepest.experiments.sweep import Outcome, run_experiment
 
 
 def outcome_of(dataset, *, interrupted=False, notes=()):
-    return Outcome(dataset, interrupted, computed=0, reused=36, notes=notes)
+    return Outcome(
+        dataset, interrupted, computed=0, reused=36, notes=notes, fingerprints={"gaussian, seed 0": "c0ffee"}
+    )
 
 
 def test_figure_1_has_the_settings_of_the_paper():
@@ -77,9 +79,12 @@ def test_everything_is_written_down(tmp_path):
     written = json.loads((tmp_path / "figure1-experiment.json").read_text(encoding="utf-8"))
     assert written["experiment"]["steps"] == 20_000
     assert "numpy" in written["versions"]
+    assert "cores" in written["machine"]
+    assert written["data_hashes"] == {"gaussian, seed 0": "c0ffee"}
     with xr.open_dataset(tmp_path / "figure1.nc", engine="h5netcdf") as data:
         assert data["relative_margin_error"].dims[0] == "data"
         assert json.loads(data.attrs["experiment"])["name"] == "figure1"
+        assert json.loads(data.attrs["data_hashes"]) == {"gaussian, seed 0": "c0ffee"}
 
 
 def test_one_claim_that_fails_is_enough(tmp_path):
@@ -127,7 +132,7 @@ def test_all_figures_go_one_after_the_other_into_one_folder(tmp_path, monkeypatc
         "figure4.nc",
     }
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
-    assert seen[-1][0].startswith("figure4: mixture")
+    assert seen[-1][0].startswith("figure4: 8 of 8 runs, mixture")
     assert seen[-1][1] == seen[-1][2]
 
     def interrupt(what, done, total):

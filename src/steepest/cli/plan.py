@@ -58,6 +58,7 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "run_steps": plan.run_steps,
         "margins": plan.margins,
         "margin_seconds": plan.margin_seconds,
+        "processes": plan.processes,
         "seconds": plan.seconds,
         "memory_bytes": plan.memory_bytes,
         "batches": [asdict(batch) for batch in plan.batches],
@@ -90,10 +91,11 @@ def _text(plan: Plan) -> str:
     to_compute = f"{plan.cells - plan.stored} cells to compute"
     runs = f"{plan.runs:,} runs of {plan.experiment.steps:,} steps in {to_compute}"
     memory = f"memory for the largest cell about {plan.memory_bytes / 1e6:,.0f} MB"
+    where = f"in {plan.processes} processes" if plan.processes else "in one process"
     facts = [
         f"{plan.experiment.name}: {runs} ({plan.stored} are there already)",
         f"{plan.margins} max margins to certify, about {_duration(plan.margin_seconds)}",
-        f"about {_duration(plan.seconds)} in all on this machine; {memory}",
+        f"about {_duration(plan.seconds)} in all {where} on this machine, figures not counted; {memory}",
     ]
     return "\n".join([*lines, "", *facts] if plan.batches else facts)
 

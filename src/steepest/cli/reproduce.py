@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 from steepest.errors import InvalidArgument
 
@@ -35,6 +36,9 @@ def reproduce(
             metavar="LIST", help="Seeds of data and shuffling, such as 0,1,2. Default: the experiment's own."
         ),
     ] = None,
+    workers: Workers = None,
+    backend: Backend = "auto",
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -54,10 +58,11 @@ def reproduce(
     from steepest.experiments import reproduce as run
 
     directory = output or Path("results") / figure
+    place = executor(backend, workers, scheduler)
     chosen = None if seeds is None else _parsed_seeds(seeds)
     carry_out_and_show(
         figure,
-        lambda shown: run(figure, directory, quick=quick, seeds=chosen, progress=shown),
+        lambda shown: run(figure, directory, quick=quick, seeds=chosen, progress=shown, executor=place),
         quiet=quiet,
         as_json=as_json,
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.toml", help="The experiment.", show_default=False)]
@@ -35,6 +36,9 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="The reduced form that the experiment defines.")
     ] = False,
+    workers: Workers = None,
+    backend: Backend = "auto",
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -50,16 +54,19 @@ def run(
     - `steepest run my.toml`
 
     - `steepest run my.toml --set momentum=[0,0.9] --set norm=spectral`
+
+    - `steepest run my.toml --backend dask --scheduler tcp://host:8786`
     """
     from steepest.experiments import carry_out, load_experiment, parse_overrides
 
     experiment = load_experiment(spec, parse_overrides(settings or []))
     if quick:
         experiment = experiment.reduced()
+    place = executor(backend, workers, scheduler)
     directory = output or Path("results") / experiment.name
     carry_out_and_show(
         experiment.name,
-        lambda shown: carry_out(experiment, directory, progress=shown),
+        lambda shown: carry_out(experiment, directory, progress=shown, executor=place),
         quiet=quiet,
         as_json=as_json,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 _HOME = {
     "CLAIMS": "claims",
     "ClaimResult": "claims",
+    "Executor": "executors",
     "Experiment": "spec",
     "Plan": "plan",
     "Report": "reproduction",
@@ -31,6 +32,7 @@ _HOME = {
 __all__ = [
     "CLAIMS",
     "ClaimResult",
+    "Executor",
     "Experiment",
     "Plan",
     "Report",
@@ -50,6 +52,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from steepest.experiments.claims import CLAIMS, ClaimResult, Verdict, check_claims
+    from steepest.experiments.executors import Executor
     from steepest.experiments.plan import Plan, plan_experiment
     from steepest.experiments.reproduction import (
         Report,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from steepest.errors import InvalidArgument, RunError
 from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
+from steepest.experiments.executors import Executor
 from steepest.experiments.figures import FIGURES, save_figure
 from steepest.experiments.measurement import Measurement
+from steepest.experiments.netcdf import write_netcdf
 from steepest.experiments.runs import Runs
 from steepest.experiments.spec import Experiment, load_experiment
 from steepest.experiments.sweep import Outcome, Progress, run_experiment
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "carry_out", "paper_experiment", "paper_figures", "reproduce"]
 
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "matplotlib")
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def reproduce(
     quick: bool = False,
     seeds: tuple[int, ...] | None = None,
     progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> Report:
     """Redo a figure of the paper and return its claims; interrupted and called again, it goes on.
 
@@ -90,6 +94,7 @@ def reproduce(
         quick: run the reduced form that the experiment defines (fewer batch sizes and one seed).
         seeds: of data and shuffling, in place of the experiment's own.
         progress: called with (what is being done, run-steps done, run-steps in all).
+        executor: where cells are computed; by default on this machine's cores.
 
     Raises:
         InvalidArgument: an unknown figure, or seeds that are none.
@@ -105,7 +110,7 @@ def reproduce(
     for place, experiment in enumerate(experiments):
         prefix = f"{experiment.name}: " if len(experiments) > 1 else ""
         told = None if progress is None else _offset(progress, prefix, sum(sizes[:place]), sum(sizes))
-        reports.append(carry_out(experiment, directory, progress=told))
+        reports.append(carry_out(experiment, directory, progress=told, executor=executor))
         if reports[-1].interrupted:
             break
     return _joined(reports)
@@ -131,13 +136,20 @@ def _joined(reports: Sequence[Report]) -> Report:
     )
 
 
-def carry_out(experiment: Experiment, directory: Path, *, progress: Progress | None = None) -> Report:
+def carry_out(
+    experiment: Experiment,
+    directory: Path,
+    *,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Report:
     """Run an experiment, or what of it the folder does not hold yet; draw it and check its claims.
 
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
     directory = Path(directory)
-    return write_report(experiment, run_experiment(experiment, directory / "cells", progress), directory)
+    outcome = run_experiment(experiment, directory / "cells", progress, executor)
+    return write_report(experiment, outcome, directory)
 
 
 def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> Report:
@@ -166,8 +178,10 @@ def _write(
     stem = directory / experiment.name
     yield from _draw(experiment, dataset, stem)
     data = stem.with_name(f"{stem.name}.nc")
-    dataset.assign_attrs(experiment=experiment.model_dump_json(), **_provenance()).to_netcdf(
-        data, engine="h5netcdf"
+    facts = _provenance()
+    hashes = json.dumps(dict(outcome.fingerprints))
+    write_netcdf(
+        dataset.assign_attrs(experiment=experiment.model_dump_json(), data_hashes=hashes, **facts), data
     )
     yield data
     yield _text(
@@ -175,7 +189,8 @@ def _write(
         _json(
             {
                 "experiment": json.loads(experiment.model_dump_json(exclude_none=True)),
-                **_provenance(),
+                "data_hashes": dict(outcome.fingerprints),
+                **facts,
             }
         ),
     )
@@ -197,7 +212,7 @@ def _provenance() -> dict[str, str]:
     return {
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
     }
 
 

@@ -82,7 +82,17 @@ class Experiment(BaseModel):
                 raise InvalidArgument(
                     "schedule", missing[0], f"data set {data.name} has no step size for this norm"
                 )
+        if self.figure == "batch-one" and not self._has_batch_one():
+            remedy = (
+                "it needs norm max or frobenius, batch_size 1, momentum 0, variance_reduction false, "
+                "reference norms and bias = true"
+            )
+            raise InvalidArgument("figure", self.figure, remedy)
         return self
+
+    def _has_batch_one(self) -> bool:
+        runs = 1 in self.batch_size and 0.0 in self.momentum and False in self.variance_reduction
+        return runs and self.bias and bool(self.reference) and bool({"max", "frobenius"} & set(self.norm))
 
     def schedule_for(self, data: DataSet) -> ScheduleChoice:
         """Return a data set's own schedule, or the experiment's."""
@@ -195,7 +205,9 @@ def _refusal(error: ValidationError) -> InvalidArgument:
     if isinstance(cause, InvalidArgument) and not first["loc"]:
         return cause
     remedy = _remedy(first) + (f" (and {len(others)} more)" if others else "")
-    return InvalidArgument(_path(first["loc"]) or "experiment", first.get("input"), remedy)
+    # What pydantic calls the input of a missing key is the table that lacks it.
+    value = None if first["type"] == "missing" else first.get("input")
+    return InvalidArgument(_path(first["loc"]) or "experiment", value, remedy)
 
 
 def _remedy(detail: Any) -> str:
@@ -209,6 +221,14 @@ def _remedy(detail: Any) -> str:
             return "is required"
         case "literal_error":
             return f"give {detail['ctx']['expected']}"
+        case "string_type":
+            return "give text"
+        case "path_type":
+            return "give the path of a file, as text"
+        case "model_type":
+            return "give a table, such as { initial = 0.1, exponent = 0.5 }"
+        case "dict_type":
+            return "give a table of keys and values"
         case "union_tag_invalid" | "union_tag_not_found":
             return f"give a kind of data: {', '.join(KINDS)}"
         case "value_error":
