@@ -46,6 +46,8 @@ class Cell:
     """Whether the cosine to the bias direction of Definition 4.8 is measured."""
     weights: bool = False
     """Whether the recorded weights are kept."""
+    naive: bool = False
+    """Whether runs are repeated in the usual arithmetic, for contrast."""
 
     @property
     def label(self) -> str:
@@ -87,6 +89,7 @@ class Cell:
             "reference": list(self.references),
             "bias": self.bias,
             "weights": self.weights,
+            "naive": self.naive,
         }
 
 
@@ -124,6 +127,7 @@ def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
             experiment.reference,
             experiment.bias,
             experiment.weights,
+            norm in experiment.naive and batch_size == 1 and not data.contrast,
         )
         for data in experiment.data
         for seed in experiment.seed
