@@ -93,15 +93,21 @@ CASES = {
 }
 
 
+def check(experiment, folder, claim):
+    dataset = run_experiment(experiment, folder).dataset
+    assert dataset is not None
+    return check_claims(dataset, [claim])
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_claim_holds_for_its_method_and_fails_for_another_under_the_same_label(name, tmp_path, monkeypatch):
     experiment, change, quantity = CASES[name]
     claim = name.split(",")[0]
-    rows = check_claims(run_experiment(experiment, tmp_path / "as named").dataset, [claim])
+    rows = check(experiment, tmp_path / "as named", claim)
     assert {row.verdict for row in rows} == {Verdict.HOLDS}, [row.reason for row in rows]
     methods = Cell.methods
     monkeypatch.setattr(Cell, "methods", lambda *given: [change(each) for each in methods(*given)])
-    rows = check_claims(run_experiment(experiment, tmp_path / "changed").dataset, [claim])
+    rows = check(experiment, tmp_path / "changed", claim)
     assert rows
     for row in rows:
         assert row.verdict is Verdict.FAILS

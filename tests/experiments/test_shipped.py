@@ -1,5 +1,8 @@
 """The experiments that come with steepest: found by name or path, and each runs in its reduced form."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from steepest.errors import DataFileError, InvalidArgument
@@ -56,3 +59,11 @@ def test_an_unknown_name_is_refused_with_the_names_that_there_are():
         InvalidArgument, match=r"experiment='figure9': give the path of a \.toml file, or one of"
     ):
         find_experiment("figure9")
+
+
+def test_the_page_of_findings_names_every_claim_and_no_other():
+    page = (Path(__file__).parents[2] / "docs" / "findings.md").read_text(encoding="utf-8")
+    section = page.split("## What the paper says, and its check\n")[1].split("\n## ")[0]
+    table = "\n".join(line for line in section.splitlines() if line.startswith("| "))
+    assert set(re.findall(r"`([a-z-]+)`", table)) == set(CLAIMS)
+    assert all(name in page for name in extensions() if name not in ("digits", "exponential-loss"))
