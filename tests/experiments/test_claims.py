@@ -69,9 +69,10 @@ def test_steps_needed_are_measured_inside_the_run_and_extrapolated_beyond_it():
     assert all(value <= 20_000 for m in row.measurements[1::2] for value in m.values)
 
 
-def test_too_few_steps_leave_every_claim_undecided():
+def test_too_few_steps_leave_claims_about_runs_undecided():
     rows = check_claims(results(steps=2_000), FIGURE_1)
-    assert {row.verdict for row in rows} == {Verdict.NOT_DECIDED}
+    decided = [row.name for row in rows if row.verdict is not Verdict.NOT_DECIDED]
+    assert decided == ["worst-case-condition-is-vacuous"]  # which is about settings, not about runs
     assert "too few steps: 2,000 were run" in rows[0].reason
     assert rows[0].measured  # what was seen is reported all the same
 

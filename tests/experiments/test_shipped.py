@@ -41,7 +41,9 @@ def test_the_reduced_form_runs_from_file_to_figure(name, tmp_path):
     shorter = {"steps": 300, "records": 20, "gap": 1e-3}
     report = carry_out(find_experiment(name).reduced().replaced(shorter), tmp_path)
     assert not report.interrupted
-    assert {claim.verdict for claim in report.claims} == {Verdict.NOT_DECIDED}
+    about_runs = [claim for claim in report.claims if CLAIMS[claim.name].steps]
+    assert {claim.verdict for claim in about_runs} <= {Verdict.NOT_DECIDED}
+    assert Verdict.FAILS not in {claim.verdict for claim in report.claims}
     assert any(path.suffix == ".png" for path in report.files)
 
 

@@ -72,7 +72,7 @@ class Claim:
     contrast: bool = False
     """Whether the statement is about data that is there for contrast, and not about the other data."""
     steps: int = STEPS
-    """Updates after which the statement is decided."""
+    """Updates after which the statement is decided; 0 if it is about no run."""
 
     def is_about(self, runs: Runs) -> bool:
         """Whether the statement is about runs in this norm, on this data."""
@@ -257,6 +257,7 @@ CLAIMS: dict[str, Claim] = {
             "The theory's condition for convergence without momentum never holds for mini-batches.",
             "ρ ≤ 0 for every b < n without momentum and variance reduction",
             margin_claims.worst_case_is_vacuous,
+            steps=0,
         ),
     )
 }
