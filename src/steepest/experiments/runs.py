@@ -131,16 +131,6 @@ class Runs:
         """Return a variable at the last step, shape [seeds]."""
         return self.curve(variable, batch_size, momentum, variance_reduction)[:, -1]
 
-    def comparison(self, reference: str, batch_size: int) -> dict[str, np.ndarray]:
-        """Return error and cosine to a reference norm's solution at the end, [seeds]; no momentum."""
-        if not self.has(batch_size, 0.0, False):
-            raise Missing(f"no run of batch size {batch_size} at momentum 0 without variance reduction")
-        chosen = self.dataset.sel(
-            batch_size=batch_size, momentum=0.0, variance_reduction=False, reference=reference
-        )
-        names = ("reference_relative_margin_error", "reference_cosine")
-        return {name: chosen[name].transpose("seed", "step").values[:, -1] for name in names}
-
     def measurement(
         self,
         quantity: str,
