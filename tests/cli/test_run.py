@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from steepest.cli import main
+from steepest.experiments import extensions
 
 SPEC = """
 norm = "frobenius"
@@ -116,6 +117,17 @@ def test_a_place_that_there_is_not_is_one_line_and_exit_code_2(spec, capsys, arg
 def test_a_file_that_is_not_there_is_one_line_and_exit_code_2(capsys):
     assert main(["run", "nowhere.toml"]) == 2
     assert capsys.readouterr().err.startswith("error: nowhere.toml: cannot be read: No such file")
+
+
+def test_experiments_that_come_with_steepest_go_by_their_names(capsys):
+    assert main(["plan", "other-norms", "--quick", "--set", "norm=entrywise-3", "--set", "steps=100"]) == 0
+    assert capsys.readouterr().out.count("entrywise-3") >= 1
+    assert main(["run", "figure-1"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: experiment='figure-1': give the path of a .toml file, or one of digits, ")
+    assert main(["run", "--help"]) == 0
+    listed = " ".join(capsys.readouterr().out.split())
+    assert [name for name in extensions() if name not in listed] == []
 
 
 def test_data_that_is_not_separable_is_said_with_exit_code_1(spec, capsys):

@@ -1,5 +1,6 @@
 import pytest
 from matplotlib import image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.experiments.synthetic import BATCH_SIZES, results
 
 from steepest.experiments.figures import margin_panels, save_figure
@@ -59,3 +60,16 @@ def test_runs_that_are_missing_leave_their_lines_out():
     figure = margin_panels(runs)
     assert [len(axes.lines) for axes in figure.axes] == [6] * 6 + [0] * 3
     assert "seed 0" in figure.get_suptitle()
+
+
+def test_a_single_momentum_leaves_room_for_title_and_legend():
+    (runs,) = Runs.of(results().isel(momentum=[0]))
+    figure = margin_panels(runs, "Long runs")
+    save_width = figure.get_figwidth() * figure.dpi
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    suptitle = next(text for text in figure.texts if text.get_text() == figure.get_suptitle())
+    for part in (suptitle, figure.legends[0]):
+        box = part.get_window_extent(renderer)
+        assert box.x0 >= 0
+        assert box.x1 <= save_width

@@ -109,7 +109,8 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
 def test_the_paper_in_small_from_data_to_undecided_claims(tmp_path):
     experiment = paper_experiment("figure1").replaced({"steps": 60, "seed": 9, "batch_size": [10, "full"]})
     report = write_report(experiment, run_experiment(experiment, tmp_path / "cells"), tmp_path)
-    assert {claim.verdict for claim in report.claims} == {Verdict.NOT_DECIDED}
+    decided = {claim.name for claim in report.claims if claim.verdict is not Verdict.NOT_DECIDED}
+    assert decided == {"worst-case-condition-is-vacuous"}  # which is about settings, not about runs
     assert {claim.data for claim in report.claims} == {"gaussian", "mixture"}
     assert {path.name for path in report.files} >= {"figure1-gaussian.png", "figure1-mixture.png"}
     assert not report.holds

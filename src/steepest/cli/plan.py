@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steepest.cli.run import Settings, SpecFile
+from steepest.cli.run import Settings, Spec
 from steepest.cli.terminal import waiting
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    spec: SpecFile,
+    spec: Spec,
     settings: Settings = None,
     output: Annotated[
         Path | None,
@@ -39,9 +39,9 @@ def plan(
 
     - `steepest plan my.toml --set seed=[0,1,2,3]`
     """
-    from steepest.experiments import load_experiment, parse_overrides, plan_experiment
+    from steepest.experiments import find_experiment, parse_overrides, plan_experiment
 
-    experiment = load_experiment(spec, parse_overrides(settings or []))
+    experiment = find_experiment(spec, parse_overrides(settings or []))
     if quick:
         experiment = experiment.reduced()
     with waiting("Timing a few steps of each kind of run"):

@@ -75,6 +75,8 @@ class Cell:
     """Whether the cosine to the bias direction of Definition 4.8 is measured."""
     weights: bool = False
     """Whether the recorded weights are kept."""
+    naive: bool = False
+    """Whether runs are repeated in the usual arithmetic, for contrast."""
 
     @property
     def label(self) -> str:
@@ -127,6 +129,7 @@ class Cell:
             "reference": list(self.references),
             "bias": self.bias,
             "weights": self.weights,
+            "naive": self.naive,
         }
 
 
@@ -182,6 +185,7 @@ def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
             experiment.reference,
             experiment.bias,
             experiment.weights,
+            norm in experiment.naive and batch_size == 1 and not data.contrast,
         )
         for data in experiment.data
         for seed in experiment.seed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 
 __all__ = ["Measurement"]
@@ -19,14 +18,12 @@ class Measurement:
     values: tuple[float, ...]
     at_least: float = -math.inf
     at_most: float = math.inf
-    by_median: bool = False
-    """Whether the median over the seeds is held to the bounds, rather than every seed."""
+    expected: tuple[float, float] | None = None
+    """A range in which the values should lie, though the claim does not say so: no part of the verdict."""
 
     @property
     def judged(self) -> tuple[tuple[str, float], ...]:
-        """What is held to the bounds: each seed's value, or their median, with a name for it."""
-        if self.by_median:
-            return (("median over seeds", statistics.median(self.values)),)
+        """What is held to the bounds, each seed's value, with a name for it."""
         return tuple((f"seed {seed}", value) for seed, value in zip(self.seeds, self.values, strict=True))
 
     @property
@@ -39,3 +36,11 @@ class Measurement:
     def bounded(self) -> bool:
         """Whether the claim sets a bound for this quantity."""
         return self.at_least > -math.inf or self.at_most < math.inf
+
+    @property
+    def unexpected(self) -> tuple[float, ...]:
+        """The values outside the expected range."""
+        if self.expected is None:
+            return ()
+        low, high = self.expected
+        return tuple(value for value in self.values if not low <= value <= high)

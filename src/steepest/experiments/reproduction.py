@@ -8,11 +8,11 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steepest.errors import InvalidArgument, RunError
+from steepest.errors import RunError
 from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.executors import Executor
@@ -20,13 +20,14 @@ from steepest.experiments.figures import FIGURES, save_figure
 from steepest.experiments.measurement import Measurement
 from steepest.experiments.netcdf import write_netcdf
 from steepest.experiments.runs import Runs
-from steepest.experiments.spec import Experiment, load_experiment
+from steepest.experiments.shipped import paper_experiment, paper_figures
+from steepest.experiments.spec import Experiment
 from steepest.experiments.sweep import Outcome, Progress, run_experiment
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Report", "carry_out", "paper_experiment", "paper_figures", "reproduce"]
+__all__ = ["Report", "carry_out", "reproduce"]
 
 _VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
 
@@ -51,29 +52,6 @@ class Report:
     def holds(self) -> bool:
         """Whether everything was finished and every claim holds."""
         return not self.interrupted and all(claim.verdict is Verdict.HOLDS for claim in self.claims)
-
-
-def paper_figures() -> tuple[str, ...]:
-    """Return the names of the paper's figures that can be reproduced."""
-    folder = resources.files("steepest.experiments") / "paper"
-    return tuple(
-        sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    )
-
-
-def paper_experiment(figure: str) -> Experiment:
-    """Return the experiment of a figure of the paper.
-
-    Raises:
-        InvalidArgument: no figure has that name.
-
-    >>> paper_experiment("figure1").norm
-    ('frobenius',)
-    """
-    if figure not in paper_figures():
-        raise InvalidArgument("figure", figure, f"give one of {', '.join(paper_figures())}, or all")
-    with resources.as_file(resources.files("steepest.experiments") / "paper" / f"{figure}.toml") as path:
-        return load_experiment(path)
 
 
 def reproduce(
@@ -222,7 +200,8 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
         f"# Claims of {experiment.name}",
         "",
         f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}. Every measurement must be within",
-        "its bound on every seed; ranges are over seeds, batch sizes and momenta.",
+        "its bound on every seed; ranges are over seeds, batch sizes and momenta. A range that is expected",
+        "but not claimed is no part of a verdict.",
         "",
         "| claim | data | norm | measured | threshold | verdict | reason |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -241,6 +220,7 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
             by_seed = dict(zip(m.seeds, m.values, strict=True))
             values = [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in experiment.seed]
             lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {_bounds(m)} |")
+        lines += [line for remark in claim.remarks for line in ("", f"Noted: {remark}.")]
     if notes:
         lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
@@ -249,7 +229,8 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
 def _bounds(m: Measurement) -> str:
     low = [f"≥ {m.at_least:g}"] if m.at_least > -math.inf else []
     high = [f"≤ {m.at_most:g}"] if m.at_most < math.inf else []
-    return (" and ".join(low + high) + (" (median)" if m.by_median else "")) or "none"
+    expected = [] if m.expected is None else [f"expected {m.expected[0]:g} to {m.expected[1]:g}"]
+    return "; ".join([" and ".join(low + high), *expected] if low + high else expected) or "none"
 
 
 def _json(value: Any) -> str:

@@ -32,7 +32,7 @@ Momenta = Annotated[tuple[float, ...], BeforeValidator(accept.grid(accept.moment
 Switches = Annotated[tuple[bool, ...], BeforeValidator(accept.grid(accept.switch))]
 Losses = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.loss_name))]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(accept.grid(accept.seed))]
-References = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
+SomeNorms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
 ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim_name, may_be_empty=True))]
 
 
@@ -43,7 +43,8 @@ class Experiment(BaseModel):
     shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the
     relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
     ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
-    Definition 4.8, and ``weights`` for the recorded weights themselves.
+    Definition 4.8, ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on
+    data that is not there for contrast), and ``weights`` for the recorded weights themselves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,8 +62,9 @@ class Experiment(BaseModel):
     records: Annotated[int, BeforeValidator(accept.count(at_least=2))] = 200
     seed: Seeds = (0,)
     gap: Annotated[float, BeforeValidator(accept.gap)] = 1e-8
-    reference: References = ()
+    reference: SomeNorms = ()
     bias: Annotated[bool, BeforeValidator(accept.switch)] = False
+    naive: SomeNorms = ()
     weights: Annotated[bool, BeforeValidator(accept.switch)] = False
     figure: Literal["margin-panels", "batch-one"] | None = None
     claims: ClaimNames = ()
@@ -75,6 +77,10 @@ class Experiment(BaseModel):
         if repeated:
             raise InvalidArgument(
                 "data.name", sorted(repeated)[0], "two data sets share it; name each differently"
+            )
+        if self.naive and not self.bias:
+            raise InvalidArgument(
+                "naive", self.naive[0], "it is measured against the bias direction; set bias = true too"
             )
         for data in self.data:
             missing = self.schedule_for(data).missing_norms(self.norm)
