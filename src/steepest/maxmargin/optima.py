@@ -17,7 +17,7 @@ import scipy.linalg
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm, Schatten
-from steepest.maxmargin.certificate import margin_below
+from steepest.maxmargin.certificate import Bounds, certificate
 from steepest.maxmargin.cone import OptimaCone
 from steepest.maxmargin.faces import is_strictly_convex
 from steepest.maxmargin.reduce import Reduced, reduce
@@ -28,6 +28,8 @@ from steepest.problem import Classification
 __all__ = ["Canonical", "SetOfOptima"]
 
 _SLACK = 1e-12
+_ROUNDING = 1e-11
+"""Relative gap that rounding alone may leave in a certificate."""
 _LEAST_GAP = 1e-15
 _MOST_DIRECTIONS = 64
 _UNSEEN = 1e-12
@@ -51,6 +53,13 @@ class Canonical:
     None where the set of optima could not be worked out, so that the solver's optimum is kept."""
     dual: np.ndarray
     """Dual weights q that go with it, shape [n, k]."""
+    upper_bound: float
+    """‖A(q)‖_*, an upper bound on γ."""
+
+    @property
+    def relative_gap(self) -> float:
+        """(upper_bound - margin) / upper_bound."""
+        return Bounds(self.margin, self.upper_bound).relative_gap
 
     def __str__(self) -> str:
         if self.frobenius_gap is None:
@@ -111,25 +120,27 @@ class SetOfOptima:
     @cached_property
     def canonical(self) -> Canonical:
         """The optimum of least Frobenius norm; the given one where the set could not be worked out."""
-        if self._hull is None or self.refined is None:
-            gap = 0.0 if is_strictly_convex(self.norm) else None
-            return self._certified(self.weights, gap, self.dual)
+        if self._hull is None:
+            return self._certified(self.weights, 0.0 if is_strictly_convex(self.norm) else None)
         cone = self._hull.cone
         # The largest t on the cone's unit ball: for every optimum V, 1 = t(V) ≤ ‖P_K(t)‖ ‖V‖.
         point = cone.project(cone.sizes).point
         size = float(cone.sizes @ point)
         if not size > 0:
-            return self._certified(self.weights, None, self.dual)
+            return self._certified(self.weights, None)
         least, length = 1 / float(np.linalg.norm(point)), float(np.linalg.norm(point)) / size
         W = cone.reduced.weights(cone.matrix(point / size))
-        found = self._certified(W, max(0.0, 1 - least / length), self.refined.dual)
-        given = self._certified(self.weights, None, self.dual)
-        return found if found.margin >= given.margin * (1 - max(self.relative_gap, 1e-12)) else given
+        found = self._certified(W, max(0.0, 1 - least / length))
+        close = found.relative_gap <= max(self.relative_gap, _ROUNDING)
+        return found if close else self._certified(self.weights, None)
 
-    def _certified(self, W: np.ndarray, gap: float | None, dual: np.ndarray) -> Canonical:
+    def _certified(self, W: np.ndarray, frobenius_gap: float | None) -> Canonical:
         W = W / (float(self.norm(W)) or 1.0)
-        margin = margin_below(as_numpy(self.problem.features), self.problem.labels, W, self.norm)
-        return Canonical(W, margin, float(np.linalg.norm(W)), gap, dual)
+        duals = [self.dual] if self.refined is None else [self.refined.dual, self.dual]
+        every = [certificate(self.problem, self.norm, W, q) for q in duals]
+        best = int(np.argmin([bounds.upper_bound for bounds in every]))
+        margin, upper_bound = every[best].margin, every[best].upper_bound
+        return Canonical(W, margin, float(np.linalg.norm(W)), frobenius_gap, duals[best], upper_bound)
 
     @cached_property
     def uniqueness(self) -> Uniqueness:
@@ -192,7 +203,7 @@ class SetOfOptima:
         dropped = f"{len(cone.basis) - 1} of {evidence.unknowns} unknowns are left free by the support pairs"
         if candidate is not None and spread > far:
             W = cone.reduced.weights(cone.matrix(candidate))
-            other = self._certified(W, None, self.dual)
+            other = self._certified(W, None)
             cosine = float(np.sum(other.weights * best.weights)) / other.frobenius_norm / best.frobenius_norm
             return replace(
                 evidence,
@@ -216,9 +227,9 @@ class SetOfOptima:
         """Distance of directions W, shape [..., k, d], to the cone K of all optima, shape [...].
 
         min_{V ∈ K} ‖W/‖W‖_F - V‖_F: 0 for optima of any size, the sine of the angle to the nearest optimum
-        where that is acute, 1 beyond and for W = 0. NaN where no weights of positive margin are known.
+        where that is acute, 1 beyond and for W = 0. NaN where no weights of positive margin are known. Where
+        the set could not be worked out it is the distance to the known optimum, which bounds it from above.
         """
-        W = np.asarray(W, dtype=float)
         flat = W.reshape(-1, *W.shape[-2:])
         sizes = np.linalg.norm(flat, axis=(1, 2), keepdims=True)
         directions = flat / np.where(sizes > 0, sizes, 1.0)
