@@ -16,6 +16,9 @@ __all__ = ["OptimaCone", "Projection"]
 _ROUNDS = 400
 _CUT = 1e-12
 _PAIRS_A_ROUND = 30
+_TARGETS_AT_ONCE = 16
+_LARGEST_ROWS = 1_000_000
+"""Numbers in the constraints beyond which projections end with what they have."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class OptimaCone:
     """t of the basis, shape [s]."""
 
     def __post_init__(self):
-        self.sizes = np.einsum("src,rc->s", self.basis, self.face.gauge)
-        self.rows = self.sizes[None] / np.linalg.norm(self.sizes)
+        self.sizes = np.tensordot(self.basis, self.face.gauge, 2)
+        self.rows = np.zeros((0, len(self.basis)))
 
     @classmethod
     def through(
@@ -75,16 +78,16 @@ class OptimaCone:
 
     def coordinates(self, V: np.ndarray) -> np.ndarray:
         """Coordinates in the span of the point of the span that is nearest to V."""
-        return np.einsum("src,rc->s", self.basis, V)
+        return np.tensordot(self.basis, V, 2)
 
     def matrix(self, y: np.ndarray) -> np.ndarray:
         """The matrix of coordinates y."""
-        return np.einsum("s,src->rc", y, self.basis)
+        return np.tensordot(y, self.basis, 1)
 
     def distances(self, directions: np.ndarray) -> np.ndarray:
         """Distances of weights of length 1, shape [m, k, d], to K, shape [m]."""
-        coordinates = np.einsum("src,mrc->ms", self.basis, self.reduced.coordinates(directions))
-        spanned = self.reduced.weights(np.einsum("ms,src->mrc", coordinates, self.basis))
+        coordinates = np.tensordot(self.reduced.coordinates(directions), self.basis, ([1, 2], [1, 2]))
+        spanned = self.reduced.weights(np.tensordot(coordinates, self.basis, 1))
         outside = np.linalg.norm(directions - spanned, axis=(1, 2))
         if self.is_ray or not len(directions):
             within = np.maximum(-coordinates[:, 0] * np.sign(self.sizes[0]), 0.0)
@@ -104,28 +107,38 @@ class OptimaCone:
         allow, so a distance to K is never overstated, and understated by the violation at most. Targets share
         the constraints that any of them needed.
         """
+        parts = [
+            targets[first : first + _TARGETS_AT_ONCE] for first in range(0, len(targets), _TARGETS_AT_ONCE)
+        ]
+        return [projection for part in parts for projection in self._project_some(part)]
+
+    def _project_some(self, targets: np.ndarray) -> list[Projection]:
         lengths = np.linalg.norm(targets, axis=1)
         points, residuals = targets.copy(), np.zeros_like(targets)
         violations = np.zeros(len(targets))
+        needed: list[np.ndarray] = [np.zeros(0, dtype=int)] * len(targets)
         active = np.arange(len(targets))
-        for _ in range(_ROUNDS if len(targets) else 0):
+        for _ in range(_ROUNDS):
             new, violations[active] = self._broken(points[active], _CUT * lengths[active])
             active = active[violations[active] > _CUT * lengths[active]]
-            if not len(active):
+            if not len(active) or self.rows.size > _LARGEST_ROWS:
                 break
             self.rows = np.concatenate([self.rows, new])
             for i in active:
                 multipliers = _non_negative(self.rows.T, -targets[i])
                 if multipliers is not None:
+                    needed[i] = np.flatnonzero(multipliers)
                     residuals[i] = -(self.rows.T @ multipliers)
                     points[i] = targets[i] - residuals[i]
+        # What no target rests on in the end would only slow down the next ones.
+        self.rows = self.rows[np.unique(np.concatenate(needed))]
         relative = np.divide(violations, lengths, out=np.zeros_like(lengths), where=lengths > 0)
         return [Projection(*each) for each in zip(points, residuals, relative.tolist(), strict=True)]
 
     def _broken(self, points: np.ndarray, tolerances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Constraints, of length 1, that points [m, s] break, and by how much each breaks its worst one."""
         sizes = points @ self.sizes
-        matrices = np.einsum("ms,src->mrc", points, self.basis)
+        matrices = np.tensordot(points, self.basis, 1)
         pairs: set[tuple[int, int]] = set()
         cuts = []
         for V, t, tolerance in zip(matrices, sizes, tolerances, strict=True):
@@ -138,7 +151,7 @@ class OptimaCone:
             [
                 self.sizes[None],
                 self._margin_rows(np.array(sorted(pairs), dtype=int).reshape(-1, 2)),
-                np.einsum("vrc,src->vs", np.concatenate(cuts), self.basis) + self.slack * self.sizes,
+                np.tensordot(np.concatenate(cuts), self.basis, ([1, 2], [1, 2])) + self.slack * self.sizes,
             ]
         )
         lengths = np.linalg.norm(every, axis=1)
@@ -148,7 +161,7 @@ class OptimaCone:
         return every[needed], amounts.max(axis=1)
 
     def _margin_rows(self, pairs: np.ndarray) -> np.ndarray:
-        rows = np.einsum("prc,src->ps", pair_rows(self.reduced, pairs), self.basis)
+        rows = np.tensordot(pair_rows(self.reduced, pairs), self.basis, ([1, 2], [1, 2]))
         return rows - (1 - self.slack) * self.margin * self.sizes
 
 

@@ -71,26 +71,27 @@ def is_strictly_convex(norm: Norm) -> bool:
     return 1 < float(norm.p) < float("inf")
 
 
-def exposed_face(norm: Norm, G: np.ndarray, W: np.ndarray, least: float) -> Face:
+def exposed_face(norm: Norm, G: np.ndarray, W: np.ndarray, least: float, lean: float = 1.0) -> Face:
     """Return the face that G exposes, deciding what is zero in G by the weights W that go with it.
 
     Near an optimum the two factors of every complementary pair have a small product (the dual weight of a
     constraint times its slack), so that the larger factor, each relative to its own size, is the one that is
-    not zero. Dual factors below ``least`` count as zero, which makes the face larger, never too small.
+    not zero; ``lean`` multiplies the slacks in this comparison. Dual factors below ``least`` count as zero,
+    which makes the face larger, never too small.
     """
     if isinstance(norm, Schatten):
         U, sigma, Vt = np.linalg.svd(G)
         aligned = np.einsum("ir,ij,rj->r", U[:, : len(sigma)], W, Vt[: len(sigma)])
         relative = sigma / sigma[0]
         if norm.p == 1:
-            level = np.maximum(aligned / aligned.max(), least)
+            level = np.maximum(lean * aligned / aligned.max(), least)
             return NuclearFace.of_rank(G, max(1, int(np.count_nonzero(1 - relative < level))))
-        kept = (relative > 1 - aligned) & (relative > least)
+        kept = (relative > lean * (1 - aligned)) & (relative > least)
         return SpectralFace.of_rank(G, max(1, int(np.count_nonzero(kept))))
     relative, sizes = np.abs(G) / np.abs(G).max(), np.abs(W) / np.abs(W).max()
     if norm.p == 1:
-        return SumFace(np.where(1 - relative < np.maximum(sizes, least), np.sign(G), 0.0))
-    return MaxFace(np.where((relative > 1 - sizes) & (relative > least), np.sign(G), 0.0))
+        return SumFace(np.where(1 - relative < np.maximum(lean * sizes, least), np.sign(G), 0.0))
+    return MaxFace(np.where((relative > lean * (1 - sizes)) & (relative > least), np.sign(G), 0.0))
 
 
 @dataclass(frozen=True)

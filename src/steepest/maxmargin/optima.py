@@ -9,6 +9,7 @@ otherwise K spans the equations' null space, and cone.py finds what the other pa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -28,10 +29,14 @@ from steepest.problem import Classification
 __all__ = ["Canonical", "SetOfOptima"]
 
 _SLACK = 1e-12
+_ACCURATE = 1e-9
+"""Gap within which a face is known well enough to search it."""
 _ROUNDING = 1e-11
 """Relative gap that rounding alone may leave in a certificate."""
 _LEAST_GAP = 1e-15
 _MOST_DIRECTIONS = 64
+_FEW_DIRECTIONS = 3
+_ENDED = 1e-10
 _UNSEEN = 1e-12
 _COARSEST = 1e-6
 """Gap beyond which W and q do not tell the face that the optima lie on."""
@@ -124,15 +129,15 @@ class SetOfOptima:
             return self._certified(self.weights, 0.0 if is_strictly_convex(self.norm) else None)
         cone = self._hull.cone
         # The largest t on the cone's unit ball: for every optimum V, 1 = t(V) ≤ ‖P_K(t)‖ ‖V‖.
-        point = cone.project(cone.sizes).point
-        size = float(cone.sizes @ point)
-        if not size > 0:
+        found = cone.project(cone.sizes)
+        point, size = found.point, float(cone.sizes @ found.point)
+        if not (size > 0 and found.violation <= _ENDED):
             return self._certified(self.weights, None)
         least, length = 1 / float(np.linalg.norm(point)), float(np.linalg.norm(point)) / size
         W = cone.reduced.weights(cone.matrix(point / size))
-        found = self._certified(W, max(0.0, 1 - least / length))
-        close = found.relative_gap <= max(self.relative_gap, _ROUNDING)
-        return found if close else self._certified(self.weights, None)
+        canonical = self._certified(W, max(0.0, 1 - least / length))
+        close = canonical.relative_gap <= max(self.relative_gap, _ROUNDING)
+        return canonical if close else self._certified(self.weights, None)
 
     def _certified(self, W: np.ndarray, frobenius_gap: float | None) -> Canonical:
         W = W / (float(self.norm(W)) or 1.0)
@@ -179,49 +184,71 @@ class SetOfOptima:
         )
 
     def _searched(self, evidence: Uniqueness, hull: _Hull) -> Uniqueness:
-        """Look for a second optimum along every direction that the equations leave free.
+        """Look for a second optimum: first at the given weights, then along every free direction.
 
-        If K holds another direction than the canonical one, some target moved off it along a basis vector,
-        one way or the other, has its projection elsewhere; if none has, there is no other.
+        If K holds another direction than the first optimum's, some target moved off that along a basis
+        vector, one way or the other, has its projection elsewhere; if none has, there is no other.
         """
-        cone, best = hull.cone, self.canonical
-        far = max(1e-6, 30 * np.sqrt(self.attained_gap + cone.slack))
-        middle = cone.coordinates(cone.reduced.coordinates(best.weights))
-        middle /= np.linalg.norm(middle)
-        spread, candidate = 0.0, None
+        cone, first = hull.cone, self.canonical
+        far = max(1e-6, 30 * float(np.sqrt(self.attained_gap + cone.slack)))
+        middle = cone.coordinates(cone.reduced.coordinates(first.weights / first.frobenius_norm))
         free = scipy.linalg.null_space(middle[None]).T
-        tried = free[:_MOST_DIRECTIONS]
-        for direction in (sign * each for each in tried for sign in (1.0, -1.0)):
-            point = cone.project(middle + direction).point
-            if not cone.sizes @ point > 0:
-                continue
-            distance = float(np.linalg.norm(point / np.linalg.norm(point) - middle))
-            if distance > spread:
-                spread, candidate = distance, point
-            if spread > 0.1:
+        tried = free if len(free) <= _MOST_DIRECTIONS else free[:_FEW_DIRECTIONS]
+        if self.attained_gap > _ACCURATE:
+            tried = free[:0]
+        reason = f"{len(free)} of {evidence.unknowns} unknowns are left free by the support pairs"
+        spread, failures = 0.0, 0
+        for candidate in self._candidates(cone, middle, tried):
+            if failures > _FEW_DIRECTIONS:
                 break
-        dropped = f"{len(cone.basis) - 1} of {evidence.unknowns} unknowns are left free by the support pairs"
-        if candidate is not None and spread > far:
-            W = cone.reduced.weights(cone.matrix(candidate))
-            other = self._certified(W, None)
-            cosine = float(np.sum(other.weights * best.weights)) / other.frobenius_norm / best.frobenius_norm
-            return replace(
-                evidence,
-                unique=False,
-                argument=f"{dropped}; a second optimum with margin {other.margin:.10g} has cosine "
-                f"{cosine:.4f} to the one of least Frobenius norm",
-                other=other.weights,
-                other_margin=other.margin,
-                other_cosine=cosine,
+            if candidate is None:
+                failures += 1
+                continue
+            other = self._certified(candidate, None)
+            cosine = (
+                float(np.sum(other.weights * first.weights)) / other.frobenius_norm / first.frobenius_norm
             )
-        if len(tried) == len(free) and spread < 0.1 * far:
+            distance = float(
+                np.linalg.norm(other.weights / other.frobenius_norm - first.weights / first.frobenius_norm)
+            )
+            optimal = other.relative_gap <= max(self.relative_gap, _ROUNDING)
+            if optimal and distance > far:
+                which = "the solver's" if first.frobenius_gap is None else "the one of least Frobenius norm"
+                return replace(
+                    evidence,
+                    unique=False,
+                    argument=f"{reason}, and a second optimum, of margin {other.margin:.10g}, "
+                    f"has cosine {cosine:.6g} to {which}",
+                    other=other.weights,
+                    other_margin=other.margin,
+                    other_cosine=cosine,
+                )
+            failures += not optimal
+            spread = max(spread, distance)
+        if not failures and len(tried) == len(free) and spread < 0.1 * far:
             return replace(
                 evidence,
                 unique=True,
-                argument=f"{dropped}, but the other pairs and the ball bring every one of "
-                f"{2 * len(free)} searches back to within {spread:.1e} of the same direction",
+                argument=f"{reason}, but with the other pairs and the ball all {2 * len(free)} searches "
+                f"along them come back to within {spread:.1e} of the same direction",
             )
-        return replace(evidence, argument=f"{dropped}, and no second optimum was found")
+        searched = (
+            "no second optimum was found"
+            if len(tried)
+            else f"weights known to a gap of {self.attained_gap:.1e} do not tell where a second optimum would be"
+        )
+        return replace(evidence, argument=f"{reason}, and {searched}")
+
+    def _candidates(
+        self, cone: OptimaCone, middle: np.ndarray, directions: np.ndarray
+    ) -> Iterator[np.ndarray | None]:
+        """Weights that may be optima, None where a projection onto the cone did not end."""
+        yield self.weights
+        for direction in directions:
+            for sign in (1.0, -1.0):
+                found = cone.project(middle + sign * direction)
+                ended = found.violation <= _ENDED and float(cone.sizes @ found.point) > 0
+                yield cone.reduced.weights(cone.matrix(found.point)) if ended else None
 
     def distance(self, W: np.ndarray) -> np.ndarray:
         """Distance of directions W, shape [..., k, d], to the cone K of all optima, shape [...].

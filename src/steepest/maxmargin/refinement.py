@@ -25,6 +25,10 @@ __all__ = ["Refined", "pair_rows", "refine"]
 
 _STEPS = 12
 _TIGHT = 1e-14
+_CLOSED = 1e-10
+"""Gap at which no other guess of the active set is needed."""
+_LEANS = (1.0, 0.1, 10.0, 0.01, 100.0, 0.001)
+"""How many times its slack a dual weight has to be to count as not zero, in the order of trying."""
 _LEAST = 1e-12
 _CUTOFF = 1e-13
 LARGEST_ROWS = 30_000_000
@@ -53,24 +57,38 @@ class Refined:
 
 
 def refine(reduced: Reduced, V: np.ndarray, q: np.ndarray) -> Refined | None:
-    """Return (V, q) made as accurate as Newton's method can, or None where the system is too large."""
-    here = _placed(reduced, V, q)
-    support = _support(reduced, here)
-    best = here
-    stalled = 0
+    """Return (V, q) made as accurate as Newton's method can, or None where the system is too large.
+
+    Which factor of a complementary pair is zero is a guess where both are small, so several are tried.
+    """
+    best: Refined | None = None
+    for lean in _LEANS:
+        start = _placed(reduced, V, q, lean)
+        support = _support(reduced, start, lean)
+        if _too_large(int(support.sum()), start.face):
+            return best
+        found = _iterated(start, support)
+        if best is None or found.gap < best.gap:
+            best = found
+        if best.gap <= _CLOSED:
+            break
+    return best
+
+
+def _iterated(here: Refined, support: np.ndarray) -> Refined:
+    best, stalled = here, 0
     for _ in range(_STEPS):
         pairs = np.argwhere(support)
-        if _too_large(pairs, here.face):
-            return None
-        moved = _step(here, pairs)
+        moved = None if _too_large(len(pairs), here.face) else _step(here, pairs)
         if moved is None:
             break
         support = _mended(moved, support)
-        here = replace(moved, dual=np.where(support, np.maximum(moved.dual, 0.0), 0.0))
-        here = _at(here)
-        if here is None:
+        placed = _at(replace(moved, dual=np.where(support, np.maximum(moved.dual, 0.0), 0.0)))
+        if placed is None:
             break
-        stalled = 0 if here.gap < 0.5 * best.gap else stalled + 1
+        # The first step may lose before the next ones gain.
+        stalled = 0 if placed.gap < 0.5 * here.gap else stalled + 1
+        here = placed
         best = here if here.gap < best.gap else best
         if best.gap <= _TIGHT or stalled >= 2:
             break
@@ -84,15 +102,15 @@ def pair_rows(reduced: Reduced, pairs: np.ndarray) -> np.ndarray:
     return (mixing[reduced.labels[i]] - mixing[c])[:, :, None] * reduced.features[i][:, None, :]
 
 
-def _too_large(pairs: np.ndarray, face: Face) -> bool:
-    size = len(pairs) + face.count
-    return size > LARGEST_SYSTEM or len(pairs) * face.base.size > LARGEST_ROWS
+def _too_large(pairs: int, face: Face) -> bool:
+    return pairs + face.count > LARGEST_SYSTEM or pairs * face.base.size > LARGEST_ROWS
 
 
-def _placed(reduced: Reduced, V: np.ndarray, q: np.ndarray) -> Refined:
+def _placed(reduced: Reduced, V: np.ndarray, q: np.ndarray, lean: float) -> Refined:
     V = V / float(reduced.norm(V))
     bounds = _bounds(reduced, V, q)
-    face = exposed_face(reduced.norm, reduced.pair_sum(q), V, max(_LEAST, 10 * bounds.relative_gap))
+    least = max(_LEAST, 10 * bounds.relative_gap)
+    face = exposed_face(reduced.norm, reduced.pair_sum(q), V, least, lean)
     return Refined(reduced, face, V, q, bounds)
 
 
@@ -117,12 +135,12 @@ def _bounds(reduced: Reduced, V: np.ndarray, q: np.ndarray) -> Bounds:
     return Bounds(lower, dual_above(reduced.features, reduced.labels, q, reduced.norm))
 
 
-def _support(reduced: Reduced, here: Refined) -> np.ndarray:
+def _support(reduced: Reduced, here: Refined, lean: float) -> np.ndarray:
     margins = reduced.pair_margins(here.weights)
     lowest = float(margins.min())
     slack = np.where(np.isfinite(margins), (margins - lowest) / abs(lowest), np.inf)
     relative = here.dual / here.dual.max()
-    return (relative > slack) & (relative > max(_LEAST, here.gap))
+    return (relative > lean * slack) & (relative > max(_LEAST, here.gap))
 
 
 def _mended(moved: Refined, support: np.ndarray) -> np.ndarray:

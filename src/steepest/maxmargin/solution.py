@@ -62,7 +62,7 @@ class MaxMarginSolution:
     problem: Classification | None = field(default=None, repr=False, compare=False)
     """The data; None for a solution made without it, which cannot tell whether it is the only one."""
     canonical: Canonical | None = field(default=None, repr=False, compare=False)
-    """Evidence that ``weights`` have the least Frobenius norm of all optima; None where that was not asked."""
+    """Evidence that ``weights`` have the least Frobenius norm of all optima; None where not asked for."""
 
     @cached_property
     def support(self) -> np.ndarray:
@@ -103,8 +103,8 @@ class MaxMarginSolution:
         any size, with ‖·‖ the norm of the max margin. It is 0 for optima and never above the distance to any
         one of them; it is the sine of the angle to the nearest one where that is acute, and 1 beyond. Where
         the optimum W* is unique it is sqrt(1 - cos²) of the cosine to W*. γ is known to
-        ``optima.attained_gap``; within it the margin that the weights attain is taken, so that K is not empty,
-        and each condition of K may be broken by 1e-12 in relation.
+        ``optima.attained_gap``; within it the margin that the weights attain is taken, so that K is not
+        empty, and each condition of K may be broken by 1e-12 in relation.
 
         Args:
             W: weights, shape [..., k, d], of any size.
@@ -128,10 +128,10 @@ class MaxMarginSolution:
         return self.optima.distance(W)
 
     def cosine_to_optima(self, W: Array) -> np.ndarray:
-        """Generalised cosine: the largest cosine of weights [..., k, d] to an optimum, at least 0, shape [...].
+        """Generalised cosine: the largest cosine of weights [..., k, d] to an optimum, at least 0, as [...].
 
-        It is sqrt(1 - dist²) of :meth:`distance_to_optima`, and equals the cosine to W* where the optimum W*
-        is unique and the angle acute. Arguments and errors are those of the distance.
+        It is sqrt(1 - dist²) of :meth:`distance_to_optima`, and the cosine to W* where the optimum W* is
+        unique and the angle acute. Arguments and errors are those of the distance.
         """
         return np.sqrt(1.0 - self.distance_to_optima(W) ** 2)
 
