@@ -19,7 +19,7 @@ __all__ = ["Cell", "Problems", "load_problems", "margin_description", "resolve"]
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
 
-_FORMAT = 2  # Raised when what a cell's file holds changes, so that older files are computed again.
+_FORMAT = 3  # Raised when what a cell's file holds changes, so that older files are computed again.
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,11 @@ def _margins(cells: Iterable[Cell], problems: Problems, store: Store | None) -> 
     for alike in wanted.values():
         cell = alike[0]
         solution = max_margin(
-            problems[cell.data.name, cell.seed], cell.norm, cell.gap, time_limit=_MARGIN_SECONDS
+            problems[cell.data.name, cell.seed],
+            cell.norm,
+            cell.gap,
+            time_limit=_MARGIN_SECONDS,
+            canonical=True,
         )
         count += len(alike)
         seconds += solution.seconds * len(alike)

@@ -92,9 +92,9 @@ class Runs:
         return float(self.dataset["step_size_exponent"].values[0])
 
     @property
-    def unique_optimum(self) -> bool:
-        """Whether the max-margin solution is known to be the only one, on every seed."""
-        return bool((self.dataset["unique_optimum"] == 1).all())
+    def unique_optimum(self) -> np.ndarray:
+        """Whether the max-margin solution is known to be the only one, on each seed, shape [seeds]."""
+        return self.dataset["unique_optimum"].values == 1
 
     def has(self, batch_size: int, momentum: float, variance_reduction: bool) -> bool:
         """Whether these runs are among the results."""
@@ -123,14 +123,15 @@ class Runs:
         return self.curve(variable, batch_size, momentum, variance_reduction)[:, -1]
 
     def comparison(self, reference: str, batch_size: int) -> dict[str, np.ndarray]:
-        """Return error and cosine to a reference norm's solution at the end, [seeds]; no momentum."""
+        """Return error, cosine and uniqueness at the end in a reference norm, each [seeds]; no momentum."""
         if not self.has(batch_size, 0.0, False):
             raise Missing(f"no run of batch size {batch_size} at momentum 0 without variance reduction")
         chosen = self.dataset.sel(
             batch_size=batch_size, momentum=0.0, variance_reduction=False, reference=reference
         )
         names = ("reference_relative_margin_error", "reference_cosine")
-        return {name: chosen[name].transpose("seed", "step").values[:, -1] for name in names}
+        found = {name: chosen[name].transpose("seed", "step").values[:, -1] for name in names}
+        return {**found, "reference_unique_optimum": chosen["reference_unique_optimum"].values == 1}
 
     def measurement(
         self,
@@ -145,6 +146,24 @@ class Runs:
         return Measurement(
             quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most, by_median
         )
+
+    def where_unique(
+        self,
+        unique: np.ndarray,
+        quantity: str,
+        where: str,
+        values: np.ndarray,
+        at_least: float = -math.inf,
+        at_most: float = math.inf,
+    ) -> Iterator[Measurement]:
+        """Yield a measurement that is held to its bounds on the seeds of a unique optimum alone."""
+        for kept, words, bounds in (
+            (unique, quantity, (at_least, at_most)),
+            (~unique, f"{quantity}, which is not known to be unique", (-math.inf, math.inf)),
+        ):
+            if kept.any():
+                seeds = tuple(seed for seed, chosen in zip(self.seeds, kept, strict=True) if chosen)
+                yield Measurement(words, where, seeds, tuple(map(float, values[kept])), *bounds)
 
 
 def _without_empty(chosen: xr.Dataset) -> xr.Dataset:

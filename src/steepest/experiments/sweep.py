@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from steepest.errors import RunError, SteepestWarning
 from steepest.experiments.cells import Cell, load_problems, margin_description, resolve
 from steepest.experiments.results import cell_dataset, combine, solution_dataset, solution_from
 from steepest.experiments.spec import Experiment
-from steepest.experiments.store import Store
+from steepest.experiments.store import Store, key_of
 from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.problem import Classification
 
@@ -87,16 +87,24 @@ def run_experiment(experiment: Experiment, directory: Path, progress: Progress |
 
 @dataclass
 class _Margins:
-    """Certified max margins, each solved once and kept in the store."""
+    """Certified max margins, each solved once and kept in the store.
+
+    Each is the optimum of least Frobenius norm: where there are others, cosines need one to refer to.
+    """
 
     store: Store
+    known: dict[str, MaxMarginSolution] = field(default_factory=dict)
+    """Those of this call, whose sets of optima are worked out once for all their cells."""
 
     def of(self, problem: Classification, cell: Cell, norm: str) -> MaxMarginSolution:
         description = margin_description(cell.fingerprint, norm, cell.gap)
+        key = key_of(description)
+        if key in self.known:
+            return self.known[key]
         found = self.store.load(description)
         if found is not None:
-            return solution_from(found)
-        solution = max_margin(problem, norm, cell.gap)
+            return self.known.setdefault(key, solution_from(found, problem))
+        solution = max_margin(problem, norm, cell.gap, canonical=True)
         if not solution.margin > 0:
             raise NotSeparable(
                 f"{cell.data.name} (seed {cell.seed}) has no positive margin in the {norm} norm: "
@@ -110,7 +118,7 @@ class _Margins:
                 stacklevel=2,
             )
         self.store.save(description, solution_dataset(solution))
-        return solution
+        return self.known.setdefault(key, solution)
 
 
 @dataclass

@@ -232,12 +232,9 @@ class SetOfOptima:
                 argument=f"{reason}, but with the other pairs and the ball all {2 * len(free)} searches "
                 f"along them come back to within {spread:.1e} of the same direction",
             )
-        searched = (
-            "no second optimum was found"
-            if len(tried)
-            else f"weights known to a gap of {self.attained_gap:.1e} do not tell where a second optimum would be"
-        )
-        return replace(evidence, argument=f"{reason}, and {searched}")
+        if not len(tried):
+            reason += f", at a gap of {self.attained_gap:.1e} that is too wide to search"
+        return replace(evidence, argument=f"{reason}, and no second optimum was found")
 
     def _candidates(
         self, cone: OptimaCone, middle: np.ndarray, directions: np.ndarray
