@@ -54,6 +54,8 @@ _REFERENCE_SERIES = {
     "cosine": "cosine of W_t to the canonical max-margin solution in the reference norm",
 }
 _DISTANCE = "distance_to_optima"
+_DISTANCE_NAME = "distance of the direction of W_t to the set of all max-margin solutions"
+_DISTANCE_ACCURACY = 1e-6
 _SERIES = {
     "relative_margin_error": ("1", "relative margin error, 1 - margin(W_t) / (‖W_t‖ γ)"),
     "cosine": ("1", "cosine of W_t to the canonical max-margin solution W*, of least Frobenius norm"),
@@ -89,10 +91,11 @@ def cell_dataset(
     for name, (units, long_name) in _SERIES.items():
         over_runs([getattr(run, name) for run in trajectories], name, units, long_name, "step")
     solution = solutions[cell.norm]
-    distances = [solution.distance_to_optima(run.weights) for run in trajectories]
-    over_runs(
-        distances, _DISTANCE, "1", "distance of the direction of W_t to all max-margin solutions", "step"
-    )
+    distances = {
+        norm: [each.distance_to_optima(run.weights, _DISTANCE_ACCURACY) for run in trajectories]
+        for norm, each in solutions.items()
+    }
+    over_runs(distances[cell.norm], _DISTANCE, "1", _DISTANCE_NAME, "step")
     effective = [effective_margin(problem, run.method, solution).value for run in trajectories]
     over_runs(effective, "effective_margin", "feature units", "effective margin ρ of the theory")
     if cell.references:
@@ -102,12 +105,9 @@ def cell_dataset(
                 for run in trajectories
             ]
             over_runs(series, f"reference_{name}", "1", long_name, "reference", "step")
-        distances = [
-            [solutions[norm].distance_to_optima(run.weights) for norm in cell.references]
-            for run in trajectories
-        ]
-        long_name = "distance of the direction of W_t to all max-margin solutions in the reference norm"
-        over_runs(distances, f"reference_{_DISTANCE}", "1", long_name, "reference", "step")
+        by_run = [[distances[norm][run] for norm in cell.references] for run in range(len(trajectories))]
+        long_name = f"{_DISTANCE_NAME} in the reference norm"
+        over_runs(by_run, f"reference_{_DISTANCE}", "1", long_name, "reference", "step")
         variables["reference_unique_optimum"] = (
             ("data", "norm", "seed", "reference"),
             np.array([[[[_as_number(solutions[norm].unique) for norm in cell.references]]]]),

@@ -16,9 +16,6 @@ __all__ = ["OptimaCone", "Projection"]
 _ROUNDS = 400
 _CUT = 1e-12
 _PAIRS_A_ROUND = 30
-_TARGETS_AT_ONCE = 16
-_LARGEST_ROWS = 1_000_000
-"""Numbers in the constraints beyond which projections end with what they have."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Projection:
 
 @dataclass
 class OptimaCone:
-    """K = {t W: t ≥ 0, W an optimum} within its span, with the constraints that have been needed so far.
+    """K = {t W: t ≥ 0, W an optimum} within its span.
 
     A point V of the span belongs to K where every pair margin is at least γ t, t = ⟨gauge, V⟩ being the size
     of V, and where V / t lies on the face of the ball. These are linear constraints (bounds of a spectral
@@ -50,14 +47,11 @@ class OptimaCone:
     margin: float
     """γ, in units of the reduced features."""
     slack: float
-    rows: np.ndarray = field(init=False)
-    """Constraints so far, shape [g, s]: rows @ y ≥ 0."""
     sizes: np.ndarray = field(init=False)
     """t of the basis, shape [s]."""
 
     def __post_init__(self):
         self.sizes = np.tensordot(self.basis, self.face.gauge, 2)
-        self.rows = np.zeros((0, len(self.basis)))
 
     @classmethod
     def through(
@@ -84,81 +78,79 @@ class OptimaCone:
         """The matrix of coordinates y."""
         return np.tensordot(y, self.basis, 1)
 
-    def distances(self, directions: np.ndarray) -> np.ndarray:
-        """Distances of weights of length 1, shape [m, k, d], to K, shape [m]."""
+    def distances(self, directions: np.ndarray, accuracy: float) -> np.ndarray:
+        """Distances of weights of length 1, shape [m, k, d], to K, shape [m]; see :meth:`project_all`."""
         coordinates = np.tensordot(self.reduced.coordinates(directions), self.basis, ([1, 2], [1, 2]))
         spanned = self.reduced.weights(np.tensordot(coordinates, self.basis, 1))
         outside = np.linalg.norm(directions - spanned, axis=(1, 2))
         if self.is_ray or not len(directions):
             within = np.maximum(-coordinates[:, 0] * np.sign(self.sizes[0]), 0.0)
         else:
-            within = np.linalg.norm([each.residual for each in self.project_all(coordinates)], axis=-1)
+            within = np.linalg.norm(
+                [each.residual for each in self.project_all(coordinates, accuracy)], axis=-1
+            )
         return np.minimum(np.hypot(outside, within), 1.0)
 
     def project(self, target: np.ndarray) -> Projection:
         """Return the point of K nearest to a target in the span, shape [s]; see :meth:`project_all`."""
         return self.project_all(target[None])[0]
 
-    def project_all(self, targets: np.ndarray) -> list[Projection]:
+    def project_all(self, targets: np.ndarray, accuracy: float = _CUT) -> list[Projection]:
         """Return the points of K nearest to targets in the span, shape [m, s], by constraint generation.
 
         Minimises ‖y - target‖ subject to rows @ y ≥ 0; its dual is a non-negative least-squares problem,
         solved exactly by an active-set method (Lawson and Hanson). K lies within what the constraints so far
-        allow, so a distance to K is never overstated, and understated by the violation at most. Targets share
-        the constraints that any of them needed.
+        allow, so a distance to K is never overstated, and understated by little more than the violation,
+        which ends at ``accuracy`` times the target's length. A target starts with the constraints on which
+        the one before it rests, so neighbours should be neighbours.
         """
-        parts = [
-            targets[first : first + _TARGETS_AT_ONCE] for first in range(0, len(targets), _TARGETS_AT_ONCE)
-        ]
-        return [projection for part in parts for projection in self._project_some(part)]
+        found = []
+        rows = np.zeros((0, len(self.basis)))
+        for target in targets:
+            projection, rows = self._project(target, rows, accuracy)
+            found.append(projection)
+        return found
 
-    def _project_some(self, targets: np.ndarray) -> list[Projection]:
-        lengths = np.linalg.norm(targets, axis=1)
-        points, residuals = targets.copy(), np.zeros_like(targets)
-        violations = np.zeros(len(targets))
-        needed: list[np.ndarray] = [np.zeros(0, dtype=int)] * len(targets)
-        active = np.arange(len(targets))
+    def _project(
+        self, target: np.ndarray, rows: np.ndarray, accuracy: float
+    ) -> tuple[Projection, np.ndarray]:
+        """Project with constraints [g, s] to begin with; return also those that the point rests on."""
+        length = float(np.linalg.norm(target))
+        point, residual, violation, new = target, np.zeros_like(target), np.inf, rows
+        rows = rows[:0]
         for _ in range(_ROUNDS):
-            new, violations[active] = self._broken(points[active], _CUT * lengths[active])
-            active = active[violations[active] > _CUT * lengths[active]]
-            if not len(active) or self.rows.size > _LARGEST_ROWS:
+            if len(new):
+                rows = np.concatenate([rows, new])
+                multipliers = _non_negative(rows.T, -target)
+                if multipliers is None:
+                    break
+                # Dropping what the point does not rest on leaves it where it is, so distances still grow.
+                rows, multipliers = rows[multipliers > 0], multipliers[multipliers > 0]
+                residual = -(rows.T @ multipliers)
+                point = target - residual
+            new, violation = self._broken(point, accuracy * length)
+            if not len(new):
                 break
-            self.rows = np.concatenate([self.rows, new])
-            for i in active:
-                multipliers = _non_negative(self.rows.T, -targets[i])
-                if multipliers is not None:
-                    needed[i] = np.flatnonzero(multipliers)
-                    residuals[i] = -(self.rows.T @ multipliers)
-                    points[i] = targets[i] - residuals[i]
-        # What no target rests on in the end would only slow down the next ones.
-        self.rows = self.rows[np.unique(np.concatenate(needed))]
-        relative = np.divide(violations, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-        return [Projection(*each) for each in zip(points, residuals, relative.tolist(), strict=True)]
+        return Projection(point, residual, violation / length if length > 0 else 0.0), rows
 
-    def _broken(self, points: np.ndarray, tolerances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Constraints, of length 1, that points [m, s] break, and by how much each breaks its worst one."""
-        sizes = points @ self.sizes
-        matrices = np.tensordot(points, self.basis, 1)
-        pairs: set[tuple[int, int]] = set()
-        cuts = []
-        for V, t, tolerance in zip(matrices, sizes, tolerances, strict=True):
-            short = self.reduced.pair_margins(V) - (1 - self.slack) * self.margin * t
-            worst = np.argpartition(short, min(_PAIRS_A_ROUND, short.size - 1), axis=None)[:_PAIRS_A_ROUND]
-            worst = worst[short.ravel()[worst] < 0]
-            pairs.update(zip(*(each.tolist() for each in np.unravel_index(worst, short.shape)), strict=True))
-            cuts.append(self.face.cuts(V, t, 0.5 * tolerance))
+    def _broken(self, point: np.ndarray, tolerance: float) -> tuple[np.ndarray, float]:
+        """Constraints, of length 1, that a point breaks, and by how much it breaks the worst one."""
+        V, t = self.matrix(point), float(self.sizes @ point)
+        short = (self.reduced.pair_margins(V) - (1 - self.slack) * self.margin * t).ravel()
+        worst = np.argpartition(short, min(_PAIRS_A_ROUND, short.size - 1))[:_PAIRS_A_ROUND]
+        pairs = np.divmod(worst[short[worst] < 0], self.reduced.classes)
+        cuts = self.face.cuts(V, t, 0.5 * tolerance)
         every = np.concatenate(
             [
                 self.sizes[None],
-                self._margin_rows(np.array(sorted(pairs), dtype=int).reshape(-1, 2)),
-                np.tensordot(np.concatenate(cuts), self.basis, ([1, 2], [1, 2])) + self.slack * self.sizes,
+                self._margin_rows(np.stack(pairs, axis=1)),
+                np.tensordot(cuts, self.basis, ([1, 2], [1, 2])) + self.slack * self.sizes,
             ]
         )
         lengths = np.linalg.norm(every, axis=1)
         every = every[lengths > 0] / lengths[lengths > 0, None]
-        amounts = np.maximum(-(points @ every.T), 0.0)
-        needed = (amounts > tolerances[:, None]).any(axis=0)
-        return every[needed], amounts.max(axis=1)
+        amounts = -(every @ point)
+        return every[amounts > tolerance], float(np.max(amounts, initial=0.0))
 
     def _margin_rows(self, pairs: np.ndarray) -> np.ndarray:
         rows = np.tensordot(pair_rows(self.reduced, pairs), self.basis, ([1, 2], [1, 2]))

@@ -247,19 +247,22 @@ class SetOfOptima:
                 ended = found.violation <= _ENDED and float(cone.sizes @ found.point) > 0
                 yield cone.reduced.weights(cone.matrix(found.point)) if ended else None
 
-    def distance(self, W: np.ndarray) -> np.ndarray:
+    def distance(self, W: np.ndarray, accuracy: float) -> np.ndarray:
         """Distance of directions W, shape [..., k, d], to the cone K of all optima, shape [...].
 
         min_{V ∈ K} ‖W/‖W‖_F - V‖_F: 0 for optima of any size, the sine of the angle to the nearest optimum
         where that is acute, 1 beyond and for W = 0. NaN where no weights of positive margin are known. Where
         the set could not be worked out it is the distance to the known optimum, which bounds it from above.
+        The conditions of K may be broken by ``accuracy``.
         """
         flat = W.reshape(-1, *W.shape[-2:])
         sizes = np.linalg.norm(flat, axis=(1, 2), keepdims=True)
         directions = flat / np.where(sizes > 0, sizes, 1.0)
         distances = np.full(len(flat), np.nan)
         if self.separated:
-            distances = self._to_ray(directions) if self._hull is None else self._to_cone(directions)
+            distances = (
+                self._to_ray(directions) if self._hull is None else self._to_cone(directions, accuracy)
+            )
             distances[sizes.ravel() == 0] = 1.0
         return distances.reshape(W.shape[:-2])
 
@@ -268,7 +271,7 @@ class SetOfOptima:
         along = np.maximum(np.einsum("mkd,kd->m", directions, target), 0.0)
         return np.minimum(np.linalg.norm(directions - along[:, None, None] * target, axis=(1, 2)), 1.0)
 
-    def _to_cone(self, directions: np.ndarray) -> np.ndarray:
+    def _to_cone(self, directions: np.ndarray, accuracy: float) -> np.ndarray:
         assert self._hull is not None
         seen = self._hull.cone
         chosen = np.zeros(len(directions), dtype=bool)
@@ -276,10 +279,10 @@ class SetOfOptima:
             projected = seen.reduced.weights(seen.reduced.coordinates(directions))
             chosen = np.linalg.norm(directions - projected, axis=(1, 2)) > _UNSEEN
         distances = np.empty(len(directions))
-        distances[~chosen] = seen.distances(directions[~chosen])
+        distances[~chosen] = seen.distances(directions[~chosen], accuracy)
         if chosen.any():
             whole = seen if self._whole_hull is None else self._whole_hull.cone
-            distances[chosen] = whole.distances(directions[chosen])
+            distances[chosen] = whole.distances(directions[chosen], accuracy)
         return distances
 
     @cached_property

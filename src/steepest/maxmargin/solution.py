@@ -96,7 +96,7 @@ class MaxMarginSolution:
         """The verdict of :attr:`unique` with its evidence; ``str`` of it is a sentence."""
         return self.optima.uniqueness
 
-    def distance_to_optima(self, W: Array) -> np.ndarray:
+    def distance_to_optima(self, W: Array, accuracy: float = 1e-10) -> np.ndarray:
         """Distance of the direction of weights to the set of all optima, in [0, 1].
 
         dist(W) = min_{V ∈ K} ‖W/‖W‖_F - V‖_F over the convex cone K = {V : margin(V) ≥ γ ‖V‖} of optima of
@@ -104,17 +104,19 @@ class MaxMarginSolution:
         one of them; it is the sine of the angle to the nearest one where that is acute, and 1 beyond. Where
         the optimum W* is unique it is sqrt(1 - cos²) of the cosine to W*. γ is known to
         ``optima.attained_gap``; within it the margin that the weights attain is taken, so that K is not
-        empty, and each condition of K may be broken by 1e-12 in relation.
+        empty, and each condition of K may be broken by 1e-12 in relation, and by ``accuracy``.
 
         Args:
             W: weights, shape [..., k, d], of any size.
+            accuracy: largest amount by which the nearest direction may break a condition of K, above 0; a
+                distance is understated by about as much, and never overstated.
 
         Returns:
             Distances, shape [...]; 1 for W = 0, NaN where no weights of positive margin are known. Where the
             set of optima could not be worked out, an upper bound: the distance to the known optimum.
 
         Raises:
-            InvalidArgument: a wrong shape, or values that are not finite.
+            InvalidArgument: a wrong shape, values that are not finite, an accuracy that is not positive.
 
         >>> from steepest import Classification, max_margin
         >>> solution = max_margin(Classification([[2.0, 0.0], [0.0, 1.0]], [0, 1]), "max")
@@ -125,15 +127,17 @@ class MaxMarginSolution:
         W = as_numpy(self.optima.problem.weights_like_features(W))
         if not np.isfinite(W).all():
             raise InvalidArgument("W", W, "give finite weights")
-        return self.optima.distance(W)
+        if not accuracy > 0:
+            raise InvalidArgument("accuracy", accuracy, "give a positive number, such as 1e-10")
+        return self.optima.distance(W, accuracy)
 
-    def cosine_to_optima(self, W: Array) -> np.ndarray:
+    def cosine_to_optima(self, W: Array, accuracy: float = 1e-10) -> np.ndarray:
         """Generalised cosine: the largest cosine of weights [..., k, d] to an optimum, at least 0, as [...].
 
         It is sqrt(1 - dist²) of :meth:`distance_to_optima`, and the cosine to W* where the optimum W* is
         unique and the angle acute. Arguments and errors are those of the distance.
         """
-        return np.sqrt(1.0 - self.distance_to_optima(W) ** 2)
+        return np.sqrt(1.0 - self.distance_to_optima(W, accuracy) ** 2)
 
     def of_least_frobenius_norm(self) -> MaxMarginSolution:
         """Return the optimum of least Frobenius norm, which ``max_margin(..., canonical=True)`` gives.
