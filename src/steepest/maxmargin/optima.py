@@ -38,6 +38,8 @@ _MOST_DIRECTIONS = 64
 _FEW_DIRECTIONS = 3
 _ENDED = 1e-10
 _UNSEEN = 1e-12
+_TOO_COARSE = 1e-4
+"""Gap beyond which Newton's method has nothing to start from."""
 _COARSEST = 1e-6
 """Gap beyond which W and q do not tell the face that the optima lie on."""
 _LARGEST_SPAN = 30_000_000
@@ -106,7 +108,7 @@ class SetOfOptima:
     @cached_property
     def refined(self) -> Refined | None:
         """The pair made accurate on its face; None for strictly convex norms and for too large problems."""
-        if is_strictly_convex(self.norm) or not self.separated:
+        if is_strictly_convex(self.norm) or not self.separated or self.relative_gap > _TOO_COARSE:
             return None
         reduced = reduce(self.problem, self.norm)
         return refine(reduced, reduced.coordinates(self.weights), self.dual)
@@ -155,7 +157,7 @@ class SetOfOptima:
         if is_strictly_convex(self.norm):
             return Uniqueness(True, f"the unit ball of the {self.norm} norm is strictly convex")
         hull = self._hull
-        if hull is None and self.refined is None:
+        if hull is None and self.refined is None and self.relative_gap <= _TOO_COARSE:
             return Uniqueness(None, "the problem is too large for the rank argument")
         if hull is None:
             reached = f"the certified relative gap, {self.attained_gap:.1e}, is above {_COARSEST:.0e}"

@@ -31,9 +31,11 @@ _LEANS = (1.0, 0.1, 10.0, 0.01, 100.0, 0.001)
 """How many times its slack a dual weight has to be to count as not zero, in the order of trying."""
 _LEAST = 1e-12
 _CUTOFF = 1e-13
-LARGEST_ROWS = 30_000_000
+_LARGEST_ROWS = 30_000_000
 """Numbers in the rows of the support pairs that are still formed."""
-LARGEST_SYSTEM = 3000
+_SMALL_SYSTEM = 800
+"""Unknowns of the systems for which more than one guess of the active set is tried."""
+_LARGEST_SYSTEM = 3000
 """Unknowns of the least-squares systems that are still solved."""
 
 
@@ -70,7 +72,7 @@ def refine(reduced: Reduced, V: np.ndarray, q: np.ndarray) -> Refined | None:
         found = _iterated(start, support)
         if best is None or found.gap < best.gap:
             best = found
-        if best.gap <= _CLOSED:
+        if best.gap <= _CLOSED or int(support.sum()) + start.face.count > _SMALL_SYSTEM:
             break
     return best
 
@@ -103,7 +105,7 @@ def pair_rows(reduced: Reduced, pairs: np.ndarray) -> np.ndarray:
 
 
 def _too_large(pairs: int, face: Face) -> bool:
-    return pairs + face.count > LARGEST_SYSTEM or pairs * face.base.size > LARGEST_ROWS
+    return pairs + face.count > _LARGEST_SYSTEM or pairs * face.base.size > _LARGEST_ROWS
 
 
 def _placed(reduced: Reduced, V: np.ndarray, q: np.ndarray, lean: float) -> Refined:
@@ -174,7 +176,7 @@ def _step(here: Refined, pairs: np.ndarray) -> Refined | None:
     if face.total is not None:
         right.append(np.array([float(face.total @ z) - 1.0]))
     try:
-        solved: Any = scipy.linalg.lstsq(system, np.concatenate(right), cond=_CUTOFF)
+        solved: Any = scipy.linalg.lstsq(system, np.concatenate(right), cond=_CUTOFF, lapack_driver="gelsy")
     except (scipy.linalg.LinAlgError, ValueError):
         return None
     x = solved[0]
