@@ -213,6 +213,7 @@ def test_properties_of_the_set_of_optima(norm, seed, sizes, scale):
     optima = [found.weights, canonical.weights]
     if canonical.unique is False:
         assert canonical.uniqueness.other is not None
+        assert canonical.uniqueness.other_cosine is not None
         optima.append(canonical.uniqueness.other)
         assert canonical.uniqueness.other_cosine < 1
     for W in optima:

@@ -178,7 +178,9 @@ class SetOfOptima:
 
     def _rank_argument(self, hull: _Hull, unknowns: int | None) -> str:
         if not unknowns or hull.smallest_kept is None:
-            return f"A(q) exposes a single point of the unit ball (certified gap {self.attained_gap:.1e})"
+            single = f"A(q) exposes a single point of the unit ball (certified gap {self.attained_gap:.1e})"
+            spectral = isinstance(self.norm, Schatten) and self.norm.p == np.inf
+            return f"{single}, up to what no margin sees" if spectral else single
         return (
             f"the support pairs' equations on the face that A(q) exposes have full rank {hull.rank} of "
             f"{unknowns} unknowns (smallest singular value {hull.smallest_kept:.1e} of the largest, "
