@@ -18,7 +18,7 @@ from tests.problems import random_problem
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.maxmargin import certificate
-from steepest.maxmargin.faces import exposed_face
+from steepest.maxmargin.exposed_faces import exposed_face
 from steepest.maxmargin.optima import SetOfOptima
 from steepest.maxmargin.reduce import reduce
 from steepest.maxmargin.refinement import refine

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.optimize
 
-from steepest.maxmargin.faces import Face
+from steepest.maxmargin.exposed_faces import Face
 from steepest.maxmargin.reduce import Reduced
 from steepest.maxmargin.refinement import pair_rows
 

@@ -4,7 +4,7 @@ On the face of the norm ball that A(q) exposes, with the support pairs P, an opt
 
     margin_p(W) = γ for p in P,    Lᵀ A(q) = τ a,    Σ q = 1,    aᵀ z = 1
 
-with a as in faces.py (0 for the max-norm and the spectral norm), and W moves with A(q) where the ball is
+with a as in exposed_faces.py (0 for the max-norm and the spectral norm), and W moves with A(q) where the ball is
 curved. Each step is solved to least norm, so that where the optimum is not unique the nearest one is found;
 active sets are mended between steps, and only certified progress is kept.
 """
@@ -18,7 +18,7 @@ import numpy as np
 import scipy.linalg
 
 from steepest.maxmargin.certificate import Bounds, dual_above, margin_below
-from steepest.maxmargin.faces import Face, exposed_face
+from steepest.maxmargin.exposed_faces import Face, exposed_face
 from steepest.maxmargin.reduce import Reduced
 
 __all__ = ["Refined", "pair_rows", "refine"]
