@@ -219,17 +219,20 @@ def test_properties_of_the_set_of_optima(norm, seed, sizes, scale):
     for W in optima:
         assert_optimal(problem, norm, W, canonical)
         assert np.linalg.norm(W) >= least * (1 - 1e-7)
-        assert canonical.distance_to_optima(5 * W) <= 1e-4
+    # Weights within a gap of 1e-8 are some sqrt(2e-8) from the optima of a curved ball, and so are their sums.
+    for W in (found.weights, sum(optima)):
+        assert canonical.distance_to_optima(5 * W) <= 1e-3
+    for W in optima[1:]:
+        assert canonical.distance_to_optima(5 * W) <= 1e-6
     if canonical.unique:
-        np.testing.assert_allclose(found.weights, canonical.weights, atol=1e-4 * least)
-    # Between optima lie optima, and no distance is above the one to a known optimum.
-    assert canonical.distance_to_optima(sum(optima)) <= 1e-4
+        np.testing.assert_allclose(found.weights, canonical.weights, atol=1e-3 * least)
     W = generator.normal(size=(k, d)) / np.sqrt(k * d) + generator.uniform(0, 2) * optima[-1] / least
     W /= np.linalg.norm(W)
     for V in optima:
         direction = V / np.linalg.norm(V)
         along = max(float(np.sum(W * direction)), 0.0)
-        assert canonical.distance_to_optima(W) <= np.linalg.norm(W - along * direction) + 1e-9
+        short = 1e-3 if V is found.weights else 1e-6
+        assert canonical.distance_to_optima(W) <= np.linalg.norm(W - along * direction) + short
     # The set does not depend on which of its points it was worked out from.
     again = SetOfOptima(problem, st.norm(norm), optima[-1], canonical.dual, 1e-8)
     assert again.distance(W, 1e-10) == pytest.approx(canonical.distance_to_optima(W), abs=1e-5)

@@ -5,7 +5,7 @@ On the face of the norm ball that A(q) exposes, with the support pairs P, an opt
     margin_p(W) = γ for p in P,    Lᵀ A(q) = τ a,    Σ q = 1,    aᵀ z = 1
 
 with a as in exposed_faces.py (0 for the max-norm and the spectral norm), and W moves with A(q) where the ball
-is curved. Each step is solved to least norm, so that where the optimum is not unique the nearest one is found;
+is curved. Each step is solved to least norm, so that where the optimum is not unique the nearest is found;
 active sets are mended between steps, and only certified progress is kept.
 """
 
