@@ -4,7 +4,7 @@ The optima of norm 1 are {‖W‖ ≤ 1, margin(W) ≥ γ}; as directions they f
 K = {V : margin(V) ≥ γ ‖V‖}. For 1 < p < ∞ it is a ray. For the max-norm, the sum-norm, the spectral and the
 nuclear norm every optimum lies on the face of the ball that A(q) exposes (exposed_faces.py) and has margin
 exactly γ at the pairs with q > 0: linear equations on the face's parameters. Full column rank leaves one
-point; otherwise K spans the equations' null space, and cone.py finds what other pairs and the ball leave of it.
+point; otherwise K spans the equations' null space, and cone.py finds what the other constraints leave of it.
 """
 
 from __future__ import annotations
