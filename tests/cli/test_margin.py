@@ -58,6 +58,26 @@ def test_text_names_data_bounds_gap_support_method_and_status(capsys, axes):
     assert rows["status"].startswith("solved: ")
 
 
+def test_whether_the_optimum_is_unique_is_said_with_the_reason(capsys, axes):
+    assert main(["margin", axes, "--norm", "max", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["unique"] is False
+    assert found["uniqueness"].startswith("not unique: 2 of 2 unknowns are left free by the support pairs")
+    assert found["canonical"] is None
+    assert main(["margin", axes, "--norm", "spectral"]) == 0
+    assert "  optimum       unique: A(q) exposes a single point of the unit ball" in capsys.readouterr().out
+
+
+def test_the_optimum_of_least_frobenius_norm_is_given_where_it_is_asked_for(capsys, axes, tmp_path):
+    # [[1/2, -1], [-1/2, 1]] has Frobenius norm √2.5.
+    file = tmp_path / "weights.npz"
+    assert main(["margin", axes, "--norm", "max", "--canonical", "--output", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "  weights       the optimum of least Frobenius norm, 1.58113883" in shown
+    with np.load(file, allow_pickle=False) as written:
+        np.testing.assert_allclose(written["weights"], [[0.5, -1.0], [-0.5, 1.0]], atol=1e-9)
+
+
 def test_the_label_column_is_chosen(capsys, tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("kind,a,b\nu,2,0\nv,0,1\n")

@@ -92,6 +92,25 @@ def test_naive_arithmetic_that_stays_is_no_contrast(outcome):
     assert "1 - cosine, naive / exact at b = 1, seed 17: 1, below 10" in row.reason
 
 
+def test_distances_to_all_optima_are_at_most_those_to_the_canonical_one(outcome):
+    dataset = outcome.dataset.sel(data="orthogonal")
+    assert dataset["unique_optimum"].sel(norm="frobenius").item() == 1
+    assert not dataset["unique_optimum"].sel(norm=["max", "spectral"]).any()
+    unique = dataset["reference_unique_optimum"]
+    assert (
+        unique == dataset["unique_optimum"].rename(norm="reference").sel(reference=unique["reference"])
+    ).all()
+    distance, cosine = dataset["reference_distance_to_optima"], dataset["reference_cosine"].clip(min=0)
+    to_one = (1 - cosine**2) ** 0.5
+    assert float((distance - to_one).max()) <= 1e-6
+    only = {"reference": "frobenius"}
+    assert float(abs(distance - to_one).sel(only).max()) <= 1e-6
+    # The full batch goes to an optimum in the spectral norm, if not to the canonical one.
+    full = {"norm": "spectral", "reference": "spectral", "batch_size": 100, "momentum": 0.0}
+    ends = [each.sel(full).isel(step=-1).values.item() for each in (distance, to_one)]
+    assert ends[0] < 0.5 * ends[1]
+
+
 def test_momentum_does_not_lead_to_the_bias_direction(outcome):
     # The theorem is about single samples without momentum: the full batch goes elsewhere.
     final = outcome.dataset["bias_cosine"].isel(step=-1)

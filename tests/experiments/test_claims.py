@@ -96,6 +96,20 @@ def test_the_cosine_counts_only_where_the_solution_is_unique():
     assert verdict(dataset, "full-batch-converges").verdict is Verdict.HOLDS
 
 
+def test_the_cosine_counts_on_the_seeds_of_a_unique_solution_alone():
+    dataset = results()
+    dataset["cosine"] = dataset["cosine"].where(dataset["seed"] != 1, 0.9)
+    assert "cosine" in verdict(dataset, "full-batch-converges").reason
+    dataset["unique_optimum"] = dataset["unique_optimum"].where(dataset["seed"] != 1, 0.0)
+    row = verdict(dataset, "full-batch-converges")
+    assert row.verdict is Verdict.HOLDS
+    shown = {m.quantity: m.seeds for m in row.measurements if "cosine" in m.quantity}
+    assert shown == {
+        "cosine to the max-margin solution": (0, 2),
+        "cosine to the max-margin solution, which is not known to be unique": (1,),
+    }
+
+
 def test_a_value_that_is_not_a_number_never_holds():
     dataset = results(lambda b, m, v, s: math.nan if (b, s) == (20, 1) else as_the_paper_says(b, m, v, s))
     row = verdict(dataset, "large-momentum-recovers")

@@ -55,7 +55,7 @@ def test_runs_are_those_that_descend_makes(finished):
 
     dataset = finished[1].dataset
     problem = gaussian(classes=3, samples_per_class=4, features=15, scale=1.0, seed=3)
-    solution = st.max_margin(problem, "spectral")
+    solution = st.max_margin(problem, "spectral", canonical=True)
     schedule = st.PolynomialDecay(0.05 / solution.upper_bound, 0.5)
     method = st.Method("spectral", 5, 0.5, True, schedule=schedule, seed=3)
     run = st.descend(problem, method, 300, reference=solution, records=20)

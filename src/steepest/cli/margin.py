@@ -49,6 +49,13 @@ def margin(
         float | None,
         typer.Option(metavar="SECONDS", help="Stop after so many seconds with the best bounds so far."),
     ] = None,
+    canonical: Annotated[
+        bool,
+        typer.Option(
+            "--canonical",
+            help="Where the optimum is not unique, give the one of least Frobenius norm.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz", help="Write weights, dual weights, support and bounds there."),
@@ -59,7 +66,8 @@ def margin(
 
     The max margin is the largest γ for which weights W with ‖W‖ ≤ 1 give every sample's class a score at
     least γ above every other class. The lower bound is attained by the weights, the upper bound by dual
-    weights, and both hold whatever the solver did.
+    weights, and both hold whatever the solver did. Where the norm's ball has flat parts (max, sum, spectral,
+    nuclear) it is also said, with the reason, whether these weights are the only ones.
 
     Exits with 1 if the data is not linearly separable, and with 3 if the gap was not reached.
 
@@ -78,7 +86,8 @@ def margin(
         _check_writable(output)
     problem = load(data, label=label)
     with waiting(f"max margin of {problem.name} in the {norm} norm"):
-        solution = max_margin(problem, norm, gap, time_limit=time_limit)
+        solution = max_margin(problem, norm, gap, time_limit=time_limit, canonical=canonical)
+        _ = solution.uniqueness  # worked out while the user is told to wait
     if output is not None:
         _write(output, problem, solution)
     if as_json:
@@ -109,6 +118,9 @@ def _summary(problem: Classification, solution: MaxMarginSolution, output: Path 
         "upper_bound": solution.upper_bound,
         "relative_gap": solution.relative_gap,
         "support_size": len(solution.support),
+        "unique": solution.unique,
+        "uniqueness": str(solution.uniqueness),
+        "canonical": None if solution.canonical is None else str(solution.canonical),
         "status": solution.status.name.lower(),
         "message": str(solution.status),
         "method": solution.method,
@@ -130,6 +142,8 @@ def _text(problem: Classification, solution: MaxMarginSolution, output: Path | N
         "relative gap": f"{solution.relative_gap:.2g}",
         "support": f"{len(support)} pairs of a sample and a class, "
         f"{len(set(support[:, 0].tolist()))} of the samples",
+        "optimum": str(solution.uniqueness),
+        **({} if solution.canonical is None else {"weights": str(solution.canonical)}),
         "solved by": f"{solution.method}, {solution.iterations} iterations, {solution.seconds:.3g} s",
         "status": str(solution.status),
     }

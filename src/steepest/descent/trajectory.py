@@ -104,7 +104,12 @@ class Trajectory:
 
     @cached_property
     def cosine(self) -> np.ndarray:
-        """Cosine ⟨W_t, W*⟩ / (‖W_t‖_F ‖W*‖_F) to the reference's weights, shape [r]; 0 for W_t = 0."""
+        """Cosine ⟨W_t, W*⟩ / (‖W_t‖_F ‖W*‖_F) to the reference's weights, shape [r]; 0 for W_t = 0.
+
+        Where the optimum is not unique it depends on which one the reference is: ``max_margin(...,
+        canonical=True)`` gives the one of least Frobenius norm, and the reference's ``distance_to_optima`` of
+        ``weights`` is the distance to all of them.
+        """
         target = self._required_reference().weights
         frobenius = norm("frobenius")
         sizes = frobenius(self.weights) * frobenius(target)

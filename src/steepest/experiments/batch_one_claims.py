@@ -9,7 +9,6 @@ import numpy as np
 
 from steepest.experiments.margin_claims import fitted_exponent
 from steepest.experiments.measurement import Measurement
-from steepest.experiments.results import has_unique_optimum
 from steepest.experiments.runs import Missing, Runs
 
 __all__ = [
@@ -48,9 +47,10 @@ def batch_one_bias(runs: Runs) -> Measurements:
         yield runs.measurement("error", at, curves[:, -1], at_least=0.5)
         exponents = [fitted_exponent(runs.steps, curve) for curve in curves]
         yield runs.measurement("fitted exponent of the error", at, exponents, at_most=0.1)
-        bound = _FAR if has_unique_optimum(norm) else math.inf
+        unique = runs.dataset["reference_unique_optimum"].sel(reference=norm).values == 1
         cosines = _reference(runs, norm, "cosine")[:, -1]
-        yield runs.measurement("cosine to the max-margin solution", at, cosines, at_most=bound)
+        quantity = "cosine to the max-margin solution"
+        yield from runs.where_unique(unique, quantity, at, cosines, at_most=_FAR)
     full = runs.final("relative_margin_error", runs.samples, 0.0)
     yield runs.measurement("error of the full batch, for contrast", f"b = {runs.samples}", full)
 

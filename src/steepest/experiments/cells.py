@@ -22,7 +22,7 @@ Problems = Mapping[tuple[str, int], Classification]
 
 _SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
 
-_FORMAT = 2  # Raised when what a cell's file holds changes, so that older files are computed again.
+_FORMAT = 3  # Raised when what a cell's file holds changes, so that older files are computed again.
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,8 @@ def full_batch_converges(runs: Runs) -> Measurements:
         errors = _error(runs, runs.samples, momentum)
         yield runs.measurement("error of the full batch", where, errors, at_most=0.12)
         cosines = runs.final("cosine", runs.samples, momentum)
-        bound = 0.97 if runs.unique_optimum else -math.inf
-        yield runs.measurement("cosine to the max-margin solution", where, cosines, at_least=bound)
+        quantity = "cosine to the max-margin solution"
+        yield from runs.where_unique(runs.unique_optimum, quantity, where, cosines, at_least=0.97)
         low, high = predicted - 0.1, predicted + 0.1
         exponents = _exponents(runs, runs.samples, momentum)
         yield runs.measurement("fitted exponent", where, exponents, at_least=low, expected=(low, high))
@@ -92,10 +92,10 @@ def mini_batch_lags(runs: Runs) -> Measurements:
         where = f"b = {b} and {larger}"
         yield runs.measurement("error / error at the next larger b", where, growth, at_least=_ABOVE_ONE)
     full = runs.final("cosine", runs.samples, 0.0)
-    bound = -_ABOVE_ZERO if runs.unique_optimum else math.inf
     for b in small:
         gain = runs.final("cosine", b, 0.0) - full
-        yield runs.measurement("cosine - full batch's", f"b = {b}", gain, at_most=bound)
+        quantity, most = "cosine - full batch's", -_ABOVE_ZERO
+        yield from runs.where_unique(runs.unique_optimum, quantity, f"b = {b}", gain, at_most=most)
 
 
 def mini_batch_has_a_floor(runs: Runs) -> Measurements:
@@ -116,10 +116,10 @@ def moderate_momentum_helps(runs: Runs) -> Measurements:
         gain = _error(runs, b, 0.5) / _error(runs, b, 0.0)
         yield runs.measurement("error / error without momentum", f"b = {b}", gain, at_most=_BELOW_ONE)
         yield runs.measurement("error / full batch", f"b = {b}", _ratio_to_full(runs, b, 0.5), at_least=1.15)
-    bound = _ABOVE_ZERO if runs.unique_optimum else -math.inf
     for b in small:
         gain = runs.final("cosine", b, 0.5) - runs.final("cosine", b, 0.0)
-        yield runs.measurement("cosine - cosine without momentum", f"b = {b}", gain, at_least=bound)
+        quantity, least = "cosine - cosine without momentum", _ABOVE_ZERO
+        yield from runs.where_unique(runs.unique_optimum, quantity, f"b = {b}", gain, at_least=least)
 
 
 def large_momentum_recovers(runs: Runs) -> Measurements:

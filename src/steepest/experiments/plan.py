@@ -188,11 +188,11 @@ def _margins(cells: Iterable[Cell], problems: Problems, store: Store | None) -> 
 def _solved(margins: list[Margin], problems: Problems, store: Store | None) -> _Margins:
     first = margins[0]
     found = None if store is None else store.load(first.description())
+    problem = problems[first.data.name, first.seed]
     if found is None:
-        problem = problems[first.data.name, first.seed]
-        solution = max_margin(problem, first.norm, first.gap, time_limit=_MARGIN_SECONDS)
+        solution = max_margin(problem, first.norm, first.gap, time_limit=_MARGIN_SECONDS, canonical=True)
     else:
-        solution = solution_from(found)
+        solution = solution_from(found, problem)
     missing = [each for each in margins if store is None or not store.path(each.description()).exists()]
     return _Margins(first.data.name, first.norm, len(missing), solution)
 

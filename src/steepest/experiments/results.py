@@ -26,7 +26,6 @@ __all__ = [
     "DIMENSIONS",
     "cell_dataset",
     "combine",
-    "has_unique_optimum",
     "open_results",
     "solution_dataset",
     "solution_from",
@@ -53,11 +52,14 @@ _AXES = {
 }
 _REFERENCE_SERIES = {
     "relative_margin_error": "relative margin error to the max margin in the reference norm",
-    "cosine": "cosine of W_t to the max-margin solution in the reference norm",
+    "cosine": "cosine of W_t to the canonical max-margin solution in the reference norm",
 }
+_DISTANCE = "distance_to_optima"
+_DISTANCE_NAME = "distance of the direction of W_t to the set of all max-margin solutions"
+_DISTANCE_ACCURACY = 1e-6
 _SERIES = {
     "relative_margin_error": ("1", "relative margin error, 1 - margin(W_t) / (‖W_t‖ γ)"),
-    "cosine": ("1", "cosine of W_t to the max-margin solution W*"),
+    "cosine": ("1", "cosine of W_t to the canonical max-margin solution W*, of least Frobenius norm"),
     "log_loss": ("1", "natural logarithm of the loss"),
     "log_proxy": ("1", "natural logarithm of the proxy G"),
     "margin": ("feature units", "smallest pair margin of W_t"),
@@ -90,6 +92,11 @@ def cell_dataset(
     for name, (units, long_name) in _SERIES.items():
         over_runs([getattr(run, name) for run in trajectories], name, units, long_name, "step")
     solution = solutions[cell.norm]
+    distances = {
+        norm: [each.distance_to_optima(run.weights, _DISTANCE_ACCURACY) for run in trajectories]
+        for norm, each in solutions.items()
+    }
+    over_runs(distances[cell.norm], _DISTANCE, "1", _DISTANCE_NAME, "step")
     effective = [effective_margin(problem, run.method, solution).value for run in trajectories]
     over_runs(effective, "effective_margin", "feature units", "effective margin ρ of the theory")
     if cell.references:
@@ -99,6 +106,14 @@ def cell_dataset(
                 for run in trajectories
             ]
             over_runs(series, f"reference_{name}", "1", long_name, "reference", "step")
+        by_run = [[distances[norm][run] for norm in cell.references] for run in range(len(trajectories))]
+        long_name = f"{_DISTANCE_NAME} in the reference norm"
+        over_runs(by_run, f"reference_{_DISTANCE}", "1", long_name, "reference", "step")
+        variables["reference_unique_optimum"] = (
+            ("data", "norm", "seed", "reference"),
+            np.array([[[[_as_number(solutions[norm].unique) for norm in cell.references]]]]),
+            _words("1", "1 if the max-margin solution in the reference norm is unique, 0 if not"),
+        )
     if cell.bias:
         target = bias_direction(problem, cell.norm)
         cosines = [_cosine(run.weights, target) for run in trajectories]
@@ -128,9 +143,9 @@ def cell_dataset(
         ),
         "step_size_exponent": (cell.schedule.exponent, "1", "decay exponent a of the step sizes"),
         "unique_optimum": (
-            1.0 if has_unique_optimum(cell.norm) else np.nan,
+            _as_number(solution.unique),
             "1",
-            "1 if the max-margin solution is known to be unique",
+            "1 if the max-margin solution is unique, 0 if it is not",
         ),
     }
     for name, (value, units, long_name) in facts.items():
@@ -289,12 +304,14 @@ def solution_dataset(solution: MaxMarginSolution) -> xr.Dataset:
             "iterations": solution.iterations,
             "method": solution.method,
             "status": solution.status.name,
+            "canonical": "" if solution.canonical is None else str(solution.canonical),
+            "uniqueness": str(solution.uniqueness),
         },
     )
 
 
-def solution_from(dataset: xr.Dataset) -> MaxMarginSolution:
-    """Return the max-margin solution that a dataset holds."""
+def solution_from(dataset: xr.Dataset, problem: Classification) -> MaxMarginSolution:
+    """Return the max-margin solution of a problem that a dataset holds."""
     facts = dataset.attrs
     return MaxMarginSolution(
         norm=as_norm(facts["norm"]),
@@ -308,16 +325,12 @@ def solution_from(dataset: xr.Dataset) -> MaxMarginSolution:
         iterations=int(facts["iterations"]),
         method=str(facts["method"]),
         status=Status[facts["status"]],
+        problem=problem,
     )
 
 
-def has_unique_optimum(norm: str) -> bool:
-    """Return whether the max-margin solution in a norm is unique on any data.
-
-    Unit balls of 1 < p < ∞ are strictly convex, so that only one of their points attains the margin; for the
-    other norms it depends on the data.
-    """
-    return 1 < float(as_norm(norm).p) < float("inf")
+def _as_number(verdict: bool | None) -> float:
+    return np.nan if verdict is None else float(verdict)
 
 
 def _union(labels: Sequence[np.ndarray]) -> list[Any]:

@@ -101,9 +101,9 @@ class Runs:
         return float(self.dataset["step_size_exponent"].values[0])
 
     @property
-    def unique_optimum(self) -> bool:
-        """Whether the max-margin solution is known to be the only one, on every seed."""
-        return bool((self.dataset["unique_optimum"] == 1).all())
+    def unique_optimum(self) -> np.ndarray:
+        """Whether the max-margin solution is known to be the only one, on each seed, shape [seeds]."""
+        return self.dataset["unique_optimum"].values == 1
 
     def has(self, batch_size: int, momentum: float, variance_reduction: bool) -> bool:
         """Whether these runs are among the results."""
@@ -144,6 +144,24 @@ class Runs:
         return Measurement(
             quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most, expected
         )
+
+    def where_unique(
+        self,
+        unique: np.ndarray,
+        quantity: str,
+        where: str,
+        values: np.ndarray,
+        at_least: float = -math.inf,
+        at_most: float = math.inf,
+    ) -> Iterator[Measurement]:
+        """Yield a measurement that is held to its bounds on the seeds of a unique optimum alone."""
+        for kept, words, bounds in (
+            (unique, quantity, (at_least, at_most)),
+            (~unique, f"{quantity}, which is not known to be unique", (-math.inf, math.inf)),
+        ):
+            if kept.any():
+                seeds = tuple(seed for seed, chosen in zip(self.seeds, kept, strict=True) if chosen)
+                yield Measurement(words, where, seeds, tuple(map(float, values[kept])), *bounds)
 
 
 def _without_empty(chosen: xr.Dataset) -> xr.Dataset:

@@ -14,13 +14,14 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from steepest.descent import descend
 from steepest.errors import CheckpointWarning, RunError, SteepestError, SteepestWarning
 from steepest.experiments.cells import Cell, Margin
 from steepest.experiments.results import cell_dataset, solution_dataset, solution_from
-from steepest.experiments.store import Store
+from steepest.experiments.store import Store, key_of
 from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.problem import Classification
 
@@ -34,7 +35,7 @@ Item = Cell | Margin
 Tell = Callable[[int], None]
 """Called with the run-steps done so far; raises KeyboardInterrupt where the worker is to stop."""
 
-_PROBLEMS_KEPT = 4
+_PROBLEMS_KEPT, _SOLUTIONS_KEPT = 4, 12
 
 
 class NotSeparable(RunError):
@@ -149,10 +150,10 @@ class _Worker:
     def _solution(self, margin: Margin, problem: Classification) -> MaxMarginSolution:
         with self.store.claimed(margin.description(), self._wait):
             found = self.store.load(margin.description())
-            return self._certify(margin, problem) if found is None else solution_from(found)
+            return self._certify(margin, problem) if found is None else _known(margin, found, problem)
 
     def _certify(self, margin: Margin, problem: Classification) -> MaxMarginSolution:
-        solution = max_margin(problem, margin.norm, margin.gap)
+        solution = max_margin(problem, margin.norm, margin.gap, canonical=True)
         where = f"{margin.data.name} (seed {margin.seed})"
         if not solution.margin > 0:
             raise NotSeparable(f"{where} has no positive margin in the {margin.norm} norm: {solution.status}")
@@ -163,8 +164,10 @@ class _Worker:
                 SteepestWarning,
                 stacklevel=2,
             )
-        self.store.save(margin.description(), solution_dataset(solution))
-        return solution
+        found = solution_dataset(solution)
+        self.store.save(margin.description(), found)
+        # As a later call will find it, so that both measure the same to the last bit.
+        return _known(margin, found, problem)
 
     def _descend(
         self, cell: Cell, problem: Classification, solutions: Mapping[str, MaxMarginSolution]
@@ -197,6 +200,20 @@ def _is_about_settings(category: type[Warning]) -> bool:
 
 
 _recent: OrderedDict[str, Classification] = OrderedDict()
+_solutions: OrderedDict[str, MaxMarginSolution] = OrderedDict()
+
+
+def _known(margin: Margin, found: xr.Dataset, problem: Classification) -> MaxMarginSolution:
+    """Return the solution that a dataset holds; the last few are kept, with their sets of optima."""
+    key, fresh = key_of(margin.description()), solution_from(found, problem)
+    kept = _solutions.setdefault(key, fresh)
+    # Another folder may hold another solution of the same problem, from another version or machine.
+    if not (np.array_equal(kept.weights, fresh.weights) and np.array_equal(kept.dual, fresh.dual)):
+        _solutions[key] = fresh
+    _solutions.move_to_end(key)
+    while len(_solutions) > _SOLUTIONS_KEPT:
+        _solutions.popitem(last=False)
+    return _solutions[key]
 
 
 def _problem(item: Item) -> Classification:

@@ -2,10 +2,24 @@
 
 ``max_margin`` solves, ``certificate`` bounds the max margin from any weights and dual weights,
 ``MaxMarginSolution`` carries both bounds with their evidence, and ``Status`` says how it ended.
+``SetOfOptima`` is all the optima that there may be, ``Canonical`` the one of least Frobenius norm, and
+``Uniqueness`` the verdict on whether it is the only one.
 """
 
 from steepest.maxmargin.certificate import Bounds, certificate
+from steepest.maxmargin.optima import Canonical, SetOfOptima
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.maxmargin.solve import METHODS, max_margin
+from steepest.maxmargin.uniqueness import Uniqueness
 
-__all__ = ["METHODS", "Bounds", "MaxMarginSolution", "Status", "certificate", "max_margin"]
+__all__ = [
+    "METHODS",
+    "Bounds",
+    "Canonical",
+    "MaxMarginSolution",
+    "SetOfOptima",
+    "Status",
+    "Uniqueness",
+    "certificate",
+    "max_margin",
+]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
 import numpy as np
 
+from steepest.arrays import Array, as_numpy
+from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
+from steepest.maxmargin.optima import Canonical, SetOfOptima
+from steepest.maxmargin.uniqueness import Uniqueness
+from steepest.problem import Classification
 
 __all__ = ["MaxMarginSolution", "Status"]
 
@@ -54,11 +59,107 @@ class MaxMarginSolution:
     """The method that gave the solution."""
     status: Status = field(default=Status.SOLVED)
     """How the computation ended."""
+    problem: Classification | None = field(default=None, repr=False, compare=False)
+    """The data; None for a solution made without it, which cannot tell whether it is the only one."""
+    canonical: Canonical | None = field(default=None, repr=False, compare=False)
+    """Evidence that ``weights`` have the least Frobenius norm of all optima; None where not asked for."""
 
     @cached_property
     def support(self) -> np.ndarray:
         """Pairs (i, c) with dual weight, shape [s, 2], int64, ordered by sample."""
         return np.argwhere(self.dual > 0).astype(np.int64)
+
+    @cached_property
+    def optima(self) -> SetOfOptima:
+        """The set of all optima, worked out from ``weights`` and ``dual`` when it is first needed.
+
+        Raises:
+            InvalidArgument: the solution was made without its problem.
+        """
+        if self.problem is None:
+            raise InvalidArgument("problem", None, "use a solution that max_margin returned")
+        return SetOfOptima(self.problem, self.norm, self.weights, self.dual, self.relative_gap)
+
+    @property
+    def unique(self) -> bool | None:
+        """Whether this is the only optimum of norm 1; None where neither could be shown.
+
+        >>> from steepest import Classification, max_margin
+        >>> solution = max_margin(Classification([[2.0, 0.0], [0.0, 1.0]], [0, 1]), "max")
+        >>> solution.unique, solution.uniqueness.rank, solution.uniqueness.unknowns
+        (False, 0, 2)
+        """
+        return self.uniqueness.unique
+
+    @property
+    def uniqueness(self) -> Uniqueness:
+        """The verdict of :attr:`unique` with its evidence; ``str`` of it is a sentence."""
+        return self.optima.uniqueness
+
+    def distance_to_optima(self, W: Array, accuracy: float = 1e-10) -> np.ndarray:
+        """Distance of the direction of weights to the set of all optima, in [0, 1].
+
+        dist(W) = min_{V ∈ K} ‖W/‖W‖_F - V‖_F over the convex cone K = {V : margin(V) ≥ γ ‖V‖} of optima of
+        any size, with ‖·‖ the norm of the max margin. It is 0 for optima and never above the distance to any
+        one of them; it is the sine of the angle to the nearest one where that is acute, and 1 beyond. Where
+        the optimum W* is unique it is sqrt(1 - cos²) of the cosine to W*. γ is known to
+        ``optima.attained_gap``; within it the margin that the weights attain is taken, so that K is not
+        empty, and each condition of K may be broken by 1e-12 in relation, and by ``accuracy``.
+
+        Args:
+            W: weights, shape [..., k, d], of any size.
+            accuracy: largest amount by which the nearest direction may break a condition of K, above 0; a
+                distance is understated by about as much, and never overstated.
+
+        Returns:
+            Distances, shape [...]; 1 for W = 0, NaN where no weights of positive margin are known. Where the
+            set of optima could not be worked out, an upper bound: the distance to the known optimum.
+
+        Raises:
+            InvalidArgument: a wrong shape, values that are not finite, an accuracy that is not positive.
+
+        >>> from steepest import Classification, max_margin
+        >>> solution = max_margin(Classification([[2.0, 0.0], [0.0, 1.0]], [0, 1]), "max")
+        >>> [float(x.round(9)) for x in solution.distance_to_optima([[[1, -1], [0, 1]], [[-1, 1], [1, -1]]])]
+        [0.0, 1.0]
+        """
+        assert self.optima.problem is not None
+        W = as_numpy(self.optima.problem.weights_like_features(W))
+        if not np.isfinite(W).all():
+            raise InvalidArgument("W", W, "give finite weights")
+        if not accuracy > 0:
+            raise InvalidArgument("accuracy", accuracy, "give a positive number, such as 1e-10")
+        return self.optima.distance(W, accuracy)
+
+    def cosine_to_optima(self, W: Array, accuracy: float = 1e-10) -> np.ndarray:
+        """Generalised cosine: the largest cosine of weights [..., k, d] to an optimum, at least 0, as [...].
+
+        It is sqrt(1 - dist²) of :meth:`distance_to_optima`, and the cosine to W* where the optimum W* is
+        unique and the angle acute. Arguments and errors are those of the distance.
+        """
+        return np.sqrt(1.0 - self.distance_to_optima(W, accuracy) ** 2)
+
+    def of_least_frobenius_norm(self) -> MaxMarginSolution:
+        """Return the optimum of least Frobenius norm, which ``max_margin(..., canonical=True)`` gives.
+
+        ``canonical`` of it says how near it is to the least. Where the set of optima could not be worked out,
+        the weights are kept, and ``canonical`` says so.
+        """
+        found = self.optima.canonical
+        found.weights.setflags(write=False)
+        found.dual.setflags(write=False)
+        solution = replace(
+            self,
+            weights=found.weights,
+            margin=found.margin,
+            upper_bound=found.upper_bound,
+            relative_gap=found.relative_gap,
+            dual=found.dual,
+            canonical=found,
+        )
+        # It is the same set, which need not be worked out again from another of its points.
+        solution.__dict__["optima"] = self.optima
+        return solution
 
     def __repr__(self) -> str:
         return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def max_margin(
     *,
     method: str = "auto",
     time_limit: float | None = None,
+    canonical: bool = False,
 ) -> MaxMarginSolution:
     """Weights of the largest normalised margin, with bounds on both sides of it that always hold.
 
@@ -60,6 +61,9 @@ def max_margin(
             "first-order", "interior-point" and "row-generation" (every norm), "linear-program" (max and
             sum, by HiGHS) and "conic-program" (all but Schatten p other than 1, 2, ∞, by Clarabel) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
+        canonical: whether to return, where the optimum is not unique, the one of least Frobenius norm.
+            It can be another one for the norms max, sum, spectral and nuclear alone; ``solution.canonical``
+            has the evidence, and says so if it could not be found and the solver's optimum was kept.
 
     Returns:
         The solution with its certificate. Hard or contradictory data is no error: ``status`` says how
@@ -86,7 +90,11 @@ def max_margin(
         # A few first-order iterations without a positive margin are no sign of a contradiction yet.
         if solver not in _QUICK and record.lower <= 0 and record.find_contradiction(deadline):
             break
-    return record.solution(gap, time.perf_counter() - started)
+    solution = record.solution(gap, time.perf_counter() - started)
+    if canonical and solution.margin > 0:
+        solution = solution.of_least_frobenius_norm()
+        solution = replace(solution, seconds=time.perf_counter() - started)
+    return solution
 
 
 def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> None:
@@ -280,4 +288,5 @@ class _Record:
             iterations=self.iterations,
             method=self.method,
             status=status,
+            problem=self.problem,
         )
