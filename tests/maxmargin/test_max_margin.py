@@ -170,3 +170,15 @@ def test_tensors_give_the_same_solution():
 def test_arguments_outside_what_is_documented_are_refused(arguments, message):
     with pytest.raises(InvalidArgument, match=message):
         st.max_margin(random_problem(), **{"norm": "max", **arguments})
+
+
+@every_norm
+@pytest.mark.parametrize("method", ["auto", "interior-point"])
+def test_support_pairs_are_few(norm, method):
+    generator = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    problem = st.Classification(4 * generator.normal(size=(3, 5))[y] + generator.normal(size=(90, 5)), y)
+    solution = st.max_margin(problem, norm, method=method)
+    assert_certified(solution, problem, norm, 1e-8)
+    # A vertex or a face of the optima has no more active pairs than there are unknowns, and one more.
+    assert len(solution.support) <= 3 * 5 + 1

@@ -84,6 +84,7 @@ def test_solves_every_equation(system, bordered, seed):
 def test_near_a_vertex_few_unknowns_are_coupled_and_the_solution_is_the_same(bordered, seed):
     instance = Instance(bordered, vertex=True, seed=seed)
     newton = instance.newton("vertex")
+    assert isinstance(newton.system, VertexSystem)
     assert newton.system.free.sum() < 24
     step, accuracy = newton.solve(*instance.right)
     expected, _ = instance.newton("weights").solve(*instance.right)

@@ -60,17 +60,21 @@ def solve_interior_point(reduced: Reduced, gap: float, deadline: Deadline) -> Ca
     path = _Path(reduced)
     point: _Point | None = path.start()
     best = _Best(path.pairs, point.V, point.q)
-    stalled, iterations = 0, 0
+    inside, stalled, iterations = (-np.inf, np.inf), 0, 0
     for iterations in range(_MOST_ITERATIONS):  # noqa: B007
-        improved = best.improve(point.V, point.q)
-        stalled = 0 if improved else stalled + 1
+        lower, upper = best.consider(point.V, point.q)
+        # Progress is that of points inside: their ends run ahead of them, and not evenly.
+        stalled = 0 if lower > inside[0] or upper < inside[1] else stalled + 1
+        inside = max(lower, inside[0]), min(upper, inside[1])
         if best.within(gap) or best.upper <= 1e-15 or stalled > 5 or deadline.passed:
             break
         directions = path.directions(point)
         if directions is None:
             break
-        if best.gap <= _CLOSE and best.improve(*directions.end(point)) and best.within(gap):
-            break
+        if upper - lower <= _CLOSE * upper:
+            best.consider(*directions.end(point))
+            if best.within(gap):
+                break
         point = path.follow(point, directions)
         if point is None:
             break
@@ -87,25 +91,20 @@ class _Best:
     lower: float = -np.inf
     upper: float = np.inf
 
-    @property
-    def gap(self) -> float:
-        return (self.upper - self.lower) / self.upper if self.upper < np.inf else np.inf
-
     def within(self, gap: float) -> bool:
         return self.upper - self.lower <= gap * self.upper
 
-    def improve(self, V: np.ndarray, q: np.ndarray) -> bool:
-        """Keep what is better, and say whether anything was."""
+    def consider(self, V: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+        """Keep what is better of V and q, and return the bounds of the two."""
         total = float(q.sum())
         if not total > 0.0:
-            return False
+            return -np.inf, np.inf
         lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q) / total)
-        before = self.lower, self.upper
         if lower > self.lower:
             self.V, self.lower = V, lower
         if upper < self.upper:
             self.q, self.upper = q, upper
-        return (self.lower, self.upper) != before
+        return lower, upper
 
 
 @dataclass(frozen=True)

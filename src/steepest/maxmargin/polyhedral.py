@@ -1,9 +1,9 @@
 """Max margins in the max-norm and the sum-norm: linear programs, solved by a primal-dual interior point.
 
 Mehrotra's predictor and corrector (SIAM J. Optim. 2, 1992), on the programs as they are, whose central path
-starts inside from W = 0 and equal dual weights. What the ball adds to the pairs is its face (faces.py). The
-Newton system is the one that all interior points here share, in the space of weights or of samples, whichever
-is smaller.
+starts inside from W = 0 and equal dual weights. What the ball adds to the pairs is in polyhedral_balls.py.
+The Newton system is the one that all interior points here share, in the space of weights or of samples,
+whichever is smaller, and near a vertex in that of the few weights that are still free.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from steepest.geometry import Norm, Schatten
 from steepest.maxmargin.balls import EntryPoint
 from steepest.maxmargin.candidate import Candidate, Deadline
-from steepest.maxmargin.faces import Box, Budget, Face, FaceChange
 from steepest.maxmargin.newton import Newton, Step, System, WeightsSystem
 from steepest.maxmargin.pairs import Pairs
+from steepest.maxmargin.polyhedral_balls import BallChange, Box, Budget, PolyhedralBall
 from steepest.maxmargin.reduce import Reduced
 from steepest.maxmargin.samples import SamplesSystem
 from steepest.maxmargin.vertex import VertexSystem
@@ -56,17 +56,17 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
     """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path."""
     pairs = Pairs(reduced).balanced()
     point: _Point | None = _start(pairs)
-    best_lower, best_upper, V, q = -math.inf, math.inf, point.face.weights, point.q
+    best_lower, best_upper, V, q = -math.inf, math.inf, point.ball.weights, point.q
     least, stalled, iterations = math.inf, 0, 0
     for iterations in range(_MOST_ITERATIONS):  # noqa: B007
-        lower, upper = pairs.bounds(point.face.weights, point.A / float(point.q.sum()))
+        lower, upper = pairs.bounds(point.ball.weights, point.A / float(point.q.sum()))
         if lower > best_lower:
-            best_lower, V = lower, point.face.weights
+            best_lower, V = lower, point.ball.weights
         if upper < best_upper:
             best_upper, q = upper, point.q
         now = (best_upper - best_lower) / best_upper if best_upper > 0 else 0.0
         left = float(np.sum(point.s * point.q, where=pairs.mask)) + float(
-            np.sum(point.face.variables * point.face.multipliers)
+            np.sum(point.ball.variables * point.ball.multipliers)
         )
         stalled = stalled + 1 if left > 0.9 * least else 0
         least = min(left, least)
@@ -83,7 +83,7 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
 class _Point:
     """A point strictly inside both programs."""
 
-    face: Face
+    ball: PolyhedralBall
     gamma: float
     q: np.ndarray
     s: np.ndarray
@@ -96,9 +96,9 @@ class _Point:
 def _start(pairs: Pairs) -> _Point:
     q = pairs.uniform
     A = pairs.pair_sum(q)
-    face = Box.start(A) if pairs.reduced.norm.p == math.inf else Budget.start(A)
-    level = float((face.variables * face.multipliers).mean()) * pairs.count
-    return _Point(face, -level, q, np.where(pairs.mask, level, 1.0), A)
+    ball = Box.start(A) if pairs.reduced.norm.p == math.inf else Budget.start(A)
+    level = float((ball.variables * ball.multipliers).mean()) * pairs.count
+    return _Point(ball, -level, q, np.where(pairs.mask, level, 1.0), A)
 
 
 def _advance(pairs: Pairs, point: _Point) -> _Point | None:
@@ -118,46 +118,46 @@ def _advance(pairs: Pairs, point: _Point) -> _Point | None:
 
 def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | None:
     """The step by the system of that place and the accuracy of its solutions, or None where there is none."""
-    ball = EntryPoint(point.face.hessian, point.A.shape)
-    system = _SYSTEMS[place](pairs, ball, point.q, point.s)
+    local = EntryPoint(point.ball.hessian, point.A.shape)
+    system = _SYSTEMS[place](pairs, local, point.q, point.s)
     if system is None or not system.factored:
         return None
-    face, mask = point.face, pairs.mask
-    directions = face.directions(
+    ball, mask = point.ball, pairs.mask
+    directions = ball.directions(
         Newton(
             pairs,
-            _diagonal(ball),
+            _diagonal(local),
             1.0,
             point.q,
             point.s,
             system,
-            _border(ball),
+            _border(local),
             incomplete=isinstance(system, VertexSystem),
         )
     )
-    products, on_face = np.where(mask, point.s * point.q, 0.0), face.variables * face.multipliers
-    number = pairs.count + on_face.size
-    mu = (float(products.sum()) + float(on_face.sum())) / number
+    products, on_ball = np.where(mask, point.s * point.q, 0.0), ball.variables * ball.multipliers
+    number = pairs.count + on_ball.size
+    mu = (float(products.sum()) + float(on_ball.sum())) / number
     rest = 1.0 - float(point.q.sum())
-    step, change, accuracy = directions(-products, -on_face, point.A, rest)
+    step, change, accuracy = directions(-products, -on_ball, point.A, rest)
     if accuracy > _ACCURATE and place + 1 < len(_SYSTEMS):
         return None
     primal, dual = _lengths(point, step, change, mask, 1.0)
     left = np.sum((point.s + primal * step.ds) * (point.q + dual * step.dq), where=mask)
     left += np.sum(
-        (face.variables + primal * change.variables) * (face.multipliers + dual * change.multipliers)
+        (ball.variables + primal * change.variables) * (ball.multipliers + dual * change.multipliers)
     )
     centre = mu * min(1.0, max(0.0, float(left) / (number * mu)) ** 3)
     step, change, accuracy = directions(
         np.where(mask, centre - products - step.ds * step.dq, 0.0),
-        centre - on_face - change.variables * change.multipliers,
+        centre - on_ball - change.variables * change.multipliers,
         point.A,
         rest,
     )
     primal, dual = _lengths(point, step, change, mask, _SHARE)
     q = point.q + dual * step.dq
     A = pairs.pair_sum(q)
-    moved = face.moved(change, primal, dual, A)
+    moved = ball.moved(change, primal, dual, A)
     gamma = point.gamma + primal * step.dgamma
     s = np.where(mask, pairs.margins(moved.weights) - gamma, 1.0)
     inside = min(float(s.min()), float(moved.variables.min()), float(moved.multipliers.min()))
@@ -166,38 +166,38 @@ def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | Non
     return _Point(moved, gamma, q, s, A, place), accuracy
 
 
-def _border(ball: EntryPoint) -> tuple[float, np.ndarray] | None:
-    b = ball.barrier
-    return (b.weight, b.u.reshape(ball.shape)) if b.weight > 0.0 else None
+def _border(local: EntryPoint) -> tuple[float, np.ndarray] | None:
+    b = local.barrier
+    return (b.weight, b.u.reshape(local.shape)) if b.weight > 0.0 else None
 
 
-def _diagonal(ball: EntryPoint) -> EntryPoint:
-    return EntryPoint(replace(ball.barrier, weight=0.0), ball.shape)
+def _diagonal(local: EntryPoint) -> EntryPoint:
+    return EntryPoint(replace(local.barrier, weight=0.0), local.shape)
 
 
-def _by_samples(pairs: Pairs, ball: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
-    n, (k, d) = len(q), ball.shape
-    return SamplesSystem(pairs, ball, q, s) if _in_samples(n, d, k) < _in_weights(n, d, k) else None
+def _by_samples(pairs: Pairs, local: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
+    n, (k, d) = len(q), local.shape
+    return SamplesSystem(pairs, local, q, s) if _in_samples(n, d, k) < _in_weights(n, d, k) else None
 
 
-def _by_vertex(pairs: Pairs, ball: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
-    return VertexSystem(pairs, ball, q, s, _LARGEST_SYSTEM)
+def _by_vertex(pairs: Pairs, local: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
+    return VertexSystem(pairs, local, q, s, _LARGEST_SYSTEM)
 
 
-def _by_weights(pairs: Pairs, ball: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
-    small = ball.shape[0] * ball.shape[1] <= _LARGEST_SYSTEM
-    return WeightsSystem(pairs, ball, 1.0, q, s, _border(ball)) if small else None
+def _by_weights(pairs: Pairs, local: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
+    small = local.shape[0] * local.shape[1] <= _LARGEST_SYSTEM
+    return WeightsSystem(pairs, local, 1.0, q, s, _border(local)) if small else None
 
 
 _SYSTEMS = (_by_samples, _by_vertex, _by_weights)
 
 
 def _lengths(
-    point: _Point, step: Step, change: FaceChange, mask: np.ndarray, share: float
+    point: _Point, step: Step, change: BallChange, mask: np.ndarray, share: float
 ) -> tuple[float, float]:
     """The longest steps up to 1 that keep primal, dual variables positive; a shorter one times ``share``."""
-    primal = max(_rate(point.s, step.ds, mask), _rate(point.face.variables, change.variables))
-    dual = max(_rate(point.q, step.dq, mask), _rate(point.face.multipliers, change.multipliers))
+    primal = max(_rate(point.s, step.ds, mask), _rate(point.ball.variables, change.variables))
+    dual = max(_rate(point.q, step.dq, mask), _rate(point.ball.multipliers, change.multipliers))
     return (min(1.0, share / primal) if primal > 0 else 1.0), (min(1.0, share / dual) if dual > 0 else 1.0)
 
 

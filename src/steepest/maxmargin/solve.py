@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,17 +14,16 @@ from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin.candidate import Candidate, Deadline
-from steepest.maxmargin.certificate import dual_above, margin_below, simplex_weights
 from steepest.maxmargin.conic import has_cone, solve_conic_program
 from steepest.maxmargin.coordinate import coordinate_ascent
 from steepest.maxmargin.first_order import first_order
 from steepest.maxmargin.interior import solve_interior_point
 from steepest.maxmargin.linear import solve_linear_program
 from steepest.maxmargin.polyhedral import is_polyhedral, operations, solve_polyhedral
+from steepest.maxmargin.record import Record
 from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant, reduce
 from steepest.maxmargin.rows import solve_by_rows
-from steepest.maxmargin.separability import contradiction
-from steepest.maxmargin.solution import MaxMarginSolution, Status
+from steepest.maxmargin.solution import MaxMarginSolution
 from steepest.problem import Classification
 
 __all__ = ["METHODS", "max_margin"]
@@ -81,10 +80,12 @@ def max_margin(
     norm = as_norm(norm)
     _check(norm, gap, method, time_limit)
     deadline = Deadline.after(time_limit)
-    record = _Record(problem, norm)
+    record = Record(problem, norm)
     for solver in _solvers(problem, norm, method):
         for candidate in solver(problem, norm, gap, deadline):
             record.certify(candidate)
+        if method == "auto" and solver not in _QUICK and record.lower > 0:
+            record.polish(gap)
         if deadline.passed or (record.lower > 0 and record.gap <= gap):
             break
         # A few first-order iterations without a positive margin are no sign of a contradiction yet.
@@ -151,7 +152,8 @@ def _by_polyhedral(
     problem: Classification, norm: Norm, gap: float, deadline: Deadline
 ) -> Iterator[Candidate]:
     reduced = reduce(problem, norm)
-    yield _lifted(reduced, solve_polyhedral(reduced, 0.8 * gap, deadline))
+    # The last iterations gain digits, and leave few dual weights above what can be left out.
+    yield _lifted(reduced, solve_polyhedral(reduced, 0.1 * gap, deadline))
 
 
 def _by_coordinates(
@@ -217,76 +219,3 @@ def _lifted(reduced: Reduced, candidate: Candidate) -> Candidate:
     return Candidate(
         reduced.weights(candidate.weights), candidate.dual, candidate.iterations, candidate.method
     )
-
-
-@dataclass
-class _Record:
-    """The best certified weights and dual weights so far; they may come from different candidates."""
-
-    problem: Classification
-    norm: Norm
-    lower: float = -math.inf
-    upper: float = math.inf
-    method: str = "none"
-    iterations: int = 0
-    impossible: bool = False
-
-    def __post_init__(self):
-        self.X, self.y = as_numpy(self.problem.features), self.problem.labels
-        self.W = np.zeros((self.problem.n_classes, self.problem.dimension))
-        self.q = simplex_weights(self.problem, np.ones((self.problem.samples, self.problem.n_classes)))
-        self.lower, self.upper = 0.0, dual_above(self.X, self.y, self.q, self.norm)
-
-    @property
-    def gap(self) -> float:
-        return (self.upper - self.lower) / self.upper if self.upper > 0 else 0.0
-
-    def certify(self, candidate: Candidate) -> None:
-        """Compute the candidate's bounds in the original data and keep the sides that are better."""
-        before = self.gap
-        if np.isfinite(candidate.weights).all():
-            W = self._unit(candidate.weights)
-            lower = margin_below(self.X, self.y, W, self.norm)
-            if lower > self.lower:
-                self.W, self.lower = W, lower
-        if np.isfinite(candidate.dual).all() and (candidate.dual > 0).any():
-            q = simplex_weights(self.problem, np.maximum(candidate.dual, 0.0))
-            upper = dual_above(self.X, self.y, q, self.norm)
-            if upper < self.upper:
-                self.q, self.upper = q, upper
-        if self.gap < before or self.method == "none":
-            self.method, self.iterations = candidate.method, candidate.iterations
-
-    def find_contradiction(self, deadline: Deadline) -> bool:
-        """Look for q with A(q) = 0, after a solver found no weights with a positive margin."""
-        q = contradiction(self.problem, self.q, deadline)
-        if q is not None:
-            self.q, self.upper, self.impossible = q, dual_above(self.X, self.y, q, self.norm), True
-        return self.impossible
-
-    def _unit(self, W: np.ndarray) -> np.ndarray:
-        largest = float(np.max(np.abs(W), initial=0.0))
-        if largest == 0.0:
-            return W
-        W = W / largest
-        return W / float(self.norm(W))
-
-    def solution(self, gap: float, seconds: float) -> MaxMarginSolution:
-        status = Status.SOLVED if self.gap <= gap else Status.GAP_NOT_REACHED
-        status = Status.NOT_SEPARABLE if self.impossible else status
-        for array in (self.W, self.q):
-            array.setflags(write=False)
-        return MaxMarginSolution(
-            norm=self.norm,
-            weights=self.W,
-            margin=self.lower,
-            upper_bound=self.upper,
-            relative_gap=self.gap,
-            dual=self.q,
-            separable=False if self.impossible else (True if self.lower > 0 else None),
-            seconds=seconds,
-            iterations=self.iterations,
-            method=self.method,
-            status=status,
-            problem=self.problem,
-        )

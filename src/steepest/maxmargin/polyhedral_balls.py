@@ -18,11 +18,11 @@ import numpy as np
 from steepest.maxmargin.barriers import BallBarrier, hessian
 from steepest.maxmargin.newton import Newton, Step
 
-__all__ = ["Box", "Budget", "Face", "FaceChange"]
+__all__ = ["BallChange", "Box", "Budget", "PolyhedralBall"]
 
 
 @dataclass(frozen=True)
-class FaceChange:
+class BallChange:
     """Changes of variables and multipliers, shape [2, k, d] (for both signs of every weight), and of t."""
 
     variables: np.ndarray
@@ -30,12 +30,12 @@ class FaceChange:
     dt: float = 0.0
 
 
-Directions = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple[Step, FaceChange, float]]
-"""The Newton step for changes of the pairs' products [n, k], the face's [2, k, d] and Σq at the pair sum A,
+Directions = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple[Step, BallChange, float]]
+"""The Newton step for changes of the pairs' products [n, k], the ball's [2, k, d] and Σq at the pair sum A,
 and what it leaves of the right-hand side, relative to it."""
 
 
-class Face(Protocol):
+class PolyhedralBall(Protocol):
     """Variables and multipliers, all positive."""
 
     @property
@@ -62,8 +62,8 @@ class Face(Protocol):
         """Newton steps from a system with this curvature."""
         ...
 
-    def moved(self, change: FaceChange, primal: float, dual: float, A: np.ndarray) -> Face:
-        """The face after steps of two lengths, where the pair sum is A."""
+    def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> PolyhedralBall:
+        """The ball after steps of two lengths, where the pair sum is A."""
         ...
 
 
@@ -97,18 +97,18 @@ class Box:
         ratios = self.multipliers / self.variables
 
         def directions(
-            pairs: np.ndarray, face: np.ndarray, A: np.ndarray, rest: float
-        ) -> tuple[Step, FaceChange, float]:
+            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float
+        ) -> tuple[Step, BallChange, float]:
             # Without A = z⁺ - z⁻, whose columns sum to zero and which is kept apart for that.
-            wanted = face / self.variables + self.multipliers
+            wanted = products / self.variables + self.multipliers
             step, accuracy = newton.solve(wanted[1] - wanted[0], A, rest, pairs)
             rooms = np.stack([-step.dv, step.dv])
-            return step, FaceChange(rooms, face / self.variables - ratios * rooms), accuracy
+            return step, BallChange(rooms, products / self.variables - ratios * rooms), accuracy
 
         return directions
 
-    def moved(self, change: FaceChange, primal: float, dual: float, A: np.ndarray) -> Box:
-        """The face after steps of two lengths; the larger of two partners follows from the smaller."""
+    def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> Box:
+        """The ball after steps of two lengths; the larger of two partners follows from the smaller."""
         above, below = self.variables + primal * change.variables
         up, down = self.multipliers + dual * change.multipliers
         upper, positive = above <= below, A > 0.0
@@ -152,9 +152,9 @@ class Budget:
         h, u = (each.reshape(E.shape) for each in (H.curvature, H.u))
 
         def directions(
-            pairs: np.ndarray, face: np.ndarray, A: np.ndarray, rest: float
-        ) -> tuple[Step, FaceChange, float]:
-            wanted = face / self.multipliers
+            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float
+        ) -> tuple[Step, BallChange, float]:
+            wanted = products / self.multipliers
             difference = wanted[0] - wanted[1]
             spent = float(wanted.sum()) + float(self.variables.sum()) - 1.0
             along = float(np.sum(u * difference)) + spent
@@ -165,11 +165,11 @@ class Budget:
             # dP - dN = dW holds exactly if the change of the larger part follows from that of the smaller.
             positive = self.weights > 0.0
             parts = np.stack([np.where(positive, down + step.dv, up), np.where(positive, down, up - step.dv)])
-            return step, FaceChange(parts, rooms, dt), accuracy
+            return step, BallChange(parts, rooms, dt), accuracy
 
         return directions
 
-    def moved(self, change: FaceChange, primal: float, dual: float, A: np.ndarray) -> Budget:
-        """The face after steps of two lengths; what it is off the budget, the next step makes good."""
+    def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> Budget:
+        """The ball after steps of two lengths; what it is off the budget, the next step makes good."""
         t = self.t + dual * change.dt
         return Budget(self.variables + primal * change.variables, np.stack([t - A, t + A]), t)
