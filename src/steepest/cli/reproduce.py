@@ -58,6 +58,7 @@ def reproduce(
     carry_out_and_show(
         figure,
         lambda shown: run(figure, directory, quick=quick, seeds=chosen, progress=shown),
+        directory,
         quiet=quiet,
         as_json=as_json,
     )

@@ -60,6 +60,7 @@ def run(
     carry_out_and_show(
         experiment.name,
         lambda shown: carry_out(experiment, directory, progress=shown),
+        directory,
         quiet=quiet,
         as_json=as_json,
     )

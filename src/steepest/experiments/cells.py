@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from steepest.descent import Method
 from steepest.errors import InvalidArgument
@@ -14,12 +14,24 @@ from steepest.experiments.spec import Experiment
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 
-__all__ = ["Cell", "Problems", "load_problems", "margin_description", "resolve"]
+__all__ = ["Cell", "Problems", "Samples", "load_problems", "margin_description", "resolve"]
 
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
 
-_FORMAT = 2  # Raised when what a cell's file holds changes, so that older files are computed again.
+
+class Samples(Protocol):
+    """What a cell depends on of its samples; a :class:`steepest.Classification` has it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def samples(self) -> int: ...  # noqa: D102
+
+
+_FORMAT = 3  # Raised when what a cell's file holds changes, so that older files are computed again.
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classificatio
     return {(data.name, seed): data.load(seed) for data in experiment.data for seed in experiment.seed}
 
 
-def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
+def resolve(experiment: Experiment, problems: Mapping[tuple[str, int], Samples]) -> list[Cell]:
     """Return the cells of an experiment, in the order in which they are computed.
 
     Raises:
@@ -133,7 +145,7 @@ def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
     ]
 
 
-def _batch_sizes(experiment: Experiment, problem: Classification) -> Iterator[int]:
+def _batch_sizes(experiment: Experiment, problem: Samples) -> Iterator[int]:
     chosen = [problem.samples if size == "full" else size for size in experiment.batch_size]
     for size in chosen:
         if size > problem.samples:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from importlib import metadata, resources
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,10 @@ from steepest.errors import InvalidArgument, RunError
 from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.figures import FIGURES, save_figure
+from steepest.experiments.files import write_text
 from steepest.experiments.measurement import Measurement
 from steepest.experiments.runs import Runs
+from steepest.experiments.settings import provenance, write_settings
 from steepest.experiments.spec import Experiment, load_experiment
 from steepest.experiments.sweep import Outcome, Progress, run_experiment
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Report", "carry_out", "paper_experiment", "paper_figures", "reproduce"]
-
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,9 @@ def carry_out(experiment: Experiment, directory: Path, *, progress: Progress | N
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
     directory = Path(directory)
-    return write_report(experiment, run_experiment(experiment, directory / "cells", progress), directory)
+    settings = write_settings(experiment, load_problems(experiment), directory)
+    report = write_report(experiment, run_experiment(experiment, directory / "cells", progress), directory)
+    return replace(report, files=[*report.files, settings])
 
 
 def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> Report:
@@ -166,23 +167,14 @@ def _write(
     stem = directory / experiment.name
     yield from _draw(experiment, dataset, stem)
     data = stem.with_name(f"{stem.name}.nc")
-    dataset.assign_attrs(experiment=experiment.model_dump_json(), **_provenance()).to_netcdf(
+    dataset.assign_attrs(experiment=experiment.model_dump_json(), **provenance()).to_netcdf(
         data, engine="h5netcdf"
     )
     yield data
-    yield _text(
-        stem.with_name(f"{stem.name}-experiment.json"),
-        _json(
-            {
-                "experiment": json.loads(experiment.model_dump_json(exclude_none=True)),
-                **_provenance(),
-            }
-        ),
-    )
     if claims:
-        yield _text(stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes))
+        yield write_text(stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes))
         rows = [{**asdict(claim), "verdict": str(claim.verdict)} for claim in claims]
-        yield _text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
+        yield write_text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
 
 
 def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
@@ -190,15 +182,6 @@ def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[P
         return
     for part, drawn in FIGURES[experiment.figure](list(Runs.of(dataset)), experiment.title):
         yield from save_figure(drawn, stem.with_name(f"{stem.name}-{part}"))
-
-
-def _provenance() -> dict[str, str]:
-    versions = {name: metadata.version(name) for name in _VERSIONS_OF}
-    return {
-        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
 
 
 def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequence[str]) -> str:
@@ -248,8 +231,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _text(path: Path, content: str) -> Path:
-    path.write_text(content, encoding="utf-8")
-    return path
