@@ -41,7 +41,8 @@ def run(
     """Run the experiment that a TOML file describes; what the folder holds already is not computed again.
 
     Keys: name, title, data, norm, batch_size, momentum, variance_reduction, loss, schedule, steps, records,
-    seed, gap, figure, claims, quick. Lists are grids. The paper's own experiments are such files.
+    seed, gap, reference, bias, weights, figure, bound, claims, quick. Lists are grids. The paper's own
+    experiments are such files.
 
     Exits with 0 only if every claim that the experiment names holds.
 

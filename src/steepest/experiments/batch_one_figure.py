@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.errors import InvalidArgument
+from steepest.experiments.promises import promise_of
 from steepest.experiments.runs import Runs
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ _STYLES = (
 )
 
 
-def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
+def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = False) -> Figure:
     """Draw errors (left) and cosines (right) of batches of one sample without momentum, a row a method.
 
     Errors are to the max margin in each reference norm, cosines to the solution in each and to the bias
-    direction. Lines are medians over the seeds, shades their range.
+    direction. Lines are medians over the seeds, shades their range. ``bound`` adds what the theory's margin
+    bound says here.
 
     Raises:
         InvalidArgument: no runs of SignSGD or Normalized-SGD with bias and reference norms.
@@ -66,10 +68,19 @@ def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     runs = rows[0]
     seeds = f"{len(runs.seeds)} seeds: median and range" if len(runs.seeds) > 1 else f"seed {min(runs.seeds)}"
+    words = f"\n{_bound_in_words(rows)}" if bound else ""
     figure.suptitle(
-        f"{title or 'Batches of one'} on {runs.data} data, n = {runs.samples}; {seeds}", fontsize=11
+        f"{title or 'Batches of one'} on {runs.data} data, n = {runs.samples}; {seeds}{words}", fontsize=11
     )
     return figure
+
+
+def _bound_in_words(rows: Sequence[Runs]) -> str:
+    shares = [promise_of(runs, 1, 0.0, False).share for runs in rows]
+    sizes = " and ".join(f"{share:,.0f} γ" for share in shares)
+    if max(shares) <= 0:
+        return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."
+    return f"The margin bound is about the run's own norm, ρ = {sizes}: see steepest theory."
 
 
 def _can_be_drawn(runs: Runs) -> bool:

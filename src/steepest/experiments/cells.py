@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from steepest.descent import Method
 from steepest.errors import InvalidArgument
-from steepest.experiments.data import DataSet, identity
+from steepest.experiments.data import DataSet, StoredSamples, identity
 from steepest.experiments.schedule import ScheduleChoice
 from steepest.experiments.spec import Experiment
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 
-__all__ = ["Cell", "Problems", "Samples", "load_problems", "margin_description", "resolve"]
+__all__ = ["Cell", "Problems", "load_problems", "margin_description", "resolve"]
 
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
-
-
-class Samples(Protocol):
-    """What a cell depends on of its samples; a :class:`steepest.Classification` has it."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def fingerprint(self) -> str: ...  # noqa: D102
-    @property
-    def samples(self) -> int: ...  # noqa: D102
-
 
 _FORMAT = 3  # Raised when what a cell's file holds changes, so that older files are computed again.
 
@@ -112,7 +100,9 @@ def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classificatio
     return {(data.name, seed): data.load(seed) for data in experiment.data for seed in experiment.seed}
 
 
-def resolve(experiment: Experiment, problems: Mapping[tuple[str, int], Samples]) -> list[Cell]:
+def resolve(
+    experiment: Experiment, problems: Mapping[tuple[str, int], Classification | StoredSamples]
+) -> list[Cell]:
     """Return the cells of an experiment, in the order in which they are computed.
 
     Raises:
@@ -145,7 +135,7 @@ def resolve(experiment: Experiment, problems: Mapping[tuple[str, int], Samples])
     ]
 
 
-def _batch_sizes(experiment: Experiment, problem: Samples) -> Iterator[int]:
+def _batch_sizes(experiment: Experiment, problem: Classification | StoredSamples) -> Iterator[int]:
     chosen = [problem.samples if size == "full" else size for size in experiment.batch_size]
     for size in chosen:
         if size > problem.samples:

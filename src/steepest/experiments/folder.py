@@ -169,12 +169,16 @@ def _experiments(folder: Path) -> Iterator[StoredExperiment]:
         yield StoredExperiment(folder, tuple(group), solutions)
 
 
-def _settings(folder: Path) -> Iterator[Settings]:
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        try:
-            yield read_settings(path)
-        except InvalidArgument as problem:
-            warnings.warn(f"{path} is left out: {problem.remedy}", SteepestWarning, stacklevel=3)
+def _settings(folder: Path) -> list[Settings]:
+    return [found for path in sorted(folder.glob(f"*{SUFFIX}")) if (found := _readable(path)) is not None]
+
+
+def _readable(path: Path) -> Settings | None:
+    try:
+        return read_settings(path)
+    except InvalidArgument as problem:
+        warnings.warn(f"{path} is left out: {problem.remedy}", SteepestWarning, stacklevel=5)
+        return None
 
 
 def _called(cell: StoredCell, name: str) -> StoredCell:
@@ -184,13 +188,17 @@ def _called(cell: StoredCell, name: str) -> StoredCell:
 
 
 def _grouped(cells: Sequence[StoredCell]) -> list[list[StoredCell]]:
-    """Put cells together that can share one dataset: no two in one place, and no two schedules for one group."""
+    """Put cells together that can share one dataset: each place once, and one schedule for each group."""
     groups: list[tuple[Any, dict[Group, Any], dict[tuple[str, ...], StoredCell]]] = []
     for cell in sorted(cells, key=lambda cell: cell.place):
         alike = [cell.description[name] for name in _ALIKE]
         schedule = cell.description["schedule"]
         for other, schedules, places in groups:
-            if alike == other and cell.place not in places and schedules.get(cell.group, schedule) == schedule:
+            if (
+                alike == other
+                and cell.place not in places
+                and schedules.get(cell.group, schedule) == schedule
+            ):
                 break
         else:
             groups.append((alike, schedules := {}, places := {}))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steepest import theory
+from steepest.experiments.promises import Promise, promise_of
 from steepest.experiments.results import DIMENSIONS
 from steepest.experiments.runs import Runs
 
@@ -21,7 +21,6 @@ MOST_RECORDS = 400
 """Records of a run that are drawn; more are thinned evenly in their order, first and last kept."""
 
 _DIGITS = 7
-_SLOPE_POINTS = 12
 _FIRST = ("relative_margin_error", "cosine", "normalized_margin", "upper_bound", "log_loss")
 _TITLES = {
     "relative_margin_error": "Relative margin error",
@@ -68,7 +67,8 @@ def groups_of(dataset: xr.Dataset) -> Iterator[dict[str, Any]]:
             "samples": runs.samples,
             "seeds": list(runs.seeds),
             "margin": [
-                _rounded(float(runs.dataset[name].median())) for name in ("max_margin", "max_margin_upper_bound")
+                _rounded(float(runs.dataset[name].median()))
+                for name in ("max_margin", "max_margin_upper_bound")
             ],
             "steps": runs.steps[kept].tolist(),
             "lines": list(_lines(runs, kept)),
@@ -100,7 +100,7 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
                         _key(name, reference): _over_seeds(chosen, name, reference, there, kept)
                         for name, reference in keys
                     },
-                    "theory": _theory(runs, chosen, batch_size, momentum, reduced, there, kept),
+                    "theory": _theory(promise_of(runs, batch_size, momentum, reduced), kept),
                 }
 
 
@@ -115,67 +115,13 @@ def _over_seeds(
     return {**middle, "low": _listed(curves.min(axis=0)), "high": _listed(curves.max(axis=0))}
 
 
-def _theory(
-    runs: Runs,
-    chosen: xr.Dataset,
-    batch_size: int,
-    momentum: float,
-    reduced: bool,
-    there: np.ndarray,
-    kept: np.ndarray,
-) -> dict[str, Any]:
-    """Return the bound (the weakest over seeds), the predicted slope, and in words what is promised."""
-    margins = chosen["max_margin"].values[there]
-    share = float(np.median(chosen["effective_margin"].values[there] / margins))
-    # Without a positive ρ the theorems predict no rate either.
-    slope = _slope(runs, batch_size, momentum, reduced) if share > 0 else None
-    if "margin_floor" not in chosen:
-        says = "These results were stored without the theory's bound; run them again."
-        return {"says": says, "share": _rounded(share), "slope": slope}
-    floors = _curves(chosen["margin_floor"], there)
-    error = np.max(1 - floors / margins[:, None], axis=0)
-    # An error of 1 is what any weights reach that classify every sample correctly.
-    known = error < 1
-    found: dict[str, Any] = {"share": _rounded(share), "slope": slope}
-    if known.any():
-        first, last = np.flatnonzero(known)[[0, -1]]
-        found["error"] = _listed(np.where(known, error, np.nan)[kept])
-        found["floor"] = _listed(np.where(known, floors.min(axis=0), np.nan)[kept])
-        found["says"] = (
-            f"Proven from step {runs.steps[first]:,} on: at step {runs.steps[last]:,} the error is at most "
-            f"{error[last]:.3g}."
-        )
-    else:
-        batches = theory.batches_per_epoch(runs.samples, batch_size)
-        found["says"] = _why_nothing(share, batches, runs.last_step)
+def _theory(promise: Promise, kept: np.ndarray) -> dict[str, Any]:
+    found: dict[str, Any] = {"share": _rounded(promise.share), "says": promise.says}
+    if promise.slope is not None:
+        found["slope"] = [_listed(each) for each in promise.slope]
+    if promise.proven:
+        found |= {"error": _listed(promise.error[kept]), "floor": _listed(promise.floor[kept])}
     return found
-
-
-def _why_nothing(share: float, batches: int, last: int) -> str:
-    if share <= 0:
-        return (
-            f"Vacuous: with {batches:,} batches an epoch the noise of sampling may in the worst case outweigh "
-            f"the margin (ρ = {_said(share)} γ ≤ 0), so the theorem promises nothing, whatever practice shows."
-        )
-    return (
-        f"Nothing by step {last:,}: ρ = {_said(share)} γ is positive, but the steps are not yet small enough, or "
-        "not yet many enough, for the proof to reach a positive margin. It would with more steps."
-    )
-
-
-def _said(share: float) -> str:
-    return f"{share:,.0f}" if abs(share) >= 100 else f"{share:.3g}"
-
-
-def _slope(runs: Runs, batch_size: int, momentum: float, reduced: bool) -> list[list[float | None]] | None:
-    """Return steps of the last two decades and the predicted rate there, as a multiple of that at the end."""
-    last = runs.last_step
-    steps = np.unique(np.rint(np.geomspace(max(2, last // 100), max(2, last), _SLOPE_POINTS)))
-    if len(steps) < 2:
-        return None
-    batches = theory.batches_per_epoch(runs.samples, batch_size)
-    rate = theory.predicted_rate(runs.step_size_exponent, runs.samples, steps, momentum, batches, reduced)
-    return [_listed(steps), _listed(rate / rate[-1])]
 
 
 def _references(dataset: xr.Dataset, name: str) -> list[str | None]:

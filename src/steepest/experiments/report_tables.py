@@ -125,9 +125,7 @@ def margin_rows(experiment: StoredExperiment) -> list[dict[str, str]]:
     rows = []
     for cell in _one_each(experiment.cells, by_norm=True):
         norm, dataset = cell.group[1], cell.dataset
-        lower, upper = (
-            float(dataset[name].item()) for name in ("max_margin", "max_margin_upper_bound")
-        )
+        lower, upper = (float(dataset[name].item()) for name in ("max_margin", "max_margin_upper_bound"))
         solution = solved.get((str(cell.description["samples"]), norm))
         facts: Mapping[Any, Any] = {} if solution is None else solution.attrs
         seconds = f"{float(facts['seconds']):.3g}" if "seconds" in facts else "not stored"
@@ -170,7 +168,7 @@ def setting_rows(experiment: StoredExperiment) -> list[tuple[str, str]]:
     else:
         first = experiment.cells[0].description
         table = {
-            "data": [each for each in _distinct(cell.description["data"] for cell in experiment.cells)],
+            "data": _distinct(cell.description["data"] for cell in experiment.cells),
             "norm": _distinct(cell.group[1] for cell in experiment.cells),
             "loss": _distinct(cell.group[2] for cell in experiment.cells),
             "batch_size": _distinct(cell.description["batch_size"] for cell in experiment.cells),

@@ -78,6 +78,7 @@ def reproduce(
     *,
     quick: bool = False,
     seeds: tuple[int, ...] | None = None,
+    bound: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Redo a figure of the paper and return its claims; interrupted and called again, it goes on.
@@ -88,6 +89,7 @@ def reproduce(
             JSON), the experiment as it was run, and the store of results in ``cells``.
         quick: run the reduced form that the experiment defines (fewer batch sizes and one seed).
         seeds: of data and shuffling, in place of the experiment's own.
+        bound: draw the theory's margin bound and the predicted slope over the errors.
         progress: called with (what is being done, run-steps done, run-steps in all).
 
     Raises:
@@ -99,6 +101,8 @@ def reproduce(
         experiments = [experiment.reduced() for experiment in experiments]
     if seeds is not None:
         experiments = [experiment.replaced({"seed": list(seeds)}) for experiment in experiments]
+    if bound:
+        experiments = [experiment.replaced({"bound": True}) for experiment in experiments]
     sizes = [_run_steps(experiment) for experiment in experiments]
     reports: list[Report] = []
     for place, experiment in enumerate(experiments):
@@ -172,7 +176,9 @@ def _write(
     )
     yield data
     if claims:
-        yield write_text(stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes))
+        yield write_text(
+            stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes)
+        )
         rows = [{**asdict(claim), "verdict": str(claim.verdict)} for claim in claims]
         yield write_text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
 
@@ -180,7 +186,8 @@ def _write(
 def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
     if experiment.figure is None:
         return
-    for part, drawn in FIGURES[experiment.figure](list(Runs.of(dataset)), experiment.title):
+    runs = list(Runs.of(dataset))
+    for part, drawn in FIGURES[experiment.figure](runs, experiment.title, experiment.bound):
         yield from save_figure(drawn, stem.with_name(f"{stem.name}-{part}"))
 
 

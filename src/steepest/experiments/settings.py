@@ -8,37 +8,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from steepest.errors import InvalidArgument
 from steepest.experiments.cells import Problems, resolve
+from steepest.experiments.data import StoredSamples
 from steepest.experiments.files import write_text
 from steepest.experiments.spec import Experiment, validated
 
-__all__ = ["SUFFIX", "Settings", "StoredSamples", "provenance", "read_settings", "write_settings"]
+__all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"]
 
 SUFFIX = "-experiment.json"
 """How the name of such a file ends, after the experiment's name."""
 
 _VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "matplotlib")
-
-
-@dataclass(frozen=True)
-class StoredSamples:
-    """What is known of a data set without having it: its sizes, and the hash by which results name it."""
-
-    name: str
-    seed: int
-    fingerprint: str
-    """Hash of features and labels."""
-    samples: int
-    """n."""
-    features: int
-    """d."""
-    classes: int
-    """k."""
-    feature_bound: float
-    """R = max ‖x‖₁, in units of the features."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ class Experiment(BaseModel):
     shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the
     relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
     ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
-    Definition 4.8, and ``weights`` for the recorded weights themselves.
+    Definition 4.8, and ``weights`` for the recorded weights themselves. ``bound`` draws the theory's margin
+    bound and predicted slope over the errors of ``figure``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +66,7 @@ class Experiment(BaseModel):
     bias: Annotated[bool, BeforeValidator(accept.switch)] = False
     weights: Annotated[bool, BeforeValidator(accept.switch)] = False
     figure: Literal["margin-panels", "batch-one"] | None = None
+    bound: Annotated[bool, BeforeValidator(accept.switch)] = False
     claims: ClaimNames = ()
     quick: dict[str, Any] = Field(default_factory=dict)
 
