@@ -82,7 +82,11 @@ def _text(page: Page) -> str:
         facts = [
             f"{each.runs:,} runs",
             f"{held} of {len(each.claims)} claims hold" if each.claims else "no claims to check",
-            *([f"unfinished, {each.missing} cells are missing"] if each.missing else []),
+            *([f"unfinished, {_counted(each.missing)} missing"] if each.missing else []),
         ]
         lines.append(f"{each.name}: {'; '.join(facts)}")
     return "\n".join([*lines, f"wrote {page.path}"])
+
+
+def _counted(cells: int) -> str:
+    return "1 cell is" if cells == 1 else f"{cells} cells are"
