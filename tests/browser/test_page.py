@@ -40,9 +40,14 @@ return document.getElementById("chart").data.map((trace) => ({
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """Return a report on two sweeps: a grid over everything, and one batch size with the exponential loss."""
+    """Return a report on three sweeps: a grid over everything, and two of one batch size each."""
     folder = tmp_path_factory.mktemp("results")
-    run_into(folder / "grid", steps=4000, claims=["worst-case-condition-is-vacuous", "full-batch-converges"])
+    run_into(
+        folder / "grid",
+        name="grid",
+        steps=4000,
+        claims=["worst-case-condition-is-vacuous", "full-batch-converges"],
+    )
     run_into(
         folder / "single",
         name="single",
@@ -54,6 +59,9 @@ def page(tmp_path_factory):
         seed=1,
         claims=[],
     )
+    data = {"kind": "gaussian", "classes": 3, "samples_per_class": 5, "features": 20}
+    alone = {"norm": "max", "momentum": 0.0, "variance_reduction": False, "seed": 1, "claims": []}
+    run_into(folder / "larger", name="larger", data=data, batch_size="full", **alone)
     return write_page(folder).path.as_uri()
 
 
@@ -160,6 +168,19 @@ def test_boxes_add_and_take_lines_which_look_different(browser):
     box(browser, "batch_size", "12 (full)").click()
     assert lines(browser) == {}
     assert "No lines" in browser.find_element(By.ID, "chart-caption").text
+
+
+def test_what_was_chosen_outlives_a_look_at_another_experiment(browser):
+    box(browser, "momentum", "0.9").click()
+    box(browser, "momentum", "0").click()
+    before = list(lines(browser))
+    assert before == ["b = 3, β = 0.9", "b = 12 (full), β = 0.9"]
+    choose(browser, "curve-experiment", "single")
+    assert list(lines(browser)) == ["b = 3, β = 0"]
+    choose(browser, "curve-experiment", "larger")
+    assert list(lines(browser)) == ["b = 15 (full), β = 0"]
+    choose(browser, "curve-experiment", "grid")
+    assert set(lines(browser)) == {*before, "b = 3, β = 0", "b = 12 (full), β = 0"}
 
 
 def test_axes_can_be_linear_and_zoom_is_undone_by_a_button(browser):

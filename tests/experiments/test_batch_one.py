@@ -98,3 +98,11 @@ def test_a_figure_without_its_measurements_says_what_it_needs(outcome):
         batch_one_panels(list(Runs.of(outcome.dataset.sel(batch_size=[100]))))
     with pytest.raises(InvalidArgument, match="bias = true"):
         batch_one_panels(list(Runs.of(results())))
+
+
+def test_what_the_bound_says_of_single_samples_is_in_the_title(outcome):
+    figure = batch_one_panels(list(Runs.of(outcome.dataset)), bound=True)
+    first, second = figure.get_suptitle().splitlines()
+    assert first.startswith("Batches of one on orthogonal data")
+    assert second.startswith("No margin bound: ρ = -")
+    assert second.endswith("γ ≤ 0, so the theorem promises nothing for single samples.")

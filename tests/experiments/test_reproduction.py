@@ -113,7 +113,8 @@ def test_all_figures_go_one_after_the_other_into_one_folder(tmp_path, monkeypatc
 
     monkeypatch.setattr(reproduction, "paper_experiment", small)
     seen = []
-    report = reproduce("all", tmp_path, quick=True, progress=lambda *told: seen.append(told))
+    report = reproduce("all", tmp_path, quick=True, bound=True, progress=lambda *told: seen.append(told))
+    assert all(experiment.bound for experiment in report.experiments)
     assert [experiment.name for experiment in report.experiments] == list(paper_figures())
     assert {experiment.seed for experiment in report.experiments} == {(4,)}
     assert {path.name for path in report.files} >= {

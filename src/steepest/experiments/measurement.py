@@ -39,3 +39,11 @@ class Measurement:
     def bounded(self) -> bool:
         """Whether the claim sets a bound for this quantity."""
         return self.at_least > -math.inf or self.at_most < math.inf
+
+    @property
+    def bound(self) -> str:
+        """The bounds in words, such as "≥ 0.4 and ≤ 0.6 (median)"; empty if there are none."""
+        low = [f"≥ {self.at_least:g}"] if self.at_least > -math.inf else []
+        high = [f"≤ {self.at_most:g}"] if self.at_most < math.inf else []
+        words = " and ".join(low + high)
+        return f"{words} (median)" if words and self.by_median else words

@@ -72,14 +72,11 @@ def _claim_row(claim: ClaimResult, seeds: Sequence[int]) -> dict[str, Any]:
 
 def _measurement_row(m: Measurement, seeds: Sequence[int]) -> dict[str, Any]:
     by_seed = dict(zip(m.seeds, m.values, strict=True))
-    low = [f"≥ {m.at_least:g}"] if m.at_least > -math.inf else []
-    high = [f"≤ {m.at_most:g}"] if m.at_most < math.inf else []
-    bound = " and ".join(low + high)
     return {
         "quantity": m.quantity,
         "where": m.where,
         "values": [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in seeds],
-        "bound": (f"{bound} (median)" if m.by_median else bound) or "to inform",
+        "bound": m.bound or "to inform",
         "within": "" if not m.bounded else "yes" if min(m.slack) >= 0 else "no",
     }
 

@@ -15,7 +15,6 @@ from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.figures import FIGURES, save_figure
 from steepest.experiments.files import write_text
-from steepest.experiments.measurement import Measurement
 from steepest.experiments.runs import Runs
 from steepest.experiments.settings import provenance, write_settings
 from steepest.experiments.spec import Experiment, load_experiment
@@ -215,16 +214,10 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
         for m in claim.measurements:
             by_seed = dict(zip(m.seeds, m.values, strict=True))
             values = [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in experiment.seed]
-            lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {_bounds(m)} |")
+            lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {m.bound or 'none'} |")
     if notes:
         lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
-
-
-def _bounds(m: Measurement) -> str:
-    low = [f"≥ {m.at_least:g}"] if m.at_least > -math.inf else []
-    high = [f"≤ {m.at_most:g}"] if m.at_most < math.inf else []
-    return (" and ".join(low + high) + (" (median)" if m.by_median else "")) or "none"
 
 
 def _json(value: Any) -> str:

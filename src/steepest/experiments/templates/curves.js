@@ -7,38 +7,55 @@ const DIMENSIONS = {
 };
 const DASHES = ["solid", "dash", "dashdot", "longdash", "longdashdot"];
 const SVG_DASHES = { solid: "", dash: "6 4", dashdot: "6 3 1 3", longdash: "10 4", longdashdot: "10 3 1 3" };
-// What a section starts with: every batch size, the smallest momentum, no variance reduction where there is such.
+// What the boxes start with: every batch size, the smallest momentum, no variance reduction where there is such.
 const FIRST_CHOSEN = {
   batch_size: () => true,
   momentum: (value, values) => value === values[0],
   variance_reduction: (value, values) => value === values[0],
 };
+// A choice outlives a change of the data set; the full batch is the same choice whatever its size.
+const choiceOf = (name, value) => (name === "batch_size" && value === curves.group.samples ? "full" : value);
 // Plotly reads some HTML in its texts; these are words alone.
 const words = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
-const curves = { group: null, quantity: null, chosen: {} };
+const names = Object.keys(DIMENSIONS);
+const curves = {
+  group: null,
+  quantity: null,
+  offered: Object.fromEntries(names.map((name) => [name, new Set()])),
+  chosen: Object.fromEntries(names.map((name) => [name, new Set()])),
+};
+const isChosen = (name, value) => curves.chosen[name].has(choiceOf(name, value));
+const chosenLines = () => curves.group.lines.filter((line) => names.every((name) => isChosen(name, line[name])));
+const valuesOf = (name) => distinct(curves.group.lines.map((line) => line[name])).sort((a, b) => Number(a) - Number(b));
 
-const pickBoxes = (group) => {
+const chooseFirst = (name, values) => {
+  const unknown = values.filter((value) => !curves.offered[name].has(choiceOf(name, value)));
+  const none = !values.some((value) => isChosen(name, value));
+  // Further batch sizes are drawn too; further momenta wait until they are asked for.
+  const candidates = none ? values : name === "batch_size" ? unknown : [];
+  for (const value of candidates.filter((value) => FIRST_CHOSEN[name](value, values))) {
+    curves.chosen[name].add(choiceOf(name, value));
+  }
+  for (const value of values) curves.offered[name].add(choiceOf(name, value));
+};
+
+const pickBoxes = () => {
   for (const [name, said] of Object.entries(DIMENSIONS)) {
-    const fieldset = byId(`pick-${name}`);
-    const values = distinct(group.lines.map((line) => line[name])).sort((a, b) => Number(a) - Number(b));
-    const before = curves.chosen[name];
-    const kept = before ? values.filter((value) => before.has(value)) : [];
-    curves.chosen[name] = new Set(kept.length ? kept : values.filter((value) => FIRST_CHOSEN[name](value, values)));
+    const values = valuesOf(name);
+    chooseFirst(name, values);
     const boxes = values.map((value) => {
-      const box = element("input", { type: "checkbox", checked: curves.chosen[name].has(value) });
+      const box = element("input", { type: "checkbox", checked: isChosen(name, value) });
       box.addEventListener("change", () => {
-        curves.chosen[name][box.checked ? "add" : "delete"](value);
+        curves.chosen[name][box.checked ? "add" : "delete"](choiceOf(name, value));
         drawCurves();
       });
-      return element("label", {}, box, ` ${said(value, group)}`);
+      return element("label", {}, box, ` ${said(value, curves.group)}`);
     });
+    const fieldset = byId(`pick-${name}`);
     fieldset.replaceChildren(fieldset.querySelector("legend"), ...boxes);
   }
 };
-
-const chosenLines = () =>
-  curves.group.lines.filter((line) => Object.keys(DIMENSIONS).every((name) => curves.chosen[name].has(line[name])));
 
 // Colour is the batch size, dashes the momentum, marks variance reduction: each only where several are drawn.
 const styleOf = (line) => {
@@ -51,7 +68,7 @@ const styleOf = (line) => {
     colour,
     width: full ? 2.6 : 1.8,
     dash: momenta.length > 1 ? DASHES[momenta.indexOf(line.momentum) % DASHES.length] : "solid",
-    marked: line.variance_reduction && curves.chosen.variance_reduction.size > 1,
+    marked: line.variance_reduction && valuesOf("variance_reduction").every((value) => isChosen("variance_reduction", value)),
   };
 };
 
@@ -216,7 +233,7 @@ const chooseCurves = () => {
   logarithmic.checked &&= positive;
   const theory = byId("show-theory");
   theory.disabled = !["relative_margin_error", "normalized_margin"].includes(curves.quantity);
-  pickBoxes(group);
+  pickBoxes();
   const slider = byId("value-step");
   slider.max = group.steps.length - 1;
   slider.value = group.steps.length - 1;
