@@ -183,6 +183,16 @@ def test_what_was_chosen_outlives_a_look_at_another_experiment(browser):
     assert set(lines(browser)) == {*before, "b = 3, β = 0", "b = 12 (full), β = 0"}
 
 
+def test_pointing_at_a_line_reads_it(browser):
+    place = [each["name"] for each in drawn(browser)].index("b = 12 (full), β = 0")
+    browser.execute_script(f"Plotly.Fx.hover('chart', [{{curveNumber: {place}, pointNumber: 3}}])")
+    hovered = browser.find_element(By.CSS_SELECTOR, "#chart .hoverlayer").text
+    line = lines(browser)["b = 12 (full), β = 0"]
+    assert "b = 12 (full), β = 0" in hovered
+    assert f"step {line['x'][3]}: {line['y'][3]:.4g}" in hovered
+    assert " to " in hovered
+
+
 def test_axes_can_be_linear_and_zoom_is_undone_by_a_button(browser):
     def axis(name):
         return browser.execute_script(f"return document.getElementById('chart')._fullLayout.{name}.type")

@@ -61,6 +61,7 @@ def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = Fa
     for axes in grid.flat:
         axes.set_xscale("log")
         axes.grid(True, which="major", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[-1]:
         axes.set_xlabel("step t")
@@ -78,9 +79,8 @@ def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = Fa
 def _bound_in_words(rows: Sequence[Runs]) -> str:
     shares = [promise_of(runs, 1, 0.0, False).share for runs in rows]
     sizes = " and ".join(f"{share:,.0f} γ" for share in shares)
-    if max(shares) <= 0:
-        return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."
-    return f"The margin bound is about the run's own norm, ρ = {sizes}: see steepest theory."
+    # Batches of one are at least two an epoch, and then noise may always outweigh the margin.
+    return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."
 
 
 def _can_be_drawn(runs: Runs) -> bool:

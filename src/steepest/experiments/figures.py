@@ -156,6 +156,7 @@ def _scale(axes: Axes, variable: str) -> None:
     else:
         axes.set_yscale("log")
     axes.grid(True, which="major", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
