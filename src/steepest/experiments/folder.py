@@ -191,8 +191,8 @@ def _grouped(cells: Sequence[StoredCell]) -> list[list[StoredCell]]:
     """Put cells together that can share one dataset: each place once, and one schedule for each group."""
     groups: list[tuple[Any, dict[Group, Any], dict[tuple[str, ...], StoredCell]]] = []
     for cell in sorted(cells, key=lambda cell: cell.place):
-        alike = [cell.description[name] for name in _ALIKE]
-        schedule = cell.description["schedule"]
+        alike = [cell.description.get(name) for name in _ALIKE]
+        schedule = cell.description.get("schedule")
         for other, schedules, places in groups:
             if (
                 alike == other

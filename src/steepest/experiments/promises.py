@@ -50,7 +50,7 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, variance_reduction:
         Missing: they were not run.
     """
     measured = runs.curve("relative_margin_error", batch_size, momentum, variance_reduction)
-    there = np.isfinite(measured[:, -1])
+    there = np.isfinite(measured).any(axis=1)
     chosen = {"batch_size": batch_size, "momentum": momentum, "variance_reduction": variance_reduction}
     margins = runs.dataset["max_margin"].values[there]
     effective = runs.dataset["effective_margin"].sel(chosen).values[there]

@@ -90,7 +90,7 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
                     batch_size=batch_size, momentum=momentum, variance_reduction=reduced
                 )
                 error = chosen["relative_margin_error"].transpose("seed", "step").values
-                there = np.flatnonzero(np.isfinite(error[:, -1]))
+                there = np.flatnonzero(np.isfinite(error).any(axis=1))
                 yield {
                     "batch_size": batch_size,
                     "momentum": momentum,
