@@ -65,6 +65,10 @@ class SteepestWarning(UserWarning):
     """Something is allowed but will not do what its user expects; the message has the numbers."""
 
 
+class CheckpointWarning(SteepestWarning):
+    """A checkpoint cannot be read or written; the run goes on, and its result is the same."""
+
+
 def _shorten(value: object, limit: int = 80) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

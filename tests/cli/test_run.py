@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from steepest.cli import main
+from steepest.experiments import extensions
 
 SPEC = """
 norm = "frobenius"
@@ -83,19 +84,51 @@ def test_settings_and_the_reduced_form_change_what_is_run(spec, capsys):
         (["--set", "data.0.kind=mnist"], "data[0]="),
         (["--set", "batch_size=13"], "batch_size=13: data set gaussian has 12 samples"),
         (["--set", "momentum"], "set='momentum': write key=value"),
+        (["--set", "momentum=[0,0.9"], "momentum='[0,0.9': '[0,0.9' is no momentum"),
+        (["--set", "seed=-1"], "seed=-1: -1 is no seed"),
+        (["--set", "data.3.scale=1"], "data.3.scale=1: 3 is not a position; give a number from 0 to 0"),
+        (["--set", "data={kind='file', path='nowhere.csv'}"], "SPEC/nowhere.csv: there is no such file"),
     ],
 )
 def test_a_bad_experiment_is_one_line_and_exit_code_2(spec, capsys, command, arguments, message):
     assert main([command, str(spec), *arguments]) == 2
     shown = capsys.readouterr()
-    assert shown.err.startswith(f"error: {message}")
+    assert shown.err.startswith(f"error: {message}".replace("SPEC", str(spec.parent)))
     assert shown.err.count("\n") == 1
+    assert not (spec.parent / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "slurm"], "backend='slurm': give one of auto, threads, loky, dask, ray"),
+        (["--workers", "0"], "workers=0: give an integer of at least 1"),
+        (["--scheduler", "tcp://host:1"], "scheduler='tcp://host:1': only the backends dask and ray"),
+    ],
+)
+def test_a_place_that_there_is_not_is_one_line_and_exit_code_2(spec, capsys, arguments, message):
+    for command in (["run", str(spec)], ["reproduce", "figure1"]):
+        assert main([*command, *arguments]) == 2
+        shown = capsys.readouterr()
+        assert shown.err.startswith(f"error: {message}")
+        assert shown.err.count("\n") == 1
     assert not (spec.parent / "results").exists()
 
 
 def test_a_file_that_is_not_there_is_one_line_and_exit_code_2(capsys):
     assert main(["run", "nowhere.toml"]) == 2
     assert capsys.readouterr().err.startswith("error: nowhere.toml: cannot be read: No such file")
+
+
+def test_experiments_that_come_with_steepest_go_by_their_names(capsys):
+    assert main(["plan", "other-norms", "--quick", "--set", "norm=entrywise-3", "--set", "steps=100"]) == 0
+    assert capsys.readouterr().out.count("entrywise-3") >= 1
+    assert main(["run", "figure-1"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: experiment='figure-1': give the path of a .toml file, or one of digits, ")
+    assert main(["run", "--help"]) == 0
+    listed = " ".join(capsys.readouterr().out.split())
+    assert [name for name in extensions() if name not in listed] == []
 
 
 def test_data_that_is_not_separable_is_said_with_exit_code_1(spec, capsys):

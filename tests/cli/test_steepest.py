@@ -31,7 +31,10 @@ def test_help_lists_every_command_and_the_exit_codes(capsys, monkeypatch, argume
     ("command", "words"),
     [
         ("margin", ["--norm", "--gap", "--label", "--time-limit", "--output", "--json", "digits --norm"]),
-        ("reproduce", ["--output", "--quick", "--seeds", "--quiet", "--json", "steepest reproduce figure1"]),
+        (
+            "reproduce",
+            ["--output", "--quick", "--seeds", "--workers", "--backend", "--scheduler", "--quiet", "figure1"],
+        ),
     ],
 )
 def test_help_of_a_command_names_its_options_and_gives_an_example(capsys, monkeypatch, command, words):

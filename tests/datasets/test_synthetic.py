@@ -75,10 +75,14 @@ def test_orthogonal_counts_are_imbalanced_with_hard_classes_rare():
 
 
 def test_orthogonal_hard_classes_can_be_frequent_for_contrast():
-    rare = np.bincount(orthogonal_scale_skewed(samples=10_000).labels)
-    frequent = np.bincount(orthogonal_scale_skewed(samples=10_000, hard_classes="frequent").labels)
-    assert np.all(np.diff(rare) > 0)
-    assert np.all(np.diff(frequent) < 0)
+    rare = orthogonal_scale_skewed(samples=10_000)
+    frequent = orthogonal_scale_skewed(samples=10_000, hard_classes="frequent")
+    assert np.all(np.diff(np.bincount(rare.labels)) > 0)
+    # The same labels, and so the same limit of batches of one sample, with the scales the other way round.
+    np.testing.assert_array_equal(frequent.labels, rare.labels)
+    scales = frequent.features[np.arange(10_000), frequent.labels]
+    lowest = np.array([0.5 * 6 ** (c / 4) for c in range(5)])[::-1][frequent.labels]
+    assert np.all((scales >= lowest) & (scales <= 2 * lowest))
 
 
 def test_orthogonal_with_as_many_samples_as_classes_has_one_of_each():

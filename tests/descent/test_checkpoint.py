@@ -106,6 +106,13 @@ def test_a_finished_run_is_read_back(tmp_path):
         np.testing.assert_array_equal(one.weights, other.weights)
 
 
+def test_the_same_run_twice_shares_its_file_without_a_quarrel(tmp_path):
+    twice = st.descend(random_problem(), [METHODS[0]] * 20, 300, checkpoint=tmp_path, workers=4)
+    assert len(list(tmp_path.iterdir())) == 1
+    for each in twice:
+        np.testing.assert_array_equal(each.weights, twice[0].weights)
+
+
 def test_another_run_does_not_take_the_file(tmp_path):
     st.descend(random_problem(), METHODS[0], 100, checkpoint=tmp_path)
     st.descend(random_problem(seed=1), METHODS[0], 100, checkpoint=tmp_path)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib import image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.experiments.synthetic import BATCH_SIZES, results
 
 from steepest.experiments.figures import margin_panels, save_figure
@@ -98,3 +99,16 @@ def test_a_bound_that_comes_later_is_named_too():
     (runs,) = Runs.of(dataset.assign(effective_margin=dataset["effective_margin"] * 0 + 0.5))
     (words,) = margin_panels(runs, bound=True).axes[0].texts
     assert words.get_text() == "no bound by t = 20,000: b = 1, 5, 10, 20, 50"
+
+
+def test_a_single_momentum_leaves_room_for_title_and_legend():
+    (runs,) = Runs.of(results().isel(momentum=[0]))
+    figure = margin_panels(runs, "Long runs")
+    save_width = figure.get_figwidth() * figure.dpi
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    suptitle = next(text for text in figure.texts if text.get_text() == figure.get_suptitle())
+    for part in (suptitle, figure.legends[0]):
+        box = part.get_window_extent(renderer)
+        assert box.x0 >= 0
+        assert box.x1 <= save_width

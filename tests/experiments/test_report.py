@@ -9,7 +9,8 @@ import pytest
 from tests.experiments.small import files_of_runs, run_into
 
 from steepest.errors import InvalidArgument, RunError
-from steepest.experiments import open_results, write_page
+from steepest.experiments import CLAIMS, open_results, write_page
+from steepest.experiments.claims import Claim
 from steepest.experiments.promises import promise_of
 from steepest.experiments.runs import Runs
 from steepest.experiments.store import Store
@@ -100,7 +101,7 @@ def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):
     words = words_of(page)
     assert "Claims: 2 not decided." in words
     assert "too few steps: 400 were run, the claim is about 20,000" in words
-    assert "ρ ≤ 0 for every b &lt; n without momentum" in words
+    assert "error ≤ 0.12; fitted exponent ≥ the predicted one - 0.1; cosine ≥ 0.97" in words
     dataset = open_results(folder)
     for norm in ("frobenius", "max"):
         margin = float(dataset["max_margin"].sel(data="points", norm=norm, seed=2))
@@ -109,7 +110,7 @@ def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):
     assert "data[0].samples_per_class 4" in words
     assert "batch_size 3, full" in words
     assert re.search(r"versions steepest \S+, numpy", words)
-    assert re.search(r"machine \S+ \S+ python 3\.", words)
+    assert re.search(r"machine \S+, \S+, \d+ cores python 3\.", words)
 
 
 def test_the_page_asks_nothing_of_a_network(page):
@@ -174,6 +175,47 @@ def test_reference_norms_and_the_bias_are_quantities_of_their_own(tmp_path):
     )
     assert quantities["reference_cosine@max"]["title"] == "Cosine to the max-margin solution, max norm"
     assert "margin_floor" not in quantities
+
+
+def test_what_only_some_runs_were_measured_for_is_there_for_those_alone(tmp_path):
+    run_into(
+        tmp_path,
+        data={"kind": "orthogonal", "classes": 3, "samples": 12},
+        norm=["frobenius", "max"],
+        batch_size=[1, "full"],
+        momentum=[0.0, 0.5],
+        variance_reduction=False,
+        bias=True,
+        naive="max",
+        seed=1,
+        steps=50,
+    )
+    (experiment,) = charts_of(write_page(tmp_path).path)["experiments"]
+    there = [
+        (group["norm"], line["batch_size"], line["momentum"])
+        for group in experiment["groups"]
+        for line in group["lines"]
+        if "naive_bias_cosine" in line["values"]
+    ]
+    assert there == [("max", 1, 0.0)]
+
+
+def test_values_outside_what_was_expected_are_noted_beside_their_claim(folder, tmp_path, monkeypatch):
+    def measure(runs):
+        yield runs.measurement("error", "b = 3", [0.2, 0.3], at_most=0.5, expected=(0.25, 0.4))
+        yield runs.measurement("loss", "b = 3", [0.2, 0.3], expected=(0.1, 0.4))
+
+    claim = Claim("full-batch-converges", "It does.", "error ≤ 0.5", measure, steps=0)
+    monkeypatch.setitem(CLAIMS, claim.name, claim)
+    words = words_of(write_page(folder, tmp_path / "page.html").path)
+    for norm in ("frobenius", "max"):
+        assert (
+            f"Noted, points, {norm}, cross-entropy: error expected from 0.25 to 0.4: "
+            "1 of 2 values are outside, from 0.2 to 0.2."
+        ) in words
+    assert "Noted, points, max, cross-entropy: loss" not in words
+    assert "0.2 0.3 ≤ 0.5; expected 0.25 to 0.4 yes" in words
+    assert "0.2 0.3 expected 0.1 to 0.4" in words
 
 
 def test_a_page_replaces_an_older_one_whole(folder, tmp_path):

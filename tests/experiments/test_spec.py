@@ -58,6 +58,45 @@ REFUSED = {
         {"schedule": {"initial": {"spectral": 0.3}}},
         "schedule='max': data set gaussian has no step size for this norm",
     ),
+    "norm as number": ({"norm": ["max", 3]}, "norm=['max', 3]: several norms of a matrix go by this"),
+    "nested list": ({"momentum": [[0.5]]}, "[0.5] is no momentum"),
+    "not a number": ({"momentum": float("nan")}, "nan is no momentum"),
+    "batch size below zero": ({"batch_size": [5, -5]}, "-5 is no batch size"),
+    "batch size as word": ({"batch_size": "half"}, "'half' is no batch size"),
+    "seed as fraction": ({"seed": 1.5}, "1.5 is no seed; give an integer of at least 0"),
+    "seed too large": ({"seed": 2**63}, "is no seed; give an integer of at least 0 and below 2^63"),
+    "steps as list": ({"steps": [10, 20]}, "steps=[10, 20]: give an integer of at least 1"),
+    "steps without end": ({"steps": 10**20}, "give an integer of at most 1,000,000,000,000,000"),
+    "records zero": ({"records": 0}, "records=0: give an integer of at least 2"),
+    "gap as list": ({"gap": [1e-8]}, "gap=[1e-08]: give a number between 0 and 1"),
+    "bias as text": ({"bias": "yes"}, "bias='yes': 'yes' is neither true nor false"),
+    "title": ({"title": ["a"]}, "title=['a']: give text"),
+    "schedule that is no table": ({"schedule": 0.1}, "schedule=0.1: give a table, such as { initial = 0.1"),
+    "schedule as grid": ({"schedule": {"initial": [0.1, 0.2]}}, "schedule.initial=[0.1, 0.2]: give a finite"),
+    "schedule for a norm that is none": (
+        {"schedule": {"initial": {"l2": 1}}},
+        "schedule.initial={'l2': 1}: ",
+    ),
+    "quick that is no table": ({"quick": True}, "quick=True: give a table of keys and values"),
+    "file without path": ({"data": {"kind": "file"}}, "data[0].path=None: is required"),
+    "path that is none": (
+        {"data": {"kind": "file", "path": 3}},
+        "data[0].path=3: give the path of a file, as text",
+    ),
+    "name of data": (
+        {"data": {"kind": "digits", "name": "a b"}},
+        "data[0].name='a b': give a name of letters",
+    ),
+    "step size of data": (
+        {"data": {"kind": "gaussian", "schedule": {"initial": -1}}},
+        "data[0].schedule.initial=-1: give a finite number",
+    ),
+    "scale of data": ({"data": {"kind": "gaussian", "scale": 0}}, "data[0].scale=0: give a finite number"),
+    "list as claim": ({"claims": [["all"]]}, "['all'] is no claim"),
+    "batch-one figure of other runs": (
+        {"figure": "batch-one"},
+        "figure='batch-one': it needs norm max or frobenius, batch_size 1, momentum 0",
+    ),
     "claim": ({"claims": ["all"]}, "'all' is no claim; known: full-batch-converges"),
     "figure": ({"figure": "pie"}, "figure='pie': give 'margin-panels' or 'batch-one'"),
     "name": ({"name": "../escape"}, "name='../escape': give a name of letters"),
@@ -155,6 +194,29 @@ def test_a_batch_larger_than_the_data_is_refused():
     experiment = validated({**SMALLEST, "batch_size": 101})
     with pytest.raises(InvalidArgument, match="batch_size=101: data set gaussian has 100 samples"):
         resolve(experiment, load_problems(experiment))
+
+
+UNFIT = {
+    "scales in the wrong order": (
+        {"data": {"kind": "orthogonal", "smallest_scale": 5, "largest_scale": 1}},
+        "data[0].largest_scale=1.0: give at least smallest_scale (5.0)",
+    ),
+    "more than memory holds": (
+        {"data": ["mixture", {"kind": "gaussian", "classes": 10**6, "samples_per_class": 10**6}]},
+        "data[1]='gaussian': it does not fit in memory",
+    ),
+    "a bias direction of other data": ({"bias": True}, "bias=True: data set gaussian: "),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_what_does_not_fit_its_data_is_refused_before_anything_is_computed(case):
+    changes, message = UNFIT[case]
+    experiment = validated({**SMALLEST, **changes})
+    with pytest.raises(InvalidArgument) as caught:
+        resolve(experiment, load_problems(experiment))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_reduced_form_replaces_the_keys_of_quick():

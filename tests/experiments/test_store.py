@@ -69,6 +69,18 @@ def test_foreign_files_are_noticed(store):
         assert store.load(DESCRIPTION) is None
 
 
+def test_a_folder_in_the_place_of_a_result_is_said_and_moved_aside(store):
+    path = store.path(DESCRIPTION)
+    path.mkdir(parents=True)
+    (path / "kept").write_text("mine", encoding="utf-8")
+    with pytest.warns(SteepestWarning, match=r"is truncated or no NetCDF file .*; it is computed again"):
+        assert store.load(DESCRIPTION) is None
+    store.save(DESCRIPTION, some_result())
+    xr.testing.assert_identical(store.load(DESCRIPTION), some_result())
+    (aside,) = store.directory.glob("*.aside")
+    assert (aside / "kept").read_text(encoding="utf-8") == "mine"
+
+
 def test_a_file_under_another_name_is_noticed(store):
     other = {**DESCRIPTION, "norm": "sum"}
     store.save(other, some_result()).rename(store.path(DESCRIPTION))

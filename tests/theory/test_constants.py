@@ -17,6 +17,7 @@ from steepest.theory.constants import (
     feature_radius,
     noise_factor,
     noise_share,
+    papers_required_momentum,
     required_momentum_for,
 )
 
@@ -130,6 +131,27 @@ def test_required_momentum_is_the_smallest(relative_margin, batches):
     below = 1 - (1 - momentum) * (1 + 1e-9)
     assert 4 * radius * noise_factor(below, batches) >= margin * (1 - 1e-8)
     assert required_momentum_for(margin, radius, 1) == 0.0
+
+
+def test_required_momentum_by_hand():
+    """n = k = 2, x = ±1, b = 1: R = 1, γ = 2, m = 2; (1-β) (1+2β) / (1+β) has to come below 1/2."""
+    sharp = required_momentum_for(2.0, 1.0, 2)
+    assert sharp == pytest.approx((1 + 17**0.5) / 8)  # 4β² - β - 1 = 0
+    # The paper's 4 (m-1) R (1-β) m² = 16 (1-β) has to come below 2, and does not at β = 7/8 itself.
+    paper = papers_required_momentum(2.0, 1.0, 2)
+    assert paper == math.nextafter(7 / 8, 1)
+    assert papers_required_momentum(2.0, 1.0, 1) == 0.0
+    assert papers_required_momentum(1e-300, 1.0, 2) is None
+
+
+@given(st.floats(1e-6, 1), st.integers(2, 500))
+def test_the_papers_required_momentum_meets_its_condition_and_exceeds_the_sharp_one(relative_margin, batches):
+    radius = 3.0
+    margin = 2 * radius * relative_margin
+    momentum = papers_required_momentum(margin, radius, batches)
+    assert momentum is not None
+    assert 4 * (batches - 1) * radius * (1 - momentum) * batches**2 < margin
+    assert momentum >= required_momentum_for(margin, radius, batches) - 1e-15
 
 
 def test_required_momentum_where_none_is_enough():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steepest.cli.run import Settings, SpecFile
+from steepest.cli.run import Settings, Spec
 from steepest.cli.terminal import waiting
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    spec: SpecFile,
+    spec: Spec,
     settings: Settings = None,
     output: Annotated[
         Path | None,
@@ -39,9 +39,9 @@ def plan(
 
     - `steepest plan my.toml --set seed=[0,1,2,3]`
     """
-    from steepest.experiments import load_experiment, parse_overrides, plan_experiment
+    from steepest.experiments import find_experiment, parse_overrides, plan_experiment
 
-    experiment = load_experiment(spec, parse_overrides(settings or []))
+    experiment = find_experiment(spec, parse_overrides(settings or []))
     if quick:
         experiment = experiment.reduced()
     with waiting("Timing a few steps of each kind of run"):
@@ -58,6 +58,7 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "run_steps": plan.run_steps,
         "margins": plan.margins,
         "margin_seconds": plan.margin_seconds,
+        "processes": plan.processes,
         "seconds": plan.seconds,
         "memory_bytes": plan.memory_bytes,
         "batches": [asdict(batch) for batch in plan.batches],
@@ -90,10 +91,11 @@ def _text(plan: Plan) -> str:
     to_compute = f"{plan.cells - plan.stored} cells to compute"
     runs = f"{plan.runs:,} runs of {plan.experiment.steps:,} steps in {to_compute}"
     memory = f"memory for the largest cell about {plan.memory_bytes / 1e6:,.0f} MB"
+    where = f"in {plan.processes} processes" if plan.processes else "in one process"
     facts = [
         f"{plan.experiment.name}: {runs} ({plan.stored} are there already)",
         f"{plan.margins} max margins to certify, about {_duration(plan.margin_seconds)}",
-        f"about {_duration(plan.seconds)} in all on this machine; {memory}",
+        f"about {_duration(plan.seconds)} in all {where} on this machine, figures not counted; {memory}",
     ]
     return "\n".join([*lines, "", *facts] if plan.batches else facts)
 

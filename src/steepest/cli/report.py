@@ -66,6 +66,7 @@ def _summary(page: Page) -> dict[str, Any]:
                         "loss": claim.loss,
                         "verdict": str(claim.verdict),
                         "reason": claim.reason,
+                        "remarks": list(claim.remarks),
                     }
                     for claim in each.claims
                 ],

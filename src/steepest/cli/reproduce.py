@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 from steepest.errors import InvalidArgument
 
@@ -41,6 +42,9 @@ def reproduce(
             "--bound", help="Draw the theory's margin bound and the predicted slope over the errors."
         ),
     ] = False,
+    workers: Workers = None,
+    backend: Backend = "auto",
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -62,10 +66,13 @@ def reproduce(
     from steepest.experiments import reproduce as run
 
     directory = output or Path("results") / figure
+    place = executor(backend, workers, scheduler)
     chosen = None if seeds is None else _parsed_seeds(seeds)
     carry_out_and_show(
         figure,
-        lambda shown: run(figure, directory, quick=quick, seeds=chosen, bound=bound, progress=shown),
+        lambda shown: run(
+            figure, directory, quick=quick, seeds=chosen, bound=bound, progress=shown, executor=place
+        ),
         directory,
         quiet=quiet,
         as_json=as_json,

@@ -1,4 +1,4 @@
-"""``steepest run``: an experiment of the user's own, from a TOML file."""
+"""``steepest run``: an experiment of the user's own, from a TOML file, or one that comes with steepest."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.toml", help="The experiment.", show_default=False)]
+Spec = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC",
+        help="A .toml file, or the name of an experiment that comes with steepest.",
+        show_default=False,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -22,7 +30,7 @@ Settings = Annotated[
 
 
 def run(
-    spec: SpecFile,
+    spec: Spec,
     settings: Settings = None,
     output: Annotated[
         Path | None,
@@ -35,6 +43,9 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="The reduced form that the experiment defines.")
     ] = False,
+    workers: Workers = None,
+    backend: Backend = "auto",
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -44,6 +55,10 @@ def run(
     seed, gap, reference, bias, weights, figure, bound, claims, quick. Lists are grids. The paper's own
     experiments are such files.
 
+    These come with steepest: exponential-loss (beside cross-entropy), other-norms (nuclear, entrywise-3,
+    schatten-4), uneven-batches (that do not divide n), digits (real data), long-run (300,000 steps, which
+    tell a floor under the error from slow convergence), and figure1 to figure4.
+
     Exits with 0 only if every claim that the experiment names holds.
 
     For instance:
@@ -51,16 +66,21 @@ def run(
     - `steepest run my.toml`
 
     - `steepest run my.toml --set momentum=[0,0.9] --set norm=spectral`
-    """
-    from steepest.experiments import carry_out, load_experiment, parse_overrides
 
-    experiment = load_experiment(spec, parse_overrides(settings or []))
+    - `steepest run my.toml --backend dask --scheduler tcp://host:8786`
+
+    - `steepest run other-norms --quick`
+    """
+    from steepest.experiments import carry_out, find_experiment, parse_overrides
+
+    experiment = find_experiment(spec, parse_overrides(settings or []))
     if quick:
         experiment = experiment.reduced()
+    place = executor(backend, workers, scheduler)
     directory = output or Path("results") / experiment.name
     carry_out_and_show(
         experiment.name,
-        lambda shown: carry_out(experiment, directory, progress=shown),
+        lambda shown: carry_out(experiment, directory, progress=shown, executor=place),
         directory,
         quiet=quiet,
         as_json=as_json,

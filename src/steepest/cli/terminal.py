@@ -26,27 +26,46 @@ def waiting(what: str) -> Any:
 def progress(unit: str) -> Iterator[Report]:
     """Yield a function that shows progress: a bar on a terminal, otherwise a line every tenth of the way."""
     if sys.stderr.isatty():
-        with _bar() as report:
+        with _bar(unit) as report:
             yield report
     else:
         yield _Lines(unit)
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
+def _bar(unit: str) -> Iterator[Report]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        TaskID,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Column
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
-            return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="dim", no_wrap=True)
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "", style="dim", no_wrap=True)
 
     console = Console(stderr=True)
     columns = (BarColumn(16), TaskProgressColumn(), Rate(), TimeRemainingColumn(compact=True))
-    with Progress("{task.description}", *columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+    # The text gives way where a terminal is narrow, never the numbers.
+    text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    with Progress(text, *columns, console=console, transient=True, expand=True) as bar:
+        task: TaskID | None = None
+
+        def report(what: str, done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                # What is there from the start was not done in this run, and says nothing of its speed.
+                task = bar.add_task(what, total=total, completed=done)
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield report
 
 
 class _Lines:

@@ -64,6 +64,7 @@ def _summary(name: str, report: Report) -> dict[str, Any]:
                 "threshold": claim.threshold,
                 "verdict": str(claim.verdict),
                 "reason": claim.reason,
+                "remarks": list(claim.remarks),
             }
             for claim in report.claims
         ],
@@ -96,4 +97,5 @@ def _claim_rows(claim: ClaimResult) -> list[tuple[str, str]]:
         ("", f"measured: {claim.measured}"),
         ("", f"asked for: {claim.threshold}"),
     ]
-    return rows + ([("", f"because: {claim.reason}")] if claim.reason else [])
+    rows += [("", f"because: {claim.reason}")] if claim.reason else []
+    return rows + [("", f"noted: {remark}") for remark in claim.remarks]

@@ -80,10 +80,10 @@ def orthogonal_scale_skewed(
 
     The scales of class c are α_i ~ U[l_c, 2 l_c], where l_c runs geometrically from ``smallest_scale`` to
     ``largest_scale``. Classes of small scale are the hard ones, and they are rare: every class has one
-    sample, and the others fall to the classes by a multinomial draw with probabilities in proportion to l_c
-    (``hard_classes="frequent"`` turns the probabilities round, for contrast). Shapes: X [n, k], y [n], sorted
-    by class. This is the data of Section 4.4 and Theorem 4.9: with batches of one sample, descent follows the
-    counts alone, not the scales.
+    sample, and the others fall to the classes by a multinomial draw with probabilities in proportion to l_c.
+    With ``hard_classes="frequent"`` the classes have the same counts but the scales in reverse order, for
+    contrast. Shapes: X [n, k], y [n], sorted by class. This is the data of Section 4.4 and Theorem 4.9: with
+    batches of one sample, descent follows the counts alone, not the scales.
 
     Raises:
         InvalidArgument: fewer than two classes, fewer samples than classes, scales that are not positive,
@@ -105,9 +105,10 @@ def orthogonal_scale_skewed(
         raise InvalidArgument("hard_classes", hard_classes, 'give "rare" or "frequent"')
     rng = _generator("orthogonal", seed)
     lowest = np.geomspace(smallest_scale, largest_scale, classes)
-    odds = lowest if hard_classes == "rare" else lowest[::-1]
-    counts = 1 + rng.multinomial(samples - classes, odds / odds.sum())
+    counts = 1 + rng.multinomial(samples - classes, lowest / lowest.sum())
     labels = np.repeat(np.arange(classes), counts)
+    if hard_classes == "frequent":
+        lowest = lowest[::-1]
     scales = rng.uniform(lowest[labels], 2 * lowest[labels])
     return Classification(scales[:, None] * np.eye(classes)[labels], labels, name="orthogonal")
 

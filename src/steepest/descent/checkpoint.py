@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import warnings
 import zipfile
 from contextlib import suppress
@@ -15,7 +16,7 @@ import numpy as np
 
 from steepest.descent.method import Method
 from steepest.descent.state import State
-from steepest.errors import SteepestWarning
+from steepest.errors import CheckpointWarning
 from steepest.problem import Classification
 
 _FORMAT = 1
@@ -47,7 +48,8 @@ class Checkpoint:
 
     def save(self, state: State, weights: np.ndarray, truncated: np.ndarray) -> None:
         """Write a run's state and its records so far; a full disk is a warning, the run itself goes on."""
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        # The same run may be asked for twice, and then goes on in two threads.
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
@@ -61,7 +63,7 @@ class Checkpoint:
                 temporary.unlink()
             warnings.warn(
                 f"checkpoint {self.path} could not be written ({error}); the run goes on without it",
-                SteepestWarning,
+                CheckpointWarning,
                 stacklevel=2,
             )
 
@@ -79,7 +81,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(
                 f"checkpoint {self.path} cannot be read ({error}); its run starts again",
-                SteepestWarning,
+                CheckpointWarning,
                 stacklevel=2,
             )
             return None

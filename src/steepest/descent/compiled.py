@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numba
 import numpy as np
 
 from steepest.arrays import as_numpy
+from steepest.compilation import compiled_and_kept
 from steepest.descent import compiled_directions, compiled_gradient, kernels
 from steepest.descent.compiled_directions import DirectionCode, direction, direction_work
 from steepest.descent.compiled_gradient import gradient, gradient_work
@@ -19,7 +18,6 @@ from steepest.descent.kernels import add_scaled, move
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
-from steepest.errors import SteepestWarning
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 
@@ -146,18 +144,7 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
             momentum_scale[0] = scale
         return truncated
 
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(advance)
-    except RuntimeError as error:
-        # numba finds neither the package's folder nor the user's cache folder writable.
-        warnings.warn(
-            f"compiled code cannot be kept ({error}); every process compiles it again, for some ten seconds. "
-            "Set NUMBA_CACHE_DIR to a folder that can be written",
-            SteepestWarning,
-            stacklevel=2,
-        )
-        return numba.njit(**options)(advance)
+    return compiled_and_kept(advance)
 
 
 def _digest_of_sources() -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 _HOME = {
     "CLAIMS": "claims",
     "ClaimResult": "claims",
+    "Executor": "executors",
     "Experiment": "spec",
     "Page": "report",
     "Plan": "plan",
@@ -20,10 +21,12 @@ _HOME = {
     "Verdict": "claims",
     "carry_out": "reproduction",
     "check_claims": "claims",
+    "extensions": "shipped",
+    "find_experiment": "shipped",
     "load_experiment": "spec",
     "open_results": "results",
-    "paper_experiment": "reproduction",
-    "paper_figures": "reproduction",
+    "paper_experiment": "shipped",
+    "paper_figures": "shipped",
     "parse_overrides": "spec",
     "plan_experiment": "plan",
     "reproduce": "reproduction",
@@ -34,6 +37,7 @@ _HOME = {
 __all__ = [
     "CLAIMS",
     "ClaimResult",
+    "Executor",
     "Experiment",
     "Page",
     "Plan",
@@ -42,6 +46,8 @@ __all__ = [
     "Verdict",
     "carry_out",
     "check_claims",
+    "extensions",
+    "find_experiment",
     "load_experiment",
     "open_results",
     "paper_experiment",
@@ -55,16 +61,17 @@ __all__ = [
 
 if TYPE_CHECKING:
     from steepest.experiments.claims import CLAIMS, ClaimResult, Verdict, check_claims
+    from steepest.experiments.executors import Executor
     from steepest.experiments.plan import Plan, plan_experiment
     from steepest.experiments.report import Page, write_page
-    from steepest.experiments.reproduction import (
-        Report,
-        carry_out,
+    from steepest.experiments.reproduction import Report, carry_out, reproduce
+    from steepest.experiments.results import open_results
+    from steepest.experiments.shipped import (
+        extensions,
+        find_experiment,
         paper_experiment,
         paper_figures,
-        reproduce,
     )
-    from steepest.experiments.results import open_results
     from steepest.experiments.spec import Experiment, load_experiment, parse_overrides
     from steepest.experiments.store import Store
     from steepest.experiments.sweep import run_experiment

@@ -13,13 +13,45 @@ from steepest.experiments.schedule import ScheduleChoice
 from steepest.experiments.spec import Experiment
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
+from steepest.theory import bias_direction
 
-__all__ = ["Cell", "Problems", "load_problems", "margin_description", "resolve"]
+__all__ = ["Cell", "Margin", "Problems", "estimated_seconds", "load_problems", "resolve"]
 
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
 
-_FORMAT = 3  # Raised when what a cell's file holds changes, so that older files are computed again.
+Known = Mapping[tuple[str, int], Classification | StoredSamples]
+"""The same, or what is stored of them."""
+
+_SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
+
+_FORMAT = 4  # Raised when what a cell's file holds changes, so that older files are computed again.
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A certified max margin that cells are compared with."""
+
+    data: DataSet
+    seed: int
+    fingerprint: str
+    norm: str
+    gap: float
+
+    @property
+    def label(self) -> str:
+        """A short text for progress and messages."""
+        return f"max margin: {self.data.name}, seed {self.seed}, {self.norm}"
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the result depends on, as plain values; its hash names the file."""
+        return {
+            "kind": "max margin",
+            "format": _FORMAT,
+            "samples": self.fingerprint,
+            "norm": self.norm,
+            "gap": self.gap,
+        }
 
 
 @dataclass(frozen=True)
@@ -46,6 +78,8 @@ class Cell:
     """Whether the cosine to the bias direction of Definition 4.8 is measured."""
     weights: bool = False
     """Whether the recorded weights are kept."""
+    naive: bool = False
+    """Whether runs are repeated in the usual arithmetic, for contrast."""
 
     @property
     def label(self) -> str:
@@ -53,9 +87,20 @@ class Cell:
         return f"{self.data.name}, seed {self.seed}, {self.norm}, b = {self.batch_size}"
 
     @property
+    def runs(self) -> int:
+        """Number of runs in the cell."""
+        return len(self.momenta) * len(self.variance_reduction)
+
+    @property
     def run_steps(self) -> int:
         """Updates in all runs of the cell."""
-        return self.steps * len(self.momenta) * len(self.variance_reduction)
+        return self.steps * self.runs
+
+    @property
+    def margins(self) -> tuple[Margin, ...]:
+        """The max margins that its runs are compared with, that of its own norm first."""
+        norms = dict.fromkeys((self.norm, *self.references))
+        return tuple(Margin(self.data, self.seed, self.fingerprint, norm, self.gap) for norm in norms)
 
     def methods(self, margin: float) -> list[Method]:
         """Return the cell's methods, momenta first, for a max margin γ that scales the step sizes."""
@@ -87,27 +132,44 @@ class Cell:
             "reference": list(self.references),
             "bias": self.bias,
             "weights": self.weights,
+            "naive": self.naive,
         }
 
 
-def margin_description(fingerprint: str, norm: str, gap: float) -> dict[str, Any]:
-    """Return what a certified max margin depends on, as plain values."""
-    return {"kind": "max margin", "format": _FORMAT, "samples": fingerprint, "norm": norm, "gap": gap}
-
-
 def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:
-    """Return the samples of every data set and seed of an experiment."""
-    return {(data.name, seed): data.load(seed) for data in experiment.data for seed in experiment.seed}
+    """Return the samples of every data set and seed of an experiment.
+
+    Raises:
+        InvalidArgument: sizes or scales that do not go together, or more samples than memory holds.
+        DataFileError: a file that cannot be read.
+    """
+    return {
+        (data.name, seed): _loaded(data, seed, position)
+        for position, data in enumerate(experiment.data)
+        for seed in experiment.seed
+    }
 
 
-def resolve(
-    experiment: Experiment, problems: Mapping[tuple[str, int], Classification | StoredSamples]
-) -> list[Cell]:
+def _loaded(data: DataSet, seed: int, position: int) -> Classification:
+    try:
+        return data.load(seed)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"data[{position}].{error.argument}", error.value, error.remedy) from error
+    except MemoryError as error:
+        raise InvalidArgument(
+            f"data[{position}]", data.name, f"it does not fit in memory ({error})"
+        ) from error
+
+
+def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
     """Return the cells of an experiment, in the order in which they are computed.
 
     Raises:
-        InvalidArgument: a batch size that is larger than a data set.
+        InvalidArgument: a batch size that is larger than a data set, or a bias direction where there is
+            none.
     """
+    if experiment.bias:
+        _require_bias(experiment, problems)
     return [
         Cell(
             data,
@@ -126,6 +188,7 @@ def resolve(
             experiment.reference,
             experiment.bias,
             experiment.weights,
+            norm in experiment.naive and batch_size == 1 and not data.contrast,
         )
         for data in experiment.data
         for seed in experiment.seed
@@ -133,6 +196,21 @@ def resolve(
         for loss in experiment.loss
         for batch_size in _batch_sizes(experiment, problems[data.name, seed])
     ]
+
+
+def _require_bias(experiment: Experiment, problems: Known) -> None:
+    for (name, _), problem in problems.items():
+        # Of samples that are not here this was asked when they were.
+        if isinstance(problem, Classification):
+            for norm in experiment.norm:
+                _require_bias_direction(name, problem, norm)
+
+
+def _require_bias_direction(name: str, problem: Classification, norm: str) -> None:
+    try:
+        bias_direction(problem, norm)
+    except InvalidArgument as error:
+        raise InvalidArgument("bias", True, f"data set {name}: {error.remedy}") from error
 
 
 def _batch_sizes(experiment: Experiment, problem: Classification | StoredSamples) -> Iterator[int]:
@@ -143,3 +221,10 @@ def _batch_sizes(experiment: Experiment, problem: Classification | StoredSamples
             raise InvalidArgument("batch_size", size, remedy)
     # "full" and n are the same runs.
     yield from dict.fromkeys(chosen)
+
+
+def estimated_seconds(cell: Cell, problems: Problems) -> float:
+    """Return about how long a cell takes one core: enough to order cells, and to tell long from short."""
+    problem = problems[cell.data.name, cell.seed]
+    multiplications = cell.batch_size * problem.n_classes * problem.dimension
+    return cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)

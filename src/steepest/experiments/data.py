@@ -21,6 +21,8 @@ Positive = Annotated[float, BeforeValidator(accept.positive)]
 
 
 Name = Annotated[str, BeforeValidator(accept.identifier)]
+Contrast = Annotated[bool, BeforeValidator(accept.switch)]
+"""Whether data is there to show a difference: claims about an experiment's data leave it out."""
 STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -36,6 +38,7 @@ class GaussianData(BaseModel):
     samples_per_class: Count = 10
     features: Count = 100
     scale: Positive = 0.1
+    contrast: Contrast = False
 
     def load(self, seed: int) -> Classification:
         """Return the samples that a seed draws."""
@@ -54,6 +57,7 @@ class MixtureData(BaseModel):
     samples_per_class: Count = 40
     features: Count = 50
     separation: Positive = 1.5
+    contrast: Contrast = False
 
     def load(self, seed: int) -> Classification:
         """Return the samples that a seed draws."""
@@ -61,7 +65,10 @@ class MixtureData(BaseModel):
 
 
 class OrthogonalData(BaseModel):
-    """The orthogonal scale-skewed data of Theorem 4.9: x_i = α_i e_{y_i}, where rare classes are hard."""
+    """The orthogonal scale-skewed data of Theorem 4.9: x_i = α_i e_{y_i}, where rare classes are hard.
+
+    With ``hard_classes = "frequent"`` the counts stay and the scales are in reverse order.
+    """
 
     model_config = STRICT
 
@@ -72,11 +79,18 @@ class OrthogonalData(BaseModel):
     samples: Count = 100
     smallest_scale: Positive = 0.5
     largest_scale: Positive = 3.0
+    hard_classes: Literal["rare", "frequent"] = "rare"
+    contrast: Contrast = False
 
     def load(self, seed: int) -> Classification:
         """Return the samples that a seed draws."""
         return datasets.orthogonal_scale_skewed(
-            self.classes, self.samples, self.smallest_scale, self.largest_scale, seed
+            self.classes,
+            self.samples,
+            self.smallest_scale,
+            self.largest_scale,
+            seed,
+            hard_classes=self.hard_classes,
         )
 
 
@@ -88,6 +102,7 @@ class DigitsData(BaseModel):
     kind: Literal["digits"]
     name: Name = "digits"
     schedule: ScheduleChoice | None = None
+    contrast: Contrast = False
 
     def load(self, seed: int) -> Classification:  # noqa: ARG002
         """Return the 1,797 samples."""
@@ -104,6 +119,7 @@ class FileData(BaseModel):
     schedule: ScheduleChoice | None = None
     path: Path
     label: str | None = None
+    contrast: Contrast = False
 
     def load(self, seed: int) -> Classification:  # noqa: ARG002
         """Return the samples of the file."""

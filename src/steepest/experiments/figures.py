@@ -44,7 +44,8 @@ def margin_panels(runs: Runs, title: str = "", *, bound: bool = False) -> Figure
     from matplotlib.figure import Figure
 
     momenta = runs.momenta
-    figure = Figure(figsize=(3.4 * len(momenta) + 0.4, 8.6), layout="constrained")
+    # Title and legend need the width of two panels, however many there are.
+    figure = Figure(figsize=(3.4 * max(len(momenta), 2) + 0.4, 8.6), layout="constrained")
     grid: Any = figure.subplots(len(_ROWS), len(momenta), sharex=True, sharey="row", squeeze=False)
     _share_scale(grid[0, 0], grid[2, 0])
     styles = dict(zip(runs.batch_sizes, _styles(runs), strict=True))

@@ -209,4 +209,6 @@ def _grouped(cells: Sequence[StoredCell]) -> list[list[StoredCell]]:
 
 def _unfinished(claim: ClaimResult, found: int, asked: int) -> ClaimResult:
     reason = f"unfinished: {found} of {asked} cells of these runs are computed"
-    return replace(claim, measured="", verdict=Verdict.NOT_DECIDED, reason=reason, measurements=())
+    return replace(
+        claim, measured="", verdict=Verdict.NOT_DECIDED, reason=reason, measurements=(), remarks=()
+    )

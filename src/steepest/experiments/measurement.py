@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 
 __all__ = ["Measurement"]
@@ -19,14 +18,12 @@ class Measurement:
     values: tuple[float, ...]
     at_least: float = -math.inf
     at_most: float = math.inf
-    by_median: bool = False
-    """Whether the median over the seeds is held to the bounds, rather than every seed."""
+    expected: tuple[float, float] | None = None
+    """A range in which the values should lie, though the claim does not say so: no part of the verdict."""
 
     @property
     def judged(self) -> tuple[tuple[str, float], ...]:
-        """What is held to the bounds: each seed's value, or their median, with a name for it."""
-        if self.by_median:
-            return (("median over seeds", statistics.median(self.values)),)
+        """What is held to the bounds, each seed's value, with a name for it."""
         return tuple((f"seed {seed}", value) for seed, value in zip(self.seeds, self.values, strict=True))
 
     @property
@@ -42,8 +39,17 @@ class Measurement:
 
     @property
     def bound(self) -> str:
-        """The bounds in words, such as "≥ 0.4 and ≤ 0.6 (median)"; empty if there are none."""
+        """The bounds and what is expected in words, such as "≥ 0.4 and ≤ 0.6"; empty if there are none."""
         low = [f"≥ {self.at_least:g}"] if self.at_least > -math.inf else []
         high = [f"≤ {self.at_most:g}"] if self.at_most < math.inf else []
-        words = " and ".join(low + high)
-        return f"{words} (median)" if words and self.by_median else words
+        claimed = [" and ".join(low + high)] if self.bounded else []
+        expected = [] if self.expected is None else [f"expected {self.expected[0]:g} to {self.expected[1]:g}"]
+        return "; ".join(claimed + expected)
+
+    @property
+    def unexpected(self) -> tuple[float, ...]:
+        """The values outside the expected range."""
+        if self.expected is None:
+            return ()
+        low, high = self.expected
+        return tuple(value for value in self.values if not low <= value <= high)

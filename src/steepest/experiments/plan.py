@@ -10,10 +10,13 @@ from pathlib import Path
 
 from steepest.descent import descend
 from steepest.errors import SteepestWarning
-from steepest.experiments.cells import Cell, Problems, load_problems, margin_description, resolve
+from steepest.experiments.cells import Cell, Margin, Problems, estimated_seconds, load_problems, resolve
+from steepest.experiments.executors import Executor
+from steepest.experiments.netcdf import encoded
+from steepest.experiments.results import cell_dataset, solution_from
 from steepest.experiments.spec import Experiment
 from steepest.experiments.store import Store
-from steepest.maxmargin import max_margin
+from steepest.maxmargin import MaxMarginSolution, max_margin
 
 __all__ = ["Batch", "Plan", "plan_experiment"]
 
@@ -38,7 +41,7 @@ class Batch:
     run_steps_per_second: float
     """Measured here, on all cores, with the runs of one cell side by side."""
     seconds: float
-    """Estimate for all its cells."""
+    """Estimate for all its cells, with what measuring the records and writing the file took here."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,15 @@ class Plan:
     """Max margins to certify."""
     margin_seconds: float
     """Estimate for those, from one measured for each data set and norm."""
+    processes: int
+    """Processes that the cells would be spread over; 0 if this one computes them itself."""
     batches: tuple[Batch, ...]
     memory_bytes: int
     """Estimate of the largest cell's recorded weights and their measurement, which is what memory goes to."""
 
     @property
     def seconds(self) -> float:
-        """Estimate of the whole time."""
+        """Estimate of the whole time but for figures and claims, which take a few seconds each."""
         return self.margin_seconds + sum(batch.seconds for batch in self.batches)
 
 
@@ -80,16 +85,20 @@ def plan_experiment(experiment: Experiment, directory: Path | None = None) -> Pl
     cells = resolve(experiment, problems)
     store = None if directory is None else Store(directory / "cells")
     missing = [cell for cell in cells if store is None or not store.path(cell.description()).exists()]
-    margins, margin_seconds = _margins(missing, problems, store)
+    seconds = sum(estimated_seconds(cell, problems) for cell in missing)
+    processes = Executor().processes(len(missing), seconds)
+    margins = _margins(missing, problems, store)
+    solved = sum(margin.seconds for margin in margins)
     return Plan(
         experiment,
         len(cells),
         len(cells) - len(missing),
-        sum(len(cell.momenta) * len(cell.variance_reduction) for cell in missing),
+        sum(cell.runs for cell in missing),
         sum(cell.run_steps for cell in missing),
-        margins,
-        margin_seconds,
-        tuple(_batch(alike, problems) for alike in _alike(missing)),
+        sum(margin.count for margin in margins),
+        solved / max(1, processes),
+        processes,
+        tuple(_batch(alike, problems, margins, max(1, processes)) for alike in _alike(missing)),
         max((_memory(cell, problems) for cell in missing), default=0),
     )
 
@@ -101,14 +110,38 @@ def _alike(cells: Iterable[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def _batch(cells: list[Cell], problems: Problems) -> Batch:
+def _batch(cells: list[Cell], problems: Problems, margins: Iterable[_Margins], workers: int) -> Batch:
     cell = cells[0]
     run_steps = sum(each.run_steps for each in cells)
     rate = _measured_rate(cell, problems)
-    runs = len(cell.momenta) * len(cell.variance_reduction) * len(cells)
+    keeping = _seconds_to_keep(cell, problems, margins, rate) * len(cells) / min(workers, len(cells))
     return Batch(
-        cell.data.name, cell.norm, cell.loss, cell.batch_size, len(cells), runs, rate, run_steps / rate
+        cell.data.name,
+        cell.norm,
+        cell.loss,
+        cell.batch_size,
+        len(cells),
+        cell.runs * len(cells),
+        rate,
+        run_steps / rate + keeping,
     )
+
+
+def _seconds_to_keep(cell: Cell, problems: Problems, margins: Iterable[_Margins], rate: float) -> float:
+    """Return how long it takes to measure the records of a cell and to make its file."""
+    solutions = {each.norm: each.solution for each in margins if each.data == cell.data.name}
+    if not all(margin.norm in solutions for margin in cell.margins):
+        return 0.0
+    problem = problems[cell.data.name, cell.seed]
+    steps = min(cell.steps, cell.records - 1)
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SteepestWarning)
+        trajectories = descend(
+            problem, cell.methods(1.0), steps, reference=solutions[cell.norm], records=range(steps + 1)
+        )
+    encoded(cell_dataset(cell, problem, solutions, trajectories))
+    return max(0.0, time.perf_counter() - started - cell.runs * steps / rate)
 
 
 def _measured_rate(cell: Cell, problems: Problems) -> float:
@@ -131,27 +164,41 @@ def _measured_rate(cell: Cell, problems: Problems) -> float:
     return len(methods) * steps / seconds
 
 
-def _margins(cells: Iterable[Cell], problems: Problems, store: Store | None) -> tuple[int, float]:
-    wanted: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        description = margin_description(cell.fingerprint, cell.norm, cell.gap)
-        if store is None or not store.path(description).exists():
-            alike = wanted.setdefault((cell.data.name, cell.norm), [])
-            if cell.fingerprint not in {each.fingerprint for each in alike}:
-                alike.append(cell)
-    count, seconds = 0, 0.0
-    for alike in wanted.values():
-        cell = alike[0]
-        solution = max_margin(
-            problems[cell.data.name, cell.seed], cell.norm, cell.gap, time_limit=_MARGIN_SECONDS
-        )
-        count += len(alike)
-        seconds += solution.seconds * len(alike)
-    return count, seconds
+@dataclass(frozen=True)
+class _Margins:
+    """The max margins of a data set in a norm, one a seed: how many are missing, and one of them."""
+
+    data: str
+    norm: str
+    count: int
+    solution: MaxMarginSolution
+
+    @property
+    def seconds(self) -> float:
+        return self.count * self.solution.seconds
+
+
+def _margins(cells: Iterable[Cell], problems: Problems, store: Store | None) -> list[_Margins]:
+    alike: dict[tuple[str, str], dict[str, Margin]] = {}
+    for margin in (margin for cell in cells for margin in cell.margins):
+        alike.setdefault((margin.data.name, margin.norm), {})[margin.fingerprint] = margin
+    return [_solved(list(margins.values()), problems, store) for margins in alike.values()]
+
+
+def _solved(margins: list[Margin], problems: Problems, store: Store | None) -> _Margins:
+    first = margins[0]
+    found = None if store is None else store.load(first.description())
+    if found is None:
+        problem = problems[first.data.name, first.seed]
+        solution = max_margin(problem, first.norm, first.gap, time_limit=_MARGIN_SECONDS)
+    else:
+        solution = solution_from(found)
+    missing = [each for each in margins if store is None or not store.path(each.description()).exists()]
+    return _Margins(first.data.name, first.norm, len(missing), solution)
 
 
 def _memory(cell: Cell, problems: Problems) -> int:
     # A record keeps its weights [k, d]; a measurement holds every pair's margin [n, k] beside them.
     problem = problems[cell.data.name, cell.seed]
     record = problem.n_classes * (problem.dimension + problem.samples) * _BYTES
-    return len(cell.momenta) * len(cell.variance_reduction) * cell.records * record
+    return cell.runs * cell.records * record

@@ -31,6 +31,7 @@ _TITLES = {
     "log_proxy": "Log-proxy",
     "margin": "Margin",
     "bias_cosine": "Cosine to the bias direction",
+    "naive_bias_cosine": "Cosine to the bias direction, plain float64",
     "truncated_directions": "Truncated directions",
     "reference_relative_margin_error": "Relative margin error",
     "reference_cosine": "Cosine to the max-margin solution",
@@ -97,8 +98,9 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
                     "variance_reduction": reduced,
                     "seeds": [runs.seeds[place] for place in there],
                     "values": {
-                        _key(name, reference): _over_seeds(chosen, name, reference, there, kept)
+                        _key(name, reference): values
                         for name, reference in keys
+                        if (values := _over_seeds(chosen, name, reference, there, kept))
                     },
                     "theory": _theory(promise_of(runs, batch_size, momentum, reduced), kept),
                 }
@@ -109,6 +111,9 @@ def _over_seeds(
 ) -> dict[str, list[float | None]]:
     curves = _curves(chosen[name] if reference is None else chosen[name].sel(reference=reference), there)
     curves = curves[:, kept]
+    if np.isnan(curves).all():
+        # What only some of the runs were measured for.
+        return {}
     middle = {"middle": _listed(np.median(curves, axis=0))}
     if len(curves) == 1:
         return middle

@@ -66,6 +66,7 @@ def _claim_row(claim: ClaimResult, seeds: Sequence[int]) -> dict[str, Any]:
         "mark": _MARKS[claim.verdict],
         "measured": claim.measured,
         "reason": claim.reason,
+        "remarks": claim.remarks,
         "measurements": [_measurement_row(m, seeds) for m in claim.measurements],
     }
 

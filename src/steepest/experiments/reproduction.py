@@ -6,24 +6,26 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steepest.errors import InvalidArgument, RunError
+from steepest.errors import RunError
 from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
+from steepest.experiments.executors import Executor
 from steepest.experiments.figures import FIGURES, save_figure
 from steepest.experiments.files import write_text
+from steepest.experiments.netcdf import write_netcdf
 from steepest.experiments.runs import Runs
 from steepest.experiments.settings import provenance, write_settings
-from steepest.experiments.spec import Experiment, load_experiment
+from steepest.experiments.shipped import paper_experiment, paper_figures
+from steepest.experiments.spec import Experiment
 from steepest.experiments.sweep import Outcome, Progress, run_experiment
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Report", "carry_out", "paper_experiment", "paper_figures", "reproduce"]
+__all__ = ["Report", "carry_out", "reproduce"]
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,6 @@ class Report:
         return not self.interrupted and all(claim.verdict is Verdict.HOLDS for claim in self.claims)
 
 
-def paper_figures() -> tuple[str, ...]:
-    """Return the names of the paper's figures that can be reproduced."""
-    folder = resources.files("steepest.experiments") / "paper"
-    return tuple(
-        sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    )
-
-
-def paper_experiment(figure: str) -> Experiment:
-    """Return the experiment of a figure of the paper.
-
-    Raises:
-        InvalidArgument: no figure has that name.
-
-    >>> paper_experiment("figure1").norm
-    ('frobenius',)
-    """
-    if figure not in paper_figures():
-        raise InvalidArgument("figure", figure, f"give one of {', '.join(paper_figures())}, or all")
-    with resources.as_file(resources.files("steepest.experiments") / "paper" / f"{figure}.toml") as path:
-        return load_experiment(path)
-
-
 def reproduce(
     figure: str,
     directory: Path,
@@ -79,6 +58,7 @@ def reproduce(
     seeds: tuple[int, ...] | None = None,
     bound: bool = False,
     progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> Report:
     """Redo a figure of the paper and return its claims; interrupted and called again, it goes on.
 
@@ -90,6 +70,7 @@ def reproduce(
         seeds: of data and shuffling, in place of the experiment's own.
         bound: draw the theory's margin bound and the predicted slope over the errors.
         progress: called with (what is being done, run-steps done, run-steps in all).
+        executor: where cells are computed; by default on this machine's cores.
 
     Raises:
         InvalidArgument: an unknown figure, or seeds that are none.
@@ -107,7 +88,7 @@ def reproduce(
     for place, experiment in enumerate(experiments):
         prefix = f"{experiment.name}: " if len(experiments) > 1 else ""
         told = None if progress is None else _offset(progress, prefix, sum(sizes[:place]), sum(sizes))
-        reports.append(carry_out(experiment, directory, progress=told))
+        reports.append(carry_out(experiment, directory, progress=told, executor=executor))
         if reports[-1].interrupted:
             break
     return _joined(reports)
@@ -133,14 +114,21 @@ def _joined(reports: Sequence[Report]) -> Report:
     )
 
 
-def carry_out(experiment: Experiment, directory: Path, *, progress: Progress | None = None) -> Report:
+def carry_out(
+    experiment: Experiment,
+    directory: Path,
+    *,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Report:
     """Run an experiment, or what of it the folder does not hold yet; draw it and check its claims.
 
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
     directory = Path(directory)
     settings = write_settings(experiment, load_problems(experiment), directory)
-    report = write_report(experiment, run_experiment(experiment, directory / "cells", progress), directory)
+    outcome = run_experiment(experiment, directory / "cells", progress, executor)
+    report = write_report(experiment, outcome, directory)
     return replace(report, files=[*report.files, settings])
 
 
@@ -170,9 +158,12 @@ def _write(
     stem = directory / experiment.name
     yield from _draw(experiment, dataset, stem)
     data = stem.with_name(f"{stem.name}.nc")
-    dataset.assign_attrs(experiment=experiment.model_dump_json(), **provenance()).to_netcdf(
-        data, engine="h5netcdf"
-    )
+    facts = {
+        "experiment": experiment.model_dump_json(),
+        "data_hashes": json.dumps(dict(outcome.fingerprints)),
+        **provenance(),
+    }
+    write_netcdf(dataset.assign_attrs(facts), data)
     yield data
     if claims:
         yield write_text(
@@ -196,7 +187,8 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
         f"# Claims of {experiment.name}",
         "",
         f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}. Every measurement must be within",
-        "its bound on every seed; ranges are over seeds, batch sizes and momenta.",
+        "its bound on every seed; ranges are over seeds, batch sizes and momenta. A range that is expected",
+        "but not claimed is no part of a verdict.",
         "",
         "| claim | data | norm | measured | threshold | verdict | reason |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -215,6 +207,7 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
             by_seed = dict(zip(m.seeds, m.values, strict=True))
             values = [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in experiment.seed]
             lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {m.bound or 'none'} |")
+        lines += [line for remark in claim.remarks for line in ("", f"Noted: {remark}.")]
     if notes:
         lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ import numpy as np
 
 from steepest.errors import InvalidArgument
 from steepest.experiments.cells import Cell
+from steepest.experiments.naive import can_be_naive, naive_descent
 from steepest.experiments.store import Store
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin import MaxMarginSolution, Status
@@ -106,9 +107,17 @@ def cell_dataset(
         target = bias_direction(problem, cell.norm)
         cosines = [_cosine(run.weights, target) for run in trajectories]
         over_runs(cosines, "bias_cosine", "1", "cosine of W_t to the bias direction B", "step")
+        if cell.naive:
+            series, cancelled_at, margins = zip(
+                *(_naive(problem, run, target) for run in trajectories), strict=True
+            )
+            over_runs(series, "naive_bias_cosine", "1", "cosine to B in plain float64 arithmetic", "step")
+            over_runs(cancelled_at, "naive_cancelled_at", "updates", "first step with softmax - onehot = 0")
+            over_runs(margins, "naive_margin", "feature units", "margin at which softmax - onehot was 0")
     if cell.weights:
         weights = [run.weights for run in trajectories]
         over_runs(weights, "weights", "1", "weights W_t", "step", "class", "feature")
+        variables |= _about_classes(problem)
     facts = {
         "max_margin": (solution.margin, "feature units", "max margin γ, certified from below"),
         "max_margin_upper_bound": (
@@ -144,6 +153,7 @@ def cell_dataset(
         "samples": (problem.samples, "samples", "number of samples n"),
         "features": (problem.dimension, "features", "number of features d"),
         "classes": (problem.n_classes, "classes", "number of classes k"),
+        "contrast": (cell.data.contrast, "1", "1 for data that is there for contrast"),
     }
     for name, (value, units, long_name) in sizes.items():
         variables[name] = (("data",), np.array([float(value)]), _words(units, long_name))
@@ -160,6 +170,31 @@ def margin_floor(problem: Classification, run: Trajectory, solution: MaxMarginSo
         # Known at once; the bound's own sums over every step would only say it again.
         return np.full(len(run.steps), -np.inf)
     return margin_bound(problem, run, solution).floor
+
+
+def _naive(problem: Classification, run: Trajectory, target: np.ndarray) -> tuple[np.ndarray, float, float]:
+    if not can_be_naive(run.method):
+        return np.full(len(run.steps), np.nan), np.nan, np.nan
+    naive = naive_descent(problem, run.method, run.steps)
+    return _cosine(naive.weights, target), naive.cancelled_at, naive.margin
+
+
+def _about_classes(problem: Classification) -> dict[str, Any]:
+    counts = np.bincount(problem.labels, minlength=problem.n_classes).astype(float)
+    lengths = np.linalg.norm(problem.features, axis=1)
+    scales = np.bincount(problem.labels, lengths, problem.n_classes) / counts
+    return {
+        "class_counts": (
+            ("data", "seed", "class"),
+            counts[None, None],
+            _words("samples", "samples of a class"),
+        ),
+        "class_scale": (
+            ("data", "seed", "class"),
+            scales[None, None],
+            _words("feature units", "mean length of a class's features"),
+        ),
+    }
 
 
 def _coordinates(cell: Cell, problem: Classification, steps: np.ndarray) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Runs:
     loss: str
     every_norm: xr.Dataset
     """The same results for all norms, for claims that compare norms."""
+    every_data: xr.Dataset
+    """The same results for all data sets, for claims that compare data sets."""
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Iterator[Runs]:
@@ -42,7 +44,14 @@ class Runs:
                     chosen = dataset.sel(data=data, norm=norm, loss=loss)
                     if not bool(chosen["relative_margin_error"].isnull().all()):
                         every_norm = dataset.sel(data=data, loss=loss)
-                        yield cls(_without_empty(chosen), str(data), str(norm), str(loss), every_norm)
+                        every_data = dataset.sel(norm=norm, loss=loss)
+                        names = str(data), str(norm), str(loss)
+                        yield cls(_without_empty(chosen), *names, every_norm, every_data)
+
+    @property
+    def contrast(self) -> bool:
+        """Whether the data is there to show a difference, and the experiment's claims are not about it."""
+        return "contrast" in self.dataset and bool(self.dataset["contrast"] == 1)
 
     @property
     def samples(self) -> int:
@@ -122,16 +131,6 @@ class Runs:
         """Return a variable at the last step, shape [seeds]."""
         return self.curve(variable, batch_size, momentum, variance_reduction)[:, -1]
 
-    def comparison(self, reference: str, batch_size: int) -> dict[str, np.ndarray]:
-        """Return error and cosine to a reference norm's solution at the end, [seeds]; no momentum."""
-        if not self.has(batch_size, 0.0, False):
-            raise Missing(f"no run of batch size {batch_size} at momentum 0 without variance reduction")
-        chosen = self.dataset.sel(
-            batch_size=batch_size, momentum=0.0, variance_reduction=False, reference=reference
-        )
-        names = ("reference_relative_margin_error", "reference_cosine")
-        return {name: chosen[name].transpose("seed", "step").values[:, -1] for name in names}
-
     def measurement(
         self,
         quantity: str,
@@ -139,11 +138,11 @@ class Runs:
         values: Sequence[float] | np.ndarray,
         at_least: float = -math.inf,
         at_most: float = math.inf,
-        by_median: bool = False,
+        expected: tuple[float, float] | None = None,
     ) -> Measurement:
         """Return a measurement over the seeds of these runs."""
         return Measurement(
-            quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most, by_median
+            quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most, expected
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ __all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"
 SUFFIX = "-experiment.json"
 """How the name of such a file ends, after the experiment's name."""
 
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "matplotlib")
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def provenance() -> dict[str, str]:
     return {
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
     }
 
 

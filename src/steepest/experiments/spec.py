@@ -32,7 +32,7 @@ Momenta = Annotated[tuple[float, ...], BeforeValidator(accept.grid(accept.moment
 Switches = Annotated[tuple[bool, ...], BeforeValidator(accept.grid(accept.switch))]
 Losses = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.loss_name))]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(accept.grid(accept.seed))]
-References = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
+SomeNorms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
 ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim_name, may_be_empty=True))]
 
 
@@ -43,8 +43,9 @@ class Experiment(BaseModel):
     shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the
     relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
     ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
-    Definition 4.8, and ``weights`` for the recorded weights themselves. ``bound`` draws the theory's margin
-    bound and predicted slope over the errors of ``figure``.
+    Definition 4.8, ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on
+    data that is not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws
+    the theory's margin bound and predicted slope over the errors of ``figure``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,8 +63,9 @@ class Experiment(BaseModel):
     records: Annotated[int, BeforeValidator(accept.count(at_least=2))] = 200
     seed: Seeds = (0,)
     gap: Annotated[float, BeforeValidator(accept.gap)] = 1e-8
-    reference: References = ()
+    reference: SomeNorms = ()
     bias: Annotated[bool, BeforeValidator(accept.switch)] = False
+    naive: SomeNorms = ()
     weights: Annotated[bool, BeforeValidator(accept.switch)] = False
     figure: Literal["margin-panels", "batch-one"] | None = None
     bound: Annotated[bool, BeforeValidator(accept.switch)] = False
@@ -78,13 +80,27 @@ class Experiment(BaseModel):
             raise InvalidArgument(
                 "data.name", sorted(repeated)[0], "two data sets share it; name each differently"
             )
+        if self.naive and not self.bias:
+            raise InvalidArgument(
+                "naive", self.naive[0], "it is measured against the bias direction; set bias = true too"
+            )
         for data in self.data:
             missing = self.schedule_for(data).missing_norms(self.norm)
             if missing:
                 raise InvalidArgument(
                     "schedule", missing[0], f"data set {data.name} has no step size for this norm"
                 )
+        if self.figure == "batch-one" and not self._has_batch_one():
+            remedy = (
+                "it needs norm max or frobenius, batch_size 1, momentum 0, variance_reduction false, "
+                "reference norms and bias = true"
+            )
+            raise InvalidArgument("figure", self.figure, remedy)
         return self
+
+    def _has_batch_one(self) -> bool:
+        runs = 1 in self.batch_size and 0.0 in self.momentum and False in self.variance_reduction
+        return runs and self.bias and bool(self.reference) and bool({"max", "frobenius"} & set(self.norm))
 
     def schedule_for(self, data: DataSet) -> ScheduleChoice:
         """Return a data set's own schedule, or the experiment's."""
@@ -197,7 +213,9 @@ def _refusal(error: ValidationError) -> InvalidArgument:
     if isinstance(cause, InvalidArgument) and not first["loc"]:
         return cause
     remedy = _remedy(first) + (f" (and {len(others)} more)" if others else "")
-    return InvalidArgument(_path(first["loc"]) or "experiment", first.get("input"), remedy)
+    # What pydantic calls the input of a missing key is the table that lacks it.
+    value = None if first["type"] == "missing" else first.get("input")
+    return InvalidArgument(_path(first["loc"]) or "experiment", value, remedy)
 
 
 def _remedy(detail: Any) -> str:
@@ -211,6 +229,14 @@ def _remedy(detail: Any) -> str:
             return "is required"
         case "literal_error":
             return f"give {detail['ctx']['expected']}"
+        case "string_type":
+            return "give text"
+        case "path_type":
+            return "give the path of a file, as text"
+        case "model_type":
+            return "give a table, such as { initial = 0.1, exponent = 0.5 }"
+        case "dict_type":
+            return "give a table of keys and values"
         case "union_tag_invalid" | "union_tag_not_found":
             return f"give a kind of data: {', '.join(KINDS)}"
         case "value_error":

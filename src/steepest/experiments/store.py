@@ -2,25 +2,28 @@
 
 A file is written under a temporary name and renamed, so a name that exists is a whole result. What is
 truncated, altered or foreign is noticed (each file carries its description and a checksum), said in a
-warning, and treated as absent.
+warning, and treated as absent. Whoever computes a result claims it first by a lock of the operating system,
+which a process that dies cannot leave behind.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
+import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from steepest.errors import RunError, SteepestWarning
+from steepest.experiments.netcdf import write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,6 +32,7 @@ __all__ = ["Store", "key_of"]
 
 _DESCRIPTION = "steepest_description"
 _CHECKSUM = "steepest_checksum"
+_LOCK_SECONDS = 0.5
 
 
 def key_of(description: Mapping[str, Any]) -> str:
@@ -46,9 +50,42 @@ class Store:
         """Return the file of a result, whether it exists or not."""
         return self.directory / f"{key_of(description)}.nc"
 
+    @property
+    def unfinished(self) -> Path:
+        """The folder of what belongs to results that are being computed."""
+        return self.directory / "unfinished"
+
     def checkpoint(self, description: Mapping[str, Any]) -> Path:
         """Return the folder in which a result that is being computed may save its state."""
-        return self.directory / "unfinished" / key_of(description)
+        return self.unfinished / key_of(description)
+
+    @contextmanager
+    def claimed(
+        self, description: Mapping[str, Any], waiting: Callable[[], None] | None = None
+    ) -> Iterator[bool]:
+        """Claim a result, so that no other process computes it: yields whether the claim was got.
+
+        With ``waiting``, which is called now and then, it waits until the other process is done or dead.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        path = self.unfinished / f"{key_of(description)}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            ours = _acquired(lock, waiting)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+        try:
+            yield ours
+        finally:
+            if ours:
+                # Once the result is there, whoever waits at the lock that is removed here finds it first.
+                if self.path(description).exists():
+                    with suppress(OSError):
+                        path.unlink()
+                lock.release()
 
     def load(self, description: Mapping[str, Any]) -> xr.Dataset | None:
         """Return a result, or None if it has to be computed; a file that is damaged or foreign is said."""
@@ -66,25 +103,20 @@ class Store:
         return dataset
 
     def save(self, description: Mapping[str, Any], dataset: xr.Dataset) -> Path:
-        """Write a result under a temporary name, then rename it into place.
+        """Keep a result; a folder that has its name is moved aside.
 
         Raises:
             RunError: the folder cannot be written.
         """
         path = self.path(description)
         marks = {_DESCRIPTION: _canonical(description), _CHECKSUM: _checksum(dataset)}
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.part")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            dataset.assign_attrs(marks).to_netcdf(temporary, engine="h5netcdf")
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            if path.is_dir():
+                path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
+            write_netcdf(dataset.assign_attrs(marks), path)
         except OSError as error:
             raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
         shutil.rmtree(self.checkpoint(description), ignore_errors=True)
         return path
 
@@ -99,6 +131,20 @@ class Store:
             description = json.loads(text)
             if kind is None or description["kind"] == kind:
                 yield description, dataset
+
+
+def _acquired(lock: FileLock, waiting: Callable[[], None] | None) -> bool:
+    while not _acquired_within(lock, 0.0 if waiting is None else _LOCK_SECONDS):
+        if waiting is None:
+            return False
+        waiting()
+    return True
+
+
+def _acquired_within(lock: FileLock, seconds: float) -> bool:
+    with suppress(Timeout):
+        lock.acquire(timeout=seconds)
+    return lock.is_locked
 
 
 class _Unusable(Exception):

@@ -29,6 +29,9 @@ __all__ = [
 
 LOSSES = ("cross-entropy", "exponential")
 
+_LARGEST_COUNT = 10**15
+_LARGEST_SEED = 2**63 - 1  # what a label of a NetCDF file can hold
+
 
 def grid(entry: Callable[[Any], Any], *, may_be_empty: bool = False) -> Callable[[Any], tuple[Any, ...]]:
     """Return a validator that takes one value or a list and gives a tuple without repeats."""
@@ -77,8 +80,8 @@ def loss_name(given: Any) -> str:
 
 def seed(given: Any) -> int:
     """Accept a seed for the data and the shuffling."""
-    if not _is_integer(given) or given < 0:
-        raise ValueError(f"{given!r} is no seed; give an integer of at least 0")
+    if not _is_integer(given) or not 0 <= given <= _LARGEST_SEED:
+        raise ValueError(f"{given!r} is no seed; give an integer of at least 0 and below 2^63")
     return given
 
 
@@ -86,7 +89,7 @@ def claim_name(given: Any) -> str:
     """Accept the name of a claim that can be checked."""
     from steepest.experiments.claims import CLAIMS
 
-    if given not in CLAIMS:
+    if not isinstance(given, str) or given not in CLAIMS:
         raise ValueError(f"{given!r} is no claim; known: {', '.join(CLAIMS)}")
     return given
 
@@ -97,6 +100,8 @@ def count(at_least: int) -> Callable[[Any], int]:
     def validate(given: Any) -> int:
         if not _is_integer(given) or given < at_least:
             raise ValueError(f"give an integer of at least {at_least}")
+        if given > _LARGEST_COUNT:
+            raise ValueError(f"give an integer of at most {_LARGEST_COUNT:,}")
         return given
 
     return validate

@@ -33,6 +33,10 @@ class BallPoint(Protocol):
         """Length of a gradient in the inverse of the Hessian."""
         ...
 
+    def whitened(self, G: np.ndarray) -> np.ndarray:
+        """A gradient in coordinates where its Euclidean length is about that in the inverse Hessian."""
+        ...
+
     def add_to(self, M: np.ndarray, scale: float, T: np.ndarray | None) -> None:
         """Add scale times the Hessian to the Newton matrix M, shape [k-1, c, k-1, c], in its coordinates."""
         ...
@@ -81,6 +85,18 @@ class EntryPoint:
     def inverse_norm(self, G: np.ndarray) -> float:
         """Length of a gradient in the inverse of the Hessian."""
         return float(np.sqrt(_inverse_square(self.barrier, G.ravel())))
+
+    def whitened(self, G: np.ndarray) -> np.ndarray:
+        """A gradient times the inverse root of the Hessian's diagonal, then of the rest, I plus rank one."""
+        b = self.barrier
+        root = np.sqrt(b.curvature)
+        y, u = G.ravel() / root, np.sqrt(b.weight) * b.u / root
+        square = float(u @ u)
+        if square > 0.0:
+            # 1 - (1 + |u|²)^(-1/2) without cancellation.
+            stretched = np.sqrt(1.0 + square)
+            y = y - (float(u @ y) / (stretched * (1.0 + stretched))) * u
+        return y.reshape(self.shape)
 
     def add_to(self, M: np.ndarray, scale: float, T: np.ndarray | None) -> None:
         """Add the Hessian to M; with T = None the common shift of all classes is eliminated."""
@@ -183,6 +199,18 @@ class SpectralPoint:
         outside = left - core @ self.W.T
         square += float(np.sum(outside * outside / b.ratio[:, None]))
         return float(np.sqrt(square))
+
+    def whitened(self, G: np.ndarray) -> np.ndarray:
+        """A gradient whose symmetric and antisymmetric parts are divided by the roots of their curvatures."""
+        b = self.barrier
+        left = self.U.T @ G
+        core = left @ self.W
+        symmetric, antisymmetric = self._pairs()
+        even, odd = core + core.T, core - core.T
+        new = 0.5 * (even / np.sqrt(symmetric) + odd / np.sqrt(antisymmetric))
+        new[np.diag_indices(len(b.u))] = np.diagonal(core) / np.sqrt(b.curvature)
+        outside = left - core @ self.W.T
+        return np.concatenate([new, outside / np.sqrt(b.ratio)[:, None]], axis=1)
 
     def add_to(self, M: np.ndarray, scale: float, T: np.ndarray | None) -> None:
         """Add scale (T ⊗ I)ᵀ H (T ⊗ I) to M."""

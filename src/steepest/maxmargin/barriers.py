@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BallBarrier", "barrier_parameter", "evaluate"]
+__all__ = ["BallBarrier", "barrier_parameter", "evaluate", "hessian"]
 
 _OUTER_STEPS, _INNER_STEPS = 60, 60
 
@@ -38,6 +38,12 @@ class BallBarrier:
 def barrier_parameter(p: float, size: int) -> float:
     """ν of the barrier: what the duality gap of a central point is proportional to."""
     return 1.0 if p == 2.0 else float(size) if p == math.inf else 2.0 * size + 1.0
+
+
+def hessian(curvature: np.ndarray, weight: float = 0.0, u: np.ndarray | None = None) -> BallBarrier:
+    """A Hessian diag(curvature) + weight u uᵀ on its own, as linear programs have it; no gradient."""
+    none = np.zeros_like(curvature)
+    return BallBarrier(none, curvature, weight, none if u is None else u, curvature, None)
 
 
 def evaluate(v: np.ndarray, p: float, pairwise: bool = False) -> BallBarrier | None:
@@ -102,13 +108,12 @@ def _lift(size: np.ndarray, p: float) -> tuple[np.ndarray, float] | None:
     e = _shared(size, powers, math.exp(-z), p)
     for _ in range(_OUTER_STEPS):
         e, growth = _entries(size, e, z, p)
-        left = room - float(_increase(size, e, powers, p).sum())
-        if left > 0.0:
-            balance = math.log(left) + z
-            low, high = (z, high) if balance < 0.0 else (low, z)
-            change = -balance / (1.0 + float(growth.sum()) / left)
-        else:
-            low, change = z, math.inf
+        # τ (1 - Σt) = 1, as log τ + log room = log(1 + Σ τ (t_j - |v_j|^p)), whose right side changes slowly.
+        tau, increase = math.exp(z), _increase(size, e, powers, p)
+        whole = 1.0 + tau * float(increase.sum())
+        balance = z + math.log(room) - math.log(whole)
+        low, high = (z, high) if balance < 0.0 else (low, z)
+        change = -balance / (1.0 - tau * float((increase - growth).sum()) / whole)
         if abs(change) <= 1e-13:
             break
         new = z + change

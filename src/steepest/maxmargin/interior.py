@@ -8,13 +8,14 @@ with second-order corrections from the same factorisation.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steepest.maxmargin.balls import ball_parameter, ball_point
+from steepest.maxmargin.balls import BallPoint, ball_parameter, ball_point
 from steepest.maxmargin.candidate import Candidate, Deadline
-from steepest.maxmargin.newton import Newton, Point, Step
+from steepest.maxmargin.newton import Newton, Step, WeightsSystem
+from steepest.maxmargin.pairs import Pairs
 from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant
 
 __all__ = ["solve_interior_point"]
@@ -43,6 +44,8 @@ _STEPS = (
 )
 _DAMPINGS = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.25, 0.0))
 _PROXIMITY = 0.9
+_CLOSE = 1e-3
+"""The gap from which on the end of the path is looked ahead to."""
 _SMALLEST_PRODUCT = 1e-3
 
 
@@ -55,140 +58,176 @@ def solve_interior_point(reduced: Reduced, gap: float, deadline: Deadline) -> Ca
         wide = solve_interior_point(replace(reduced, features=features), gap, deadline)
         return replace(wide, weights=wide.weights[:, :columns])
     path = _Path(reduced)
-    point = path.start()
-    best_lower, best_upper = -np.inf, np.inf
-    V, q = point.V, point.q
+    point: _Point | None = path.start()
+    best = _Best(path.pairs, point.V, point.q)
     stalled, iterations = 0, 0
     for iterations in range(_MOST_ITERATIONS):  # noqa: B007
-        lower, upper = path.bounds(point)
-        improved = lower > best_lower or upper < best_upper
-        if lower > best_lower:
-            best_lower, V = lower, point.V
-        if upper < best_upper:
-            best_upper, q = upper, point.q
+        improved = best.improve(point.V, point.q)
         stalled = 0 if improved else stalled + 1
-        if (
-            best_upper - best_lower <= gap * best_upper
-            or best_upper <= 1e-15
-            or stalled > 5
-            or deadline.passed
-        ):
+        if best.within(gap) or best.upper <= 1e-15 or stalled > 5 or deadline.passed:
             break
-        following = path.advance(point)
-        if following is None:
+        directions = path.directions(point)
+        if directions is None:
             break
-        point = following
-    return Candidate(V, q, iterations, "interior point")
+        if best.gap <= _CLOSE and best.improve(*directions.end(point)) and best.within(gap):
+            break
+        point = path.follow(point, directions)
+        if point is None:
+            break
+    return Candidate(best.V, best.q, iterations, "interior point")
+
+
+@dataclass
+class _Best:
+    """The weights and the dual weights of the best bounds so far; they may come from different points."""
+
+    pairs: Pairs
+    V: np.ndarray
+    q: np.ndarray
+    lower: float = -np.inf
+    upper: float = np.inf
+
+    @property
+    def gap(self) -> float:
+        return (self.upper - self.lower) / self.upper if self.upper < np.inf else np.inf
+
+    def within(self, gap: float) -> bool:
+        return self.upper - self.lower <= gap * self.upper
+
+    def improve(self, V: np.ndarray, q: np.ndarray) -> bool:
+        """Keep what is better, and say whether anything was."""
+        total = float(q.sum())
+        if not total > 0.0:
+            return False
+        lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q) / total)
+        before = self.lower, self.upper
+        if lower > self.lower:
+            self.V, self.lower = V, lower
+        if upper < self.upper:
+            self.q, self.upper = q, upper
+        return (self.lower, self.upper) != before
+
+
+@dataclass(frozen=True)
+class _Point:
+    """An interior point: weights, margin level γ, dual weights, slacks, the pair sum A(q), and the ball."""
+
+    V: np.ndarray
+    gamma: float
+    q: np.ndarray
+    s: np.ndarray
+    A: np.ndarray
+    ball: BallPoint
+
+    @property
+    def products(self) -> np.ndarray:
+        """S ∘ q, shape [n, k]."""
+        return self.s * self.q
+
+
+@dataclass(frozen=True)
+class _Directions:
+    """Steps to the central path and along it to μ = 0, each with its second-order correction."""
+
+    mu: float
+    centre: Step
+    centre2: Step
+    tangent: Step
+    tangent2: Step
+
+    def parts(self, damping: float, alpha: float, second: float) -> tuple[tuple[float, Step], ...]:
+        """The steps with their weights, for shares of the way to the path and along it."""
+        return (
+            (damping, self.centre),
+            (second * damping**2, self.centre2),
+            (alpha, self.tangent),
+            (second * alpha**2, self.tangent2),
+        )
+
+    def end(self, point: _Point) -> tuple[np.ndarray, np.ndarray]:
+        """V and q where the path is expected to end, at μ = 0: more accurate than any point inside."""
+        V, q = point.V, point.q
+        for weight, step in self.parts(1.0, 1.0, 1.0):
+            V, q = V + weight * step.dv, q + weight * step.dq
+        return V, np.maximum(q, 0.0)
 
 
 class _Path:
-    """The central path of one problem.
-
-    ``T`` maps weights Y of all classes but the last, which is the origin, to coordinates of the norm where
-    that has k - 1 rows; entry-wise norms other than Frobenius keep all k rows.
-    """
+    """The central path of one problem; κ weighs the barrier of the ball against those of the pairs."""
 
     def __init__(self, reduced: Reduced):
-        self.reduced = reduced
-        self.X, self.y = reduced.features, reduced.labels
-        n, k = len(self.y), reduced.classes
-        self.pairs = np.ones((n, k), dtype=bool)
-        self.pairs[np.arange(n), self.y] = False
-        self.count = n * (k - 1)
-        self.T = None if reduced.mixing is None else reduced.mixing[:-1].T
-        self.members = [np.nonzero(self.y == a)[0] for a in range(k)]
-        self.kappa = max(1.0, 0.1 * self.count / ball_parameter(reduced))
-        self.size = 1.0
+        self.pairs = Pairs(reduced).balanced()
+        self.kappa = max(1.0, 0.1 * self.pairs.count / ball_parameter(reduced))
 
-    def margins(self, V: np.ndarray) -> np.ndarray:
-        """Pair margins, 0 at the true class."""
-        logits = self.X @ (V if self.reduced.mixing is None else self.reduced.mixing @ V).T
-        return self.size * (logits[np.arange(len(self.y)), self.y][:, None] - logits)
-
-    def towards(self, q: np.ndarray) -> np.ndarray:
-        """Aᵀ in class coordinates, shape [k, c]."""
-        T = -q
-        T[np.arange(len(self.y)), self.y] = q.sum(axis=1)
-        return self.size * (T.T @ self.X)
-
-    def in_norm(self, A: np.ndarray) -> np.ndarray:
-        """Coordinates of the norm from class coordinates."""
-        return A if self.reduced.mixing is None else self.reduced.mixing.T @ A
-
-    def start(self) -> Point:
-        V = np.zeros(self.reduced.shape)
-        q = np.where(self.pairs, 1.0 / self.count, 0.0)
-        A = self.in_norm(self.towards(q))
-        value = float(self.reduced.norm.dual(A))
-        if value > 0:
-            self.size, A = 1.0 / value, A / value
-        ball = ball_point(self.reduced, V)
+    def start(self) -> _Point:
+        pairs = self.pairs
+        V = np.zeros(pairs.reduced.shape)
+        A = pairs.pair_sum(pairs.uniform)
+        ball = ball_point(pairs.reduced, V)
         assert ball is not None
         mu = ball.inverse_norm(A) / (0.3 * self.kappa) + 1e-12
-        s = np.where(self.pairs, mu * self.count, 1.0)
-        return Point(V, -mu * self.count, q, s, A, ball)
+        s = np.where(pairs.mask, mu * pairs.count, 1.0)
+        return _Point(V, -mu * pairs.count, pairs.uniform, s, A, ball)
 
-    def bounds(self, point: Point) -> tuple[float, float]:
-        size = float(self.reduced.norm(point.V))
-        margin = float((point.s + point.gamma)[self.pairs].min())
-        return (margin / size if size > 0 else 0.0), float(self.reduced.norm.dual(point.A))
-
-    def advance(self, point: Point) -> Point | None:
-        """One predictor-corrector step, the longest that stays near the path; None where there is none."""
-        mu = float(point.products.sum()) / self.count
-        system = Newton(self, point, mu)
-        if not system.factored:
+    def directions(self, point: _Point) -> _Directions | None:
+        """What leads to the path and along it, to second order; None where the system has no factors."""
+        mu = float(point.products.sum()) / self.pairs.count
+        scale, k = self.kappa * mu, self.pairs.mask
+        matrix = WeightsSystem(self.pairs, point.ball, scale, point.q, point.s)
+        if not matrix.factored:
             return None
-        scale, k = self.kappa * mu, self.pairs
+        system = Newton(self.pairs, point.ball, scale, point.q, point.s, matrix)
         gradient, none = scale * point.ball.gradient, np.zeros_like(point.V)
-        centre = system.solve(
+        centre, _ = system.solve(
             -gradient, point.A, 1.0 - float(point.q.sum()), np.where(k, mu - point.products, 0.0)
         )
-        tangent = system.solve(gradient, none, 0.0, np.where(k, -mu, 0.0))
-        centre2 = system.solve(-scale * self._curl(point, centre.dv), none, 0.0, -centre.ds * centre.dq)
-        tangent2 = system.solve(
+        tangent, _ = system.solve(gradient, none, 0.0, np.where(k, -mu, 0.0))
+        centre2, _ = system.solve(-scale * self._curl(point, centre.dv), none, 0.0, -centre.ds * centre.dq)
+        tangent2, _ = system.solve(
             scale * (point.ball.hessian(tangent.dv) - self._curl(point, tangent.dv)),
             none,
             0.0,
             -tangent.ds * tangent.dq,
         )
+        return _Directions(mu, centre, centre2, tangent, tangent2)
+
+    def follow(self, point: _Point, directions: _Directions) -> _Point | None:
+        """The longest step that stays near the path; None where there is none."""
         for damping, second in _DAMPINGS:
             for alpha in _STEPS:
-                parts = (
-                    (damping, centre),
-                    (second * damping**2, centre2),
-                    (alpha, tangent),
-                    (second * alpha**2, tangent2),
-                )
-                following = self._moved(point, parts, mu)
+                following = self._moved(point, directions.parts(damping, alpha, second), directions.mu)
                 if following is not None:
                     return following
         return None
 
-    def _curl(self, point: Point, d: np.ndarray) -> np.ndarray:
+    def _curl(self, point: _Point, d: np.ndarray) -> np.ndarray:
         """½∇³F[d, d], by a central difference of the gradient at distance 0.05 in the local norm."""
         length = float(np.sqrt(max(0.0, np.sum(d * point.ball.hessian(d)))))
         if length == 0.0:
             return np.zeros_like(d)
         h = 0.05 / length
-        ahead, behind = ball_point(self.reduced, point.V + h * d), ball_point(self.reduced, point.V - h * d)
+        ahead, behind = (
+            ball_point(self.pairs.reduced, point.V + h * d),
+            ball_point(self.pairs.reduced, point.V - h * d),
+        )
         if ahead is None or behind is None:
             return np.zeros_like(d)
         return (ahead.gradient + behind.gradient - 2.0 * point.ball.gradient) / (2.0 * h * h)
 
-    def _moved(self, point: Point, parts: tuple[tuple[float, Step], ...], mu: float) -> Point | None:
+    def _moved(self, point: _Point, parts: tuple[tuple[float, Step], ...], mu: float) -> _Point | None:
         s, q = point.s.copy(), point.q.copy()
         for weight, step in parts:
             s += weight * step.ds
             q += weight * step.dq
-        products = (s * q)[self.pairs]
-        if s[self.pairs].min() <= 0 or q[self.pairs].min() <= 0:
+        mask = self.pairs.mask
+        products = (s * q)[mask]
+        if s[mask].min() <= 0 or q[mask].min() <= 0:
             return None
         new_mu = float(products.mean())
         if products.min() < _SMALLEST_PRODUCT * new_mu or new_mu > 2 * mu:
             return None
         V = point.V + sum(weight * step.dv for weight, step in parts)
-        ball = ball_point(self.reduced, V)
+        ball = ball_point(self.pairs.reduced, V)
         if ball is None:
             return None
         A = point.A + sum(weight * step.dsum for weight, step in parts)
@@ -197,9 +236,7 @@ class _Path:
             return None
         gamma = point.gamma + sum(weight * step.dgamma for weight, step in parts)
         q = q / q.sum()
-        margins = self.margins(V)
-        s = np.where(self.pairs, margins - gamma, 1.0)
-        lowest = float(s[self.pairs].min())
-        if lowest <= 0:
+        s = np.where(mask, self.pairs.margins(V) - gamma, 1.0)
+        if s.min() <= 0:
             return None
-        return Point(V, gamma, q, s, self.in_norm(self.towards(q)), ball)
+        return _Point(V, gamma, q, s, self.pairs.pair_sum(q), ball)

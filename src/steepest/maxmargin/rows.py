@@ -12,28 +12,32 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
 from steepest.maxmargin.candidate import Candidate, Deadline
+from steepest.maxmargin.coordinate import coordinate_ascent
 from steepest.maxmargin.interior import solve_interior_point
-from steepest.maxmargin.reduce import reduce
+from steepest.maxmargin.pairs import Pairs
+from steepest.maxmargin.polyhedral import is_polyhedral, solve_polyhedral
+from steepest.maxmargin.reduce import Reduced, reduce
 from steepest.problem import Classification
 
 __all__ = ["solve_by_rows"]
 
 _MOST_ROUNDS = 40
-_DROPPED = 3.0
+_DROPPED, _FEW, _SLACK = 3.0, 0.1, 5.0
+_PACE, _PACE_OF_GUESS = 100.0, 8.0
 
 
 def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Candidate:
     """Weights and dual weights of relative gap ``gap``, from sub-problems of samples of small margin."""
     X, y = as_numpy(problem.features), problem.labels
-    chosen = _lowest(_least_squares_margins(X, y, problem.n_classes), y, _first_share(problem))
-    tolerance, iterations = max(gap, 1e-2), 0
+    chosen = _lowest(_guessed_margins(X, y, problem.n_classes), y, _first_share(problem))
+    tolerance, iterations, method = max(gap, 1e-2), 0, ""
     best: tuple[float, np.ndarray] = (-np.inf, np.zeros((problem.n_classes, problem.dimension)))
     bound: tuple[float, np.ndarray] = (np.inf, np.ones((problem.samples, problem.n_classes)))
     for _ in range(_MOST_ROUNDS):
         rows = np.nonzero(chosen)[0]
         part = reduce(Classification(X[rows], y[rows]), norm)
-        found = solve_interior_point(part, 0.8 * tolerance, deadline)
-        iterations += found.iterations
+        found = _solve(part, 0.8 * tolerance, deadline)
+        iterations, method = iterations + found.iterations, found.method
         W = part.weights(found.weights)
         q = np.zeros((problem.samples, problem.n_classes))
         q[rows] = found.dual / found.dual.sum()
@@ -48,22 +52,36 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
         if reached <= gap or level <= 0.0 or deadline.passed:
             break
         violating = ~chosen & (margins < level * (1.0 - 0.1 * gap))
-        if not violating.any():
-            if tolerance <= 0.5 * gap:
-                break
-            tolerance = max(0.5 * gap, 1e-4 * tolerance)
-            continue
+        if not violating.any() and tolerance <= 0.5 * gap:
+            break
+        # Once few samples are missing a solve to the end costs no more than another one on the way.
+        if violating.sum() <= _FEW * len(rows):
+            tolerance = 0.5 * gap
         keep = chosen & (margins < _DROPPED * level)
         for label in range(problem.n_classes):
             # Every class stays present, by its lowest sample, so that labels keep their meaning.
             members = np.nonzero(y == label)[0]
             keep[members[np.argmin(margins[members])]] = True
-        chosen = keep | _lowest(np.where(violating, margins, np.inf), y, 2 * _first_share(problem))
-    return Candidate(best[1], bound[1], iterations, "interior point with row generation")
+        # Samples that hardly keep the level would violate that of the next weights.
+        near = ~chosen & (margins < level * (1.0 + _SLACK * tolerance))
+        chosen = keep | _lowest(np.where(near, margins, np.inf), y, 2 * _first_share(problem))
+    return Candidate(best[1], bound[1], iterations, f"row generation, {method}")
+
+
+def _solve(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
+    if is_polyhedral(part.norm):
+        return solve_polyhedral(part, gap, deadline)
+    if part.norm.p == 2 and part.mixing is not None:
+        W, q, sweeps = coordinate_ascent(part.features, part.labels, part.classes, gap, deadline, _PACE)
+        V = part.mixing.T @ W
+        lower, upper = Pairs(part).bounds(V, part.pair_sum(q) / float(q.sum()))
+        if upper - lower <= 1.25 * gap * upper:
+            return Candidate(V, q, sweeps, "coordinate ascent")
+    return solve_interior_point(part, gap, deadline)
 
 
 def _first_share(problem: Classification) -> int:
-    return 40 + 2 * problem.dimension // problem.n_classes
+    return 40 + 8 * problem.dimension // problem.n_classes
 
 
 def _row_margins(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -72,13 +90,11 @@ def _row_margins(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     return margins.min(axis=1)
 
 
-def _least_squares_margins(X: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
-    targets = np.eye(classes)[y] - 1.0 / classes
-    scale = np.maximum(np.max(np.abs(X), axis=0), np.finfo(float).tiny)
-    Z = X / scale
-    gram = Z.T @ Z
-    gram[np.diag_indices(len(gram))] += 1e-8 * max(float(np.trace(gram)), 1e-300)
-    return _row_margins(Z @ np.linalg.solve(gram, Z.T @ targets), y)
+def _guessed_margins(X: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """Margins after a few sweeps towards the Frobenius max margin, in features of one scale."""
+    Z = X / np.maximum(np.max(np.abs(X), axis=0), np.finfo(float).tiny)
+    W, _, _ = coordinate_ascent(Z, y, classes, 1e-2, Deadline(), _PACE_OF_GUESS)
+    return _row_margins(Z @ W.T, y)
 
 
 def _lowest(margins: np.ndarray, y: np.ndarray, share: int) -> np.ndarray:

@@ -11,14 +11,16 @@ import numpy as np
 
 from steepest.arrays import as_numpy, namespace
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, Schatten
+from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin.candidate import Candidate, Deadline
 from steepest.maxmargin.certificate import dual_above, margin_below, simplex_weights
 from steepest.maxmargin.conic import has_cone, solve_conic_program
+from steepest.maxmargin.coordinate import coordinate_ascent
 from steepest.maxmargin.first_order import first_order
 from steepest.maxmargin.interior import solve_interior_point
 from steepest.maxmargin.linear import solve_linear_program
+from steepest.maxmargin.polyhedral import is_polyhedral, operations, solve_polyhedral
 from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant, reduce
 from steepest.maxmargin.rows import solve_by_rows
 from steepest.maxmargin.separability import contradiction
@@ -31,10 +33,11 @@ METHODS = ("auto", "first-order", "interior-point", "row-generation", "conic-pro
 """What ``method`` may be."""
 
 _MOST_ITERATIONS = 200_000
-_PACE = 160.0
+_PACE, _PACE_OF_SWEEPS = 160.0, 40.0
 _MANY = 40
 _LARGEST_SYSTEM = 6000
 _LARGEST_PROGRAM = 2_000_000
+_MOST_OPERATIONS = 3e11
 
 
 def max_margin(
@@ -81,7 +84,7 @@ def max_margin(
         if deadline.passed or (record.lower > 0 and record.gap <= gap):
             break
         # A few first-order iterations without a positive margin are no sign of a contradiction yet.
-        if solver is not _by_quick_first_order and record.lower <= 0 and record.find_contradiction(deadline):
+        if solver not in _QUICK and record.lower <= 0 and record.find_contradiction(deadline):
             break
     return record.solution(gap, time.perf_counter() - started)
 
@@ -95,14 +98,10 @@ def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> Non
         )
     if method not in METHODS:
         raise InvalidArgument("method", method, f"choose one of {', '.join(METHODS)}")
-    if method == "linear-program" and not _is_polyhedral(norm):
+    if method == "linear-program" and not is_polyhedral(norm):
         raise InvalidArgument("method", method, f"use it with the norms max and sum; for {norm} use auto")
     if method == "conic-program" and not has_cone(norm):
         raise InvalidArgument("method", method, f"{norm} has no cone there: use auto or first-order")
-
-
-def _is_polyhedral(norm: Norm) -> bool:
-    return not isinstance(norm, Schatten) and norm.p in (1, math.inf)
 
 
 Solver = Callable[[Classification, Norm, float, Deadline], Iterator[Candidate]]
@@ -116,7 +115,7 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     """
     named: dict[str, list[Solver]] = {
         "first-order": [_by_first_order],
-        "interior-point": [_by_interior_point],
+        "interior-point": [_by_polyhedral if is_polyhedral(norm) else _by_interior_point],
         "row-generation": [_by_rows],
         "conic-program": [_by_conic_program],
         "linear-program": [_by_linear_program],
@@ -125,16 +124,38 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
         return named[method]
     n, d, k = problem.samples, problem.dimension, problem.n_classes
     unknowns = (k - 1) * min(n, d) if is_unitarily_invariant(norm) else k * d
-    entries = 2 * n * (k - 1) * d
-    solvers = [] if _is_polyhedral(norm) else [_by_quick_first_order]
-    if unknowns <= _LARGEST_SYSTEM:
-        if n > _MANY * max(d, 100):
-            solvers.append(_by_rows)
+    many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
+    solvers: list[Solver] = []
+    if not is_polyhedral(norm) and not (many and small):
+        solvers.append(_by_coordinates if norm.p == 2 else _by_quick_first_order)
+    if many and small:
+        solvers.append(_by_rows)
+    if is_polyhedral(norm) and operations(n, d, k) <= _MOST_OPERATIONS:
+        solvers.append(_by_polyhedral)
+    if small:
         solvers.append(_by_interior_point)
-    if _is_polyhedral(norm) and entries <= _LARGEST_PROGRAM:
-        # HiGHS is quick with few samples, the interior point with many: its matrix does not grow with them.
-        solvers.insert(0 if n <= 2 * d else len(solvers), _by_linear_program)
+    if is_polyhedral(norm) and 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
+        solvers.append(_by_linear_program)
     return [*solvers, _by_first_order]
+
+
+def _by_polyhedral(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    reduced = reduce(problem, norm)
+    yield _lifted(reduced, solve_polyhedral(reduced, 0.8 * gap, deadline))
+
+
+def _by_coordinates(
+    problem: Classification, _norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    X = as_numpy(problem.features)
+    size = float(np.max(np.abs(X)))
+    if size > 0.0:
+        W, q, sweeps = coordinate_ascent(
+            X / size, problem.labels, problem.n_classes, 0.8 * gap, deadline, _PACE_OF_SWEEPS
+        )
+        yield Candidate(W, q, sweeps, "coordinate ascent")
 
 
 def _by_linear_program(
@@ -179,6 +200,9 @@ def _by_quick_first_order(
     problem: Classification, norm: Norm, gap: float, deadline: Deadline
 ) -> Iterator[Candidate]:
     return _by_first_order(problem, norm, gap, deadline, _PACE)
+
+
+_QUICK = (_by_quick_first_order, _by_coordinates)
 
 
 def _lifted(reduced: Reduced, candidate: Candidate) -> Candidate:

@@ -74,8 +74,7 @@ def check_assumptions(
         norm_: the norm of the descent.
         schedule: the step sizes.
         margin: γ as a number, or a max-margin solution in that norm; without it separability and the
-        effective
-            margin stay undecided.
+            effective margin stay undecided.
         batch_size: b, or None for the full batch.
         momentum: β.
         variance_reduction: whether the signal is variance reduced.

@@ -143,14 +143,17 @@ def required_momentum_for(margin: float, radius: float, batches: int) -> float:
 def papers_required_momentum(margin: float, radius: float, batches: int) -> float | None:
     """Return the smallest β with γ > 4 (m-1) R (1-β) m², the paper's condition; None if no double is enough.
 
-    >>> papers_required_momentum(margin=1.0, radius=1.0, batches=2)
-    0.9375
+    >>> papers_required_momentum(margin=1.0, radius=1.0, batches=2)  # more than 15/16
+    0.9375000000000001
     """
     _check_batches(batches)
     if batches == 1:
         return 0.0
-    momentum = 1.0 - margin / (4.0 * (batches - 1) * batches**2 * radius)
-    return max(0.0, momentum) if momentum < 1.0 else None
+    noise = 4.0 * (batches - 1) * batches**2 * radius
+    momentum = max(0.0, 1.0 - margin / noise)
+    while momentum < 1.0 and noise * (1.0 - momentum) >= margin:
+        momentum = math.nextafter(momentum, 1.0)
+    return momentum if momentum < 1.0 else None
 
 
 def _noise_factor(lag: float, batches: int) -> float:

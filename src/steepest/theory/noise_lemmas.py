@@ -136,7 +136,7 @@ def momentum_drift(
 ) -> Inequality:
     """Drift in Lemma E.1: (1-β) ‖Σ_τ β^τ (∇L_B(W_{t-τ}) - ∇L_B(W_t))‖_* / G(W_t) ≤ 2R m (1-β) D.
 
-    B is the batch of step t-τ.     The paper adds every step as if its batch held all samples, D = Σ_τ β^τ
+    B is the batch of step t-τ. The paper adds every step as if its batch held all samples, D = Σ_τ β^τ
     (e^{2R d_τ} - 1). A sample is in one batch an epoch, so D may count one step an epoch, the one with the
     largest term. The smaller is evaluated, with the distances d_τ = ‖W_t - W_{t-τ}‖ that were measured.
     """

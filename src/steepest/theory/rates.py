@@ -166,8 +166,7 @@ def fit_exponent(
 
     Raises:
         InvalidArgument: shapes differ, ``confidence`` or ``decades`` cannot be used, or fewer than five
-        records
-            are left.
+            records are left.
 
     >>> t = np.geomspace(10, 1000, 50)
     >>> round(fit_exponent(t, 5 * t**-0.25).exponent, 6)

@@ -1,0 +1,318 @@
+"""Compiled first-order iterations: the loop of first_order.py for NumPy arrays, without allocation.
+
+On problems of some hundred samples the arithmetic of an iteration takes microseconds, and calls from Python
+would take ten times that. Matrices are C-contiguous: weights [k, d], dual weights and margins [n, k].
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from steepest.compilation import compiled_and_kept
+
+__all__ = ["SCHATTEN", "VECTOR", "advance", "first_numbers"]
+
+VECTOR, SCHATTEN = range(2)
+"""Norms of all entries as one vector, and of the singular values."""
+
+WEIGHT, FIRST, PREVIOUS, SINCE, TOTAL, THRESHOLD, MULTIPLIER, _COUNT = range(8)
+"""Places in the array of numbers that iterations hand on."""
+
+_SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36
+_SWEEPS = 100
+
+_plain = numba.njit(nogil=True, error_model="numpy")
+_vectorised = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+_finite = numba.njit(nogil=True, error_model="numpy", fastmath={"nnan", "reassoc", "contract", "nsz", "arcp"})
+
+
+def first_numbers(weight: float) -> np.ndarray:
+    """Return the numbers that the first iteration starts from, with the first primal weight."""
+    numbers = np.zeros(_COUNT)
+    numbers[WEIGHT], numbers[PREVIOUS], numbers[THRESHOLD] = weight, math.inf, math.inf
+    return numbers
+
+
+@_vectorised
+def _sum_of_squares(matrix):
+    entries = matrix.reshape(-1)
+    total = 0.0
+    for j in range(entries.shape[0]):
+        total += entries[j] * entries[j]
+    return total
+
+
+@_vectorised
+def _distance_square(A, B):
+    a, b = A.reshape(-1), B.reshape(-1)
+    total = 0.0
+    for j in range(a.shape[0]):
+        difference = a[j] - b[j]
+        total += difference * difference
+    return total
+
+
+@_vectorised
+def _product_of_differences(A, B, C, D):
+    a, b, c, d = A.reshape(-1), B.reshape(-1), C.reshape(-1), D.reshape(-1)
+    total = 0.0
+    for j in range(a.shape[0]):
+        total += (a[j] - b[j]) * (c[j] - d[j])
+    return total
+
+
+@_vectorised
+def _reflected(current, new, anchor, keep, back):
+    x, z, a = current.reshape(-1), new.reshape(-1), anchor.reshape(-1)
+    for j in range(x.shape[0]):
+        x[j] = keep * (2.0 * z[j] - x[j]) + back * a[j]
+
+
+@_vectorised
+def _pair_sum(X, y, q, towards, out):
+    """Write A(q) into ``out``."""
+    for i in range(q.shape[0]):
+        total = 0.0
+        for c in range(q.shape[1]):
+            total += q[i, c]
+            towards[i, c] = -q[i, c]
+        towards[i, y[i]] = total - q[i, y[i]]
+    np.dot(towards.T, X, out)
+
+
+@_vectorised
+def _margins(X, y, W, out):
+    """Write the pair margins of W into ``out``, 0 at the true class."""
+    np.dot(X, W.T, out)
+    for i in range(out.shape[0]):
+        true = out[i, y[i]]
+        for c in range(out.shape[1]):
+            out[i, c] = true - out[i, c]
+
+
+@_finite
+def _excess(v, threshold):
+    """Return Σ max(v - θ, 0) and the number of entries above θ."""
+    total, count = 0.0, 0.0
+    for j in range(v.shape[0]):
+        above = v[j] - threshold
+        total += max(above, 0.0)
+        count += 1.0 if above > 0.0 else 0.0
+    return total, count
+
+
+@_plain
+def _simplex_threshold(v, start):
+    """Return the θ with Σ max(v - θ, 0) = 1, by Newton's method from the left."""
+    total, count = _excess(v, start)
+    if not total >= 1.0:
+        start = v.max() - 1.0
+        total, count = _excess(v, start)
+    threshold = start
+    for _ in range(_SWEEPS):
+        new = threshold + (total - 1.0) / count
+        if not new > threshold:
+            break
+        threshold = new
+        total, count = _excess(v, threshold)
+    return threshold
+
+
+@_finite
+def _dual_target(y, q, M, M_new, sigma, out):
+    for i in range(q.shape[0]):
+        for c in range(q.shape[1]):
+            out[i, c] = q[i, c] - sigma * (2.0 * M_new[i, c] - M[i, c])
+        out[i, y[i]] = -1e300
+
+
+@_finite
+def _clip_from(v, threshold, out):
+    for j in range(v.shape[0]):
+        out[j] = max(v[j] - threshold, 0.0)
+
+
+@_plain
+def _root(a, multiplier, p):
+    """Root w of w + λ w^(p-1) = a, by closed forms where there are and Newton from the right elsewhere."""
+    if a == 0.0:
+        return 0.0
+    if p == 3.0:
+        return 2.0 * a / (1.0 + math.sqrt(1.0 + 4.0 * multiplier * a))
+    if p == 1.5:
+        root = 2.0 * a / (multiplier + math.sqrt(multiplier * multiplier + 4.0 * a))
+        return root * root
+    if p >= 2.0:
+        exponent, linear, curved = p - 1.0, 1.0, multiplier
+    else:
+        # In u = w^(p-1) the equation is u^(1/(p-1)) + λ u = a: again convex, with an exponent above 1.
+        exponent, linear, curved = 1.0 / (p - 1.0), multiplier, 1.0
+    u = min(a / linear, (a / curved) ** (1.0 / exponent))
+    for _ in range(_SWEEPS):
+        power = curved * u ** (exponent - 1.0)
+        new = (a + (exponent - 1.0) * power * u) / (linear + exponent * power)
+        if abs(new - u) <= 4e-16 * u:
+            u = new
+            break
+        u = new
+    return u if p >= 2.0 else u ** (1.0 / (p - 1.0))
+
+
+@_plain
+def _power_ball(v, p, guess):
+    """Project v on the ball of the vector p-norm in place, 1 < p < ∞; return the multiplier.
+
+    Solves w + λ w^(p-1) = |v| with Σ w^p = 1 for λ: Newton's method in log λ, kept in a bracket.
+    """
+    total = 0.0
+    largest = 0.0
+    for j in range(v.shape[0]):
+        total += abs(v[j]) ** p
+        largest = max(largest, abs(v[j]))
+    if total <= 1.0:
+        return guess
+    low, high = 0.0, math.inf
+    multiplier = guess if guess > 0.0 else largest
+    for _ in range(_SWEEPS):
+        total, slope = 0.0, 0.0
+        for j in range(v.shape[0]):
+            w = _root(abs(v[j]), multiplier, p)
+            power = w * w if p == 3.0 else w ** (p - 1.0)
+            total += power * w
+            if w > 0.0:
+                slope += power * power * w / (w + multiplier * (p - 1.0) * power)
+        if abs(total - 1.0) <= 1e-14 * p:
+            break
+        if total > 1.0:
+            low = multiplier
+        else:
+            high = multiplier
+        if high - low <= 1e-15 * low:
+            break
+        step = math.log(total) * total / (p * multiplier * slope) if slope > 0.0 else math.inf
+        proposal = multiplier * math.exp(max(-20.0, min(20.0, step)))
+        if not low < proposal < high:
+            if low > 0.0 and high < math.inf:
+                proposal = math.sqrt(low * high)
+            else:
+                proposal = multiplier * (4.0 if total > 1.0 else 0.25)
+        multiplier = proposal
+    size = total ** (1.0 / p)
+    for j in range(v.shape[0]):
+        v[j] = math.copysign(_root(abs(v[j]), multiplier, p) / size, v[j])
+    return multiplier
+
+
+@_plain
+def _vector_ball(v, p, guess):
+    """Project v on the ball of the vector p-norm in place; return what speeds the next projection nearby."""
+    if p == math.inf:
+        for j in range(v.shape[0]):
+            v[j] = max(-1.0, min(1.0, v[j]))
+        return guess
+    if p == 2.0:
+        size = math.sqrt(_sum_of_squares(v))
+        if size > 1.0:
+            for j in range(v.shape[0]):
+                v[j] /= size
+        return guess
+    if p == 1.0:
+        sizes = np.abs(v)
+        if sizes.sum() <= 1.0:
+            return guess
+        guess = _simplex_threshold(sizes, guess)
+        for j in range(v.shape[0]):
+            v[j] = math.copysign(max(sizes[j] - guess, 0.0), v[j])
+        return guess
+    return _power_ball(v, p, guess)
+
+
+@_plain
+def _project(kind, p, V, scratch, guess):
+    """Project V on the unit ball in place; ``scratch`` is of V's shape."""
+    if kind != SCHATTEN:
+        return _vector_ball(V.reshape(-1), p, guess)
+    wide = V.shape[0] <= V.shape[1]
+    squares, U = np.linalg.eigh(np.dot(V, V.T) if wide else np.dot(V.T, V))
+    singular = np.sqrt(np.maximum(squares, 0.0))
+    kept = singular.copy()
+    guess = _vector_ball(kept, p, guess)
+    # Only the factor f(σ)/σ is used, so that small singular values lose nothing.
+    factor = np.ones_like(kept)
+    for j in range(kept.shape[0]):
+        if singular[j] > 0.0:
+            factor[j] = kept[j] / singular[j]
+    core = np.dot(U * factor, U.T)
+    scratch[:] = V
+    if wide:
+        np.dot(core, scratch, V)
+    else:
+        np.dot(scratch, core, V)
+    return guess
+
+
+@_plain
+def _metric(weight, size, W, W_new, q, q_new, M, M_new):
+    """Length of a step in the norm in which the method contracts, divided by sqrt(‖A‖)."""
+    squares = weight * _distance_square(W_new, W) + _distance_square(q_new, q) / weight
+    crossed = _product_of_differences(q_new, q, M_new, M)
+    return math.sqrt(max(0.0, squares / 0.99 + 2.0 * crossed / size))
+
+
+@_plain
+def _copy(targets, sources):
+    targets[0][:] = sources[0]
+    targets[1][:] = sources[1]
+    targets[2][:] = sources[2]
+
+
+@compiled_and_kept
+def advance(X, y, kind, p, size, current, new, anchor, scratch, numbers, steps):
+    """Advance by ``steps`` iterations in place, and leave A(q) of the new dual weights in ``scratch``.
+
+    ``current``, ``new`` and ``anchor`` are (W, q, M); ``scratch`` is two matrices [k, d] and one [n, k].
+    """
+    W, q, M = current
+    W_new, q_new, M_new = new
+    A, spare, target = scratch
+    for _ in range(steps):
+        weight = numbers[WEIGHT]
+        tau, sigma = 0.99 / (size * weight), 0.99 * weight / size
+        _pair_sum(X, y, q, target, A)
+        W_flat, A_flat, W_new_flat = W.reshape(-1), A.reshape(-1), W_new.reshape(-1)
+        for j in range(W_flat.shape[0]):
+            W_new_flat[j] = W_flat[j] + tau * A_flat[j]
+        numbers[MULTIPLIER] = _project(kind, p, W_new, spare, numbers[MULTIPLIER])
+        _margins(X, y, W_new, M_new)
+        _dual_target(y, q, M, M_new, sigma, target)
+        threshold = _simplex_threshold(target.reshape(-1), numbers[THRESHOLD])
+        _clip_from(target.reshape(-1), threshold, q_new.reshape(-1))
+        numbers[THRESHOLD] = threshold
+        residual = _metric(weight, size, W, W_new, q, q_new, M, M_new)
+        numbers[TOTAL] += 1
+        numbers[SINCE] += 1
+        since = numbers[SINCE]
+        if since == 1:
+            numbers[FIRST] = residual
+        elif (
+            residual <= _SUFFICIENT * numbers[FIRST]
+            or (residual <= _NECESSARY * numbers[FIRST] and residual > numbers[PREVIOUS])
+            or since >= max(_LONG * numbers[TOTAL], 20)
+        ):
+            moved_W = math.sqrt(_distance_square(W_new, anchor[0]))
+            moved_q = math.sqrt(_distance_square(q_new, anchor[1]))
+            if moved_W > 0 and moved_q > 0:
+                numbers[WEIGHT] = math.sqrt(weight * moved_q / moved_W)
+            _copy(anchor, new)
+            _copy(current, new)
+            numbers[SINCE], numbers[PREVIOUS] = 0, math.inf
+            continue
+        numbers[PREVIOUS] = residual
+        keep, back = since / (since + 1.0), 1.0 / (since + 1.0)
+        _reflected(W, W_new, anchor[0], keep, back)
+        _reflected(q, q_new, anchor[1], keep, back)
+        _reflected(M, M_new, anchor[2], keep, back)
+    _pair_sum(X, y, q_new, target, A)
