@@ -52,6 +52,7 @@ def test_an_experiment_of_ones_own_is_planned_run_and_reused(spec, capsys):
     shown = capsys.readouterr().out
     assert "not decided  full-batch-converges: gaussian, frobenius" in shown
     assert "too few steps: 200 were run" in shown
+    assert "one page     steepest report results/mine\n" in shown
     folder = spec.parent / "results" / "mine"
     assert {path.name for path in folder.glob("mine*")} >= {"mine-gaussian.png", "mine.nc", "mine-claims.md"}
 

@@ -137,6 +137,19 @@ def test_weights_that_differ_by_rounding_amplified_fail_the_equality(outcome):
     assert "largest relative difference of the weights" in row.reason
 
 
+def test_claims_that_compare_with_runs_which_are_not_there_yet_are_not_decided(outcome):
+    for name, norm, absent, reason in (
+        ("batch-one-spectral-is-frobenius", "spectral", "frobenius", "batch size 1 at momentum 0 in the Fro"),
+        ("batch-one-ignores-scales", "max", "max", "no other data set with the same class counts"),
+    ):
+        dataset = outcome.dataset.copy(deep=True)
+        for variable in ("weights", "relative_margin_error"):
+            dataset[variable].loc[{"data": "orthogonal", "norm": absent}] = np.nan
+        row = rows(dataset, name)[norm]
+        assert row.verdict is Verdict.NOT_DECIDED
+        assert reason in row.reason
+
+
 def test_claims_without_their_measurements_are_not_decided(outcome):
     dataset = outcome.dataset.drop_vars(["bias_cosine", "weights", "naive_bias_cosine"])
     words = {
@@ -149,6 +162,15 @@ def test_claims_without_their_measurements_are_not_decided(outcome):
         row, *_ = rows(dataset, name).values()
         assert row.verdict is Verdict.NOT_DECIDED
         assert expected in row.reason
+
+
+@pytest.mark.parametrize("name", ["batch-one-ignores-scales", "frequent-hard-classes-hide-the-bias"])
+def test_claims_about_the_frobenius_max_margin_need_it_as_a_reference(outcome, name):
+    without = outcome.dataset.drop_vars(["reference_cosine", "reference_relative_margin_error"])
+    for dataset in (outcome.dataset.sel(reference=["max"]), without.drop_dims("reference", errors="ignore")):
+        row = rows(dataset, name)["frobenius"]
+        assert row.verdict is Verdict.NOT_DECIDED
+        assert row.reason == "the experiment does not name frobenius among its reference norms"
 
 
 def test_the_figure_has_errors_cosines_and_the_naive_contrast_a_row_a_method(outcome, tmp_path):
@@ -184,3 +206,11 @@ def test_a_figure_without_its_measurements_says_what_it_needs(outcome):
         batch_one_panels(list(Runs.of(outcome.dataset.sel(batch_size=[100]))))
     with pytest.raises(InvalidArgument, match="bias = true"):
         batch_one_panels(list(Runs.of(results())))
+
+
+def test_what_the_bound_says_of_single_samples_is_in_the_title(outcome):
+    every = [runs for runs in Runs.of(outcome.dataset) if not runs.contrast]
+    first, second = batch_one_panels(every, bound=True).get_suptitle().splitlines()
+    assert first.startswith("Batches of one, orthogonal data")
+    assert second.startswith("No margin bound: ρ = -")
+    assert second.endswith("γ ≤ 0, so the theorem promises nothing for single samples.")

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+import xarray as xr
 from matplotlib import image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.experiments.synthetic import BATCH_SIZES, results
@@ -60,6 +62,43 @@ def test_runs_that_are_missing_leave_their_lines_out():
     figure = margin_panels(runs)
     assert [len(axes.lines) for axes in figure.axes] == [6] * 6 + [0] * 3
     assert "seed 0" in figure.get_suptitle()
+
+
+def with_theory():
+    """Return results in which the full batch alone has a bound, from the fortieth record on."""
+    dataset = results()
+    floor = xr.full_like(dataset["relative_margin_error"], -np.inf)
+    floor.loc[{"batch_size": 100, "step": dataset["step"].values[40:]}] = 0.4
+    share = xr.where(dataset["batch_size"] == 100, 1.0, -3.0)
+    return dataset.assign(margin_floor=floor, effective_margin=dataset["effective_margin"] * 0 + share)
+
+
+def test_the_theory_is_drawn_over_the_errors_and_what_is_vacuous_is_named():
+    (runs,) = Runs.of(with_theory())
+    plain, figure = margin_panels(runs), margin_panels(runs, bound=True)
+    for row in (0, 2):
+        for axes, before in zip(
+            figure.axes[3 * row : 3 * row + 3], plain.axes[3 * row : 3 * row + 3], strict=True
+        ):
+            *measured, bound, slope = [np.asarray(line.get_xydata()) for line in axes.lines]
+            assert len(measured) == len(before.lines)
+            known = np.isfinite(bound[:, 1])
+            assert bound[known, 0].tolist() == runs.steps[39:].tolist()
+            assert bound[known, 1] == pytest.approx(0.6)
+            assert slope[-1] == pytest.approx(measured[-1][-1])
+            assert slope[0, 0] == 200
+            (words,) = axes.texts
+            assert words.get_text() == "no bound, ρ ≤ 0: b = 1, 5, 10, 20, 50"
+    assert [len(axes.lines) for axes in figure.axes[3:6]] == [6, 6, 6]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[-2:] == ["margin bound", "predicted slope"]
+
+
+def test_a_bound_that_comes_later_is_named_too():
+    dataset = with_theory()
+    (runs,) = Runs.of(dataset.assign(effective_margin=dataset["effective_margin"] * 0 + 0.5))
+    (words,) = margin_panels(runs, bound=True).axes[0].texts
+    assert words.get_text() == "no bound by t = 20,000: b = 1, 5, 10, 20, 50"
 
 
 def test_a_single_momentum_leaves_room_for_title_and_legend():

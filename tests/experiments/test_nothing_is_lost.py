@@ -108,7 +108,8 @@ def test_ctrl_c_stops_workers_that_keep_what_they_have(tmp_path):
         process.send_signal(signal.SIGINT)
         shown, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert shown == "mine: interrupted; the same command goes on where it stopped\n"
+    assert shown.endswith("\nmine: interrupted; the same command goes on where it stopped\n")
+    assert (tmp_path / "out" / "mine-experiment.json").exists()
     assert said == ""
     assert len(list(cells.glob("*/run-*.npz"))) == 4
     assert not list(cells.glob("sweep-*"))

@@ -7,6 +7,7 @@ import typer
 from steepest import __version__
 from steepest.cli.margin import margin
 from steepest.cli.plan import plan
+from steepest.cli.report import report
 from steepest.cli.reproduce import reproduce
 from steepest.cli.run import run
 from steepest.cli.theory import theory
@@ -43,6 +44,7 @@ def _start(
 
 app.command("margin")(margin)
 app.command("plan")(plan)
+app.command("report")(report)
 app.command("reproduce")(reproduce)
 app.command("run")(run)
 app.command("theory")(theory)

@@ -36,6 +36,12 @@ def reproduce(
             metavar="LIST", help="Seeds of data and shuffling, such as 0,1,2. Default: the experiment's own."
         ),
     ] = None,
+    bound: Annotated[
+        bool,
+        typer.Option(
+            "--bound", help="Draw the theory's margin bound and the predicted slope over the errors."
+        ),
+    ] = False,
     workers: Workers = None,
     backend: Backend = "auto",
     scheduler: Scheduler = None,
@@ -53,6 +59,8 @@ def reproduce(
 
     - `steepest reproduce figure1`
 
+    - `steepest reproduce figure1 --bound`
+
     - `steepest reproduce figure1 --seeds 7,8,9 --output other-seeds`
     """
     from steepest.experiments import reproduce as run
@@ -62,7 +70,10 @@ def reproduce(
     chosen = None if seeds is None else _parsed_seeds(seeds)
     carry_out_and_show(
         figure,
-        lambda shown: run(figure, directory, quick=quick, seeds=chosen, progress=shown, executor=place),
+        lambda shown: run(
+            figure, directory, quick=quick, seeds=chosen, bound=bound, progress=shown, executor=place
+        ),
+        directory,
         quiet=quiet,
         as_json=as_json,
     )

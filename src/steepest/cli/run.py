@@ -52,7 +52,8 @@ def run(
     """Run the experiment that a TOML file describes; what the folder holds already is not computed again.
 
     Keys: name, title, data, norm, batch_size, momentum, variance_reduction, loss, schedule, steps, records,
-    seed, gap, figure, claims, quick. Lists are grids. The paper's own experiments are such files.
+    seed, gap, reference, bias, weights, figure, bound, claims, quick. Lists are grids. The paper's own
+    experiments are such files.
 
     These come with steepest: exponential-loss (beside cross-entropy), other-norms (nuclear, entrywise-3,
     schatten-4), uneven-batches (that do not divide n), digits (real data), long-run (300,000 steps, which
@@ -80,6 +81,7 @@ def run(
     carry_out_and_show(
         experiment.name,
         lambda shown: carry_out(experiment, directory, progress=shown, executor=place),
+        directory,
         quiet=quiet,
         as_json=as_json,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def carry_out_and_show(
-    name: str, carry_out: Callable[[Progress | None], Report], *, quiet: bool, as_json: bool
+    name: str,
+    carry_out: Callable[[Progress | None], Report],
+    directory: Path,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run an experiment under a progress display, print what it came to, and exit with its code."""
     from steepest.experiments.sweep import NotSeparable
@@ -31,9 +38,10 @@ def carry_out_and_show(
     except NotSeparable as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(NEGATIVE) from error
-    typer.echo(
-        json.dumps(_summary(name, report), indent=2, ensure_ascii=False) if as_json else _text(name, report)
-    )
+    if as_json:
+        typer.echo(json.dumps(_summary(name, report), indent=2, ensure_ascii=False))
+    else:
+        typer.echo(_text(name, report, directory))
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(DONE if report.holds else NEGATIVE)
@@ -65,11 +73,13 @@ def _summary(name: str, report: Report) -> dict[str, Any]:
     }
 
 
-def _text(name: str, report: Report) -> str:
+def _text(name: str, report: Report, directory: Path) -> str:
     width = max(get_terminal_size().columns, 40)
     rows = [row for claim in report.claims for row in _claim_rows(claim)]
     rows += [("note", note) for note in report.notes]
     rows += [("wrote", str(file)) for file in report.files]
+    if report.computed + report.reused:
+        rows.append(("one page", f"steepest report {shlex.quote(str(directory))}"))
     # A path broken in two could not be copied.
     wrapper = TextWrapper(width, subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False)
     lines = [wrapper.fill(f"{word:<13}{text}") for word, text in rows]

@@ -1,6 +1,7 @@
 """Experiments as files: sweeps whose results are kept, figures, and claims that are checked.
 
-:func:`reproduce` redoes a figure of the paper, :func:`load_experiment` reads one of your own.
+:func:`reproduce` redoes a figure of the paper, :func:`load_experiment` reads an experiment of your own, and
+:func:`write_page` shows what a folder of results holds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ _HOME = {
     "ClaimResult": "claims",
     "Executor": "executors",
     "Experiment": "spec",
+    "Page": "report",
     "Plan": "plan",
     "Report": "reproduction",
     "Store": "store",
@@ -29,6 +31,7 @@ _HOME = {
     "plan_experiment": "plan",
     "reproduce": "reproduction",
     "run_experiment": "sweep",
+    "write_page": "report",
 }
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "ClaimResult",
     "Executor",
     "Experiment",
+    "Page",
     "Plan",
     "Report",
     "Store",
@@ -52,12 +56,14 @@ __all__ = [
     "plan_experiment",
     "reproduce",
     "run_experiment",
+    "write_page",
 ]
 
 if TYPE_CHECKING:
     from steepest.experiments.claims import CLAIMS, ClaimResult, Verdict, check_claims
     from steepest.experiments.executors import Executor
     from steepest.experiments.plan import Plan, plan_experiment
+    from steepest.experiments.report import Page, write_page
     from steepest.experiments.reproduction import Report, carry_out, reproduce
     from steepest.experiments.results import open_results
     from steepest.experiments.shipped import (

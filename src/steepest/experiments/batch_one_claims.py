@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steepest.experiments.margin_claims import fitted_exponent
 from steepest.experiments.measurement import Measurement
 from steepest.experiments.runs import Missing, Runs
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = [
     "batch_one_bias",
@@ -64,6 +68,8 @@ def batch_one_spectral_is_frobenius(runs: Runs) -> Measurements:
             raise Missing(f"no run of batch size 1 at momentum {momentum:g} without variance reduction")
         chosen = {"batch_size": 1, "momentum": momentum, "variance_reduction": False}
         weights = runs.every_norm["weights"].sel(chosen).transpose("norm", "seed", "step", "class", "feature")
+        if not _all_run(weights.sel(norm="frobenius")):
+            raise Missing(f"no run of batch size 1 at momentum {momentum:g} in the Frobenius norm")
         spectral, frobenius = (weights.sel(norm=norm).values for norm in ("spectral", "frobenius"))
         sizes = np.linalg.norm(frobenius, axis=(-2, -1))[:, 1:]
         largest = np.max(np.linalg.norm(spectral - frobenius, axis=(-2, -1))[:, 1:] / sizes, axis=1)
@@ -76,6 +82,7 @@ def batch_one_spectral_is_frobenius(runs: Runs) -> Measurements:
 
 def batch_one_ignores_scales(runs: Runs) -> Measurements:
     """Measure how far apart runs end on data of the same counts and other scales, and their max margins."""
+    _require_frobenius_reference(runs)
     other = _same_counts(runs)
     both = (runs.every_data.sel(data=data, **_PLAIN) for data in (runs.data, other))
     here, there = (each.sel(seed=list(runs.seeds)).isel(step=-1) for each in both)
@@ -91,8 +98,7 @@ def batch_one_ignores_scales(runs: Runs) -> Measurements:
 
 def frequent_hard_classes_hide_the_bias(runs: Runs) -> Measurements:
     """Measure how near single samples end to the Frobenius max margin where hard classes are frequent."""
-    if "reference" not in runs.dataset.dims or "frobenius" not in runs.dataset["reference"]:
-        raise Missing("the experiment does not name frobenius among its reference norms")
+    _require_frobenius_reference(runs)
     cosines = _reference(runs, "frobenius", "cosine")[:, -1]
     where = f"{_WHERE}, frobenius"
     yield runs.measurement(
@@ -129,15 +135,27 @@ def _reference(runs: Runs, norm: str, name: str) -> np.ndarray:
     return chosen.transpose("seed", "step").values[:, runs.dataset["step"].values > 0]
 
 
+def _require_frobenius_reference(runs: Runs) -> None:
+    if "reference" not in runs.dataset.dims or "frobenius" not in runs.dataset["reference"]:
+        raise Missing("the experiment does not name frobenius among its reference norms")
+
+
 def _same_counts(runs: Runs) -> str:
     every = runs.every_data
     if "class_counts" not in every or "weights" not in every or not runs.has(1, 0.0, False):
         raise Missing("the experiment keeps no weights (weights = true) or has no runs of batch size 1")
-    counts = every["class_counts"].sel(seed=list(runs.seeds))
+    seeds = list(runs.seeds)
+    counts = every["class_counts"].sel(seed=seeds)
     for data in every["data"].values.tolist():
-        if data != runs.data and bool((counts.sel(data=data) == counts.sel(data=runs.data)).all()):
+        same = bool((counts.sel(data=data) == counts.sel(data=runs.data)).all())
+        if data != runs.data and same and _all_run(every["weights"].sel(data=data, seed=seeds, **_PLAIN)):
             return str(data)
     raise Missing("the experiment has no other data set with the same class counts")
+
+
+def _all_run(weights: xr.DataArray) -> bool:
+    # What was not run is NaN; so are, of the others, the features that only other data has.
+    return bool(weights.notnull().any(["step", "class", "feature"]).all())
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:

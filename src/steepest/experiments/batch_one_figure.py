@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.errors import InvalidArgument
+from steepest.experiments.promises import promise_of
 from steepest.experiments.runs import Runs
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ _STYLES = (
 )
 
 
-def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
+def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = False) -> Figure:
     """Draw errors (left) and cosines (middle) of batches of one sample without momentum, a row a method.
 
     Errors are to the max margin in each reference norm, cosines to the solution in each and to the bias
     direction. Where the runs were repeated in plain float64 arithmetic, a column on the right shows how far
     either arithmetic stays from the bias direction. Lines are medians over the seeds, shades their range.
+    ``bound`` adds what the theory's margin bound says here.
 
     Raises:
         InvalidArgument: no runs of SignSGD or Normalized-SGD with bias and reference norms.
@@ -74,6 +76,7 @@ def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
     for axes in grid.flat:
         axes.set_xscale("log")
         axes.grid(True, which="major", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[-1]:
         axes.set_xlabel("step t")
@@ -84,11 +87,20 @@ def batch_one_panels(every: Sequence[Runs], title: str = "") -> Figure:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     runs = rows[0]
     seeds = f"{len(runs.seeds)} seeds: median and range" if len(runs.seeds) > 1 else f"seed {min(runs.seeds)}"
+    words = f"\n{_bound_in_words(rows)}" if bound else ""
     contrast = "for contrast: " if runs.contrast else ""
     figure.suptitle(
-        f"{title or 'Batches of one'}, {contrast}{runs.data} data, n = {runs.samples}; {seeds}", fontsize=11
+        f"{title or 'Batches of one'}, {contrast}{runs.data} data, n = {runs.samples}; {seeds}{words}",
+        fontsize=11,
     )
     return figure
+
+
+def _bound_in_words(rows: Sequence[Runs]) -> str:
+    shares = [promise_of(runs, 1, 0.0, False).share for runs in rows]
+    sizes = " and ".join(f"{share:,.0f} γ" for share in shares)
+    # Batches of one are at least two an epoch, and then noise may always outweigh the margin.
+    return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."
 
 
 def _can_be_drawn(runs: Runs) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from steepest.descent import Method
 from steepest.errors import InvalidArgument
-from steepest.experiments.data import DataSet, identity
+from steepest.experiments.data import DataSet, StoredSamples, identity
 from steepest.experiments.schedule import ScheduleChoice
 from steepest.experiments.spec import Experiment
 from steepest.problem import Classification
@@ -20,9 +20,12 @@ __all__ = ["Cell", "Margin", "Problems", "estimated_seconds", "load_problems", "
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
 
+Known = Mapping[tuple[str, int], Classification | StoredSamples]
+"""The same, or what is stored of them."""
+
 _SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
 
-_FORMAT = 3  # Raised when what a cell's file holds changes, so that older files are computed again.
+_FORMAT = 5  # Raised when what a cell's file holds changes, so that older files are computed again.
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def _loaded(data: DataSet, seed: int, position: int) -> Classification:
         ) from error
 
 
-def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
+def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
     """Return the cells of an experiment, in the order in which they are computed.
 
     Raises:
@@ -195,10 +198,12 @@ def resolve(experiment: Experiment, problems: Problems) -> list[Cell]:
     ]
 
 
-def _require_bias(experiment: Experiment, problems: Problems) -> None:
+def _require_bias(experiment: Experiment, problems: Known) -> None:
     for (name, _), problem in problems.items():
-        for norm in experiment.norm:
-            _require_bias_direction(name, problem, norm)
+        # Of samples that are not here this was asked when they were.
+        if isinstance(problem, Classification):
+            for norm in experiment.norm:
+                _require_bias_direction(name, problem, norm)
 
 
 def _require_bias_direction(name: str, problem: Classification, norm: str) -> None:
@@ -208,7 +213,7 @@ def _require_bias_direction(name: str, problem: Classification, norm: str) -> No
         raise InvalidArgument("bias", True, f"data set {name}: {error.remedy}") from error
 
 
-def _batch_sizes(experiment: Experiment, problem: Classification) -> Iterator[int]:
+def _batch_sizes(experiment: Experiment, problem: Classification | StoredSamples) -> Iterator[int]:
     chosen = [problem.samples if size == "full" else size for size in experiment.batch_size]
     for size in chosen:
         if size > problem.samples:

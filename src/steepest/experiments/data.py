@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from steepest.experiments import values as accept
 from steepest.experiments.schedule import ScheduleChoice
 from steepest.problem import Classification
 
-__all__ = ["KINDS", "DataSet", "DataSets", "identity"]
+__all__ = ["KINDS", "DataSet", "DataSets", "StoredSamples", "identity"]
 
 Classes = Annotated[int, BeforeValidator(accept.count(at_least=2))]
 Count = Annotated[int, BeforeValidator(accept.count(at_least=1))]
@@ -156,6 +157,24 @@ DataSet = Annotated[
 
 DataSets = Annotated[tuple[DataSet, ...], BeforeValidator(_as_tables)]
 """One data set or a list; a bare kind such as "gaussian" stands for that data with its standard sizes."""
+
+
+@dataclass(frozen=True)
+class StoredSamples:
+    """What is known of a data set without having it: its sizes, and the hash by which results name it."""
+
+    name: str
+    seed: int
+    fingerprint: str
+    """Hash of features and labels."""
+    samples: int
+    """n."""
+    features: int
+    """d."""
+    classes: int
+    """k."""
+    feature_bound: float
+    """R = max ‖x‖₁, in units of the features."""
 
 
 def identity(data: DataSet) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.experiments.batch_one_figure import batch_one_panels
+from steepest.experiments.promises import promise_of
 from steepest.experiments.runs import Missing, Runs
 
 if TYPE_CHECKING:
@@ -29,13 +30,16 @@ _NORM_WORDS = {
     "sum": "sum-norm",
 }
 _SMALLEST_DRAWN = 1e-12
+_BOUND: dict[str, Any] = {"linestyle": (0, (1, 1.2)), "linewidth": 2.0, "zorder": 6}
+_SLOPE: dict[str, Any] = {"color": "0.6", "linewidth": 5, "alpha": 0.5, "zorder": 0}
 
 
-def margin_panels(runs: Runs, title: str = "") -> Figure:
+def margin_panels(runs: Runs, title: str = "", *, bound: bool = False) -> Figure:
     """Draw error and cosine against steps, a line a batch size, a column a momentum (Figures 1, 3, 4).
 
     Columns are the momenta; rows are error and cosine without variance reduction and error with it, lettered
-    down the pairs as in the paper. Lines are medians over the seeds, shades their range.
+    down the pairs as in the paper. Lines are medians over the seeds, shades their range. With ``bound`` the
+    theory is drawn over the errors: the margin bound of each batch size, and the slope that is predicted.
     """
     from matplotlib.figure import Figure
 
@@ -53,6 +57,8 @@ def margin_panels(runs: Runs, title: str = "") -> Figure:
                 _draw(axes, runs, variable, batch_size, momentum, reduced, style)
             signal = f"β = {momentum:g}" + (", variance reduction" if reduced else "")
             axes.set_title(f"({letters[row][column]})  {signal}", fontsize=10, loc="left")
+            if bound and variable == "relative_margin_error":
+                _draw_promises(axes, runs, styles, momentum, reduced)
             _scale(axes, variable)
         grid[row, 0].set_ylabel(label)
     for axes in grid[-1]:
@@ -60,6 +66,8 @@ def margin_panels(runs: Runs, title: str = "") -> Figure:
     for axes in (*grid[0], *grid[2]):
         _label_logarithms(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
+    if bound:
+        handles, labels = [*handles, *_promise_handles()], [*labels, "margin bound", "predicted slope"]
     figure.legend(
         handles, labels, title="batch size b", loc="outside lower center", ncols=len(labels), frameon=False
     )
@@ -107,6 +115,36 @@ def _draw(
     )
 
 
+def _draw_promises(
+    axes: Axes, runs: Runs, styles: dict[int, dict[str, Any]], momentum: float, reduced: bool
+) -> None:
+    """Draw the bounds, the slope of the largest batch that has one, and say which sizes have no bound."""
+    promises = {
+        batch_size: promise_of(runs, batch_size, momentum, reduced)
+        for batch_size in styles
+        if runs.has(batch_size, momentum, reduced)
+    }
+    for batch_size, promise in promises.items():
+        if promise.proven:
+            axes.plot(runs.steps, promise.error, color=styles[batch_size]["color"], **_BOUND)
+    sloping = [(size, promise.slope) for size, promise in promises.items() if promise.slope is not None]
+    if sloping:
+        batch_size, (steps, multiples) = sloping[-1]
+        final = runs.final("relative_margin_error", batch_size, momentum, reduced)
+        axes.plot(steps, multiples * np.nanmedian(final), **_SLOPE)
+    vacuous = [str(size) for size, promise in promises.items() if promise.vacuous]
+    later = [str(size) for size, promise in promises.items() if not (promise.vacuous or promise.proven)]
+    lines = [f"no bound, ρ ≤ 0: b = {', '.join(vacuous)}"] if vacuous else []
+    lines += [f"no bound by t = {runs.last_step:,}: b = {', '.join(later)}"] if later else []
+    axes.text(0.03, 0.04, "\n".join(lines), transform=axes.transAxes, fontsize=7.5, color="0.3")
+
+
+def _promise_handles() -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], color="black", **_BOUND), Line2D([], [], **_SLOPE)]
+
+
 def _share_scale(axes: Axes, other: Axes) -> None:
     # Rows with and without variance reduction are there to be compared.
     other.sharey(axes)
@@ -119,6 +157,7 @@ def _scale(axes: Axes, variable: str) -> None:
     else:
         axes.set_yscale("log")
     axes.grid(True, which="major", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -162,7 +201,7 @@ def _letters(columns: int) -> list[Sequence[str]]:
     return [pairs[0::2], pairs[1::2], names[2 * columns : 3 * columns]]
 
 
-def _one_a_norm(every: Sequence[Runs], title: str) -> Iterator[tuple[str, Figure]]:
+def _one_a_norm(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tuple[str, Figure]]:
     norms, losses = {runs.norm for runs in every}, {runs.loss for runs in every}
     for runs in every:
         parts = [
@@ -170,18 +209,23 @@ def _one_a_norm(every: Sequence[Runs], title: str) -> Iterator[tuple[str, Figure
             *([runs.norm] if len(norms) > 1 else []),
             *([runs.loss] if len(losses) > 1 else []),
         ]
-        yield "-".join(parts), margin_panels(runs, title)
+        yield "-".join(parts), margin_panels(runs, title, bound=bound)
 
 
-def _one_a_data_set(every: Sequence[Runs], title: str) -> Iterator[tuple[str, Figure]]:
+def _one_a_data_set(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tuple[str, Figure]]:
     losses = {runs.loss for runs in every}
     for data, loss in dict.fromkeys((runs.data, runs.loss) for runs in every):
         chosen = [runs for runs in every if (runs.data, runs.loss) == (data, loss)]
-        yield "-".join([data, *([loss] if len(losses) > 1 else [])]), batch_one_panels(chosen, title)
+        yield (
+            "-".join([data, *([loss] if len(losses) > 1 else [])]),
+            batch_one_panels(chosen, title, bound=bound),
+        )
 
 
-FIGURES: dict[str, Callable[[Sequence[Runs], str], Iterator[tuple[str, Figure]]]] = {
+FIGURES: dict[str, Callable[[Sequence[Runs], str, bool], Iterator[tuple[str, Figure]]]] = {
     "margin-panels": _one_a_norm,
     "batch-one": _one_a_data_set,
 }
-"""How to draw an experiment's figures, by the name in its file: each with what to add to its own name."""
+"""How to draw an experiment's figures, by the name in its file: each with what to add to its own name.
+
+Called with the runs, a title, and whether the theory's bound and slope are drawn over them."""

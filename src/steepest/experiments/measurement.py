@@ -38,6 +38,15 @@ class Measurement:
         return self.at_least > -math.inf or self.at_most < math.inf
 
     @property
+    def bound(self) -> str:
+        """The bounds and what is expected in words, such as "≥ 0.4 and ≤ 0.6"; empty if there are none."""
+        low = [f"≥ {self.at_least:g}"] if self.at_least > -math.inf else []
+        high = [f"≤ {self.at_most:g}"] if self.at_most < math.inf else []
+        claimed = [" and ".join(low + high)] if self.bounded else []
+        expected = [] if self.expected is None else [f"expected {self.expected[0]:g} to {self.expected[1]:g}"]
+        return "; ".join(claimed + expected)
+
+    @property
     def unexpected(self) -> tuple[float, ...]:
         """The values outside the expected range."""
         if self.expected is None:

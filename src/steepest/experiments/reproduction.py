@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +14,10 @@ from steepest.experiments.cells import load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.executors import Executor
 from steepest.experiments.figures import FIGURES, save_figure
-from steepest.experiments.measurement import Measurement
+from steepest.experiments.files import write_text
 from steepest.experiments.netcdf import write_netcdf
 from steepest.experiments.runs import Runs
+from steepest.experiments.settings import provenance, write_settings
 from steepest.experiments.shipped import paper_experiment, paper_figures
 from steepest.experiments.spec import Experiment
 from steepest.experiments.sweep import Outcome, Progress, run_experiment
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Report", "carry_out", "reproduce"]
-
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,7 @@ def reproduce(
     *,
     quick: bool = False,
     seeds: tuple[int, ...] | None = None,
+    bound: bool = False,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> Report:
@@ -71,6 +68,7 @@ def reproduce(
             JSON), the experiment as it was run, and the store of results in ``cells``.
         quick: run the reduced form that the experiment defines (fewer batch sizes and one seed).
         seeds: of data and shuffling, in place of the experiment's own.
+        bound: draw the theory's margin bound and the predicted slope over the errors.
         progress: called with (what is being done, run-steps done, run-steps in all).
         executor: where cells are computed; by default on this machine's cores.
 
@@ -83,6 +81,8 @@ def reproduce(
         experiments = [experiment.reduced() for experiment in experiments]
     if seeds is not None:
         experiments = [experiment.replaced({"seed": list(seeds)}) for experiment in experiments]
+    if bound:
+        experiments = [experiment.replaced({"bound": True}) for experiment in experiments]
     sizes = [_run_steps(experiment) for experiment in experiments]
     reports: list[Report] = []
     for place, experiment in enumerate(experiments):
@@ -126,8 +126,10 @@ def carry_out(
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
     directory = Path(directory)
+    settings = write_settings(experiment, load_problems(experiment), directory)
     outcome = run_experiment(experiment, directory / "cells", progress, executor)
-    return write_report(experiment, outcome, directory)
+    report = write_report(experiment, outcome, directory)
+    return replace(report, files=[*report.files, settings])
 
 
 def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> Report:
@@ -156,42 +158,27 @@ def _write(
     stem = directory / experiment.name
     yield from _draw(experiment, dataset, stem)
     data = stem.with_name(f"{stem.name}.nc")
-    facts = _provenance()
-    hashes = json.dumps(dict(outcome.fingerprints))
-    write_netcdf(
-        dataset.assign_attrs(experiment=experiment.model_dump_json(), data_hashes=hashes, **facts), data
-    )
+    facts = {
+        "experiment": experiment.model_dump_json(),
+        "data_hashes": json.dumps(dict(outcome.fingerprints)),
+        **provenance(),
+    }
+    write_netcdf(dataset.assign_attrs(facts), data)
     yield data
-    yield _text(
-        stem.with_name(f"{stem.name}-experiment.json"),
-        _json(
-            {
-                "experiment": json.loads(experiment.model_dump_json(exclude_none=True)),
-                "data_hashes": dict(outcome.fingerprints),
-                **facts,
-            }
-        ),
-    )
     if claims:
-        yield _text(stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes))
+        yield write_text(
+            stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes)
+        )
         rows = [{**asdict(claim), "verdict": str(claim.verdict)} for claim in claims]
-        yield _text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
+        yield write_text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
 
 
 def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
     if experiment.figure is None:
         return
-    for part, drawn in FIGURES[experiment.figure](list(Runs.of(dataset)), experiment.title):
+    runs = list(Runs.of(dataset))
+    for part, drawn in FIGURES[experiment.figure](runs, experiment.title, experiment.bound):
         yield from save_figure(drawn, stem.with_name(f"{stem.name}-{part}"))
-
-
-def _provenance() -> dict[str, str]:
-    versions = {name: metadata.version(name) for name in _VERSIONS_OF}
-    return {
-        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "python": platform.python_version(),
-        "machine": f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
-    }
 
 
 def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequence[str]) -> str:
@@ -219,18 +206,11 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
         for m in claim.measurements:
             by_seed = dict(zip(m.seeds, m.values, strict=True))
             values = [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in experiment.seed]
-            lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {_bounds(m)} |")
+            lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {m.bound or 'none'} |")
         lines += [line for remark in claim.remarks for line in ("", f"Noted: {remark}.")]
     if notes:
         lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
-
-
-def _bounds(m: Measurement) -> str:
-    low = [f"≥ {m.at_least:g}"] if m.at_least > -math.inf else []
-    high = [f"≤ {m.at_most:g}"] if m.at_most < math.inf else []
-    expected = [] if m.expected is None else [f"expected {m.expected[0]:g} to {m.expected[1]:g}"]
-    return "; ".join([" and ".join(low + high), *expected] if low + high else expected) or "none"
 
 
 def _json(value: Any) -> str:
@@ -244,8 +224,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _text(path: Path, content: str) -> Path:
-    path.write_text(content, encoding="utf-8")
-    return path

@@ -15,7 +15,7 @@ from steepest.experiments.store import Store
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin import MaxMarginSolution, Status
 from steepest.problem import Classification
-from steepest.theory import bias_direction, effective_margin
+from steepest.theory import bias_direction, effective_margin, feature_radius, margin_bound
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,6 +26,7 @@ __all__ = [
     "DIMENSIONS",
     "cell_dataset",
     "combine",
+    "margin_floor",
     "open_results",
     "solution_dataset",
     "solution_from",
@@ -67,6 +68,7 @@ _SERIES = {
     "upper_bound": ("feature units", "smallest anytime certificate so far, an upper bound of the max margin"),
     "truncated_directions": ("updates", "updates whose spectral direction left out a real singular value"),
 }
+_MARGIN_FLOOR = "what the theory proves margin over norm of W_t cannot be below; -inf where it proves nothing"
 
 
 def cell_dataset(
@@ -99,6 +101,8 @@ def cell_dataset(
     over_runs(distances[cell.norm], _DISTANCE, "1", _DISTANCE_NAME, "step")
     effective = [effective_margin(problem, run.method, solution).value for run in trajectories]
     over_runs(effective, "effective_margin", "feature units", "effective margin ρ of the theory")
+    floors = [margin_floor(problem, run, solution) for run in trajectories]
+    over_runs(floors, "margin_floor", "feature units", _MARGIN_FLOOR, "step")
     if cell.references:
         for name, long_name in _REFERENCE_SERIES.items():
             series = [
@@ -147,6 +151,12 @@ def cell_dataset(
             "1",
             "1 if the max-margin solution is unique, 0 if it is not",
         ),
+        "feature_radius": (
+            feature_radius(problem, cell.norm),
+            "feature units",
+            "feature radius R of the theory in the run's norm",
+        ),
+        "feature_bound": (problem.feature_bound, "feature units", "R = max ‖x‖₁ of Assumption 3.2"),
     }
     for name, (value, units, long_name) in facts.items():
         variables[name] = (
@@ -163,6 +173,18 @@ def cell_dataset(
     for name, (value, units, long_name) in sizes.items():
         variables[name] = (("data",), np.array([float(value)]), _words(units, long_name))
     return xr.Dataset(variables, _labelled(_coordinates(cell, problem, trajectories[0].steps)))
+
+
+def margin_floor(problem: Classification, run: Trajectory, solution: MaxMarginSolution) -> np.ndarray:
+    """Return the a-posteriori lower bound of a run's normalised margin at its records, shape [r].
+
+    :func:`steepest.theory.margin_bound` with sharp constants (Theorems 4.1, 4.3, 4.6); -inf where it proves
+    nothing, as everywhere where the effective margin is not positive.
+    """
+    if effective_margin(problem, run.method, solution).vacuous:
+        # Known at once; the bound's own sums over every step would only say it again.
+        return np.full(len(run.steps), -np.inf)
+    return margin_bound(problem, run, solution).floor
 
 
 def _naive(problem: Classification, run: Trajectory, target: np.ndarray) -> tuple[np.ndarray, float, float]:

@@ -44,7 +44,8 @@ class Experiment(BaseModel):
     relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
     ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
     Definition 4.8, ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on
-    data that is not there for contrast), and ``weights`` for the recorded weights themselves.
+    data that is not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws
+    the theory's margin bound and predicted slope over the errors of ``figure``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +68,7 @@ class Experiment(BaseModel):
     naive: SomeNorms = ()
     weights: Annotated[bool, BeforeValidator(accept.switch)] = False
     figure: Literal["margin-panels", "batch-one"] | None = None
+    bound: Annotated[bool, BeforeValidator(accept.switch)] = False
     claims: ClaimNames = ()
     quick: dict[str, Any] = Field(default_factory=dict)
 

@@ -120,8 +120,8 @@ class Store:
         shutil.rmtree(self.checkpoint(description), ignore_errors=True)
         return path
 
-    def everything(self, kind: str) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
-        """Yield each result of a kind with its description; other files are said and left out."""
+    def everything(self, kind: str | None = None) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
+        """Yield each result (of a kind) with its description; other files are said and left out."""
         for path in sorted(self.directory.glob("*.nc")):
             try:
                 text, dataset = _read(path)
@@ -129,7 +129,7 @@ class Store:
                 _say(path, f"{problem}; it is left out")
                 continue
             description = json.loads(text)
-            if description["kind"] == kind:
+            if kind is None or description["kind"] == kind:
                 yield description, dataset
 
 

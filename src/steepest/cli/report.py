@@ -1,0 +1,93 @@
+"""``steepest report``: a folder of results as one page for the browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steepest.cli.terminal import waiting
+
+if TYPE_CHECKING:
+    from steepest.experiments import Page
+
+
+def report(
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="The folder that reproduce or run wrote, finished or not.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Where the page goes. Default: DIR/report.html."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write everything that a folder of results holds into one HTML page, which opens without a network.
+
+    Claims with their verdicts, curves to choose from with the theory's bound and predicted slope over them,
+    final values over batch size and momentum, data sets, certified margins, settings and versions. A file of
+    the folder that is damaged is named on standard error and left out.
+
+    Exits with 0 once the page is written, whatever the claims on it came to.
+
+    For instance:
+
+    - `steepest report results/figure1`
+
+    - `steepest report results --output everything.html`
+    """
+    from steepest.experiments import write_page
+
+    with waiting(f"Reading {directory}"):
+        page = write_page(directory, output)
+    typer.echo(json.dumps(_summary(page), indent=2, ensure_ascii=False) if as_json else _text(page))
+
+
+def _summary(page: Page) -> dict[str, Any]:
+    return {
+        "output": str(page.path),
+        "experiments": [
+            {
+                "name": each.name,
+                "folder": str(each.folder),
+                "runs": each.runs,
+                "cells": len(each.cells),
+                "cells_missing": each.missing,
+                "claims": [
+                    {
+                        "name": claim.name,
+                        "data": claim.data,
+                        "norm": claim.norm,
+                        "loss": claim.loss,
+                        "verdict": str(claim.verdict),
+                        "reason": claim.reason,
+                        "remarks": list(claim.remarks),
+                    }
+                    for claim in each.claims
+                ],
+            }
+            for each in page.experiments
+        ],
+    }
+
+
+def _text(page: Page) -> str:
+    lines = []
+    for each in page.experiments:
+        held = sum(str(claim.verdict) == "holds" for claim in each.claims)
+        facts = [
+            f"{each.runs:,} runs",
+            f"{held} of {len(each.claims)} claims hold" if each.claims else "no claims to check",
+            *([f"unfinished, {_counted(each.missing)} missing"] if each.missing else []),
+        ]
+        lines.append(f"{each.name}: {'; '.join(facts)}")
+    return "\n".join([*lines, f"wrote {page.path}"])
+
+
+def _counted(cells: int) -> str:
+    return "1 cell is" if cells == 1 else f"{cells} cells are"
