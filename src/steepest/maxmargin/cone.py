@@ -16,6 +16,8 @@ __all__ = ["OptimaCone", "Projection"]
 _ROUNDS = 400
 _CUT = 1e-12
 _PAIRS_A_ROUND = 30
+_LARGEST_ROWS = 1_000_000
+"""Numbers in the constraints that are kept at a time; beyond that their projection would take minutes."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ class OptimaCone:
         for _ in range(_ROUNDS):
             if len(new):
                 rows = np.concatenate([rows, new])
+                if rows.size > _LARGEST_ROWS:
+                    break
                 multipliers = _non_negative(rows.T, -target)
                 if multipliers is None:
                     break
