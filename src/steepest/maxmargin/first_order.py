@@ -22,7 +22,9 @@ from steepest.maxmargin.projections import project_ball, project_simplex
 
 __all__ = ["first_order"]
 
-_CHECK_EVERY = 40
+_CHECK_EVERY, _LEAST_EVERY = 40, 4
+_OPERATIONS_BETWEEN = 4e9
+"""Operations between two looks at bounds and deadline, where problems are so large that this comes first."""
 _SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36
 _POWER_ITERATIONS = 60
 
@@ -66,10 +68,13 @@ def first_order(
     engine = _Compiled if isinstance(X, np.ndarray) else _Generic
     iterates: _Iterates = engine(saddle, one_hot, W, q, size)
     best_W, best_q, lower, upper = W, q, -math.inf, math.inf
+    work = 8.0 * X.shape[0] * X.shape[1] * hot.shape[1]
+    every = max(_LEAST_EVERY, min(_CHECK_EVERY, int(_OPERATIONS_BETWEEN / work)))
     total = 0
     while total < limit:
-        iterates.advance(1 if total == 0 else _CHECK_EVERY)
-        total += 1 if total == 0 else _CHECK_EVERY
+        steps = every if total else 1
+        iterates.advance(steps)
+        total += steps
         W, q, margin, A = iterates.now()
         # Weights are inside the ball, so that their margin is a bound; at its boundary it is the best one.
         size = float(norm(W)) if total == 1 else 1.0

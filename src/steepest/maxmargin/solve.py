@@ -136,7 +136,9 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     solvers: list[Solver] = []
     if not is_polyhedral(norm) and not (many and small):
-        solvers.append(_by_coordinates if norm.p == 2 else _by_quick_first_order)
+        # Tensors are iterated on where they are; coordinates are compiled for this machine's memory.
+        coordinates = norm.p == 2 and isinstance(problem.features, np.ndarray)
+        solvers.append(_by_coordinates if coordinates else _by_quick_first_order)
     if many and small:
         solvers.append(_by_rows)
     if is_polyhedral(norm) and operations(n, d, k) <= _MOST_OPERATIONS:
