@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from tests.contracts.norms import every_norm
@@ -47,3 +51,22 @@ def test_a_pace_ends_what_converges_too_slowly():
     *_, slow = first_order(problem.features, problem.one_hot, st.norm("max"), 1e-8, limit=4000)
     *_, ended = first_order(problem.features, problem.one_hot, st.norm("max"), 1e-8, limit=4000, pace=40)
     assert ended < slow
+
+
+SOLVE = """
+import steepest as st
+problem = st.datasets.gaussian(classes=3, samples_per_class=4, features=15, scale=1.0, seed=3)
+for norm in ("spectral", "frobenius", "entrywise-3"):
+    solution = st.max_margin(problem, norm)
+    print(norm, solution.method, solution.weights.tobytes().hex(), solution.dual.tobytes().hex())
+"""
+
+
+def test_code_compiled_now_and_code_from_the_cache_give_the_same_solution_to_the_last_bit(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    told = [
+        subprocess.run([sys.executable, "-c", SOLVE], env=environment, capture_output=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert list(tmp_path.rglob("*.nbi"))
+    assert told[0] == told[1]

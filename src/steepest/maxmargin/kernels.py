@@ -2,6 +2,9 @@
 
 On problems of some hundred samples the arithmetic of an iteration takes microseconds, and calls from Python
 would take ten times that. Matrices are C-contiguous: weights [k, d], dual weights and margins [n, k].
+
+No fast-math flag is set and sums have lanes of their own: what the flags permit depends on whether a process
+compiled the code or took it from the cache, and results would differ in their last digits.
 """
 
 from __future__ import annotations
@@ -25,8 +28,6 @@ _SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36
 _SWEEPS = 100
 
 _plain = numba.njit(nogil=True, error_model="numpy")
-_vectorised = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
-_finite = numba.njit(nogil=True, error_model="numpy", fastmath={"nnan", "reassoc", "contract", "nsz", "arcp"})
 
 
 def first_numbers(weight: float) -> np.ndarray:
@@ -36,42 +37,51 @@ def first_numbers(weight: float) -> np.ndarray:
     return numbers
 
 
-@_vectorised
+@_plain
 def _sum_of_squares(matrix):
     entries = matrix.reshape(-1)
-    total = 0.0
-    for j in range(entries.shape[0]):
-        total += entries[j] * entries[j]
-    return total
+    size = entries.shape[0]
+    whole = size - size % 4
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for j in range(0, whole, 4):
+        a += entries[j] * entries[j]
+        b += entries[j + 1] * entries[j + 1]
+        c += entries[j + 2] * entries[j + 2]
+        d += entries[j + 3] * entries[j + 3]
+    for j in range(whole, size):
+        a += entries[j] * entries[j]
+    return (a + b) + (c + d)
 
 
-@_vectorised
+@_plain
 def _distance_square(A, B):
-    a, b = A.reshape(-1), B.reshape(-1)
-    total = 0.0
-    for j in range(a.shape[0]):
-        difference = a[j] - b[j]
-        total += difference * difference
-    return total
+    return _product_of_differences(A, B, A, B)
 
 
-@_vectorised
+@_plain
 def _product_of_differences(A, B, C, D):
     a, b, c, d = A.reshape(-1), B.reshape(-1), C.reshape(-1), D.reshape(-1)
-    total = 0.0
-    for j in range(a.shape[0]):
-        total += (a[j] - b[j]) * (c[j] - d[j])
-    return total
+    size = a.shape[0]
+    whole = size - size % 4
+    p, q, r, s = 0.0, 0.0, 0.0, 0.0
+    for j in range(0, whole, 4):
+        p += (a[j] - b[j]) * (c[j] - d[j])
+        q += (a[j + 1] - b[j + 1]) * (c[j + 1] - d[j + 1])
+        r += (a[j + 2] - b[j + 2]) * (c[j + 2] - d[j + 2])
+        s += (a[j + 3] - b[j + 3]) * (c[j + 3] - d[j + 3])
+    for j in range(whole, size):
+        p += (a[j] - b[j]) * (c[j] - d[j])
+    return (p + q) + (r + s)
 
 
-@_vectorised
+@_plain
 def _reflected(current, new, anchor, keep, back):
     x, z, a = current.reshape(-1), new.reshape(-1), anchor.reshape(-1)
     for j in range(x.shape[0]):
         x[j] = keep * (2.0 * z[j] - x[j]) + back * a[j]
 
 
-@_vectorised
+@_plain
 def _pair_sum(X, y, q, towards, out):
     """Write A(q) into ``out``."""
     for i in range(q.shape[0]):
@@ -83,7 +93,7 @@ def _pair_sum(X, y, q, towards, out):
     np.dot(towards.T, X, out)
 
 
-@_vectorised
+@_plain
 def _margins(X, y, W, out):
     """Write the pair margins of W into ``out``, 0 at the true class."""
     np.dot(X, W.T, out)
@@ -93,15 +103,24 @@ def _margins(X, y, W, out):
             out[i, c] = true - out[i, c]
 
 
-@_finite
+@_plain
 def _excess(v, threshold):
     """Return Σ max(v - θ, 0) and the number of entries above θ."""
-    total, count = 0.0, 0.0
-    for j in range(v.shape[0]):
+    size = v.shape[0]
+    whole = size - size % 4
+    a, b, c, d, count = 0.0, 0.0, 0.0, 0.0, 0
+    for j in range(0, whole, 4):
+        p, q, r, s = v[j] - threshold, v[j + 1] - threshold, v[j + 2] - threshold, v[j + 3] - threshold
+        a += p if p > 0.0 else 0.0
+        b += q if q > 0.0 else 0.0
+        c += r if r > 0.0 else 0.0
+        d += s if s > 0.0 else 0.0
+        count += (p > 0.0) + (q > 0.0) + (r > 0.0) + (s > 0.0)
+    for j in range(whole, size):
         above = v[j] - threshold
-        total += max(above, 0.0)
-        count += 1.0 if above > 0.0 else 0.0
-    return total, count
+        a += above if above > 0.0 else 0.0
+        count += above > 0.0
+    return (a + b) + (c + d), float(count)
 
 
 @_plain
@@ -121,7 +140,7 @@ def _simplex_threshold(v, start):
     return threshold
 
 
-@_finite
+@_plain
 def _dual_target(y, q, M, M_new, sigma, out):
     for i in range(q.shape[0]):
         for c in range(q.shape[1]):
@@ -129,10 +148,11 @@ def _dual_target(y, q, M, M_new, sigma, out):
         out[i, y[i]] = -1e300
 
 
-@_finite
+@_plain
 def _clip_from(v, threshold, out):
     for j in range(v.shape[0]):
-        out[j] = max(v[j] - threshold, 0.0)
+        above = v[j] - threshold
+        out[j] = above if above > 0.0 else 0.0
 
 
 @_plain
