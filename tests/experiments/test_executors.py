@@ -194,8 +194,13 @@ def test_an_error_in_a_worker_is_that_of_the_user(tmp_path):
     data = {"kind": "file", "path": str(file), "name": "mine"}
     changed = validated({**SHORT, "data": data, "batch_size": 1})
 
+    other = tmp_path / "other.csv"
+    other.write_text("a,b,label\n2,0,x\n0,1,y\n", encoding="utf-8")
+
     def change(label, done, total):
-        file.write_text("a,b,label\n2,0,x\n0,1,y\n", encoding="utf-8")
+        # At one stroke: a worker never finds the file half written.
+        if other.exists():
+            other.replace(file)
 
     with pytest.raises(RunError, match=r"mine, seed \d, .*: the samples differ from those"):
         run_experiment(changed, tmp_path / "out", change, Executor("loky", 2))
