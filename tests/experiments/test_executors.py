@@ -207,6 +207,20 @@ def test_an_error_in_a_worker_is_that_of_the_user(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("place", "cells", "seconds", "backend"),
+    [
+        (Executor(workers=2), 6, 6.0, "threads"),
+        (Executor(workers=2), 30, 26.0, "loky"),
+        (Executor(workers=1), 30, 26.0, "threads"),
+        (Executor("threads", 2), 30, 26.0, "threads"),
+        (Executor("loky", 2), 6, 6.0, "loky"),
+    ],
+)
+def test_processes_are_started_where_there_is_work_enough(place, cells, seconds, backend):
+    assert place.settled(cells, seconds) == Executor(backend, place.workers)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"backend": "slurm"}, "backend='slurm': give one of auto, threads, loky, dask, ray"),

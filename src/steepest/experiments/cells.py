@@ -24,6 +24,8 @@ Known = Mapping[tuple[str, int], Classification | StoredSamples]
 """The same, or what is stored of them."""
 
 _SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
+_SECONDS_A_CELL = 0.5
+"""What it takes to measure a cell's records and to write its file, however few its steps."""
 
 _FORMAT = 5  # Raised when what a cell's file holds changes, so that older files are computed again.
 
@@ -227,4 +229,5 @@ def estimated_seconds(cell: Cell, problems: Problems) -> float:
     """Return about how long a cell takes one core: enough to order cells, and to tell long from short."""
     problem = problems[cell.data.name, cell.seed]
     multiplications = cell.batch_size * problem.n_classes * problem.dimension
-    return cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
+    steps = cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
+    return _SECONDS_A_CELL + steps

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from numbers import Integral
 from typing import Any, Protocol
@@ -114,6 +114,12 @@ class Executor:
                     yield _ThisProcess(workers)
                 else:
                     yield _LocalProcesses(processes, max(1, workers // processes))
+
+    def settled(self, cells: int, seconds: float) -> Executor:
+        """Return this executor with "auto" decided for so much work, which several sweeps may share."""
+        if self.backend != "auto":
+            return self
+        return replace(self, backend="loky" if self.processes(cells, seconds) else "threads")
 
     def processes(self, cells: int, seconds: float) -> int:
         """Return how many processes on this machine would compute so many cells; 0 is this one alone."""

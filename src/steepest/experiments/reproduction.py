@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.errors import RunError
-from steepest.experiments.cells import load_problems, resolve
+from steepest.experiments.cells import estimated_seconds, load_problems, resolve
 from steepest.experiments.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.executors import Executor
 from steepest.experiments.figures import FIGURES, save_figure
@@ -83,7 +83,11 @@ def reproduce(
         experiments = [experiment.replaced({"seed": list(seeds)}) for experiment in experiments]
     if bound:
         experiments = [experiment.replaced({"bound": True}) for experiment in experiments]
-    sizes = [_run_steps(experiment) for experiment in experiments]
+    works = [_work(experiment) for experiment in experiments]
+    sizes = [run_steps for run_steps, _, _ in works]
+    # Decided for all at once: processes that are not worth starting for one figure are for four.
+    cells, seconds = sum(cells for _, cells, _ in works), sum(seconds for _, _, seconds in works)
+    executor = (executor or Executor()).settled(cells, seconds)
     reports: list[Report] = []
     for place, experiment in enumerate(experiments):
         prefix = f"{experiment.name}: " if len(experiments) > 1 else ""
@@ -94,8 +98,12 @@ def reproduce(
     return _joined(reports)
 
 
-def _run_steps(experiment: Experiment) -> int:
-    return sum(cell.run_steps for cell in resolve(experiment, load_problems(experiment)))
+def _work(experiment: Experiment) -> tuple[int, int, float]:
+    """Return the run-steps and cells of an experiment, and about how long they take one core."""
+    problems = load_problems(experiment)
+    cells = resolve(experiment, problems)
+    seconds = sum(estimated_seconds(cell, problems) for cell in cells)
+    return sum(cell.run_steps for cell in cells), len(cells), seconds
 
 
 def _offset(progress: Progress, prefix: str, before: int, total: int) -> Progress:
