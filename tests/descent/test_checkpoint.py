@@ -54,8 +54,7 @@ def start(steps, engine, directory=""):
         [sys.executable, "-c", LONG_RUN, str(steps), engine, str(directory)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path.cwd(),
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
 

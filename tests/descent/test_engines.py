@@ -169,27 +169,42 @@ def test_the_engine_is_chosen_by_size_and_an_unknown_one_is_refused():
         engine_for(random_problem(), [st.Method()], "gpu")
 
 
-def test_code_that_cannot_be_kept_on_disk_is_compiled_all_the_same(tmp_path):
-    """A package in a folder that nobody may write, for a user without a home."""
+STEPS = """
+import warnings
+import steepest as st
+problem = st.datasets.mixture(classes=4, samples_per_class=5, features=12, seed=3)
+for norm in ("frobenius", "max", "spectral", "schatten-3"):
+    for momentum, reduced in ((0.0, False), (0.9, True)):
+        for initial in (0.05, 30.0):
+            method = st.Method(norm, 5, momentum, reduced, schedule=st.PolynomialDecay(initial, 0.3))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "variance reduction cannot hold")
+                run = st.descend(problem, method, 300, records=3, engine="compiled")
+            print(norm, momentum, initial, run.weights.tobytes().hex())
+"""
+
+READ_ONLY = """
+import numba.core.caching as caching
+for each in (caching.InTreeCacheLocator, caching.UserWideCacheLocator):
+    each.ensure_cache_path = lambda self: (_ for _ in ()).throw(OSError("read-only"))
+"""
+
+
+def test_code_that_cannot_be_kept_on_disk_is_compiled_and_takes_the_same_steps_to_the_last_bit(tmp_path):
+    """A package in a folder that nobody may write, for a user without a home; and one with code on disk."""
     package = tmp_path / "site" / "steepest"
     shutil.copytree(Path(st.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    script = (
-        "import numba.core.caching as caching\n"
-        "for each in (caching.InTreeCacheLocator, caching.UserWideCacheLocator):\n"
-        "    each.ensure_cache_path = lambda self: (_ for _ in ()).throw(OSError('read-only'))\n"
-        "import numpy as np, steepest as st\n"
-        "problem = st.Classification(np.eye(3), [0, 1, 2])\n"
-        "print(st.descend(problem, st.Method(), 3).final_weights.shape)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "(3, 3)\n"
-    assert "compiled code cannot be kept" in done.stderr
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    compiled = {**environment, "PYTHONPATH": str(tmp_path / "site")}
+    kept = {**environment, "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    runs = [
+        subprocess.run([sys.executable, "-c", script], env=where, capture_output=True, text=True, check=True)
+        for script, where in ((READ_ONLY + STEPS, compiled), (STEPS, kept), (STEPS, kept))
+    ]
+    assert "compiled code cannot be kept" in runs[0].stderr
+    assert list(tmp_path.rglob("kept/**/*.nbi"))
+    assert runs[1].stderr == runs[2].stderr == ""
+    assert runs[0].stdout == runs[1].stdout == runs[2].stdout
 
 
 @pytest.mark.torch

@@ -14,7 +14,7 @@ from steepest.compilation import compiled_and_kept
 from steepest.descent import compiled_directions, compiled_gradient, kernels
 from steepest.descent.compiled_directions import DirectionCode, direction, direction_work
 from steepest.descent.compiled_gradient import gradient, gradient_work
-from steepest.descent.kernels import add_scaled, move
+from steepest.descent.kernels import add_scaled, move, scale_into
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
@@ -124,7 +124,7 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
             step = start + offset
             position = step % m
             if variance_reduction and position == 0:
-                snapshot[:] = W
+                scale_into(W, 1.0, snapshot)
                 snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient)
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
@@ -140,7 +140,7 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
                 truncated += direction(norm_kind, norm_power, signal, step_direction, direction_scratch)
             move(W, step_sizes[offset], step_direction)
         if beta == 0.0:
-            momentum[:] = signal
+            scale_into(signal, 1.0, momentum)
             momentum_scale[0] = scale
         return truncated
 

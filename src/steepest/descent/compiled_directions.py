@@ -15,6 +15,7 @@ import numpy as np
 
 from steepest.descent.kernels import (
     add_multiple,
+    copy_row,
     dot,
     largest_entry,
     plain,
@@ -161,7 +162,7 @@ def _pivoted_rows(rows, basis, triangle):
         if longest <= (0.05 * _EPS) ** 2 * first:
             return r
         used[pivot] = True
-        basis[r] = rows[pivot]
+        copy_row(basis, r, rows, pivot)
         for s in range(r):
             overlap = dot(basis, s, basis, r)
             triangle[s, pivot] += overlap
@@ -223,10 +224,14 @@ def _orthogonalize(rank, triangle, rotations):
 @plain
 def _direction_weights(power, sizes, sides):
     """Return the entry-wise direction of the singular values, and 1 if the cut-off dropped a real one."""
-    largest = np.max(sizes)
+    first = 0
+    for r in range(1, sizes.shape[0]):
+        if sizes[r] > sizes[first]:
+            first = r
+    largest = sizes[first]
     weights = np.zeros(sizes.shape[0])
     if math.isinf(power):
-        weights[np.argmax(sizes)] = 1.0
+        weights[first] = 1.0
         return weights, 0
     # As in geometry.singular_values_below_cutoff: what is smaller cannot be told from rounding.
     rounding = 4.0 * math.sqrt(sides) * _EPS
@@ -239,7 +244,7 @@ def _direction_weights(power, sizes, sides):
             total += weights[r] * ratio
         elif ratio > rounding and power < 1.0:
             truncated = 1
-    weights *= total ** (-power / (1.0 + power))
+    scale_into(weights, total ** (-power / (1.0 + power)), weights)
     return weights, truncated
 
 

@@ -18,6 +18,7 @@ from steepest.descent.kernels import (
     finite,
     plain,
     renormalized,
+    scale_into,
     sum_of_squares,
     vectorised,
 )
@@ -125,7 +126,7 @@ def _doubled_weights(tops, totals, normalized, bits, powers, near, far, weights)
             near[i] = min(tops[i], 0.0)
             far[i] = -abs(tops[i])
     else:
-        near[:] = tops
+        scale_into(tops, 1.0, near)
     shift = math.ceil(_largest_number(near))
     for i in range(b):
         near[i] -= shift
@@ -136,7 +137,7 @@ def _doubled_weights(tops, totals, normalized, bits, powers, near, far, weights)
             right = tops[i] < 0.0
             weights[i] = near[i] / (1.0 + totals[i] * far[i] if right else totals[i] + far[i])
     else:
-        weights[:] = near
+        scale_into(near, 1.0, weights)
     return shift
 
 

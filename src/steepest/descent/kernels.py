@@ -2,6 +2,7 @@
 
 The formulas are those of scaled.py and geometry; they are written again here as plain loops because one
 run's weights then stay in a core's cache. Tests hold every function against its array API original.
+Arrays are copied by loops too: an assignment of slices takes seconds to compile, for its error messages.
 ``fastmath`` is granted only to sums and products of finite numbers, where it permits vector instructions.
 """
 
@@ -44,6 +45,13 @@ def add_multiple(target, i, factor, A, j):
     """Add factor times row j of A to row i of the target."""
     for column in range(target.shape[1]):
         target[i, column] += factor * A[j, column]
+
+
+@vectorised
+def copy_row(target, i, A, j):
+    """Overwrite row i of the target with row j of A."""
+    for column in range(target.shape[1]):
+        target[i, column] = A[j, column]
 
 
 @vectorised

@@ -124,11 +124,20 @@ def _excess(v, threshold):
 
 
 @_plain
+def _largest(v):
+    largest = v[0]
+    for j in range(1, v.shape[0]):
+        if v[j] > largest:
+            largest = v[j]
+    return largest
+
+
+@_plain
 def _simplex_threshold(v, start):
     """Return the θ with Σ max(v - θ, 0) = 1, by Newton's method from the left."""
     total, count = _excess(v, start)
     if not total >= 1.0:
-        start = v.max() - 1.0
+        start = _largest(v) - 1.0
         total, count = _excess(v, start)
     threshold = start
     for _ in range(_SWEEPS):
@@ -240,8 +249,12 @@ def _vector_ball(v, p, guess):
                 v[j] /= size
         return guess
     if p == 1.0:
-        sizes = np.abs(v)
-        if sizes.sum() <= 1.0:
+        sizes = np.empty(v.shape[0])
+        total = 0.0
+        for j in range(v.shape[0]):
+            sizes[j] = abs(v[j])
+            total += sizes[j]
+        if total <= 1.0:
             return guess
         guess = _simplex_threshold(sizes, guess)
         for j in range(v.shape[0]):
@@ -251,22 +264,34 @@ def _vector_ball(v, p, guess):
 
 
 @_plain
+def _copy(target, source):
+    # A loop: an assignment of slices takes seconds to compile, for its error messages.
+    written, read = target.reshape(-1), source.reshape(-1)
+    for j in range(read.shape[0]):
+        written[j] = read[j]
+
+
+@_plain
 def _project(kind, p, V, scratch, guess):
     """Project V on the unit ball in place; ``scratch`` is of V's shape."""
     if kind != SCHATTEN:
         return _vector_ball(V.reshape(-1), p, guess)
     wide = V.shape[0] <= V.shape[1]
     squares, U = np.linalg.eigh(np.dot(V, V.T) if wide else np.dot(V.T, V))
-    singular = np.sqrt(np.maximum(squares, 0.0))
-    kept = singular.copy()
+    size = squares.shape[0]
+    kept = np.empty(size)
+    for j in range(size):
+        squares[j] = math.sqrt(max(squares[j], 0.0))
+        kept[j] = squares[j]
     guess = _vector_ball(kept, p, guess)
     # Only the factor f(σ)/σ is used, so that small singular values lose nothing.
-    factor = np.ones_like(kept)
-    for j in range(kept.shape[0]):
-        if singular[j] > 0.0:
-            factor[j] = kept[j] / singular[j]
-    core = np.dot(U * factor, U.T)
-    scratch[:] = V
+    scaled = np.empty((size, size))
+    for j in range(size):
+        factor = kept[j] / squares[j] if squares[j] > 0.0 else 1.0
+        for i in range(size):
+            scaled[i, j] = U[i, j] * factor
+    core = np.dot(scaled, U.T)
+    _copy(scratch, V)
     if wide:
         np.dot(core, scratch, V)
     else:
@@ -283,10 +308,10 @@ def _metric(weight, size, W, W_new, q, q_new, M, M_new):
 
 
 @_plain
-def _copy(targets, sources):
-    targets[0][:] = sources[0]
-    targets[1][:] = sources[1]
-    targets[2][:] = sources[2]
+def _copy_all(targets, sources):
+    _copy(targets[0], sources[0])
+    _copy(targets[1], sources[1])
+    _copy(targets[2], sources[2])
 
 
 @compiled_and_kept
@@ -326,8 +351,8 @@ def advance(X, y, kind, p, size, current, new, anchor, scratch, numbers, steps):
             moved_q = math.sqrt(_distance_square(q_new, anchor[1]))
             if moved_W > 0 and moved_q > 0:
                 numbers[WEIGHT] = math.sqrt(weight * moved_q / moved_W)
-            _copy(anchor, new)
-            _copy(current, new)
+            _copy_all(anchor, new)
+            _copy_all(current, new)
             numbers[SINCE], numbers[PREVIOUS] = 0, math.inf
             continue
         numbers[PREVIOUS] = residual
