@@ -70,6 +70,11 @@ class Classification:
         """Number of classes k."""
         return len(self.classes)
 
+    @property
+    def multiplications(self) -> int:
+        """Multiplications that the logits of all samples take, n d k."""
+        return self.samples * self.dimension * self.n_classes
+
     @cached_property
     def feature_bound(self) -> float:
         """R = max_i ‖x_i‖₁ (Assumption 3.2)."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from steepest.arrays import as_numpy
 from steepest.descent.checkpoint import Checkpoint
@@ -19,6 +18,7 @@ from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.trajectory import Solution, Trajectory, certified_margins, measured
 from steepest.problem import Classification
+from steepest.threads import linear_algebra_threads
 
 _CHECKPOINT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
@@ -127,9 +127,9 @@ class Sweep:
         groups = _grouped(self.runs)
         total = sum(int(run.steps[-1]) for run in self.runs)
         self._done = sum(run.state.step for run in self.runs)
-        # Small matrix products with several threads each collapse when runs already fill the cores.
         threads = max(1, workers // min(workers, len(groups)))
-        with threadpool_limits(threads), ThreadPoolExecutor(workers) as pool:
+        most = max(len(group) for group in groups) * self.problem.multiplications
+        with linear_algebra_threads(threads, most), ThreadPoolExecutor(workers) as pool:
             futures = [pool.submit(self._finish_group, group) for group in groups]
             try:
                 self._watch(futures, lambda: progress(self._done, total) if progress is not None else None)

@@ -9,9 +9,10 @@ point; otherwise K spans the equations' null space, and cone.py finds what the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.linalg
@@ -25,8 +26,11 @@ from steepest.maxmargin.reduce import Reduced, reduce
 from steepest.maxmargin.refinement import Refined, pair_rows, refine
 from steepest.maxmargin.uniqueness import Uniqueness
 from steepest.problem import Classification
+from steepest.threads import linear_algebra_threads
 
 __all__ = ["Canonical", "SetOfOptima"]
+
+Answer = TypeVar("Answer")
 
 _SLACK = 1e-12
 _ACCURATE = 1e-9
@@ -87,6 +91,15 @@ class _Hull:
     largest_dropped: float | None
 
 
+def _on_few_threads(method: Callable[..., Answer]) -> Callable[..., Answer]:
+    @wraps(method)
+    def called(optima: SetOfOptima, *arguments: Any) -> Answer:
+        with linear_algebra_threads(None, optima.problem.multiplications):
+            return method(optima, *arguments)
+
+    return called
+
+
 @dataclass(frozen=True)
 class SetOfOptima:
     """All optima of a max margin, worked out from one certified pair of weights and dual weights."""
@@ -125,6 +138,7 @@ class SetOfOptima:
         return _hull(self.refined)
 
     @cached_property
+    @_on_few_threads
     def canonical(self) -> Canonical:
         """The optimum of least Frobenius norm; the given one where the set could not be worked out."""
         if self._hull is None:
@@ -150,6 +164,7 @@ class SetOfOptima:
         return Canonical(W, margin, float(np.linalg.norm(W)), frobenius_gap, duals[best], upper_bound)
 
     @cached_property
+    @_on_few_threads
     def uniqueness(self) -> Uniqueness:
         """Whether the optimum is unique, with the evidence."""
         if not self.separated:
@@ -251,6 +266,7 @@ class SetOfOptima:
                 ended = found.violation <= _ENDED and float(cone.sizes @ found.point) > 0
                 yield cone.reduced.weights(cone.matrix(found.point)) if ended else None
 
+    @_on_few_threads
     def distance(self, W: np.ndarray, accuracy: float) -> np.ndarray:
         """Distance of directions W, shape [..., k, d], to the cone K of all optima, shape [...].
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant, reduce
 from steepest.maxmargin.rows import solve_by_rows
 from steepest.maxmargin.solution import MaxMarginSolution
 from steepest.problem import Classification
+from steepest.threads import linear_algebra_threads
 
 __all__ = ["METHODS", "max_margin"]
 
@@ -76,10 +76,17 @@ def max_margin(
     >>> round(solution.margin, 7), solution.separable
     (2.0, True)
     """
-    started = time.perf_counter()
     norm = as_norm(norm)
     _check(norm, gap, method, time_limit)
-    deadline = Deadline.after(time_limit)
+    with linear_algebra_threads(None, problem.multiplications):
+        solution = _solution(problem, norm, gap, method, Deadline.after(time_limit))
+        return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution
+
+
+def _solution(
+    problem: Classification, norm: Norm, gap: float, method: str, deadline: Deadline
+) -> MaxMarginSolution:
+    started = time.perf_counter()
     record = Record(problem, norm)
     for solver in _solvers(problem, norm, method):
         for candidate in solver(problem, norm, gap, deadline):
@@ -91,11 +98,7 @@ def max_margin(
         # A few first-order iterations without a positive margin are no sign of a contradiction yet.
         if solver not in _QUICK and record.lower <= 0 and record.find_contradiction(deadline):
             break
-    solution = record.solution(gap, time.perf_counter() - started)
-    if canonical and solution.margin > 0:
-        solution = solution.of_least_frobenius_norm()
-        solution = replace(solution, seconds=time.perf_counter() - started)
-    return solution
+    return record.solution(gap, time.perf_counter() - started)
 
 
 def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> None:
