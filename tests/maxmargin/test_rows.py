@@ -36,7 +36,8 @@ def test_is_chosen_for_many_samples():
 def test_contradiction_among_a_few_samples_is_certified():
     problem = clusters()
     X, y = problem.features.copy(), problem.labels.copy()
-    X[-1], y[-1] = X[0], (y[0] + 1) % 4
+    near = X[y == y[0]]
+    X[-1], y[-1] = 0.3 * near[0] + 0.7 * near[1], (y[0] + 1) % 4
     solution = st.max_margin(st.Classification(X, y), "spectral")
     assert solution.separable is False
     assert solution.upper_bound < 1e-12

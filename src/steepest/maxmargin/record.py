@@ -13,7 +13,7 @@ from steepest.maxmargin.candidate import Candidate, Deadline
 from steepest.maxmargin.certificate import dual_above, margin_below, simplex_weights
 from steepest.maxmargin.reduce import reduce
 from steepest.maxmargin.refinement import refine
-from steepest.maxmargin.separability import contradiction
+from steepest.maxmargin.separability import contradiction, repeated_sample
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
 
@@ -62,10 +62,17 @@ class Record:
         if self.gap < before or self.method == "none":
             self.method, self.iterations = candidate.method, candidate.iterations
 
-    def find_contradiction(self, deadline: Deadline) -> bool:
+    def find_repeated_sample(self) -> bool:
+        """Look for a sample with two labels, and take the q with A(q) = 0 that it gives."""
+        return self._impossible(repeated_sample(self.problem), "repeated sample")
+
+    def find_contradiction(self, deadline: Deadline, *, thorough: bool) -> bool:
         """Look for q with A(q) = 0, after a solver found no weights with a positive margin."""
-        q = contradiction(self.problem, self.q, deadline)
+        return self._impossible(contradiction(self.problem, self.q, deadline, thorough=thorough), self.method)
+
+    def _impossible(self, q: np.ndarray | None, method: str) -> bool:
         if q is not None:
+            self.method = method
             self.q, self.upper, self.impossible = q, dual_above(self.X, self.y, q, self.norm), True
         return self.impossible
 

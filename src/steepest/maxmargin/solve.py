@@ -88,7 +88,8 @@ def _solution(
 ) -> MaxMarginSolution:
     started = time.perf_counter()
     record = Record(problem, norm)
-    for solver in _solvers(problem, norm, method):
+    # Without solvers where one sample alone shows that there is no margin.
+    for solver in () if record.find_repeated_sample() else _solvers(problem, norm, method):
         for candidate in solver(problem, norm, gap, deadline):
             record.certify(candidate)
         if method == "auto" and solver not in _QUICK and record.lower > 0:
@@ -96,7 +97,8 @@ def _solution(
         if deadline.passed or (record.lower > 0 and record.gap <= gap):
             break
         # A few first-order iterations without a positive margin are no sign of a contradiction yet.
-        if solver not in _QUICK and record.lower <= 0 and record.find_contradiction(deadline):
+        thorough = solver not in _QUICK
+        if record.lower <= 0 and record.find_contradiction(deadline, thorough=thorough):
             break
     return record.solution(gap, time.perf_counter() - started)
 
