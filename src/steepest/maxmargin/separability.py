@@ -12,6 +12,7 @@ import scipy.sparse as sparse
 from steepest.arrays import as_numpy
 from steepest.geometry import norm
 from steepest.maxmargin.candidate import Deadline
+from steepest.maxmargin.least_change import least_change
 from steepest.maxmargin.linear import all_pairs, pair_matrix
 from steepest.maxmargin.reduce import Reduced, reduce
 from steepest.problem import Classification
@@ -130,7 +131,7 @@ def _remove_residual(A: np.ndarray, q: np.ndarray) -> np.ndarray | None:
         if not support.any():
             return None
         part, weights = A[:, support], full[support]
-        change = _least_change(part * weights)
+        change = least_change(part * weights)
         # Weights that a correction would turn negative were noise of the solver that found them: they go.
         full[support] = np.maximum(weights * (1.0 - change), 0.0)
         full[full < CANCELLATION * full.max()] = 0.0
@@ -140,14 +141,3 @@ def _remove_residual(A: np.ndarray, q: np.ndarray) -> np.ndarray | None:
     terms = np.abs(A) @ full
     cancelled = np.abs(A @ full) <= CANCELLATION * terms.max()
     return full if cancelled.all() else None
-
-
-def _least_change(weighted: np.ndarray) -> np.ndarray:
-    """Return the v of least size with B v = B 1, by the smaller of the two Gram matrices of B [m, s]."""
-    wide = weighted.shape[0] <= weighted.shape[1]
-    squares, vectors = np.linalg.eigh(weighted @ weighted.T if wide else weighted.T @ weighted)
-    kept = squares > 1e-14 * squares[-1]
-    vectors = vectors[:, kept]
-    if wide:
-        return weighted.T @ (vectors @ ((vectors.T @ weighted.sum(axis=1)) / squares[kept]))
-    return vectors @ vectors.sum(axis=0)

@@ -13,6 +13,7 @@ from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin.candidate import Candidate, Deadline
+from steepest.maxmargin.clipping import clipped
 from steepest.maxmargin.conic import has_cone, solve_conic_program
 from steepest.maxmargin.coordinate import coordinate_ascent
 from steepest.maxmargin.first_order import first_order
@@ -139,7 +140,7 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     n, d, k = problem.samples, problem.dimension, problem.n_classes
     unknowns = (k - 1) * min(n, d) if is_unitarily_invariant(norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
-    solvers: list[Solver] = []
+    solvers: list[Solver] = [] if clipped(problem) is None else [_by_clipping]
     if not is_polyhedral(norm) and not (many and small):
         # Tensors are iterated on where they are; coordinates are compiled for this machine's memory.
         coordinates = norm.p == 2 and isinstance(problem.features, np.ndarray)
@@ -153,6 +154,16 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     if is_polyhedral(norm) and 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         solvers.append(_by_linear_program)
     return [*solvers, _by_first_order]
+
+
+def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
+    clip = clipped(problem)
+    if clip is not None:
+        solution = _solution(clip.problem, norm, 0.1 * gap, "auto", deadline)
+        if solution.margin > 0:
+            weights, method = clip.weights(solution.weights), f"{solution.method}, large features scaled"
+            for dual in clip.duals(solution.dual):
+                yield Candidate(weights, dual, solution.iterations, method)
 
 
 def _by_polyhedral(
@@ -219,7 +230,7 @@ def _by_quick_first_order(
     return _by_first_order(problem, norm, gap, deadline, _PACE)
 
 
-_QUICK = (_by_quick_first_order, _by_coordinates)
+_QUICK = (_by_clipping, _by_quick_first_order, _by_coordinates)
 
 
 def _lifted(reduced: Reduced, candidate: Candidate) -> Candidate:
