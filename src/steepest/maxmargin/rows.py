@@ -22,7 +22,7 @@ from steepest.problem import Classification
 __all__ = ["solve_by_rows"]
 
 _MOST_ROUNDS = 40
-_DROPPED, _FEW, _SLACK = 3.0, 0.1, 5.0
+_DROPPED, _SLACK = 3.0, 5.0
 _PACE, _PACE_OF_GUESS = 100.0, 8.0
 
 
@@ -54,8 +54,9 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
         violating = ~chosen & (margins < level * (1.0 - 0.1 * gap))
         if not violating.any() and tolerance <= 0.5 * gap:
             break
-        # Once few samples are missing a solve to the end costs no more than another one on the way.
-        if violating.sum() <= _FEW * len(rows):
+        solved = tolerance
+        # A solve to the end costs little more than one on the way, and may be the last one.
+        if violating.sum() <= len(rows):
             tolerance = 0.5 * gap
         keep = chosen & (margins < _DROPPED * level)
         for label in range(problem.n_classes):
@@ -63,7 +64,7 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
             members = np.nonzero(y == label)[0]
             keep[members[np.argmin(margins[members])]] = True
         # Samples that hardly keep the level would violate that of the next weights.
-        near = ~chosen & (margins < level * (1.0 + _SLACK * tolerance))
+        near = ~chosen & (margins < level * (1.0 + _SLACK * solved))
         chosen = keep | _lowest(np.where(near, margins, np.inf), y, 2 * _first_share(problem))
     return Candidate(best[1], bound[1], iterations, f"row generation, {method}")
 
