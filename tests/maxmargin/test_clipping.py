@@ -50,6 +50,24 @@ def test_scaled_data_has_the_margins_of_the_original():
     assert after <= 16 * np.finfo(np.float64).eps * 1e12 < 1 < before
 
 
+def test_large_features_among_noise_keep_their_proportions():
+    generator = np.random.default_rng(4)
+    y = np.repeat(np.arange(3), 10)
+    X = generator.normal(size=(30, 12)) + 3 * generator.normal(size=(3, 12))[y]
+    X[:, :7] *= 1e-12
+    X[:, 7:] *= np.arange(1, 6)
+    problem = st.Classification(X, y)
+    clip = clipped(problem)
+    assert clip is not None
+    assert set(clip.factors[:7]) == {1.0}
+    assert len(set(clip.factors[7:])) == 1
+    solution = st.max_margin(problem, "spectral")
+    assert solution.relative_gap <= 1e-8
+    assert solution.margin == pytest.approx(
+        st.max_margin(st.Classification(X[:, 7:], y), "spectral").margin, rel=1e-8
+    )
+
+
 @pytest.mark.parametrize("X", [np.zeros((2, 3)), np.eye(3)[:2], np.diag([1e-8, 1.0, 1e6])[:2]])
 def test_features_of_like_size_are_left_alone(X):
     assert clipped(st.Classification(X, [0, 1])) is None

@@ -23,6 +23,7 @@ __all__ = ["Clipped", "clipped"]
 _FAR = 1e7
 """Features this many times as large as the middle one are scaled down."""
 _NEAR = 2.0**17
+_TOGETHER = 1e3
 _CORRECTIONS = 3
 _CUTOFFS = (1e-7, 1e-10, 1e-14)
 _LARGEST_SYSTEM = 20_000_000
@@ -50,6 +51,7 @@ class Clipped:
         large = np.flatnonzero(self.factors < 1.0)
         pairs = np.argwhere(q > 0)
         if len(pairs) * self.original.n_classes * len(large) > _LARGEST_SYSTEM:
+            yield q
             return
         terms = self._terms(pairs, large)
         for cutoff in _CUTOFFS:
@@ -81,6 +83,8 @@ def clipped(problem: Classification) -> Clipped | None:
     far = sizes > _FAR * middle
     if not far.any():
         return None
+    # Features that are large together keep their proportions: perhaps the others are noise.
+    reference = sizes[far].max() if sizes[far].max() <= _TOGETHER * sizes[far].min() else sizes[far]
     factors = np.ones(len(sizes))
-    factors[far] = 2.0 ** np.floor(np.log2(_NEAR * (middle / sizes[far])))
+    factors[far] = 2.0 ** np.floor(np.log2(_NEAR * (middle / reference)))
     return Clipped(Classification(X * factors, problem.labels), problem, factors)
