@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -84,6 +85,5 @@ _shared = _Shared()
 @cache
 def _libraries() -> ThreadpoolController:
     # What compiled loops call comes with SciPy; it has to be loaded to be found.
-    import scipy.linalg  # noqa: F401
-
+    import_module("scipy.linalg")
     return ThreadpoolController()

@@ -86,5 +86,5 @@ def clipped(problem: Classification) -> Clipped | None:
     # Features that are large together keep their proportions: perhaps the others are noise.
     reference = sizes[far].max() if sizes[far].max() <= _TOGETHER * sizes[far].min() else sizes[far]
     factors = np.ones(len(sizes))
-    factors[far] = 2.0 ** np.floor(np.log2(_NEAR * (middle / reference)))
+    factors[far] = 2.0 ** np.floor(np.log2(_NEAR) + np.log2(middle) - np.log2(reference))
     return Clipped(Classification(X * factors, problem.labels), problem, factors)

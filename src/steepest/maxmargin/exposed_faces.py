@@ -53,15 +53,15 @@ class Face(Protocol):
         """Lᵀ E for matrices [..., r, c], shape [..., f]."""
         ...
 
-    def at(self, G: np.ndarray) -> Face:
+    def at(self, G: np.ndarray, /) -> Face:
         """The face of the same dimension that another matrix, near G, exposes."""
         ...
 
-    def turned(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
+    def turned(self, E: np.ndarray, W: np.ndarray, /) -> np.ndarray:
         """How W moves with the face as G moves along E [..., r, c] without leaving its kind of face."""
         ...
 
-    def cuts(self, V: np.ndarray, t: float, tolerance: float) -> np.ndarray:
+    def cuts(self, V: np.ndarray, t: float, tolerance: float, /) -> np.ndarray:
         """Matrices C, shape [v, r, c], with ⟨C, ·⟩ ≥ 0 on the cone of the face and broken by V of size t."""
         ...
 
@@ -125,15 +125,15 @@ class MaxFace:
         """Take the free entries."""
         return E[..., self.base == 0]
 
-    def at(self, G: np.ndarray) -> MaxFace:  # noqa: ARG002 (part of the protocol)
+    def at(self, _G: np.ndarray, /) -> MaxFace:
         """The same face: signs do not move."""
         return self
 
-    def turned(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:  # noqa: ARG002 (part of the protocol)
+    def turned(self, E: np.ndarray, _W: np.ndarray, /) -> np.ndarray:
         """Nothing turns."""
         return np.zeros_like(E)
 
-    def cuts(self, V: np.ndarray, t: float, tolerance: float) -> np.ndarray:
+    def cuts(self, V: np.ndarray, t: float, tolerance: float, /) -> np.ndarray:
         """Bounds t - s V_ij ≥ 0 of free entries that are beyond."""
         places = np.argwhere((self.base == 0) & (np.abs(V) > t + tolerance))
         found = np.tile(self.gauge, (len(places), 1, 1))
@@ -172,15 +172,15 @@ class SumFace:
         """Take the entries, with their signs."""
         return E[..., self.gauge != 0] * self.gauge[self.gauge != 0]
 
-    def at(self, G: np.ndarray) -> SumFace:  # noqa: ARG002 (part of the protocol)
+    def at(self, _G: np.ndarray, /) -> SumFace:
         """The same face: places do not move."""
         return self
 
-    def turned(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:  # noqa: ARG002 (part of the protocol)
+    def turned(self, E: np.ndarray, _W: np.ndarray, /) -> np.ndarray:
         """Nothing turns."""
         return np.zeros_like(E)
 
-    def cuts(self, V: np.ndarray, t: float, tolerance: float) -> np.ndarray:  # noqa: ARG002
+    def cuts(self, V: np.ndarray, _t: float, tolerance: float, /) -> np.ndarray:
         """Signs s V_ij ≥ 0 that are broken."""
         places = np.argwhere(V * self.gauge < -tolerance)
         found = np.zeros((len(places), *V.shape))
@@ -239,7 +239,7 @@ class SpectralFace:
         """The face of the same rank."""
         return SpectralFace.of_rank(G, len(self.sigma))
 
-    def turned(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
+    def turned(self, E: np.ndarray, W: np.ndarray, /) -> np.ndarray:
         """Derivative of U Vᵀ + U⊥ Z V⊥ᵀ among matrices of rank r.
 
         With X = U⊥ᵀ E V Σ⁻¹ and Y = V⊥ᵀ Eᵀ U Σ⁻¹ the frames move by dU = U⊥ X, dV = V⊥ Y, dU⊥ = -U Xᵀ,
@@ -255,7 +255,7 @@ class SpectralFace:
         inner = (self.U @ K + self.left_out @ lower) @ self.V.T
         return inner + self.U @ right @ self.right_out.T
 
-    def cuts(self, V: np.ndarray, t: float, tolerance: float) -> np.ndarray:
+    def cuts(self, V: np.ndarray, t: float, tolerance: float, /) -> np.ndarray:
         """Bounds t - uᵀ V v ≥ 0 at singular pairs of Z that are beyond."""
         if self.count == 0:
             return np.zeros((0, *V.shape))
@@ -333,7 +333,7 @@ class NuclearFace:
         """The face of the same rank."""
         return NuclearFace.of_rank(G, self.rank)
 
-    def turned(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
+    def turned(self, E: np.ndarray, W: np.ndarray, /) -> np.ndarray:
         """Derivative of U S Vᵀ as the leading singular vectors move, their singular value staying multiple.
 
         With F = Uᵀ E V the frames turn by Ω = (F - Fᵀ)/(4τ) against each other; out of their span they move
@@ -351,7 +351,7 @@ class NuclearFace:
         inner = (self.U @ (Omega @ S + S @ Omega) + self.left_out @ X @ S) @ self.V.T
         return inner + self.U @ S @ Y.swapaxes(-1, -2) @ self.right_out.T
 
-    def cuts(self, V: np.ndarray, t: float, tolerance: float) -> np.ndarray:  # noqa: ARG002
+    def cuts(self, V: np.ndarray, _t: float, tolerance: float, /) -> np.ndarray:
         """Bounds vᵀ S v ≥ 0 at eigenvectors of S that break them."""
         values, vectors = np.linalg.eigh(self._matrix(self.pull(V)))
         broken = vectors[:, values < -tolerance]

@@ -91,8 +91,12 @@ def _solution(
     record = Record(problem, norm)
     # Without solvers where one sample alone shows that there is no margin.
     for solver in () if record.find_repeated_sample() else _solvers(problem, norm, method):
+        proposed = False
         for candidate in solver(problem, norm, gap, deadline):
             record.certify(candidate)
+            proposed = True
+        if not proposed:
+            continue
         if method == "auto" and solver not in _QUICK and record.lower > 0:
             record.polish(gap)
         if deadline.passed or (record.lower > 0 and record.gap <= gap):
@@ -140,7 +144,7 @@ def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
     n, d, k = problem.samples, problem.dimension, problem.n_classes
     unknowns = (k - 1) * min(n, d) if is_unitarily_invariant(norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
-    solvers: list[Solver] = [] if clipped(problem) is None else [_by_clipping]
+    solvers: list[Solver] = [_by_clipping]
     if not is_polyhedral(norm) and not (many and small):
         # Tensors are iterated on where they are; coordinates are compiled for this machine's memory.
         coordinates = norm.p == 2 and isinstance(problem.features, np.ndarray)
