@@ -93,8 +93,8 @@ def by_osqp(problem: st.Classification, norm: str, _solver: str, limit: float) -
     import osqp
     import scipy.sparse as sparse
 
-    from steepest.maxmargin.linear import all_pairs, pair_matrix
-    from steepest.maxmargin.reduce import Reduced
+    from steepest.maxmargin.forms.reduced import Reduced
+    from steepest.maxmargin.peers.highs import all_pairs, pair_matrix
 
     y, k = problem.labels, problem.n_classes
     pairs = all_pairs(y, k)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from steepest.errors import SteepestWarning
 from steepest.experiments import carry_out
-from steepest.experiments.cells import load_problems, resolve
-from steepest.experiments.spec import Experiment, validated
-from steepest.experiments.store import Store
+from steepest.experiments.spec.cells import load_problems, resolve
+from steepest.experiments.spec.experiment import Experiment, validated
+from steepest.experiments.store.store import Store
 
 CELLS = 8
 """Two norms, two batch sizes, two seeds."""

@@ -6,9 +6,9 @@ from tests.experiments.synthetic import as_the_paper_says, results
 
 from steepest.errors import InvalidArgument, RunError
 from steepest.experiments import Verdict, paper_experiment, paper_figures, reproduce, reproduction
-from steepest.experiments.data import GaussianData, MixtureData
 from steepest.experiments.reproduction import write_report
-from steepest.experiments.sweep import Outcome, run_experiment
+from steepest.experiments.spec.data import GaussianData, MixtureData
+from steepest.experiments.sweep.sweep import Outcome, run_experiment
 
 
 def outcome_of(dataset, *, interrupted=False, notes=()):

@@ -155,7 +155,7 @@ def _draw(
     figure: Path, problem: Classification, method: Method, solution: MaxMarginSolution, steps: int
 ) -> None:
     from steepest.descent import descend
-    from steepest.experiments.bound_figure import bound_figure
+    from steepest.experiments.figures.bound import bound_figure
 
     if not solution.separable:
         raise RunError("figure: the data is not known to be separable, so there is no margin error to draw")

@@ -30,7 +30,7 @@ def carry_out_and_show(
     as_json: bool,
 ) -> None:
     """Run an experiment under a progress display, print what it came to, and exit with its code."""
-    from steepest.experiments.sweep import NotSeparable
+    from steepest.experiments.sweep.sweep import NotSeparable
 
     try:
         with nullcontext() if quiet else progress("run-steps") as shown:

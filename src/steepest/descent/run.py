@@ -13,7 +13,7 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.descent.advice import warn_about
-from steepest.descent.engine import engine_for
+from steepest.descent.engines.choice import engine_for
 from steepest.descent.method import Method
 from steepest.descent.sweep import Progress, Run, Sweep
 from steepest.descent.trajectory import Solution, Trajectory

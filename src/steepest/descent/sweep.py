@@ -13,7 +13,7 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.descent.checkpoint import Checkpoint
-from steepest.descent.engine import Engine
+from steepest.descent.engines.choice import Engine
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.trajectory import Solution, Trajectory, certified_margins, measured

@@ -10,28 +10,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 _HOME = {
-    "CLAIMS": "claims",
-    "ClaimResult": "claims",
-    "Executor": "executors",
-    "Experiment": "spec",
-    "Page": "report",
-    "Plan": "plan",
+    "CLAIMS": "claims.claims",
+    "ClaimResult": "claims.claims",
+    "Executor": "sweep.executors",
+    "Experiment": "spec.experiment",
+    "Page": "report.page",
+    "Plan": "sweep.plan",
     "Report": "reproduction",
-    "Store": "store",
-    "Verdict": "claims",
+    "Store": "store.store",
+    "Verdict": "claims.claims",
     "carry_out": "reproduction",
-    "check_claims": "claims",
-    "extensions": "shipped",
-    "find_experiment": "shipped",
-    "load_experiment": "spec",
-    "open_results": "results",
-    "paper_experiment": "shipped",
-    "paper_figures": "shipped",
-    "parse_overrides": "spec",
-    "plan_experiment": "plan",
+    "check_claims": "claims.claims",
+    "extensions": "spec.shipped",
+    "find_experiment": "spec.shipped",
+    "load_experiment": "spec.experiment",
+    "open_results": "store.results",
+    "paper_experiment": "spec.shipped",
+    "paper_figures": "spec.shipped",
+    "parse_overrides": "spec.experiment",
+    "plan_experiment": "sweep.plan",
     "reproduce": "reproduction",
-    "run_experiment": "sweep",
-    "write_page": "report",
+    "run_experiment": "sweep.sweep",
+    "write_page": "report.page",
 }
 
 __all__ = [
@@ -60,21 +60,21 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from steepest.experiments.claims import CLAIMS, ClaimResult, Verdict, check_claims
-    from steepest.experiments.executors import Executor
-    from steepest.experiments.plan import Plan, plan_experiment
-    from steepest.experiments.report import Page, write_page
+    from steepest.experiments.claims.claims import CLAIMS, ClaimResult, Verdict, check_claims
+    from steepest.experiments.report.page import Page, write_page
     from steepest.experiments.reproduction import Report, carry_out, reproduce
-    from steepest.experiments.results import open_results
-    from steepest.experiments.shipped import (
+    from steepest.experiments.spec.experiment import Experiment, load_experiment, parse_overrides
+    from steepest.experiments.spec.shipped import (
         extensions,
         find_experiment,
         paper_experiment,
         paper_figures,
     )
-    from steepest.experiments.spec import Experiment, load_experiment, parse_overrides
-    from steepest.experiments.store import Store
-    from steepest.experiments.sweep import run_experiment
+    from steepest.experiments.store.results import open_results
+    from steepest.experiments.store.store import Store
+    from steepest.experiments.sweep.executors import Executor
+    from steepest.experiments.sweep.plan import Plan, plan_experiment
+    from steepest.experiments.sweep.sweep import run_experiment
 
 
 def __getattr__(name: str):

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.errors import RunError
-from steepest.experiments.cells import estimated_seconds, load_problems, resolve
-from steepest.experiments.claims import ClaimResult, Verdict, check_claims
-from steepest.experiments.executors import Executor
-from steepest.experiments.figures import FIGURES, save_figure
-from steepest.experiments.files import write_text
-from steepest.experiments.netcdf import write_netcdf
-from steepest.experiments.runs import Runs
-from steepest.experiments.settings import provenance, write_settings
-from steepest.experiments.shipped import paper_experiment, paper_figures
-from steepest.experiments.spec import Experiment
-from steepest.experiments.sweep import Outcome, Progress, run_experiment
+from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
+from steepest.experiments.figures.margin_panels import FIGURES, save_figure
+from steepest.experiments.spec.cells import estimated_seconds, load_problems, resolve
+from steepest.experiments.spec.experiment import Experiment
+from steepest.experiments.spec.shipped import paper_experiment, paper_figures
+from steepest.experiments.store.files import write_text
+from steepest.experiments.store.netcdf import write_netcdf
+from steepest.experiments.store.selection import Runs
+from steepest.experiments.store.settings import provenance, write_settings
+from steepest.experiments.sweep.executors import Executor
+from steepest.experiments.sweep.sweep import Outcome, Progress, run_experiment
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,11 +6,11 @@
 ``Uniqueness`` the verdict on whether it is the only one.
 """
 
-from steepest.maxmargin.certificate import Bounds, certificate
-from steepest.maxmargin.optima import Canonical, SetOfOptima
+from steepest.maxmargin.certificates.bounds import Bounds, certificate
+from steepest.maxmargin.optima.set import Canonical, SetOfOptima
+from steepest.maxmargin.optima.uniqueness import Uniqueness
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.maxmargin.solve import METHODS, max_margin
-from steepest.maxmargin.uniqueness import Uniqueness
 
 __all__ = [
     "METHODS",

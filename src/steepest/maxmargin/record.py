@@ -9,11 +9,11 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
-from steepest.maxmargin.candidate import Candidate, Deadline
-from steepest.maxmargin.certificate import dual_above, margin_below, simplex_weights
-from steepest.maxmargin.reduce import reduce
-from steepest.maxmargin.refinement import refine
-from steepest.maxmargin.separability import contradiction, repeated_sample
+from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
+from steepest.maxmargin.certificates.contradiction import contradiction, repeated_sample
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.reduced import reduce
+from steepest.maxmargin.optima.refinement import refine
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
 

@@ -12,8 +12,8 @@ import numpy as np
 from steepest.arrays import Array, as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
-from steepest.maxmargin.optima import Canonical, SetOfOptima
-from steepest.maxmargin.uniqueness import Uniqueness
+from steepest.maxmargin.optima.set import Canonical, SetOfOptima
+from steepest.maxmargin.optima.uniqueness import Uniqueness
 from steepest.problem import Classification
 
 __all__ = ["MaxMarginSolution", "Status"]

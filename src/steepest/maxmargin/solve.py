@@ -12,17 +12,17 @@ from steepest.arrays import as_numpy, namespace
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
-from steepest.maxmargin.candidate import Candidate, Deadline
-from steepest.maxmargin.clipping import clipped
-from steepest.maxmargin.conic import has_cone, solve_conic_program
-from steepest.maxmargin.coordinate import coordinate_ascent
-from steepest.maxmargin.first_order import first_order
-from steepest.maxmargin.interior import solve_interior_point
-from steepest.maxmargin.linear import solve_linear_program
-from steepest.maxmargin.polyhedral import is_polyhedral, operations, solve_polyhedral
+from steepest.maxmargin.first_order.coordinate import coordinate_ascent
+from steepest.maxmargin.first_order.halpern import first_order
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.clipping import clipped
+from steepest.maxmargin.forms.reduced import Reduced, is_unitarily_invariant, reduce
+from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.peers.clarabel import has_cone, solve_conic_program
+from steepest.maxmargin.peers.highs import solve_linear_program
+from steepest.maxmargin.polyhedral.predictor_corrector import is_polyhedral, operations, solve_polyhedral
 from steepest.maxmargin.record import Record
-from steepest.maxmargin.reduce import Reduced, is_unitarily_invariant, reduce
-from steepest.maxmargin.rows import solve_by_rows
+from steepest.maxmargin.row_generation import solve_by_rows
 from steepest.maxmargin.solution import MaxMarginSolution
 from steepest.problem import Classification
 from steepest.threads import linear_algebra_threads

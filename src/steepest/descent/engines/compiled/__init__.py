@@ -1,0 +1,1 @@
+"""The compiled engine: one run at a time in numba, with its weights in a core's cache."""

@@ -1,0 +1,267 @@
+"""Compiled steepest-descent directions: one matrix, every norm of the family, no allocation in a step.
+
+Singular values come from a row-pivoted LQ factorisation S = P L Q followed by one-sided Jacobi rotations
+of the small triangular factor (Drmač and Veselić, SIAM J. Matrix Anal. Appl. 29, 2008). On the graded
+matrices that gradients are, this is at least as accurate as LAPACK's SVD, faster for some tens of classes,
+and free of the thread pools that collapse when many small factorisations run side by side.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from steepest.descent.engines.compiled.kernels import (
+    add_multiple,
+    copy_row,
+    dot,
+    largest_entry,
+    plain,
+    scale_into,
+    sum_of_squares,
+    vectorised,
+)
+from steepest.geometry import RANK_CUTOFF, Entrywise, Norm
+
+MAX, SUM, FROBENIUS, ENTRYWISE, SCHATTEN = range(5)
+_ORTHOGONAL = 4.0 * 2.0**-52
+_EPS = 2.0**-52
+_SWEEPS = 40
+
+
+class DirectionCode(NamedTuple):
+    """A norm as two numbers that compiled code can switch on."""
+
+    kind: int
+    power: float
+    """Directions weigh entries or singular values by their size to this power: q - 1, 1/p + 1/q = 1."""
+
+    @classmethod
+    def of(cls, norm: Norm) -> DirectionCode:
+        """Return the code of a norm of the family."""
+        p = float(norm.p)
+        power = math.inf if p == 1 else (0.0 if math.isinf(p) else 1.0 / (p - 1.0))
+        if p == 2:
+            return cls(FROBENIUS, 1.0)
+        if isinstance(norm, Entrywise):
+            return cls(MAX if power == 0 else SUM if math.isinf(power) else ENTRYWISE, power)
+        return cls(SCHATTEN, power)
+
+
+def direction_work(k: int, d: int) -> tuple[np.ndarray, ...]:
+    """Return scratch space for signals [k, d]: rows, basis, triangle, rotations and core."""
+    small, large = min(k, d), max(k, d)
+    return (*np.zeros((2, small, large)), *np.zeros((3, small, small)))
+
+
+@plain
+def direction(kind, power, signal, out, work):
+    """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0.
+
+    The signal is of order one, as scaled mantissas are.
+    """
+    if kind == MAX:
+        _sign(signal, out)
+        return 0
+    if kind == FROBENIUS:
+        size = math.sqrt(sum_of_squares(signal))
+        scale_into(signal, 1.0 / size if size > 0.0 else 0.0, out)
+        return 0
+    peak = largest_entry(signal)
+    if peak == 0.0:
+        out[:] = 0.0
+        return 0
+    if kind == SUM:
+        _first_largest(signal, peak, out)
+        return 0
+    if kind == ENTRYWISE:
+        _entrywise(signal, peak, power, out)
+        return 0
+    return _schatten(power, signal, out, work)
+
+
+@plain
+def _sign(signal, out):
+    entries, signs = signal.reshape(-1), out.reshape(-1)
+    for j in range(entries.shape[0]):
+        signs[j] = (1.0 if entries[j] > 0.0 else 0.0) - (1.0 if entries[j] < 0.0 else 0.0)
+
+
+@plain
+def _first_largest(signal, peak, out):
+    out[:] = 0.0
+    for i in range(signal.shape[0]):
+        for j in range(signal.shape[1]):
+            if abs(signal[i, j]) == peak:
+                out[i, j] = 1.0 if signal[i, j] > 0.0 else -1.0
+                return
+
+
+@plain
+def _entrywise(signal, peak, power, out):
+    # With a = |S| / peak: D = sign(S) a^(q-1) / ‖a‖_q^(q-1), and (q-1) / q = 1 / p = 1 / (1 + 1/power).
+    total = 0.0
+    for i in range(signal.shape[0]):
+        for j in range(signal.shape[1]):
+            ratio = abs(signal[i, j]) / peak
+            weight = ratio**power
+            total += weight * ratio
+            out[i, j] = weight if signal[i, j] > 0.0 else -weight
+    factor = total ** (-power / (1.0 + power))
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] *= factor
+
+
+@plain
+def _schatten(power, signal, out, work):
+    rows, basis, triangle, rotations, core = work
+    wide = signal.shape[0] <= signal.shape[1]
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            rows[i, j] = signal[i, j] if wide else signal[j, i]
+    rank = _pivoted_rows(rows, basis, triangle)
+    truncated = _core_direction(power, rank, triangle, rotations, core)
+    # D = core · basis, where core [r, rank] = U f(Σ) Vᵀ of the triangular factor.
+    rows[:] = 0.0
+    for i in range(rows.shape[0]):
+        for r in range(rank):
+            add_multiple(rows, i, core[i, r], basis, r)
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            if wide:
+                out[i, j] = rows[i, j]
+            else:
+                out[j, i] = rows[i, j]
+    return truncated
+
+
+@plain
+def _pivoted_rows(rows, basis, triangle):
+    """Factor rows = triangleᵀ · basis with orthonormal basis rows, longest remaining row first.
+
+    Returns the rank. ``triangle`` [rank, r] holds each row's coefficients in the row's own column; ``rows``
+    keeps what remains of each row. Two passes of Gram-Schmidt make the basis orthonormal to rounding.
+    """
+    count = rows.shape[0]
+    used = np.zeros(count, dtype=np.bool_)
+    triangle[:] = 0.0
+    first = 0.0
+    for r in range(count):
+        pivot, longest = -1, 0.0
+        for i in range(count):
+            if not used[i]:
+                size = dot(rows, i, rows, i)
+                if pivot < 0 or size > longest:
+                    pivot, longest = i, size
+        if r == 0:
+            first = longest
+        # What is left at the level of rounding of the longest row has no direction of its own.
+        if longest <= (0.05 * _EPS) ** 2 * first:
+            return r
+        used[pivot] = True
+        copy_row(basis, r, rows, pivot)
+        for s in range(r):
+            overlap = dot(basis, s, basis, r)
+            triangle[s, pivot] += overlap
+            add_multiple(basis, r, -overlap, basis, s)
+        length = math.sqrt(dot(basis, r, basis, r))
+        if length == 0.0:
+            return r
+        triangle[r, pivot] = length
+        for j in range(basis.shape[1]):
+            basis[r, j] /= length
+        for i in range(count):
+            if not used[i]:
+                triangle[r, i] = dot(basis, r, rows, i)
+                add_multiple(rows, i, -triangle[r, i], basis, r)
+    return count
+
+
+@plain
+def _core_direction(power, rank, triangle, rotations, core):
+    """Write U f(Σ) Vᵀ of triangleᵀ = U Σ Vᵀ into ``core`` [r, rank]; return 1 if the cut-off took effect."""
+    _orthogonalize(rank, triangle, rotations)
+    sizes = np.empty(rank)
+    for r in range(rank):
+        sizes[r] = math.sqrt(dot(triangle, r, triangle, r))
+    weights, truncated = _direction_weights(power, sizes, core.shape[0])
+    core[:] = 0.0
+    for r in range(rank):
+        if weights[r] > 0.0:
+            for i in range(core.shape[0]):
+                left = weights[r] * triangle[r, i] / sizes[r]
+                for s in range(rank):
+                    core[i, s] += left * rotations[r, s]
+    return truncated
+
+
+@plain
+def _orthogonalize(rank, triangle, rotations):
+    """Rotate the rows of ``triangle`` [rank, r] until they are orthogonal: Σ Uᵀ, with Vᵀ in ``rotations``."""
+    for i in range(rank):
+        for j in range(rank):
+            rotations[i, j] = 1.0 if i == j else 0.0
+    tolerance = _ORTHOGONAL * max(1.0, 0.1 * rank)
+    for _ in range(_SWEEPS):
+        rotated = False
+        for p in range(rank - 1):
+            for q in range(p + 1, rank):
+                alpha, beta, gamma = _products(triangle, p, q)
+                if gamma != 0.0 and abs(gamma) > tolerance * math.sqrt(alpha * beta):
+                    rotated = True
+                    zeta = (beta - alpha) / (2.0 * gamma)
+                    tangent = math.copysign(1.0, zeta) / (abs(zeta) + math.sqrt(1.0 + zeta * zeta))
+                    cosine = 1.0 / math.sqrt(1.0 + tangent * tangent)
+                    _rotate(triangle, p, q, cosine, cosine * tangent)
+                    _rotate(rotations, p, q, cosine, cosine * tangent)
+        if not rotated:
+            return
+
+
+@plain
+def _direction_weights(power, sizes, sides):
+    """Return the entry-wise direction of the singular values, and 1 if the cut-off dropped a real one."""
+    first = 0
+    for r in range(1, sizes.shape[0]):
+        if sizes[r] > sizes[first]:
+            first = r
+    largest = sizes[first]
+    weights = np.zeros(sizes.shape[0])
+    if math.isinf(power):
+        weights[first] = 1.0
+        return weights, 0
+    # As in geometry.singular_values_below_cutoff: what is smaller cannot be told from rounding.
+    rounding = 4.0 * math.sqrt(sides) * _EPS
+    truncated = 0
+    total = 0.0
+    for r in range(sizes.shape[0]):
+        ratio = sizes[r] / largest
+        if ratio > RANK_CUTOFF:
+            weights[r] = ratio**power
+            total += weights[r] * ratio
+        elif ratio > rounding and power < 1.0:
+            truncated = 1
+    scale_into(weights, total ** (-power / (1.0 + power)), weights)
+    return weights, truncated
+
+
+@vectorised
+def _products(A, p, q):
+    """Return the squared lengths of rows p and q of A, and their inner product."""
+    alpha, beta, gamma = 0.0, 0.0, 0.0
+    for j in range(A.shape[1]):
+        alpha += A[p, j] * A[p, j]
+        beta += A[q, j] * A[q, j]
+        gamma += A[p, j] * A[q, j]
+    return alpha, beta, gamma
+
+
+@vectorised
+def _rotate(A, p, q, cosine, sine):
+    for j in range(A.shape[1]):
+        first, second = A[p, j], A[q, j]
+        A[p, j] = cosine * first - sine * second
+        A[q, j] = sine * first + cosine * second

@@ -1,0 +1,299 @@
+"""The compiled gradient: logits, residuals and their outer products with the samples, many at a time.
+
+The formulas are those of losses.py and doubled.py. Where no logit can exceed a few hundred, residuals are
+computed from their exponentials outright; beyond that, logits are formed in doubled precision and only the
+differences to each sample's largest are exponentiated, so that directions stay exact at losses of 1e-1000.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from steepest.descent.engines.compiled.kernels import (
+    add_multiple,
+    dot,
+    exponentials,
+    finite,
+    plain,
+    renormalized,
+    scale_into,
+    sum_of_squares,
+    vectorised,
+)
+
+# Below this product of sizes |W| |x| an ordinary logit is exact to 1e-13 and needs no doubled precision.
+DOUBLED_PRECISION_FROM = 256.0
+# Residuals below e^-80 of the largest change no digit of a gradient.
+NEGLIGIBLE = math.exp(-80.0)
+
+
+def gradient_work(n: int, k: int, d: int) -> tuple[np.ndarray, ...]:
+    """Return scratch space of :func:`gradient` for up to n samples and weights [k, d]."""
+    bits = np.empty(n * k, dtype=np.int64)
+    return (
+        np.empty((n, k)),
+        np.empty((n, k)),
+        np.empty((5, n)),
+        np.empty(n, dtype=np.int64),
+        np.empty((k, d)),
+        bits,
+        bits.view(np.float64),
+    )
+
+
+@plain
+def gradient(data, indices, W, factor, work, out):
+    """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
+
+    ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample,
+    whether residuals are probabilities), and ``work`` comes from :func:`gradient_work`. The mantissa is of
+    order one; a zero gradient has log-scale -inf.
+    """
+    X, X_head, labels, head_bits, largest_length, normalized = data
+    residuals, low, samples, chosen, W_head, bits, powers = work
+    b = indices.shape[0]
+    totals, weights = samples[0, :b], samples[1, :b]
+    if math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM:
+        tops, near, far = samples[2, :b], samples[3, :b], samples[4, :b]
+        split_rows(W, head_bits, W_head)
+        for i in range(b):
+            _doubled_logits(X, X_head, indices[i], W, W_head, residuals, low, i)
+            tops[i] = _relative_to_largest(labels[indices[i]], residuals, low, i)
+        _exponentials_of_pairs(residuals, labels, indices, bits, powers, totals)
+        shift = _doubled_weights(tops, totals, normalized, bits, powers, near, far, weights)
+    else:
+        _logits(X, indices, W, residuals)
+        for i in range(b):
+            _subtract_true(residuals, i, labels[indices[i]])
+        _exponentials_of_pairs(residuals, labels, indices, bits, powers, totals)
+        shift = _plain_weights(totals, normalized, weights)
+    count = 0
+    for i in range(b):
+        others = factor * weights[i] * totals[i]
+        if others > NEGLIGIBLE * factor:
+            _scale_row(residuals, i, factor * weights[i], count)
+            residuals[count, labels[indices[i]]] = -others
+            chosen[count] = indices[i]
+            count += 1
+    out[:] = 0.0
+    _add_outer_products(residuals, count, chosen, X, out)
+    return renormalized(out, shift)
+
+
+@vectorised
+def _subtract_true(logits, i, label):
+    true = logits[i, label]
+    for c in range(logits.shape[1]):
+        logits[i, c] -= true
+
+
+@plain
+def _exponentials_of_pairs(residuals, labels, indices, bits, powers, totals):
+    """Replace exponents [b, k] by exponentials, 0 at the true class, and write each sample's sum."""
+    b = indices.shape[0]
+    exponentials(residuals[:b].reshape(-1), bits, powers)
+    for i in range(b):
+        residuals[i, labels[indices[i]]] = 0.0
+        totals[i] = _sum_of_row(residuals, i)
+
+
+@plain
+def _plain_weights(totals, normalized, weights):
+    """Write weight_i with r_ic · exp(-shift) = weight_i · exp(a_ic), from Σ_c exp(a_ic); return shift."""
+    largest = 0.0
+    for i in range(totals.shape[0]):
+        weights[i] = 1.0 / (1.0 + totals[i]) if normalized else 1.0
+        largest = max(largest, weights[i] * totals[i])
+    shift = math.floor(math.log(largest))
+    scale = math.exp(-shift)
+    for i in range(totals.shape[0]):
+        weights[i] *= scale
+    return shift
+
+
+@vectorised
+def _doubled_weights(tops, totals, normalized, bits, powers, near, far, weights):
+    """Write weights such that r_ic · exp(-shift) = weight_i · exp(a_ic - top_i); return shift.
+
+    With u = top + log(total), Σ_c r_ic is exp(u) for the exponential loss and the logistic function of u for
+    cross-entropy; neither a logarithm nor a cancellation is needed to scale it.
+    """
+    b = tops.shape[0]
+    if normalized:
+        for i in range(b):
+            near[i] = min(tops[i], 0.0)
+            far[i] = -abs(tops[i])
+    else:
+        scale_into(tops, 1.0, near)
+    shift = math.ceil(_largest_number(near))
+    for i in range(b):
+        near[i] -= shift
+    exponentials(near, bits, powers)
+    if normalized:
+        exponentials(far, bits, powers)
+        for i in range(b):
+            right = tops[i] < 0.0
+            weights[i] = near[i] / (1.0 + totals[i] * far[i] if right else totals[i] + far[i])
+    else:
+        scale_into(near, 1.0, weights)
+    return shift
+
+
+@vectorised
+def _eight_dots(X, i, j, W, a):
+    p, q, r, s = 0.0, 0.0, 0.0, 0.0
+    t, u, v, w = 0.0, 0.0, 0.0, 0.0
+    for column in range(X.shape[1]):
+        x, y = X[i, column], X[j, column]
+        p += x * W[a, column]
+        q += x * W[a + 1, column]
+        r += x * W[a + 2, column]
+        s += x * W[a + 3, column]
+        t += y * W[a, column]
+        u += y * W[a + 1, column]
+        v += y * W[a + 2, column]
+        w += y * W[a + 3, column]
+    return p, q, r, s, t, u, v, w
+
+
+@vectorised
+def _four_dots(X, i, j, W, a):
+    p, q, r, s = 0.0, 0.0, 0.0, 0.0
+    for column in range(X.shape[1]):
+        x, y = X[i, column], X[j, column]
+        p += x * W[a, column]
+        q += x * W[a + 1, column]
+        r += y * W[a, column]
+        s += y * W[a + 1, column]
+    return p, q, r, s
+
+
+@plain
+def _logits(X, indices, W, logits):
+    """Write W x_i into ``logits`` [b, k], two samples and up to four classes at a time to read little."""
+    k, b = W.shape[0], indices.shape[0]
+    for even in range(0, b, 2):
+        # The last of an odd number of samples is its own partner.
+        odd = min(even + 1, b - 1)
+        i, j = indices[even], indices[odd]
+        for c in range(0, k - 3, 4):
+            p, q, r, s, t, u, v, w = _eight_dots(X, i, j, W, c)
+            logits[even, c], logits[even, c + 1], logits[even, c + 2], logits[even, c + 3] = p, q, r, s
+            logits[odd, c], logits[odd, c + 1], logits[odd, c + 2], logits[odd, c + 3] = t, u, v, w
+        if k % 4 >= 2:
+            c = k - k % 4
+            logits[even, c], logits[even, c + 1], logits[odd, c], logits[odd, c + 1] = _four_dots(
+                X, i, j, W, c
+            )
+        if k % 2 == 1:
+            logits[even, k - 1] = dot(X, i, W, k - 1)
+            logits[odd, k - 1] = dot(X, j, W, k - 1)
+
+
+@vectorised
+def _add_four_to_two(out, c, X, i, j, m, n, a, b, d, e, f, g, h, o):
+    """Add a, b, d, e times rows i, j, m, n of X to row c of ``out``, and f, g, h, o times to the next."""
+    for column in range(out.shape[1]):
+        x, y, z, w = X[i, column], X[j, column], X[m, column], X[n, column]
+        out[c, column] += (a * x + b * y) + (d * z + e * w)
+        out[c + 1, column] += (f * x + g * y) + (h * z + o * w)
+
+
+@plain
+def _add_outer_products(residuals, count, chosen, X, out):
+    """Add Σ_i residuals_i x_iᵀ over the first ``count`` rows to ``out`` [k, d], four samples at a time."""
+    k = out.shape[0]
+    R = residuals
+    for i in range(0, count - 3, 4):
+        for c in range(0, k - 1, 2):
+            _add_four_to_two(
+                out, c, X, chosen[i], chosen[i + 1], chosen[i + 2], chosen[i + 3],
+                R[i, c], R[i + 1, c], R[i + 2, c], R[i + 3, c],
+                R[i, c + 1], R[i + 1, c + 1], R[i + 2, c + 1], R[i + 3, c + 1],
+            )  # fmt: skip
+        if k % 2 == 1:
+            for j in range(i, i + 4):
+                add_multiple(out, k - 1, R[j, k - 1], X, chosen[j])
+    for i in range(count - count % 4, count):
+        for c in range(k):
+            add_multiple(out, c, R[i, c], X, chosen[i])
+
+
+@plain
+def split_rows(matrix, bits, head):
+    """Write into ``head`` the rows of ``matrix``, each rounded to ``bits`` bits (see doubled.head)."""
+    for i in range(matrix.shape[0]):
+        largest = 0.0
+        for j in range(matrix.shape[1]):
+            largest = max(largest, abs(matrix[i, j]))
+        exponent = math.ceil(math.log2(largest)) if largest > 0 else 0.0
+        lift = 1.5 * 2.0 ** min(max(exponent - bits + 52.0, -1000.0), 1000.0)
+        for j in range(matrix.shape[1]):
+            lifted = matrix[i, j] + lift
+            head[i, j] = lifted - lift
+
+
+@vectorised
+def _split_dots(X, X_head, i, W, W_head, c):
+    exact = 0.0
+    rest = 0.0
+    for j in range(X.shape[1]):
+        exact += X_head[i, j] * W_head[c, j]
+        rest += X_head[i, j] * (W[c, j] - W_head[c, j]) + (X[i, j] - X_head[i, j]) * W[c, j]
+    return exact, rest
+
+
+@plain
+def _doubled_logits(X, X_head, index, W, W_head, high, low, i):
+    """Write the logits of one sample into row i of ``high`` and ``low``, in doubled precision."""
+    for c in range(W.shape[0]):
+        exact, rest = _split_dots(X, X_head, index, W, W_head, c)
+        total = exact + rest
+        virtual = total - exact
+        high[i, c] = total
+        low[i, c] = (exact - (total - virtual)) + (rest - virtual)
+
+
+@plain
+def _relative_to_largest(label, high, low, i):
+    """Turn row i of the logits into a_c - top, a_c = z_c - z_label, in ``high``; return top = max a_c."""
+    true_high, true_low = high[i, label], low[i, label]
+    top = -math.inf
+    for c in range(high.shape[1]):
+        # A two-sum of high[i, c] and -true_high; what it rounds away joins the low part.
+        difference = high[i, c] - true_high
+        virtual = difference - high[i, c]
+        error = (high[i, c] - (difference - virtual)) + (-true_high - virtual)
+        high[i, c] = difference
+        low[i, c] = error + (low[i, c] - true_low)
+        if c != label:
+            top = max(top, difference)
+    for c in range(high.shape[1]):
+        high[i, c] = (high[i, c] - top) + low[i, c]
+    high[i, label] = -math.inf
+    return top
+
+
+@finite
+def _largest_number(numbers):
+    largest = -math.inf
+    for c in range(numbers.shape[0]):
+        largest = max(largest, numbers[c])
+    return largest
+
+
+@vectorised
+def _sum_of_row(matrix, i):
+    total = 0.0
+    for c in range(matrix.shape[1]):
+        total += matrix[i, c]
+    return total
+
+
+@vectorised
+def _scale_row(matrix, i, factor, j):
+    """Write factor times row i of a matrix into its row j, which may be the same."""
+    for c in range(matrix.shape[1]):
+        matrix[j, c] = factor * matrix[i, c]

@@ -1,0 +1,1 @@
+"""The paper's statements as computed checks, each with a verdict."""

@@ -1,0 +1,105 @@
+"""What the theory promises of stored runs: the margin bound, the predicted slope, or why neither is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest import theory
+from steepest.experiments.store.selection import Runs
+
+__all__ = ["Promise", "promise_of"]
+
+_SLOPE_POINTS = 12
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The theory of one method on one data set, norm and loss; over seeds always the weakest."""
+
+    share: float
+    """ρ / γ, in the median; where it is not positive the theorems promise nothing."""
+    error: np.ndarray
+    """What the relative margin error cannot be above, at the runs' steps; NaN where nothing is proven."""
+    floor: np.ndarray
+    """The same as a lower bound of the normalised margin."""
+    slope: tuple[np.ndarray, np.ndarray] | None
+    """Steps of the last two decades and the predicted rate there, as a multiple of that at the end."""
+    says: str
+    """The same in words."""
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether ρ ≤ 0."""
+        return self.share <= 0
+
+    @property
+    def proven(self) -> bool:
+        """Whether the bound says something at some step."""
+        return bool(np.isfinite(self.error).any())
+
+
+def promise_of(runs: Runs, batch_size: int, momentum: float, variance_reduction: bool) -> Promise:
+    """Return what the theory promises of the runs with these settings.
+
+    The bound is :func:`steepest.theory.margin_bound` with the losses of each run, the slope
+    :func:`steepest.theory.predicted_rate`.
+
+    Raises:
+        Missing: they were not run.
+    """
+    measured = runs.curve("relative_margin_error", batch_size, momentum, variance_reduction)
+    there = np.isfinite(measured).any(axis=1)
+    chosen = {"batch_size": batch_size, "momentum": momentum, "variance_reduction": variance_reduction}
+    margins = runs.dataset["max_margin"].values[there]
+    effective = runs.dataset["effective_margin"].sel(chosen).values[there]
+    share = float(np.median(effective / margins))
+    # Without a positive ρ the theorems predict no rate either.
+    slope = _slope(runs, batch_size, momentum, variance_reduction) if share > 0 else None
+    if "margin_floor" not in runs.dataset:
+        nothing = np.full(len(runs.steps), np.nan)
+        says = "These results were stored without the theory's bound; run them again."
+        return Promise(share, nothing, nothing, slope, says)
+    floors = runs.curve("margin_floor", batch_size, momentum, variance_reduction)[there]
+    error = np.max(1 - floors / margins[:, None], axis=0)
+    # An error of 1 is what any weights reach that classify every sample correctly.
+    known = error < 1
+    if known.any():
+        first, last = np.flatnonzero(known)[[0, -1]]
+        says = (
+            f"Proven from step {runs.steps[first]:,} on: at step {runs.steps[last]:,} the error is at most "
+            f"{error[last]:.3g}."
+        )
+    else:
+        says = _why_nothing(share, theory.batches_per_epoch(runs.samples, batch_size), runs.last_step)
+    weakest = floors.min(axis=0)
+    return Promise(share, np.where(known, error, np.nan), np.where(known, weakest, np.nan), slope, says)
+
+
+def _why_nothing(share: float, batches: int, last: int) -> str:
+    size = f"{share:,.0f}" if abs(share) >= 100 else f"{share:.3g}"
+    if share <= 0:
+        return (
+            f"Vacuous: with {batches:,} batches an epoch the noise of sampling may in the worst case "
+            f"outweigh the margin (ρ = {size} γ ≤ 0), so the theorem promises nothing, whatever practice "
+            "shows."
+        )
+    return (
+        f"Nothing by step {last:,}: ρ = {size} γ is positive, but the steps are not yet small enough, or "
+        "not yet many enough, for the proof to reach a positive margin. It would with more steps."
+    )
+
+
+def _slope(
+    runs: Runs, batch_size: int, momentum: float, variance_reduction: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    last = runs.last_step
+    steps = np.unique(np.rint(np.geomspace(max(2, last // 100), max(2, last), _SLOPE_POINTS)))
+    if len(steps) < 2:
+        return None
+    batches = theory.batches_per_epoch(runs.samples, batch_size)
+    rate = theory.predicted_rate(
+        runs.step_size_exponent, runs.samples, steps, momentum, batches, variance_reduction
+    )
+    return steps, rate / rate[-1]

@@ -1,0 +1,233 @@
+"""The paper's figures, drawn from the labelled results; pure functions that leave pyplot alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.experiments.claims.promises import promise_of
+from steepest.experiments.figures.batch_one import batch_one_panels
+from steepest.experiments.store.selection import Missing, Runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURES", "margin_panels", "save_figure"]
+
+_ROWS = (
+    ("relative_margin_error", False, "relative margin error"),
+    ("cosine", False, "cosine similarity to W*"),
+    ("relative_margin_error", True, "relative margin error,\nvariance reduction"),
+)
+_NORM_WORDS = {
+    "frobenius": "Frobenius norm",
+    "max": "max-norm",
+    "spectral": "spectral norm",
+    "sum": "sum-norm",
+}
+_SMALLEST_DRAWN = 1e-12
+_BOUND: dict[str, Any] = {"linestyle": (0, (1, 1.2)), "linewidth": 2.0, "zorder": 6}
+_SLOPE: dict[str, Any] = {"color": "0.6", "linewidth": 5, "alpha": 0.5, "zorder": 0}
+
+
+def margin_panels(runs: Runs, title: str = "", *, bound: bool = False) -> Figure:
+    """Draw error and cosine against steps, a line a batch size, a column a momentum (Figures 1, 3, 4).
+
+    Columns are the momenta; rows are error and cosine without variance reduction and error with it, lettered
+    down the pairs as in the paper. Lines are medians over the seeds, shades their range. With ``bound`` the
+    theory is drawn over the errors: the margin bound of each batch size, and the slope that is predicted.
+    """
+    from matplotlib.figure import Figure
+
+    momenta = runs.momenta
+    # Title and legend need the width of two panels, however many there are.
+    figure = Figure(figsize=(3.4 * max(len(momenta), 2) + 0.4, 8.6), layout="constrained")
+    grid: Any = figure.subplots(len(_ROWS), len(momenta), sharex=True, sharey="row", squeeze=False)
+    _share_scale(grid[0, 0], grid[2, 0])
+    styles = dict(zip(runs.batch_sizes, _styles(runs), strict=True))
+    letters = [list(row) for row in _letters(len(momenta))]
+    for row, (variable, reduced, label) in enumerate(_ROWS):
+        for column, momentum in enumerate(momenta):
+            axes = grid[row, column]
+            for batch_size, style in styles.items():
+                _draw(axes, runs, variable, batch_size, momentum, reduced, style)
+            signal = f"β = {momentum:g}" + (", variance reduction" if reduced else "")
+            axes.set_title(f"({letters[row][column]})  {signal}", fontsize=10, loc="left")
+            if bound and variable == "relative_margin_error":
+                _draw_promises(axes, runs, styles, momentum, reduced)
+            _scale(axes, variable)
+        grid[row, 0].set_ylabel(label)
+    for axes in grid[-1]:
+        axes.set_xlabel("step t")
+    for axes in (*grid[0], *grid[2]):
+        _label_logarithms(axes)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    if bound:
+        handles, labels = [*handles, *_promise_handles()], [*labels, "margin bound", "predicted slope"]
+    figure.legend(
+        handles, labels, title="batch size b", loc="outside lower center", ncols=len(labels), frameon=False
+    )
+    several = f"{len(runs.seeds)} seeds: median and range"
+    seeds = several if len(runs.seeds) > 1 else f"seed {min(runs.seeds)}"
+    norm = _NORM_WORDS.get(runs.norm, f"{runs.norm} norm")
+    figure.suptitle(
+        f"{title or 'Steepest descent'} ({norm}) on {runs.data} data, n = {runs.samples}; {seeds}",
+        fontsize=11,
+    )
+    return figure
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as PNG and PDF and return their paths."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf")]
+    for path in paths:
+        # Without a date, the same results give the same bytes.
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
+        figure.savefig(path, dpi=150, metadata=metadata)
+        # What was laid out for the first serves both, and takes as long as drawing.
+        figure.set_layout_engine("none")
+    return paths
+
+
+def _draw(
+    axes: Axes,
+    runs: Runs,
+    variable: str,
+    batch_size: int,
+    momentum: float,
+    reduced: bool,
+    style: dict[str, Any],
+) -> None:
+    try:
+        curves = runs.curve(variable, batch_size, momentum, reduced)
+    except Missing:
+        return
+    if variable != "cosine":
+        curves = np.maximum(curves, _SMALLEST_DRAWN)
+    axes.plot(runs.steps, np.median(curves, axis=0), **style)
+    axes.fill_between(
+        runs.steps, curves.min(axis=0), curves.max(axis=0), color=style["color"], alpha=0.13, linewidth=0
+    )
+
+
+def _draw_promises(
+    axes: Axes, runs: Runs, styles: dict[int, dict[str, Any]], momentum: float, reduced: bool
+) -> None:
+    """Draw the bounds, the slope of the largest batch that has one, and say which sizes have no bound."""
+    promises = {
+        batch_size: promise_of(runs, batch_size, momentum, reduced)
+        for batch_size in styles
+        if runs.has(batch_size, momentum, reduced)
+    }
+    for batch_size, promise in promises.items():
+        if promise.proven:
+            axes.plot(runs.steps, promise.error, color=styles[batch_size]["color"], **_BOUND)
+    sloping = [(size, promise.slope) for size, promise in promises.items() if promise.slope is not None]
+    if sloping:
+        batch_size, (steps, multiples) = sloping[-1]
+        final = runs.final("relative_margin_error", batch_size, momentum, reduced)
+        axes.plot(steps, multiples * np.nanmedian(final), **_SLOPE)
+    vacuous = [str(size) for size, promise in promises.items() if promise.vacuous]
+    later = [str(size) for size, promise in promises.items() if not (promise.vacuous or promise.proven)]
+    lines = [f"no bound, ρ ≤ 0: b = {', '.join(vacuous)}"] if vacuous else []
+    lines += [f"no bound by t = {runs.last_step:,}: b = {', '.join(later)}"] if later else []
+    axes.text(0.03, 0.04, "\n".join(lines), transform=axes.transAxes, fontsize=7.5, color="0.3")
+
+
+def _promise_handles() -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], color="black", **_BOUND), Line2D([], [], **_SLOPE)]
+
+
+def _share_scale(axes: Axes, other: Axes) -> None:
+    # Rows with and without variance reduction are there to be compared.
+    other.sharey(axes)
+
+
+def _scale(axes: Axes, variable: str) -> None:
+    axes.set_xscale("log")
+    if variable == "cosine":
+        axes.set_ylim(top=1.0)
+    else:
+        axes.set_yscale("log")
+    axes.grid(True, which="major", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _label_logarithms(axes: Axes) -> None:
+    """Label an axis with plain numbers at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    # Last of all, since every set_yscale of an axis that shares it would put the usual labels back.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _styles(runs: Runs) -> Iterator[dict[str, Any]]:
+    """Yield a style for each batch size: viridis from dark (small) to light, the full batch black dashes.
+
+    Viridis keeps its order for every common colour blindness and in grey; its lightest end is left out,
+    since it vanishes on white.
+    """
+    from matplotlib import colormaps
+
+    sizes = [b for b in runs.batch_sizes if b != runs.samples]
+    shades = colormaps["viridis"](np.linspace(0.0, 0.85, max(len(sizes), 2)))
+    for batch_size in runs.batch_sizes:
+        if batch_size == runs.samples:
+            yield {
+                "color": "black",
+                "linestyle": (0, (4, 2)),
+                "linewidth": 1.8,
+                "label": f"{batch_size} (full)",
+                "zorder": 5,
+            }
+        else:
+            yield {"color": shades[sizes.index(batch_size)], "linewidth": 1.6, "label": str(batch_size)}
+
+
+def _letters(columns: int) -> list[Sequence[str]]:
+    # The paper letters error and cosine of one momentum together, then the row with variance reduction.
+    names = "abcdefghijklmnopqrstuvwxyz"
+    pairs = names[: 2 * columns]
+    return [pairs[0::2], pairs[1::2], names[2 * columns : 3 * columns]]
+
+
+def _one_a_norm(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tuple[str, Figure]]:
+    norms, losses = {runs.norm for runs in every}, {runs.loss for runs in every}
+    for runs in every:
+        parts = [
+            runs.data,
+            *([runs.norm] if len(norms) > 1 else []),
+            *([runs.loss] if len(losses) > 1 else []),
+        ]
+        yield "-".join(parts), margin_panels(runs, title, bound=bound)
+
+
+def _one_a_data_set(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tuple[str, Figure]]:
+    losses = {runs.loss for runs in every}
+    for data, loss in dict.fromkeys((runs.data, runs.loss) for runs in every):
+        chosen = [runs for runs in every if (runs.data, runs.loss) == (data, loss)]
+        yield (
+            "-".join([data, *([loss] if len(losses) > 1 else [])]),
+            batch_one_panels(chosen, title, bound=bound),
+        )
+
+
+FIGURES: dict[str, Callable[[Sequence[Runs], str, bool], Iterator[tuple[str, Figure]]]] = {
+    "margin-panels": _one_a_norm,
+    "batch-one": _one_a_data_set,
+}
+"""How to draw an experiment's figures, by the name in its file: each with what to add to its own name.
+
+Called with the runs, a title, and whether the theory's bound and slope are drawn over them."""

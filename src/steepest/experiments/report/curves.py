@@ -1,0 +1,171 @@
+"""The curves of a report: medians and ranges over seeds, and the theory beside them, as plain JSON values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.experiments.claims.promises import Promise, promise_of
+from steepest.experiments.store.results import DIMENSIONS
+from steepest.experiments.store.selection import Runs
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["groups_of", "quantities_of"]
+
+MOST_RECORDS = 400
+"""Records of a run that are drawn; more are thinned evenly in their order, first and last kept."""
+
+_DIGITS = 7
+_FIRST = ("relative_margin_error", "cosine", "normalized_margin", "upper_bound", "log_loss")
+_TITLES = {
+    "relative_margin_error": "Relative margin error",
+    "cosine": "Cosine to the max-margin solution",
+    "normalized_margin": "Normalised margin",
+    "upper_bound": "Anytime upper bound of the max margin",
+    "log_loss": "Log-loss",
+    "log_proxy": "Log-proxy",
+    "margin": "Margin",
+    "bias_cosine": "Cosine to the bias direction",
+    "naive_bias_cosine": "Cosine to the bias direction, plain float64",
+    "truncated_directions": "Truncated directions",
+    "reference_relative_margin_error": "Relative margin error",
+    "reference_cosine": "Cosine to the max-margin solution",
+    "distance_to_optima": "Distance to the set of all max-margin solutions",
+    "reference_distance_to_optima": "Distance to the set of all max-margin solutions",
+}
+_LOGARITHMIC = (
+    "relative_margin_error",
+    "upper_bound",
+    "margin",
+    "reference_relative_margin_error",
+    "distance_to_optima",
+)
+_LEFT_OUT = ("margin_floor",)
+
+
+def quantities_of(datasets: Sequence[xr.Dataset]) -> dict[str, dict[str, Any]]:
+    """Return every quantity that some results hold along their steps, with its title, meaning and unit."""
+    found: dict[str, dict[str, Any]] = {}
+    for dataset in datasets:
+        for name, variable in dataset.data_vars.items():
+            for reference in _references(dataset, str(name)):
+                of = "" if reference is None else f", {reference} norm"
+                found[_key(str(name), reference)] = {
+                    "title": _TITLES.get(str(name), str(name).replace("_", " ").capitalize()) + of,
+                    "meaning": str(variable.attrs.get("long_name", "")) + of,
+                    "units": str(variable.attrs.get("units", "1")),
+                    "logarithmic": str(name) in _LOGARITHMIC,
+                }
+    first = [name for name in _FIRST if name in found]
+    return {name: found[name] for name in [*first, *(name for name in found if name not in first)]}
+
+
+def groups_of(dataset: xr.Dataset) -> Iterator[dict[str, Any]]:
+    """Yield the runs of each data set, norm and loss: their steps, and a line for each method."""
+    for runs in Runs.of(dataset):
+        kept = _kept(len(runs.steps))
+        yield {
+            "data": runs.data,
+            "norm": runs.norm,
+            "loss": runs.loss,
+            "samples": runs.samples,
+            "seeds": list(runs.seeds),
+            "margin": [
+                _rounded(float(runs.dataset[name].median()))
+                for name in ("max_margin", "max_margin_upper_bound")
+            ],
+            "steps": runs.steps[kept].tolist(),
+            "lines": list(_lines(runs, kept)),
+        }
+
+
+def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
+    keys = [
+        (str(name), reference)
+        for name in runs.dataset.data_vars
+        for reference in _references(runs.dataset, str(name))
+    ]
+    for batch_size in runs.batch_sizes:
+        for momentum in runs.momenta:
+            for reduced in map(bool, runs.dataset["variance_reduction"].values):
+                if not runs.has(batch_size, momentum, reduced):
+                    continue
+                chosen = runs.dataset.sel(
+                    batch_size=batch_size, momentum=momentum, variance_reduction=reduced
+                )
+                error = chosen["relative_margin_error"].transpose("seed", "step").values
+                there = np.flatnonzero(np.isfinite(error).any(axis=1))
+                yield {
+                    "batch_size": batch_size,
+                    "momentum": momentum,
+                    "variance_reduction": reduced,
+                    "seeds": [runs.seeds[place] for place in there],
+                    "values": {
+                        _key(name, reference): values
+                        for name, reference in keys
+                        if (values := _over_seeds(chosen, name, reference, there, kept))
+                    },
+                    "theory": _theory(promise_of(runs, batch_size, momentum, reduced), kept),
+                }
+
+
+def _over_seeds(
+    chosen: xr.Dataset, name: str, reference: str | None, there: np.ndarray, kept: np.ndarray
+) -> dict[str, list[float | None]]:
+    curves = _curves(chosen[name] if reference is None else chosen[name].sel(reference=reference), there)
+    curves = curves[:, kept]
+    if np.isnan(curves).all():
+        # What only some of the runs were measured for.
+        return {}
+    middle = {"middle": _listed(np.median(curves, axis=0))}
+    if len(curves) == 1:
+        return middle
+    return {**middle, "low": _listed(curves.min(axis=0)), "high": _listed(curves.max(axis=0))}
+
+
+def _theory(promise: Promise, kept: np.ndarray) -> dict[str, Any]:
+    found: dict[str, Any] = {"share": _rounded(promise.share), "says": promise.says}
+    if promise.slope is not None:
+        found["slope"] = [_listed(each) for each in promise.slope]
+    if promise.proven:
+        found |= {"error": _listed(promise.error[kept]), "floor": _listed(promise.floor[kept])}
+    return found
+
+
+def _references(dataset: xr.Dataset, name: str) -> list[str | None]:
+    """Return what a variable has a curve for: nothing, one of its own, or one for each reference norm."""
+    if name in _LEFT_OUT:
+        return []
+    along = set(map(str, dataset[name].dims)) - set(DIMENSIONS[:3])
+    if along == set(DIMENSIONS[3:]):
+        return [None]
+    if along == {*DIMENSIONS[3:], "reference"}:
+        return [str(norm) for norm in dataset["reference"].values]
+    return []
+
+
+def _curves(values: xr.DataArray, there: np.ndarray) -> np.ndarray:
+    after_start = values["step"].values > 0
+    return values.transpose("seed", "step").values[there][:, after_start]
+
+
+def _kept(records: int) -> np.ndarray:
+    return np.unique(np.rint(np.linspace(0, records - 1, min(records, MOST_RECORDS))).astype(int))
+
+
+def _key(name: str, reference: str | None) -> str:
+    return name if reference is None else f"{name}@{reference}"
+
+
+def _listed(values: np.ndarray) -> list[float | None]:
+    return [_rounded(float(value)) for value in values]
+
+
+def _rounded(value: float) -> float | None:
+    # JSON has neither NaN nor infinities.
+    return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None

@@ -1,0 +1,152 @@
+"""A folder of results as one HTML page that opens from disk: claims, curves, heat maps, data and settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from steepest import __version__
+from steepest.errors import InvalidArgument
+from steepest.experiments.claims.claims import Verdict
+from steepest.experiments.report import tables
+from steepest.experiments.report.curves import groups_of, quantities_of
+from steepest.experiments.report.folder import StoredExperiment, read_folder
+from steepest.experiments.store.files import write_text
+
+__all__ = ["Page", "render_page", "write_page"]
+
+_TEMPLATES = "templates"
+_SCRIPTS = ("shared", "curves", "heatmaps", "start")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report that was written."""
+
+    path: Path
+    experiments: tuple[StoredExperiment, ...]
+    """What the folder holds, in the order of the page."""
+
+    @property
+    def runs(self) -> int:
+        """Number of runs on the page."""
+        return sum(experiment.runs for experiment in self.experiments)
+
+
+def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
+    """Write everything that a folder of results holds into one HTML page, and return where it is.
+
+    The page needs no network and no other file: claims with their verdicts, curves over the steps with the
+    theory's bound and predicted slope over them, final values over batch size and momentum, data sets,
+    certified margins, settings and versions. An unfinished sweep is shown as far as it came.
+
+    Args:
+        directory: the folder that experiments were run in, or a folder of such folders.
+        output: the page; by default ``report.html`` in that folder.
+
+    Raises:
+        InvalidArgument: the folder holds no results, or the page cannot go where it should.
+        RunError: the page cannot be written.
+
+    Warns:
+        SteepestWarning: a file is damaged or foreign; it is left out.
+    """
+    path = Path(directory) / "report.html" if output is None else Path(output)
+    if output is not None:
+        _check_writable(path)
+    stored = read_folder(directory)
+    write_text(path, render_page(stored, Path(directory).resolve().name))
+    return Page(path, stored)
+
+
+def render_page(stored: Sequence[StoredExperiment], name: str) -> str:
+    """Return the HTML of a report on experiments; ``name`` is what the page calls their folder."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("steepest.experiments", _TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    folder = resources.files("steepest.experiments.report") / _TEMPLATES
+    return environment.get_template("report.html.jinja").render(
+        name=name,
+        version=__version__,
+        experiments=[_section(place, each) for place, each in enumerate(stored)],
+        failing=[row for place, each in enumerate(stored) for row in _failing(place, each)],
+        counts=tables.verdict_counts([claim for each in stored for claim in each.claims]),
+        charts=_script_json(_charts(stored)),
+        style=(folder / "report.css").read_text(encoding="utf-8"),
+        script="\n".join((folder / f"{part}.js").read_text(encoding="utf-8") for part in _SCRIPTS),
+        plotly=get_plotlyjs(),
+    )
+
+
+def _section(place: int, experiment: StoredExperiment) -> dict[str, Any]:
+    claims = experiment.claims
+    asked = len(experiment.cells) + experiment.missing
+    return {
+        "id": _id(place),
+        "name": experiment.name,
+        "title": experiment.title,
+        "known": experiment.settings is not None,
+        "runs": f"{experiment.runs:,}",
+        "steps": f"{max(int(cell.description['steps']) for cell in experiment.cells):,}",
+        "progress": f"{len(experiment.cells)} of {asked} cells" if experiment.missing else "",
+        "claims": list(tables.claim_tables(claims)),
+        "counts": tables.verdict_counts(claims) or "no claims",
+        "data": tables.data_rows(experiment),
+        "margins": tables.margin_rows(experiment),
+        "settings": tables.setting_rows(experiment),
+        "provenance": {} if experiment.settings is None else experiment.settings.provenance,
+        "notes": experiment.notes,
+    }
+
+
+def _failing(place: int, experiment: StoredExperiment) -> Iterator[dict[str, str]]:
+    failing = [claim for claim in experiment.claims if claim.verdict is Verdict.FAILS]
+    for name in dict.fromkeys(claim.name for claim in failing):
+        where = "; ".join(f"{claim.data}, {claim.norm}" for claim in failing if claim.name == name)
+        yield {"id": f"{_id(place)}-{name}", "name": name, "where": where}
+
+
+def _id(place: int) -> str:
+    return f"experiment-{place}"
+
+
+def _charts(stored: Sequence[StoredExperiment]) -> dict[str, Any]:
+    datasets = [experiment.dataset for experiment in stored]
+    return {
+        "quantities": quantities_of(datasets),
+        "experiments": [
+            {"name": _told_apart(stored, place), "groups": list(groups_of(dataset))}
+            for place, dataset in enumerate(datasets)
+        ],
+    }
+
+
+def _told_apart(stored: Sequence[StoredExperiment], place: int) -> str:
+    experiment = stored[place]
+    same = [each for each in stored if each.name == experiment.name]
+    return experiment.name if len(same) == 1 else f"{experiment.name} ({same.index(experiment) + 1})"
+
+
+def _script_json(value: Any) -> str:
+    # Inside a script element nothing but "<" can end it or open another.
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _check_writable(output: Path) -> None:
+    # Told before the work, not after it.
+    if output.suffix not in (".html", ".htm"):
+        raise InvalidArgument("output", str(output), "give a file name that ends in .html")
+    if not output.parent.is_dir():
+        raise InvalidArgument("output", str(output), f"make the folder {output.parent} first")

@@ -1,0 +1,233 @@
+"""Cells: the runs that share data, seed, norm, loss and batch size; computed together, kept in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steepest.descent import Method
+from steepest.errors import InvalidArgument
+from steepest.experiments.spec.data import DataSet, StoredSamples, identity
+from steepest.experiments.spec.experiment import Experiment
+from steepest.experiments.spec.schedule import ScheduleChoice
+from steepest.problem import Classification
+from steepest.schedules import PolynomialDecay
+from steepest.theory import bias_direction
+
+__all__ = ["Cell", "Margin", "Problems", "estimated_seconds", "load_problems", "resolve"]
+
+Problems = Mapping[tuple[str, int], Classification]
+"""The samples of each data set's name and seed."""
+
+Known = Mapping[tuple[str, int], Classification | StoredSamples]
+"""The same, or what is stored of them."""
+
+_SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
+_SECONDS_A_CELL = 0.5
+"""What it takes to measure a cell's records and to write its file, however few its steps."""
+
+_FORMAT = 5  # Raised when what a cell's file holds changes, so that older files are computed again.
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A certified max margin that cells are compared with."""
+
+    data: DataSet
+    seed: int
+    fingerprint: str
+    norm: str
+    gap: float
+
+    @property
+    def label(self) -> str:
+        """A short text for progress and messages."""
+        return f"max margin: {self.data.name}, seed {self.seed}, {self.norm}"
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the result depends on, as plain values; its hash names the file."""
+        return {
+            "kind": "max margin",
+            "format": _FORMAT,
+            "samples": self.fingerprint,
+            "norm": self.norm,
+            "gap": self.gap,
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Every combination of momentum and variance reduction at one data set, seed, norm, loss, batch size."""
+
+    data: DataSet
+    seed: int
+    fingerprint: str
+    """Hash of the samples: results belong to the data, not to its name."""
+    samples: int
+    norm: str
+    loss: str
+    batch_size: int
+    schedule: ScheduleChoice
+    momenta: tuple[float, ...]
+    variance_reduction: tuple[bool, ...]
+    steps: int
+    records: int
+    gap: float
+    references: tuple[str, ...] = ()
+    """Further norms whose max margins the runs are compared with."""
+    bias: bool = False
+    """Whether the cosine to the bias direction of Definition 4.8 is measured."""
+    weights: bool = False
+    """Whether the recorded weights are kept."""
+    naive: bool = False
+    """Whether runs are repeated in the usual arithmetic, for contrast."""
+
+    @property
+    def label(self) -> str:
+        """A short text for progress and messages."""
+        return f"{self.data.name}, seed {self.seed}, {self.norm}, b = {self.batch_size}"
+
+    @property
+    def runs(self) -> int:
+        """Number of runs in the cell."""
+        return len(self.momenta) * len(self.variance_reduction)
+
+    @property
+    def run_steps(self) -> int:
+        """Updates in all runs of the cell."""
+        return self.steps * self.runs
+
+    @property
+    def margins(self) -> tuple[Margin, ...]:
+        """The max margins that its runs are compared with, that of its own norm first."""
+        norms = dict.fromkeys((self.norm, *self.references))
+        return tuple(Margin(self.data, self.seed, self.fingerprint, norm, self.gap) for norm in norms)
+
+    def methods(self, margin: float) -> list[Method]:
+        """Return the cell's methods, momenta first, for a max margin γ that scales the step sizes."""
+        schedule = PolynomialDecay(self.schedule.initial_step_size(self.norm, margin), self.schedule.exponent)
+        batch_size = None if self.batch_size == self.samples else self.batch_size
+        return [
+            Method(self.norm, batch_size, momentum, reduced, self.loss, schedule, self.seed)
+            for momentum in self.momenta
+            for reduced in self.variance_reduction
+        ]
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the results depend on, as plain values; its hash names the cell's file."""
+        return {
+            "kind": "runs",
+            "format": _FORMAT,
+            "data": identity(self.data),
+            "samples": self.fingerprint,
+            "seed": self.seed,
+            "norm": self.norm,
+            "loss": self.loss,
+            "batch_size": self.batch_size,
+            "schedule": self.schedule.model_dump(exclude_none=True),
+            "momentum": list(self.momenta),
+            "variance_reduction": list(self.variance_reduction),
+            "steps": self.steps,
+            "records": self.records,
+            "gap": self.gap,
+            "reference": list(self.references),
+            "bias": self.bias,
+            "weights": self.weights,
+            "naive": self.naive,
+        }
+
+
+def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:
+    """Return the samples of every data set and seed of an experiment.
+
+    Raises:
+        InvalidArgument: sizes or scales that do not go together, or more samples than memory holds.
+        DataFileError: a file that cannot be read.
+    """
+    return {
+        (data.name, seed): _loaded(data, seed, position)
+        for position, data in enumerate(experiment.data)
+        for seed in experiment.seed
+    }
+
+
+def _loaded(data: DataSet, seed: int, position: int) -> Classification:
+    try:
+        return data.load(seed)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"data[{position}].{error.argument}", error.value, error.remedy) from error
+    except MemoryError as error:
+        raise InvalidArgument(
+            f"data[{position}]", data.name, f"it does not fit in memory ({error})"
+        ) from error
+
+
+def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
+    """Return the cells of an experiment, in the order in which they are computed.
+
+    Raises:
+        InvalidArgument: a batch size that is larger than a data set, or a bias direction where there is
+            none.
+    """
+    if experiment.bias:
+        _require_bias(experiment, problems)
+    return [
+        Cell(
+            data,
+            seed,
+            problems[data.name, seed].fingerprint,
+            problems[data.name, seed].samples,
+            norm,
+            loss,
+            batch_size,
+            experiment.schedule_for(data).for_norm(norm),
+            experiment.momentum,
+            experiment.variance_reduction,
+            experiment.steps,
+            experiment.records,
+            experiment.gap,
+            experiment.reference,
+            experiment.bias,
+            experiment.weights,
+            norm in experiment.naive and batch_size == 1 and not data.contrast,
+        )
+        for data in experiment.data
+        for seed in experiment.seed
+        for norm in experiment.norm
+        for loss in experiment.loss
+        for batch_size in _batch_sizes(experiment, problems[data.name, seed])
+    ]
+
+
+def _require_bias(experiment: Experiment, problems: Known) -> None:
+    for (name, _), problem in problems.items():
+        # Of samples that are not here this was asked when they were.
+        if isinstance(problem, Classification):
+            for norm in experiment.norm:
+                _require_bias_direction(name, problem, norm)
+
+
+def _require_bias_direction(name: str, problem: Classification, norm: str) -> None:
+    try:
+        bias_direction(problem, norm)
+    except InvalidArgument as error:
+        raise InvalidArgument("bias", True, f"data set {name}: {error.remedy}") from error
+
+
+def _batch_sizes(experiment: Experiment, problem: Classification | StoredSamples) -> Iterator[int]:
+    chosen = [problem.samples if size == "full" else size for size in experiment.batch_size]
+    for size in chosen:
+        if size > problem.samples:
+            remedy = f"data set {problem.name} has {problem.samples} samples; give at most that, or 'full'"
+            raise InvalidArgument("batch_size", size, remedy)
+    # "full" and n are the same runs.
+    yield from dict.fromkeys(chosen)
+
+
+def estimated_seconds(cell: Cell, problems: Problems) -> float:
+    """Return about how long a cell takes one core: enough to order cells, and to tell long from short."""
+    problem = problems[cell.data.name, cell.seed]
+    multiplications = cell.batch_size * problem.n_classes * problem.dimension
+    steps = cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
+    return _SECONDS_A_CELL + steps

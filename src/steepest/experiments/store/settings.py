@@ -1,0 +1,98 @@
+"""What was asked for, kept beside the results: the experiment as resolved, its data, versions and machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from steepest.errors import InvalidArgument
+from steepest.experiments.spec.cells import Problems, resolve
+from steepest.experiments.spec.data import StoredSamples
+from steepest.experiments.spec.experiment import Experiment, validated
+from steepest.experiments.store.files import write_text
+
+__all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"]
+
+SUFFIX = "-experiment.json"
+"""How the name of such a file ends, after the experiment's name."""
+
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An experiment as it was resolved, the data it was run on, and what it was run with."""
+
+    experiment: Experiment
+    data: tuple[StoredSamples, ...]
+    provenance: Mapping[str, str]
+    """Versions, Python and machine."""
+
+    @property
+    def problems(self) -> dict[tuple[str, int], StoredSamples]:
+        """The data by name and seed."""
+        return {(each.name, each.seed): each for each in self.data}
+
+
+def provenance() -> dict[str, str]:
+    """Return the versions, the Python and the machine that results come from."""
+    versions = {name: metadata.version(name) for name in _VERSIONS_OF}
+    return {
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "python": platform.python_version(),
+        "machine": f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def write_settings(experiment: Experiment, problems: Problems, directory: Path) -> Path:
+    """Write ``NAME-experiment.json`` and return its path; done before the first run, so that it outlives all.
+
+    Raises:
+        InvalidArgument: the experiment cannot be run on its data.
+        RunError: the file cannot be written.
+    """
+    resolve(experiment, problems)
+    table = {
+        "experiment": json.loads(experiment.model_dump_json(exclude_none=True)),
+        "data": [asdict(each) for each in _samples(problems)],
+        **provenance(),
+    }
+    text = json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_text(directory / f"{experiment.name}{SUFFIX}", text)
+
+
+def read_settings(path: Path) -> Settings:
+    """Return what :func:`write_settings` wrote.
+
+    Raises:
+        InvalidArgument: the file cannot be read, or holds something else.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        experiment = validated(table["experiment"])
+        data = tuple(StoredSamples(**each) for each in table["data"])
+        rest = {name: str(table[name]) for name in ("versions", "python", "machine")}
+        settings = Settings(experiment, data, rest)
+        resolve(experiment, settings.problems)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        remedy = "it is no record of an experiment; run the experiment again to write it anew"
+        raise InvalidArgument("settings", str(path), remedy) from error
+    return settings
+
+
+def _samples(problems: Problems) -> Iterator[StoredSamples]:
+    for (name, seed), problem in problems.items():
+        yield StoredSamples(
+            name,
+            seed,
+            problem.fingerprint,
+            problem.samples,
+            problem.dimension,
+            problem.n_classes,
+            problem.feature_bound,
+        )

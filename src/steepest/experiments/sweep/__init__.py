@@ -1,0 +1,1 @@
+"""Computing what an experiment asks for, here or on a cluster."""

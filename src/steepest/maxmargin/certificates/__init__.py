@@ -1,0 +1,1 @@
+"""Certificates: bounds that hold whatever a solver did, and proofs that there is no margin."""

@@ -1,0 +1,162 @@
+"""Bounds on the max margin from any weights and any dual weights, with rounding accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.arrays import Array, as_numpy
+from steepest.errors import InvalidArgument
+from steepest.geometry import Entrywise, Norm, Schatten
+from steepest.geometry import norm as as_norm
+from steepest.maxmargin.certificates.products import accurate_product, product
+from steepest.problem import Classification
+
+__all__ = ["Bounds", "certificate", "simplex_weights"]
+
+_UNIT = 2.0**-53
+_ENOUGH = 1e-10
+"""Bounds whose allowance for rounding is below this fraction of them are not computed more accurately."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """margin ≤ γ ≤ upper_bound, in units of the features."""
+
+    margin: float
+    """margin(W) / ‖W‖, rounded down; 0 for W = 0."""
+    upper_bound: float
+    """‖A(q)‖_*, rounded up."""
+
+    @property
+    def relative_gap(self) -> float:
+        """(upper_bound - margin) / upper_bound; 0 where both are 0, so that exact zeros are a closed gap."""
+        return (self.upper_bound - self.margin) / self.upper_bound if self.upper_bound > 0 else 0.0
+
+
+def certificate(problem: Classification, norm: Norm | str, W: Array, q: Array) -> Bounds:
+    """Bounds on the max margin γ that W and q certify: margin(W)/‖W‖ ≤ γ ≤ ‖A(q)‖_*.
+
+    Args:
+        problem: the data.
+        norm: the norm of the max margin, or its name.
+        W: weights, shape [k, d], of any size.
+        q: dual weights, shape [n, k], non-negative, of any positive sum; the true class is ignored.
+
+    Returns:
+        Both bounds, recomputed from the data alone. Every rounding error is bounded and added on the
+        safe side (where the plain bound is too coarse, the deciding sums are done in doubled precision),
+        so that neither bound is ever wrong by rounding.
+
+    Raises:
+        InvalidArgument: a wrong shape, a negative entry of q or a sum of 0, or values that are not finite.
+
+    >>> problem = Classification([[1.0, 0.0], [0.0, 1.0]], [0, 1])
+    >>> bounds = certificate(problem, "max", [[1.0, -1.0], [-1.0, 1.0]], [[0, 1], [1, 0]])
+    >>> round(bounds.margin, 12), round(bounds.upper_bound, 12)
+    (2.0, 2.0)
+    """
+    norm = as_norm(norm)
+    X, y = as_numpy(problem.features), problem.labels
+    W = as_numpy(problem.weights_like_features(W))
+    if not np.isfinite(W).all():
+        raise InvalidArgument("W", W, "give finite weights")
+    q = simplex_weights(problem, q)
+    return Bounds(margin_below(X, y, W, norm), dual_above(X, y, q, norm))
+
+
+def simplex_weights(problem: Classification, q: Array) -> np.ndarray:
+    """Return q as dual weights over pairs: 0 at the true class, scaled to sum 1, shape [n, k]."""
+    q = np.array(as_numpy(q), dtype=float)
+    expected = (problem.samples, problem.n_classes)
+    if q.shape != expected:
+        raise InvalidArgument("q", q.shape, f"give dual weights of shape [{expected[0]}, {expected[1]}]")
+    q[np.arange(len(q)), problem.labels] = 0.0
+    if not np.isfinite(q).all() or (q < 0).any() or not q.any():
+        raise InvalidArgument("q", q, "give finite dual weights, none negative and not all zero")
+    q /= q.max()
+    return q / q.sum()
+
+
+def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> float:
+    """margin(W)/‖W‖ rounded down, 0 for W = 0."""
+    largest = float(np.max(np.abs(W), initial=0.0))
+    if largest == 0.0:
+        return 0.0
+    W = W / 2.0 ** np.floor(np.log2(largest))
+    logits, error = product(X, W.T)
+    margins, allowance = _pair_margins(logits, error, y)
+    low = margins - allowance
+    lowest = float(low.min())
+    rows = np.unique(np.nonzero(low <= (margins + allowance).min())[0])
+    if allowance[rows].max() > _ENOUGH * abs(lowest):
+        logits, error = accurate_product(X[rows], W.T)
+        refined, allowance = _pair_margins(logits, error, y[rows])
+        low[rows] = np.maximum(low[rows], refined - allowance)
+        lowest = float(low.min())
+    size, slack = float(norm(W)), _norm_rounding(norm, W.shape)
+    return _down(lowest / (size * (1 + slack) if lowest > 0 else size * (1 - slack)))
+
+
+def dual_above(X: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
+    """‖A(q)‖_* rounded up, for q ≥ 0 of sum 1 to rounding and 0 at the true class."""
+    rows = np.nonzero(q.any(axis=1))[0]
+    total = float(q.sum())
+    towards = -q[rows]
+    towards[np.arange(len(rows)), y[rows]] = q[rows].sum(axis=1)
+    A, error = product(towards.T, X[rows])
+    # The true class holds a rounded sum, so each of its terms carries k more roundings.
+    error += (q.shape[1] + 2) * _UNIT * (np.abs(towards).T @ np.abs(X[rows]))
+    value, allowance = float(norm.dual(A)), _dual_of_error(norm, error)
+    if allowance > _ENOUGH * value:
+        A, error = _accurate_pair_sum(X[rows], y[rows], q[rows])
+        value, allowance = float(norm.dual(A)), _dual_of_error(norm, error)
+    slack = _norm_rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
+    return _up((value * (1 + slack) + allowance * (1 + 1e-6)) / total)
+
+
+def _pair_margins(logits: np.ndarray, error: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    index = np.arange(len(y))
+    margins = logits[index, y][:, None] - logits
+    allowance = error[index, y][:, None] + error + _UNIT * np.abs(margins)
+    margins[index, y] = np.inf
+    allowance[index, y] = 0.0
+    return margins, allowance
+
+
+def _accurate_pair_sum(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    n, k = q.shape
+    sums = q.sum(axis=1, keepdims=True)
+    rest, error = accurate_product(np.concatenate([q, -sums], axis=1), np.ones((k + 1, 1)))
+    # The true class holds the row sum of q as two numbers, and what even these leave is an error of its row.
+    high, low = -q, np.zeros((n, k))
+    high[np.arange(n), y], low[np.arange(n), y] = sums[:, 0], rest[:, 0]
+    A, allowance = accurate_product(np.concatenate([high, low]).T, np.concatenate([X, X]))
+    left = np.zeros((n, k))
+    left[np.arange(n), y] = error[:, 0]
+    return A, allowance + 2 * left.T @ np.abs(X)
+
+
+def _dual_of_error(norm: Norm, error: np.ndarray) -> float:
+    # Entry-wise norms grow with absolute values; a Schatten norm is at most r^(1/p - 1/2) Frobenius norms.
+    if isinstance(norm, Schatten):
+        dual = norm.dual_norm
+        exponent = max(0.0, 1 / float(dual.p) - 0.5) if np.isfinite(float(dual.p)) else 0.0
+        return float(np.linalg.norm(error)) * min(error.shape) ** exponent
+    return float(norm.dual(error))
+
+
+def _norm_rounding(norm: Norm, shape: tuple[int, ...]) -> float:
+    """Relative rounding error of a norm: entry-wise sums are done pairwise, singular values by LAPACK."""
+    if isinstance(norm, Entrywise):
+        return (200 + int(np.prod(shape)).bit_length()) * _UNIT
+    return 2 * max(shape) * min(shape) * _UNIT
+
+
+def _down(value: float) -> float:
+    return float(np.nextafter(value - 2 * _UNIT * abs(value), -np.inf)) if value != 0 else 0.0
+
+
+def _up(value: float) -> float:
+    return float(np.nextafter(value + 2 * _UNIT * abs(value), np.inf)) if value != 0 else 0.0

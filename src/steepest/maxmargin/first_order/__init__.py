@@ -1,0 +1,1 @@
+"""First-order methods: cheap iterations for problems of any size."""

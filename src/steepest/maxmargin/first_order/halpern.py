@@ -1,0 +1,253 @@
+"""Max margins by a first-order method: restarted, reflected Halpern primal-dual hybrid gradient.
+
+The saddle point max_{‖W‖ ≤ 1} min_{q ∈ simplex} ⟨A(q), W⟩ costs one product with X each way an iteration.
+The iteration and its restarts follow Lu and Yang, "Restarted Halpern PDHG for linear programming"
+(arXiv 2407.16144), with projections on the norm ball and the simplex in place of bounds.
+
+Two engines take the same iterations: compiled loops for NumPy arrays (compiled.py), and the array API for
+tensors on any device.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from steepest.arrays import Array, namespace
+from steepest.geometry import Norm, Schatten
+from steepest.maxmargin.first_order.projections import project_ball, project_simplex
+from steepest.maxmargin.forms.candidate import Deadline
+
+__all__ = ["first_order"]
+
+_CHECK_EVERY, _LEAST_EVERY = 40, 4
+_OPERATIONS_BETWEEN = 4e9
+"""Operations between two looks at bounds and deadline, where problems are so large that this comes first."""
+_SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36
+_POWER_ITERATIONS = 60
+
+
+def first_order(
+    X: Array,
+    one_hot: Array,
+    norm: Norm,
+    gap: float,
+    deadline: Deadline = Deadline(),  # noqa: B008
+    limit: int = 1_000_000,
+    start: tuple[Array, Array] | None = None,
+    pace: float = math.inf,
+) -> tuple[Array, Array, int]:
+    """Weights and dual weights whose relative gap is about ``gap``, and the iterations they took.
+
+    Args:
+        X: features of size about 1, shape [n, d], a NumPy array or a tensor on any device.
+        one_hot: whether sample i is of class c, shape [n, k].
+        norm: the norm of the ball.
+        gap: relative gap (evaluated without allowances for rounding) to stop at.
+        deadline: when to stop with the best so far.
+        limit: most iterations.
+        start: weights [k, d] and dual weights [n, k] to start from.
+        pace: iterations that a digit of the gap may cost; once behind this by two digits the method gives up.
+
+    Returns:
+        The weights with the best lower bound and the dual weights with the best upper bound met.
+    """
+    xp = namespace(X)
+    hot = xp.astype(one_hot, X.dtype)
+    saddle = _Saddle(xp, X, hot, norm)
+    if start is None:
+        W = xp.zeros((hot.shape[1], X.shape[1]), dtype=X.dtype, device=X.device)
+        q = (1.0 - hot) / float(hot.shape[0] * (hot.shape[1] - 1))
+    else:
+        W, q = start
+    size = saddle.operator_norm()
+    if size == 0.0:
+        return W, q, 0
+    engine = _Compiled if isinstance(X, np.ndarray) else _Generic
+    iterates: _Iterates = engine(saddle, one_hot, W, q, size)
+    best_W, best_q, lower, upper = W, q, -math.inf, math.inf
+    work = 8.0 * X.shape[0] * X.shape[1] * hot.shape[1]
+    every = max(_LEAST_EVERY, min(_CHECK_EVERY, int(_OPERATIONS_BETWEEN / work)))
+    total = 0
+    while total < limit:
+        steps = every if total else 1
+        iterates.advance(steps)
+        total += steps
+        W, q, margin, A = iterates.now()
+        # Weights are inside the ball, so that their margin is a bound; at its boundary it is the best one.
+        size = float(norm(W)) if total == 1 else 1.0
+        if margin > lower * size:
+            best_W, lower = xp.asarray(W, copy=True), margin / size if size > 0 else 0.0
+        bound = float(norm.dual(A))
+        if bound < upper:
+            best_q, upper = xp.asarray(q, copy=True), bound
+        reached = (upper - lower) / upper if upper > 0 else 0.0
+        # A margin that stays at zero while the upper bound vanishes is data that cannot be separated.
+        if reached <= gap or upper <= 1e-13 or deadline.passed or reached > 10.0 ** (2.0 - total / pace):
+            break
+    return best_W, best_q, total
+
+
+class _Iterates(Protocol):
+    """The state of the iteration in one engine."""
+
+    def advance(self, steps: int) -> None:
+        """Go on by a number of iterations."""
+        ...
+
+    def now(self) -> tuple[Array, Array, float, Array]:
+        """W [k, d], q [n, k], the smallest margin of W and A(q) [k, d]; valid until the next advance."""
+        ...
+
+
+class _Saddle:
+    """The bilinear form."""
+
+    def __init__(self, xp: Any, X: Array, hot: Array, norm: Norm):
+        self.xp, self.X, self.hot, self.norm = xp, X, hot, norm
+
+    def margins(self, W: Array) -> Array:
+        """Pair margins [n, k], 0 at the true class."""
+        logits = self.X @ W.T
+        return self.xp.sum(logits * self.hot, axis=1, keepdims=True) - logits
+
+    def pair_sum(self, q: Array) -> Array:
+        """A(q) [k, d] for q that is 0 at the true class."""
+        return (self.hot * self.xp.sum(q, axis=1, keepdims=True) - q).T @ self.X
+
+    def operator_norm(self) -> float:
+        """Largest singular value of W ↦ margins, by power iteration, with one percent to spare."""
+        xp = self.xp
+        W = self.pair_sum((1.0 - self.hot) * xp.abs(xp.sum(self.X, axis=1, keepdims=True) + 1e-3))
+        value = 0.0
+        for _ in range(_POWER_ITERATIONS):
+            length = _size(xp, W)
+            if length == 0.0:
+                break
+            W = W / length
+            W = self.pair_sum(self.margins(W))
+            new = math.sqrt(_size(xp, W))
+            if abs(new - value) <= 1e-4 * new:
+                value = new
+                break
+            value = new
+        return 1.01 * value
+
+
+class _Compiled:
+    """Compiled loops on NumPy arrays."""
+
+    def __init__(self, saddle: _Saddle, one_hot: np.ndarray, W: np.ndarray, q: np.ndarray, size: float):
+        # Compiled code is slow to import and only some methods need it.
+        from steepest.maxmargin.first_order import compiled
+
+        self._compiled = compiled
+        self.X = np.ascontiguousarray(saddle.X)
+        self.y = np.argmax(one_hot, axis=1)
+        self.off = ~np.asarray(one_hot)
+        p = float(saddle.norm.p)
+        self.code = (
+            compiled.SCHATTEN if isinstance(saddle.norm, Schatten) and p != 2.0 else compiled.VECTOR,
+            p,
+        )
+        self.size = size
+        M = saddle.margins(W)
+        self.current, self.new, self.anchor = (
+            tuple(np.array(each, dtype=float, order="C") for each in (W, q, M)) for _ in range(3)
+        )
+        self.scratch = (np.empty(W.shape), np.empty(W.shape), np.empty(q.shape))
+        self.numbers = compiled.first_numbers(1.0 / math.sqrt(max(1, int(self.off.sum()))))
+
+    def advance(self, steps: int) -> None:
+        """Go on by a number of iterations."""
+        self._compiled.advance(
+            self.X,
+            self.y,
+            *self.code,
+            self.size,
+            self.current,
+            self.new,
+            self.anchor,
+            self.scratch,
+            self.numbers,
+            steps,
+        )
+
+    def now(self) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+        """W, q, the smallest margin and A(q)."""
+        W, q, M = self.new
+        return W, q, float(np.min(M, where=self.off, initial=math.inf)), self.scratch[0]
+
+
+class _Generic:
+    """The array API, for tensors on any device."""
+
+    def __init__(self, saddle: _Saddle, one_hot: Array, W: Array, q: Array, size: float):
+        self.xp, self.saddle, self.one_hot, self.size = saddle.xp, saddle, one_hot, size
+        self.weight = 1.0 / math.sqrt(q.shape[0] * (q.shape[1] - 1))
+        self.current = self.new = self.anchor = (W, q, saddle.margins(W))
+        self.total = self.since = 0
+        self.first_residual = self.previous = math.inf
+        self.ball_guess: float | None = None
+        self.threshold = -math.inf
+
+    def advance(self, steps: int) -> None:
+        """Go on by a number of iterations."""
+        for _ in range(steps):
+            self._iterate()
+
+    def now(self) -> tuple[Array, Array, float, Array]:
+        """W, q, the smallest margin and A(q)."""
+        W, q, M = self.new
+        lowest = float(self.xp.min(self.xp.where(self.one_hot, self.xp.inf, M)))
+        return W, q, lowest, self.saddle.pair_sum(q)
+
+    def _iterate(self) -> None:
+        xp, (W, q, M) = self.xp, self.current
+        self.new = W_new, q_new, M_new = self._step()
+        residual = self._metric()
+        self.total, self.since = self.total + 1, self.since + 1
+        if self.since == 1:
+            self.first_residual = residual
+        elif (
+            residual <= _SUFFICIENT * self.first_residual
+            or (residual <= _NECESSARY * self.first_residual and residual > self.previous)
+            or self.since >= max(_LONG * self.total, 20)
+        ):
+            moved_W, moved_q = _size(xp, W_new - self.anchor[0]), _size(xp, q_new - self.anchor[1])
+            if moved_W > 0 and moved_q > 0:
+                self.weight = math.sqrt(self.weight * moved_q / moved_W)
+            self.current = self.anchor = self.new
+            self.since, self.previous = 0, math.inf
+            return
+        self.previous = residual
+        keep, back = self.since / (self.since + 1.0), 1.0 / (self.since + 1.0)
+        W0, q0, M0 = self.anchor
+        self.current = (
+            keep * (2.0 * W_new - W) + back * W0,
+            keep * (2.0 * q_new - q) + back * q0,
+            keep * (2.0 * M_new - M) + back * M0,
+        )
+
+    def _step(self) -> tuple[Array, Array, Array]:
+        """One step of the primal-dual hybrid gradient method."""
+        xp, saddle, (W, q, M) = self.xp, self.saddle, self.current
+        tau, sigma = 0.99 / (self.size * self.weight), 0.99 * self.weight / self.size
+        W_new, self.ball_guess = project_ball(W + tau * saddle.pair_sum(q), saddle.norm, self.ball_guess)
+        M_new = saddle.margins(W_new)
+        target = xp.where(self.one_hot, -xp.inf, q - sigma * (2.0 * M_new - M))
+        q_new, self.threshold = project_simplex(target, self.threshold)
+        return W_new, q_new, M_new
+
+    def _metric(self) -> float:
+        """Length of a step in the norm in which the method contracts, divided by sqrt(‖A‖)."""
+        xp = self.xp
+        dW, dq, dM = (after - before for after, before in zip(self.new, self.current, strict=True))
+        squares = self.weight * float(xp.sum(dW * dW)) + float(xp.sum(dq * dq)) / self.weight
+        return math.sqrt(max(0.0, squares / 0.99 + 2.0 * float(xp.sum(dq * dM)) / self.size))
+
+
+def _size(xp: Any, A: Array) -> float:
+    return math.sqrt(float(xp.sum(A * A)))

@@ -1,0 +1,1 @@
+"""Forms of a max-margin problem that solvers work on, and what they hand back."""

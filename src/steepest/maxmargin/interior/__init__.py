@@ -1,0 +1,1 @@
+"""Interior points on a norm ball: few iterations, whatever the conditioning."""

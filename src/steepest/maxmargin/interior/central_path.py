@@ -1,0 +1,241 @@
+"""Max margins by a primal-dual interior-point method on the norm ball itself.
+
+Path followed: κμ∇F(V) = A(q), s_ic q_ic = μ, Σq = 1 with slacks s = margins(V) - γ and F the barrier of
+the ball. V = 0 with uniform q is always strictly feasible. The ball is treated as in Skajaa and Ye, "A
+homogeneous interior-point algorithm for nonsymmetric convex conic optimization" (Math. Program. 150, 2015),
+with second-order corrections from the same factorisation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.pairs import Pairs
+from steepest.maxmargin.forms.reduced import Reduced, is_unitarily_invariant
+from steepest.maxmargin.interior.balls import BallPoint, ball_parameter, ball_point
+from steepest.maxmargin.interior.newton import Newton, Step, WeightsSystem
+
+__all__ = ["solve_interior_point"]
+
+_MOST_ITERATIONS = 200
+_STEPS = (
+    0.9999,
+    0.999,
+    0.99,
+    0.98,
+    0.96,
+    0.93,
+    0.9,
+    0.85,
+    0.8,
+    0.7,
+    0.6,
+    0.5,
+    0.4,
+    0.3,
+    0.2,
+    0.1,
+    0.05,
+    0.02,
+    0.0,
+)
+_DAMPINGS = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.25, 0.0))
+_PROXIMITY = 0.9
+_CLOSE = 1e-3
+"""The gap from which on the end of the path is looked ahead to."""
+_SMALLEST_PRODUCT = 1e-3
+
+
+def solve_interior_point(reduced: Reduced, gap: float, deadline: Deadline) -> Candidate:
+    """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path."""
+    rows, columns = reduced.shape
+    if is_unitarily_invariant(reduced.norm) and rows > columns:
+        # Zero features make V wide, as its singular value decomposition below wants it, and cost nothing.
+        features = np.pad(reduced.features, ((0, 0), (0, rows - columns)))
+        wide = solve_interior_point(replace(reduced, features=features), gap, deadline)
+        return replace(wide, weights=wide.weights[:, :columns])
+    path = _Path(reduced)
+    point: _Point | None = path.start()
+    best = _Best(path.pairs, point.V, point.q)
+    inside, stalled, iterations = (-np.inf, np.inf), 0, 0
+    for iterations in range(_MOST_ITERATIONS):  # noqa: B007
+        lower, upper = best.consider(point.V, point.q)
+        # Progress is that of points inside: their ends run ahead of them, and not evenly.
+        stalled = 0 if lower > inside[0] or upper < inside[1] else stalled + 1
+        inside = max(lower, inside[0]), min(upper, inside[1])
+        if best.within(gap) or best.upper <= 1e-15 or stalled > 5 or deadline.passed:
+            break
+        directions = path.directions(point)
+        if directions is None:
+            break
+        if upper - lower <= _CLOSE * upper:
+            best.consider(*directions.end(point))
+            if best.within(gap):
+                break
+        point = path.follow(point, directions)
+        if point is None:
+            break
+    return Candidate(best.V, best.q, iterations, "interior point")
+
+
+@dataclass
+class _Best:
+    """The weights and the dual weights of the best bounds so far; they may come from different points."""
+
+    pairs: Pairs
+    V: np.ndarray
+    q: np.ndarray
+    lower: float = -np.inf
+    upper: float = np.inf
+
+    def within(self, gap: float) -> bool:
+        return self.upper - self.lower <= gap * self.upper
+
+    def consider(self, V: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+        """Keep what is better of V and q, and return the bounds of the two."""
+        total = float(q.sum())
+        if not total > 0.0:
+            return -np.inf, np.inf
+        lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q) / total)
+        if lower > self.lower:
+            self.V, self.lower = V, lower
+        if upper < self.upper:
+            self.q, self.upper = q, upper
+        return lower, upper
+
+
+@dataclass(frozen=True)
+class _Point:
+    """An interior point: weights, margin level γ, dual weights, slacks, the pair sum A(q), and the ball."""
+
+    V: np.ndarray
+    gamma: float
+    q: np.ndarray
+    s: np.ndarray
+    A: np.ndarray
+    ball: BallPoint
+
+    @property
+    def products(self) -> np.ndarray:
+        """S ∘ q, shape [n, k]."""
+        return self.s * self.q
+
+
+@dataclass(frozen=True)
+class _Directions:
+    """Steps to the central path and along it to μ = 0, each with its second-order correction."""
+
+    mu: float
+    centre: Step
+    centre2: Step
+    tangent: Step
+    tangent2: Step
+
+    def parts(self, damping: float, alpha: float, second: float) -> tuple[tuple[float, Step], ...]:
+        """The steps with their weights, for shares of the way to the path and along it."""
+        return (
+            (damping, self.centre),
+            (second * damping**2, self.centre2),
+            (alpha, self.tangent),
+            (second * alpha**2, self.tangent2),
+        )
+
+    def end(self, point: _Point) -> tuple[np.ndarray, np.ndarray]:
+        """V and q where the path is expected to end, at μ = 0: more accurate than any point inside."""
+        V, q = point.V, point.q
+        for weight, step in self.parts(1.0, 1.0, 1.0):
+            V, q = V + weight * step.dv, q + weight * step.dq
+        return V, np.maximum(q, 0.0)
+
+
+class _Path:
+    """The central path of one problem; κ weighs the barrier of the ball against those of the pairs."""
+
+    def __init__(self, reduced: Reduced):
+        self.pairs = Pairs(reduced).balanced()
+        self.kappa = max(1.0, 0.1 * self.pairs.count / ball_parameter(reduced))
+
+    def start(self) -> _Point:
+        pairs = self.pairs
+        V = np.zeros(pairs.reduced.shape)
+        A = pairs.pair_sum(pairs.uniform)
+        ball = ball_point(pairs.reduced, V)
+        assert ball is not None
+        mu = ball.inverse_norm(A) / (0.3 * self.kappa) + 1e-12
+        s = np.where(pairs.mask, mu * pairs.count, 1.0)
+        return _Point(V, -mu * pairs.count, pairs.uniform, s, A, ball)
+
+    def directions(self, point: _Point) -> _Directions | None:
+        """What leads to the path and along it, to second order; None where the system has no factors."""
+        mu = float(point.products.sum()) / self.pairs.count
+        scale, k = self.kappa * mu, self.pairs.mask
+        matrix = WeightsSystem(self.pairs, point.ball, scale, point.q, point.s)
+        if not matrix.factored:
+            return None
+        system = Newton(self.pairs, point.ball, scale, point.q, point.s, matrix)
+        gradient, none = scale * point.ball.gradient, np.zeros_like(point.V)
+        centre, _ = system.solve(
+            -gradient, point.A, 1.0 - float(point.q.sum()), np.where(k, mu - point.products, 0.0)
+        )
+        tangent, _ = system.solve(gradient, none, 0.0, np.where(k, -mu, 0.0))
+        centre2, _ = system.solve(-scale * self._curl(point, centre.dv), none, 0.0, -centre.ds * centre.dq)
+        tangent2, _ = system.solve(
+            scale * (point.ball.hessian(tangent.dv) - self._curl(point, tangent.dv)),
+            none,
+            0.0,
+            -tangent.ds * tangent.dq,
+        )
+        return _Directions(mu, centre, centre2, tangent, tangent2)
+
+    def follow(self, point: _Point, directions: _Directions) -> _Point | None:
+        """The longest step that stays near the path; None where there is none."""
+        for damping, second in _DAMPINGS:
+            for alpha in _STEPS:
+                following = self._moved(point, directions.parts(damping, alpha, second), directions.mu)
+                if following is not None:
+                    return following
+        return None
+
+    def _curl(self, point: _Point, d: np.ndarray) -> np.ndarray:
+        """½∇³F[d, d], by a central difference of the gradient at distance 0.05 in the local norm."""
+        length = float(np.sqrt(max(0.0, np.sum(d * point.ball.hessian(d)))))
+        if length == 0.0:
+            return np.zeros_like(d)
+        h = 0.05 / length
+        ahead, behind = (
+            ball_point(self.pairs.reduced, point.V + h * d),
+            ball_point(self.pairs.reduced, point.V - h * d),
+        )
+        if ahead is None or behind is None:
+            return np.zeros_like(d)
+        return (ahead.gradient + behind.gradient - 2.0 * point.ball.gradient) / (2.0 * h * h)
+
+    def _moved(self, point: _Point, parts: tuple[tuple[float, Step], ...], mu: float) -> _Point | None:
+        s, q = point.s.copy(), point.q.copy()
+        for weight, step in parts:
+            s += weight * step.ds
+            q += weight * step.dq
+        mask = self.pairs.mask
+        products = (s * q)[mask]
+        if s[mask].min() <= 0 or q[mask].min() <= 0:
+            return None
+        new_mu = float(products.mean())
+        if products.min() < _SMALLEST_PRODUCT * new_mu or new_mu > 2 * mu:
+            return None
+        V = point.V + sum(weight * step.dv for weight, step in parts)
+        ball = ball_point(self.pairs.reduced, V)
+        if ball is None:
+            return None
+        A = point.A + sum(weight * step.dsum for weight, step in parts)
+        scale = self.kappa * new_mu
+        if not ball.inverse_norm(A - scale * ball.gradient) <= _PROXIMITY * scale:
+            return None
+        gamma = point.gamma + sum(weight * step.dgamma for weight, step in parts)
+        q = q / q.sum()
+        s = np.where(mask, self.pairs.margins(V) - gamma, 1.0)
+        if s.min() <= 0:
+            return None
+        return _Point(V, gamma, q, s, self.pairs.pair_sum(q), ball)

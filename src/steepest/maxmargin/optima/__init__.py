@@ -1,0 +1,1 @@
+"""The set of all optima: its face, its shape, its point of least Frobenius norm."""

@@ -1,0 +1,1 @@
+"""Public solvers on the same problems, for comparison and as a last resort."""

@@ -1,0 +1,175 @@
+"""What a polyhedral norm ball adds to the pairs of a linear program: its variables and their multipliers.
+
+- max-norm: rooms 1 - W and 1 + W with multipliers z⁺ and z⁻, where z⁺ - z⁻ = A(q);
+- sum-norm: parts P and N of W = P - N, of total 1, with multipliers t - A(q) and t + A(q).
+
+Either way changes of the weights obey H dW = A(dq) + r with a diagonal H, plus a matrix of rank one for the
+sum-norm: eliminating dt from dW = D (A(dq) + r) + E dt on budget leaves H⁻¹ = D - E Eᵀ / ΣD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from steepest.maxmargin.interior.barriers import BallBarrier, hessian
+from steepest.maxmargin.interior.newton import Newton, Step
+
+__all__ = ["BallChange", "Box", "Budget", "PolyhedralBall"]
+
+
+@dataclass(frozen=True)
+class BallChange:
+    """Changes of variables and multipliers, shape [2, k, d] (for both signs of every weight), and of t."""
+
+    variables: np.ndarray
+    multipliers: np.ndarray
+    dt: float = 0.0
+
+
+Directions = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple[Step, BallChange, float]]
+"""The Newton step for changes of the pairs' products [n, k], the ball's [2, k, d] and Σq at the pair sum A,
+and what it leaves of the right-hand side, relative to it."""
+
+
+class PolyhedralBall(Protocol):
+    """Variables and multipliers, all positive."""
+
+    @property
+    def variables(self) -> np.ndarray:
+        """Primal variables, shape [2, k, d]."""
+        ...
+
+    @property
+    def multipliers(self) -> np.ndarray:
+        """Dual variables, shape [2, k, d]."""
+        ...
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights, shape [k, d]."""
+        ...
+
+    @property
+    def hessian(self) -> BallBarrier:
+        """H of the Newton system, in flattened weights."""
+        ...
+
+    def directions(self, newton: Newton) -> Directions:
+        """Newton steps from a system with this curvature."""
+        ...
+
+    def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> PolyhedralBall:
+        """The ball after steps of two lengths, where the pair sum is A."""
+        ...
+
+
+@dataclass(frozen=True)
+class Box:
+    """-1 ≤ W ≤ 1, the ball of the max-norm."""
+
+    variables: np.ndarray
+    multipliers: np.ndarray
+
+    @classmethod
+    def start(cls, A: np.ndarray) -> Box:
+        """W = 0, and multipliers with z⁺ - z⁻ = A."""
+        size = np.abs(A)
+        least = 0.5 * float(np.mean(size))
+        return cls(np.ones((2, *A.shape)), np.stack([np.maximum(A, 0.0), np.maximum(-A, 0.0)]) + least)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights, from the smaller room, which is the more accurate one."""
+        above, below = self.variables
+        return np.where(above <= below, 1.0 - above, below - 1.0)
+
+    @property
+    def hessian(self) -> BallBarrier:
+        """H of the Newton system, a diagonal."""
+        return hessian((self.multipliers / self.variables).sum(axis=0).ravel())
+
+    def directions(self, newton: Newton) -> Directions:
+        """Newton steps: changes of W move the two rooms in opposite directions."""
+        ratios = self.multipliers / self.variables
+
+        def directions(
+            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float
+        ) -> tuple[Step, BallChange, float]:
+            # Without A = z⁺ - z⁻, whose columns sum to zero and which is kept apart for that.
+            wanted = products / self.variables + self.multipliers
+            step, accuracy = newton.solve(wanted[1] - wanted[0], A, rest, pairs)
+            rooms = np.stack([-step.dv, step.dv])
+            return step, BallChange(rooms, products / self.variables - ratios * rooms), accuracy
+
+        return directions
+
+    def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> Box:
+        """The ball after steps of two lengths; the larger of two partners follows from the smaller."""
+        above, below = self.variables + primal * change.variables
+        up, down = self.multipliers + dual * change.multipliers
+        upper, positive = above <= below, A > 0.0
+        rooms = [np.where(upper, above, 2.0 - below), np.where(upper, 2.0 - above, below)]
+        return Box(
+            np.stack(rooms), np.stack([np.where(positive, down + A, up), np.where(positive, down, up - A)])
+        )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Σ(P + N) = 1 with P, N ≥ 0, the ball of the sum-norm."""
+
+    variables: np.ndarray
+    multipliers: np.ndarray
+    t: float
+
+    @classmethod
+    def start(cls, A: np.ndarray) -> Budget:
+        """W = 0 from equal parts, and t above ‖A‖_max."""
+        t = 1.5 * float(np.abs(A).max())
+        return cls(np.full((2, *A.shape), 0.5 / A.size), np.stack([t - A, t + A]), t)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights P - N."""
+        return self.variables[0] - self.variables[1]
+
+    @property
+    def hessian(self) -> BallBarrier:
+        """H of the Newton system: diag(1/D) + u uᵀ / (Σ D - Σ E²/D) with u = E/D."""
+        up, down = self.variables / self.multipliers
+        h = 1.0 / (up + down)
+        # D - E²/D without cancellation.
+        return hessian(h.ravel(), 1.0 / float(np.sum(4.0 * up * h * down)), (h * (down - up)).ravel())
+
+    def directions(self, newton: Newton) -> Directions:
+        """Newton steps: t is minus the multiplier of the border, which is the budget."""
+        ratios = self.variables / self.multipliers
+        E, H = ratios[1] - ratios[0], self.hessian
+        h, u = (each.reshape(E.shape) for each in (H.curvature, H.u))
+
+        def directions(
+            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float
+        ) -> tuple[Step, BallChange, float]:
+            wanted = products / self.multipliers
+            difference = wanted[0] - wanted[1]
+            spent = float(wanted.sum()) + float(self.variables.sum()) - 1.0
+            along = float(np.sum(u * difference)) + spent
+            step, accuracy = newton.solve(h * difference, np.zeros_like(A), rest, pairs, along)
+            dt = (spent - float(np.sum(E * step.dsum))) / float(ratios.sum())
+            rooms = np.stack([dt - step.dsum, dt + step.dsum])
+            up, down = wanted - ratios * rooms
+            # dP - dN = dW holds exactly if the change of the larger part follows from that of the smaller.
+            positive = self.weights > 0.0
+            parts = np.stack([np.where(positive, down + step.dv, up), np.where(positive, down, up - step.dv)])
+            return step, BallChange(parts, rooms, dt), accuracy
+
+        return directions
+
+    def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> Budget:
+        """The ball after steps of two lengths; what it is off the budget, the next step makes good."""
+        t = self.t + dual * change.dt
+        return Budget(self.variables + primal * change.variables, np.stack([t - A, t + A]), t)

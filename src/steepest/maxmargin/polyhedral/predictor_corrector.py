@@ -1,0 +1,206 @@
+"""Max margins in the max-norm and the sum-norm: linear programs, solved by a primal-dual interior point.
+
+Mehrotra's predictor and corrector (SIAM J. Optim. 2, 1992), on the programs as they are, whose central path
+starts inside from W = 0 and equal dual weights. What the ball adds to the pairs is in balls.py.
+The Newton system is the one that all interior points here share, in the space of weights or of samples,
+whichever is smaller, and near a vertex in that of the few weights that are still free.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from steepest.geometry import Norm, Schatten
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.pairs import Pairs
+from steepest.maxmargin.forms.reduced import Reduced
+from steepest.maxmargin.interior.balls import EntryPoint
+from steepest.maxmargin.interior.newton import Newton, Step, System, WeightsSystem
+from steepest.maxmargin.polyhedral.balls import BallChange, Box, Budget, PolyhedralBall
+from steepest.maxmargin.polyhedral.sample_system import SamplesSystem
+from steepest.maxmargin.polyhedral.vertex_system import VertexSystem
+
+__all__ = ["is_polyhedral", "operations", "solve_polyhedral"]
+
+_MOST_ITERATIONS = 100
+_MOST_STALLED = 4
+_ACCURATE = 1e-8
+_LARGEST_SYSTEM = 6000
+_SHARE = 0.995
+"""Share of the way to the boundary that a step may go."""
+
+
+def is_polyhedral(norm: Norm) -> bool:
+    """Whether the norm is the max-norm or the sum-norm."""
+    return not isinstance(norm, Schatten) and norm.p in (1, math.inf)
+
+
+def operations(samples: int, features: int, classes: int) -> float:
+    """Floating-point operations of one iteration, in the cheaper of the two spaces."""
+    return min(_in_weights(samples, features, classes), _in_samples(samples, features, classes))
+
+
+def _in_weights(n: int, d: int, k: int) -> float:
+    return ((k - 1.0) * d) ** 3 / 3 + 2.0 * n * k * d * d
+
+
+def _in_samples(n: int, d: int, k: int) -> float:
+    # With more samples than features X diag(1/h) Xᵀ is singular, and the true class adds nothing to it.
+    return k * (float(n) * n * d + float(n) ** 3) if n <= d else math.inf
+
+
+def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candidate:
+    """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path."""
+    pairs = Pairs(reduced).balanced()
+    point: _Point | None = _start(pairs)
+    best_lower, best_upper, V, q = -math.inf, math.inf, point.ball.weights, point.q
+    least, stalled, iterations = math.inf, 0, 0
+    for iterations in range(_MOST_ITERATIONS):  # noqa: B007
+        lower, upper = pairs.bounds(point.ball.weights, point.A / float(point.q.sum()))
+        if lower > best_lower:
+            best_lower, V = lower, point.ball.weights
+        if upper < best_upper:
+            best_upper, q = upper, point.q
+        now = (best_upper - best_lower) / best_upper if best_upper > 0 else 0.0
+        left = float(np.sum(point.s * point.q, where=pairs.mask)) + float(
+            np.sum(point.ball.variables * point.ball.multipliers)
+        )
+        stalled = stalled + 1 if left > 0.9 * least else 0
+        least = min(left, least)
+        if now <= gap or best_upper <= 1e-15 or stalled > _MOST_STALLED or deadline.passed:
+            break
+        following = _advance(pairs, point)
+        if following is None:
+            break
+        point = following
+    return Candidate(V, q, iterations, "interior point (linear program)")
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A point strictly inside both programs."""
+
+    ball: PolyhedralBall
+    gamma: float
+    q: np.ndarray
+    s: np.ndarray
+    """Slacks margins(W) - γ, shape [n, k], 1 at the true class."""
+    A: np.ndarray
+    system: int = 0
+    """Place of the linear algebra that served last; those before it have failed on the way."""
+
+
+def _start(pairs: Pairs) -> _Point:
+    q = pairs.uniform
+    A = pairs.pair_sum(q)
+    ball = Box.start(A) if pairs.reduced.norm.p == math.inf else Budget.start(A)
+    level = float((ball.variables * ball.multipliers).mean()) * pairs.count
+    return _Point(ball, -level, q, np.where(pairs.mask, level, 1.0), A)
+
+
+def _advance(pairs: Pairs, point: _Point) -> _Point | None:
+    """One predictor-corrector step by the first system that is accurate enough, or else by the last.
+
+    None where rounding leaves no step.
+    """
+    last: _Point | None = None
+    for place in range(point.system, len(_SYSTEMS)):
+        found = _step(pairs, point, place)
+        if found is not None:
+            last, accuracy = found
+            if accuracy <= _ACCURATE:
+                break
+    return last
+
+
+def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | None:
+    """The step by the system of that place and the accuracy of its solutions, or None where there is none."""
+    local = EntryPoint(point.ball.hessian, point.A.shape)
+    system = _SYSTEMS[place](pairs, local, point.q, point.s)
+    if system is None or not system.factored:
+        return None
+    ball, mask = point.ball, pairs.mask
+    directions = ball.directions(
+        Newton(
+            pairs,
+            _diagonal(local),
+            1.0,
+            point.q,
+            point.s,
+            system,
+            _border(local),
+            incomplete=isinstance(system, VertexSystem),
+        )
+    )
+    products, on_ball = np.where(mask, point.s * point.q, 0.0), ball.variables * ball.multipliers
+    number = pairs.count + on_ball.size
+    mu = (float(products.sum()) + float(on_ball.sum())) / number
+    rest = 1.0 - float(point.q.sum())
+    step, change, accuracy = directions(-products, -on_ball, point.A, rest)
+    if accuracy > _ACCURATE and place + 1 < len(_SYSTEMS):
+        return None
+    primal, dual = _lengths(point, step, change, mask, 1.0)
+    left = np.sum((point.s + primal * step.ds) * (point.q + dual * step.dq), where=mask)
+    left += np.sum(
+        (ball.variables + primal * change.variables) * (ball.multipliers + dual * change.multipliers)
+    )
+    centre = mu * min(1.0, max(0.0, float(left) / (number * mu)) ** 3)
+    step, change, accuracy = directions(
+        np.where(mask, centre - products - step.ds * step.dq, 0.0),
+        centre - on_ball - change.variables * change.multipliers,
+        point.A,
+        rest,
+    )
+    primal, dual = _lengths(point, step, change, mask, _SHARE)
+    q = point.q + dual * step.dq
+    A = pairs.pair_sum(q)
+    moved = ball.moved(change, primal, dual, A)
+    gamma = point.gamma + primal * step.dgamma
+    s = np.where(mask, pairs.margins(moved.weights) - gamma, 1.0)
+    inside = min(float(s.min()), float(moved.variables.min()), float(moved.multipliers.min()))
+    if not (inside > 0.0 and float(q.min(where=mask, initial=math.inf)) > 0.0):
+        return None
+    return _Point(moved, gamma, q, s, A, place), accuracy
+
+
+def _border(local: EntryPoint) -> tuple[float, np.ndarray] | None:
+    b = local.barrier
+    return (b.weight, b.u.reshape(local.shape)) if b.weight > 0.0 else None
+
+
+def _diagonal(local: EntryPoint) -> EntryPoint:
+    return EntryPoint(replace(local.barrier, weight=0.0), local.shape)
+
+
+def _by_samples(pairs: Pairs, local: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
+    n, (k, d) = len(q), local.shape
+    return SamplesSystem(pairs, local, q, s) if _in_samples(n, d, k) < _in_weights(n, d, k) else None
+
+
+def _by_vertex(pairs: Pairs, local: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
+    return VertexSystem(pairs, local, q, s, _LARGEST_SYSTEM)
+
+
+def _by_weights(pairs: Pairs, local: EntryPoint, q: np.ndarray, s: np.ndarray) -> System | None:
+    small = local.shape[0] * local.shape[1] <= _LARGEST_SYSTEM
+    return WeightsSystem(pairs, local, 1.0, q, s, _border(local)) if small else None
+
+
+_SYSTEMS = (_by_samples, _by_vertex, _by_weights)
+
+
+def _lengths(
+    point: _Point, step: Step, change: BallChange, mask: np.ndarray, share: float
+) -> tuple[float, float]:
+    """The longest steps up to 1 that keep primal, dual variables positive; a shorter one times ``share``."""
+    primal = max(_rate(point.s, step.ds, mask), _rate(point.ball.variables, change.variables))
+    dual = max(_rate(point.q, step.dq, mask), _rate(point.ball.multipliers, change.multipliers))
+    return (min(1.0, share / primal) if primal > 0 else 1.0), (min(1.0, share / dual) if dual > 0 else 1.0)
+
+
+def _rate(values: np.ndarray, changes: np.ndarray, where: np.ndarray | bool = True) -> float:
+    """Reciprocal of the step at which the first value reaches zero."""
+    return float(np.max(np.divide(-changes, values, out=np.zeros_like(values), where=where)))

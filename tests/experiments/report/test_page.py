@@ -1,0 +1,237 @@
+"""The page of a folder of results: its numbers, what it says, and that nothing on it can break out."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from tests.experiments.small import files_of_runs, run_into
+
+from steepest.errors import InvalidArgument, RunError
+from steepest.experiments import CLAIMS, open_results, write_page
+from steepest.experiments.claims.claims import Claim
+from steepest.experiments.claims.promises import promise_of
+from steepest.experiments.store.selection import Runs
+from steepest.experiments.store.store import Store
+from steepest.theory import predicted_rate
+
+HOSTILE = """<script>alert("x")</script> & 'quotes' {{ 7 * 7 }} </title>"""
+
+
+def charts_of(page):
+    """Return the data of a page's charts."""
+    (found,) = re.findall(
+        r'<script type="application/json" id="charts">(.*?)</script>', page.read_text("utf-8"), re.S
+    )
+    return json.loads(found, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def words_of(page):
+    """Return a page's text before its scripts, without tags, each run of blanks as one."""
+    text = page.read_text("utf-8").split('<script type="application/json"')[0]
+    text = re.sub(r"<(style)>.*?</\1>", " ", text, flags=re.S)
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return run_into(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return write_page(folder).path
+
+
+def test_curves_are_medians_and_ranges_of_the_stored_runs(folder, page):
+    charts = charts_of(page)
+    (experiment,) = charts["experiments"]
+    assert [(group["data"], group["norm"], group["loss"]) for group in experiment["groups"]] == [
+        ("points", "frobenius", "cross-entropy"),
+        ("points", "max", "cross-entropy"),
+    ]
+    assert list(charts["quantities"])[:3] == ["relative_margin_error", "cosine", "normalized_margin"]
+    dataset = open_results(folder)
+    for group in experiment["groups"]:
+        assert len(group["lines"]) == 8
+        for line in group["lines"]:
+            chosen = {name: line[name] for name in ("batch_size", "momentum", "variance_reduction")}
+            stored = dataset["cosine"].sel(
+                data="points", norm=group["norm"], loss="cross-entropy", step=group["steps"], **chosen
+            )
+            values = stored.transpose("seed", "step").values
+            cosines = line["values"]["cosine"]
+            np.testing.assert_allclose(cosines["middle"], np.median(values, axis=0), rtol=1e-6)
+            np.testing.assert_allclose(cosines["low"], values.min(axis=0), rtol=1e-6)
+            np.testing.assert_allclose(cosines["high"], values.max(axis=0), rtol=1e-6)
+            assert line["seeds"] == [1, 2]
+
+
+def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
+    run_into(tmp_path, steps=4000, norm="frobenius", momentum=0.0, batch_size=[3, "full"])
+    (runs,) = Runs.of(open_results(tmp_path))
+    full = promise_of(runs, 12, 0.0, False)
+    assert (full.share, full.vacuous, full.proven) == (1.0, False, True)
+    worst = runs.curve("relative_margin_error", 12, 0.0).max(axis=0)
+    known = np.isfinite(full.error)
+    assert np.all(full.error[known] >= worst[known])
+    lowest = runs.curve("margin_floor", 12, 0.0).min(axis=0)
+    np.testing.assert_array_equal(full.floor[known], lowest[known])
+    assert full.says.startswith(f"Proven from step {runs.steps[known][0]:,} on: at step 4,000")
+    assert full.slope is not None
+    steps, multiples = full.slope
+    rate = predicted_rate(0.5, 12, steps)
+    np.testing.assert_allclose(multiples, rate / rate[-1])
+    small = promise_of(runs, 3, 0.0, False)
+    assert (small.vacuous, small.proven, small.slope) == (True, False, None)
+    assert small.says.startswith("Vacuous: with 4 batches an epoch the noise of sampling may")
+    reduced = promise_of(runs, 3, 0.0, True)
+    assert reduced.share == 1.0
+    assert not reduced.vacuous
+    lines = charts_of(write_page(tmp_path).path)["experiments"][0]["groups"][0]["lines"]
+    (drawn,) = [line for line in lines if (line["batch_size"], line["variance_reduction"]) == (12, False)]
+    np.testing.assert_allclose(np.array(drawn["theory"]["error"], float)[known], full.error[known], rtol=1e-6)
+    assert [value is None for value in drawn["theory"]["error"]] == (~known).tolist()
+    older = Runs.of(open_results(tmp_path).drop_vars("margin_floor"))
+    assert "stored without the theory's bound" in promise_of(next(older), 12, 0.0, False).says
+
+
+def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):
+    words = words_of(page)
+    assert "Claims: 2 not decided." in words
+    assert "too few steps: 400 were run, the claim is about 20,000" in words
+    assert "error ≤ 0.12; fitted exponent ≥ the predicted one - 0.1; cosine ≥ 0.97" in words
+    dataset = open_results(folder)
+    for norm in ("frobenius", "max"):
+        margin = float(dataset["max_margin"].sel(data="points", norm=norm, seed=2))
+        assert f"points 2 {norm} {margin:.10g}" in words
+    assert "points gaussian 1 12 20 3" in words
+    assert "data[0].samples_per_class 4" in words
+    assert "batch_size 3, full" in words
+    assert re.search(r"versions steepest \S+, numpy", words)
+    assert re.search(r"machine \S+, \S+, \d+ cores python 3\.", words)
+
+
+def test_the_page_asks_nothing_of_a_network(page):
+    text = page.read_text("utf-8")
+    assert "default-src 'none'" in text
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=[\"'](?!data:)", text)
+    assert "@import" not in text.split("</style>")[0]
+
+
+def test_hostile_names_stay_text(tmp_path):
+    run_into(
+        tmp_path / HOSTILE.replace("/", "-"), title=HOSTILE, norm="max", batch_size="full", seed=1, steps=20
+    )
+    (inside,) = tmp_path.iterdir()
+    text = write_page(inside).path.read_text("utf-8")
+    before = text.split('<script type="application/json"')[0]
+    assert "<script>alert" not in before
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#39;quotes&#39; {{ 7 * 7 }}" in before
+
+
+def test_hostile_labels_in_a_stored_file_stay_text(folder, tmp_path):
+    description, dataset = next(Store(folder / "cells").everything("runs"))
+    dataset["cosine"].attrs["long_name"] = HOSTILE
+    Store(tmp_path / "cells").save(description, dataset.assign_coords(data=[HOSTILE]))
+    page = write_page(tmp_path).path
+    text = page.read_text("utf-8")
+    assert "<script>alert" not in text
+    assert charts_of(page)["experiments"][0]["groups"][0]["data"] == HOSTILE
+    assert charts_of(page)["quantities"]["cosine"]["meaning"] == HOSTILE
+    assert "The folder does not say which experiment these runs belong to" in words_of(page)
+
+
+def test_an_unfinished_sweep_says_so_and_shows_what_there_is(folder, tmp_path):
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    first, *_ = files_of_runs(copied, "max")
+    first.unlink()
+    page = write_page(copied).path
+    assert "no: 7 of 8 cells" in words_of(page)
+    assert "unfinished: 3 of 4 cells of these runs are computed" in words_of(page)
+    lines = charts_of(page)["experiments"][0]["groups"][1]["lines"]
+    assert {tuple(line["seeds"]) for line in lines} == {(1, 2), (2,)}
+    (alone,) = {tuple(line["values"]["cosine"]) for line in lines if line["seeds"] == [2]}
+    assert alone == ("middle",)
+
+
+def test_reference_norms_and_the_bias_are_quantities_of_their_own(tmp_path):
+    run_into(
+        tmp_path,
+        data={"kind": "orthogonal", "classes": 3, "samples": 12},
+        norm="frobenius",
+        batch_size=1,
+        momentum=0.0,
+        variance_reduction=False,
+        reference=["max", "frobenius"],
+        bias=True,
+        seed=1,
+        steps=50,
+    )
+    quantities = charts_of(write_page(tmp_path).path)["quantities"]
+    assert {"bias_cosine", "reference_cosine@max", "reference_relative_margin_error@frobenius"} <= set(
+        quantities
+    )
+    assert quantities["reference_cosine@max"]["title"] == "Cosine to the max-margin solution, max norm"
+    assert "margin_floor" not in quantities
+
+
+def test_what_only_some_runs_were_measured_for_is_there_for_those_alone(tmp_path):
+    run_into(
+        tmp_path,
+        data={"kind": "orthogonal", "classes": 3, "samples": 12},
+        norm=["frobenius", "max"],
+        batch_size=[1, "full"],
+        momentum=[0.0, 0.5],
+        variance_reduction=False,
+        bias=True,
+        naive="max",
+        seed=1,
+        steps=50,
+    )
+    (experiment,) = charts_of(write_page(tmp_path).path)["experiments"]
+    there = [
+        (group["norm"], line["batch_size"], line["momentum"])
+        for group in experiment["groups"]
+        for line in group["lines"]
+        if "naive_bias_cosine" in line["values"]
+    ]
+    assert there == [("max", 1, 0.0)]
+
+
+def test_values_outside_what_was_expected_are_noted_beside_their_claim(folder, tmp_path, monkeypatch):
+    def measure(runs):
+        yield runs.measurement("error", "b = 3", [0.2, 0.3], at_most=0.5, expected=(0.25, 0.4))
+        yield runs.measurement("loss", "b = 3", [0.2, 0.3], expected=(0.1, 0.4))
+
+    claim = Claim("full-batch-converges", "It does.", "error ≤ 0.5", measure, steps=0)
+    monkeypatch.setitem(CLAIMS, claim.name, claim)
+    words = words_of(write_page(folder, tmp_path / "page.html").path)
+    for norm in ("frobenius", "max"):
+        assert (
+            f"Noted, points, {norm}, cross-entropy: error expected from 0.25 to 0.4: "
+            "1 of 2 values are outside, from 0.2 to 0.2."
+        ) in words
+    assert "Noted, points, max, cross-entropy: loss" not in words
+    assert "0.2 0.3 ≤ 0.5; expected 0.25 to 0.4 yes" in words
+    assert "0.2 0.3 expected 0.1 to 0.4" in words
+
+
+def test_a_page_replaces_an_older_one_whole(folder, tmp_path):
+    target = tmp_path / "page.html"
+    target.write_text("older", encoding="utf-8")
+    assert write_page(folder, target).path == target
+    assert target.read_text("utf-8").startswith("<!doctype html>")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_or_said_after(folder, tmp_path):
+    with pytest.raises(InvalidArgument, match=r"output=.*: give a file name that ends in \.html"):
+        write_page(folder, tmp_path / "page.pdf")
+    with pytest.raises(InvalidArgument, match=r"output=.*: make the folder .*missing first"):
+        write_page(folder, tmp_path / "missing" / "page.html")
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(RunError, match=r"page.html: cannot be written"):
+        write_page(folder, tmp_path / "page.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

@@ -1,0 +1,94 @@
+"""certificate: bounds that hold for any weights and dual weights, to the last rounding."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from tests.contracts.norms import every_norm
+from tests.maxmargin.known import problem_with_known_margin
+from tests.problems import random_problem
+
+import steepest as st
+from steepest.errors import InvalidArgument
+from steepest.maxmargin import certificate
+from steepest.maxmargin.certificates.products import accurate_product, product
+
+
+@every_norm
+def test_bounds_of_a_known_optimum_enclose_its_margin(norm):
+    problem, W, q = problem_with_known_margin(norm, scale=7.0)
+    bounds = certificate(problem, norm, W, q)
+    assert bounds.margin <= 7.0 * (1 + 1e-12)
+    assert bounds.upper_bound >= 7.0 * (1 - 1e-12)
+    assert bounds.relative_gap < 1e-10
+
+
+@every_norm
+@settings(max_examples=10, deadline=None)
+@given(seed=some.integers(0, 2**32 - 1))
+def test_any_weights_and_any_dual_weights_enclose_the_max_margin(norm, seed):
+    problem, _, _ = problem_with_known_margin(norm)
+    generator = np.random.default_rng(seed)
+    W, q = generator.normal(size=(4, 60)), generator.exponential(size=(50, 4))
+    bounds = certificate(problem, norm, W, q)
+    assert bounds.margin <= 1.0 <= bounds.upper_bound
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=some.integers(0, 2**32 - 1), exponent=some.integers(-12, 12))
+def test_products_are_within_their_error_of_the_exact_ones(seed, exponent):
+    generator = np.random.default_rng(seed)
+    A, B = generator.normal(size=(3, 7)), generator.normal(size=(7, 2)) * 10.0**exponent
+    # The last column cancels what the others add up to, to the last digits.
+    A[:, -1], B[-1] = -(A[:, :-1] @ B[:-1])[:, 0], [1.0, 0.0]
+    exact = [
+        [sum(Fraction(a) * Fraction(b) for a, b in zip(row, column, strict=True)) for column in B.T]
+        for row in A
+    ]
+    for compute in (product, accurate_product):
+        value, error = compute(A, B)
+        for i in range(3):
+            for j in range(2):
+                assert abs(Fraction(value[i, j]) - exact[i][j]) <= Fraction(error[i, j])
+    plain, doubled = product(A, B)[1], accurate_product(A, B)[1]
+    assert (doubled <= plain).all()
+    assert (doubled[:, 0] < 1e-10 * plain[:, 0] + 1e-15 * np.abs(value[:, 0])).all()
+
+
+def test_margins_that_cancel_are_computed_in_doubled_precision():
+    # Exact in integers: the margin of W is 2 while its terms are 1e9.
+    big = 10**9
+    problem = st.Classification([[big + 1.0, big], [big, big + 1.0]], [0, 1])
+    W = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    bounds = certificate(problem, "max", W, [[0, 1], [1, 0]])
+    assert 2.0 * (1 - 1e-13) <= bounds.margin <= 2.0 <= bounds.upper_bound <= 2.0 * (1 + 1e-13)
+
+
+def test_zero_weights_certify_zero():
+    problem = random_problem()
+    assert certificate(problem, "max", np.zeros((4, 20)), np.ones((12, 4))).margin == 0.0
+
+
+def test_wrong_weights_get_a_negative_bound():
+    problem, W, q = problem_with_known_margin("spectral")
+    assert certificate(problem, "spectral", -W, q).margin < 0
+
+
+@pytest.mark.parametrize(
+    ("W", "q", "message"),
+    [
+        (np.zeros((3, 20)), np.ones((12, 4)), r"W=\(3, 20\): give weights of shape \[..., 4, 20\]"),
+        (np.full((4, 20), np.nan), np.ones((12, 4)), "give finite weights"),
+        (np.ones((4, 20)), np.ones((12, 3)), r"q=\(12, 3\): give dual weights of shape \[12, 4\]"),
+        (np.ones((4, 20)), -np.ones((12, 4)), "none negative and not all zero"),
+        (np.ones((4, 20)), np.zeros((12, 4)), "none negative and not all zero"),
+        (np.ones((4, 20)), np.full((12, 4), np.inf), "give finite dual weights"),
+    ],
+)
+def test_input_that_certifies_nothing_is_refused(W, q, message):
+    with pytest.raises(InvalidArgument, match=message):
+        certificate(random_problem(), "max", W, q)
