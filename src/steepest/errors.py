@@ -24,7 +24,7 @@ class InvalidArgument(SteepestError, ValueError):
         self.value = value
         self.remedy = remedy
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.argument, self.value, self.remedy)
 
 
@@ -55,6 +55,17 @@ class MissingExtra(SteepestError, ImportError):
 
     def __reduce__(self):
         return type(self), (self.package, self.extra, self.purpose)
+
+
+class MissingCapability(InvalidArgument):
+    """A part, such as a norm, lacks what was asked of it beyond its value, dual norm and direction."""
+
+    def __init__(self, argument: str, value: object, capability: str, purpose: str, remedy: str):
+        super().__init__(argument, value, f"{purpose} needs {capability}, which it does not offer; {remedy}")
+        self.capability, self.purpose, self.suggestion = capability, purpose, remedy
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.argument, self.value, self.capability, self.purpose, self.suggestion)
 
 
 class RunError(SteepestError, RuntimeError):

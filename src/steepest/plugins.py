@@ -1,0 +1,84 @@
+"""Files and packages of the user's own that add norms, signals, losses and data sets.
+
+A plug-in is a Python file, or an installed module, that registers its parts when it is imported. It is named
+on the command line (``steepest --plugin mine.py``), in an experiment (``plugins = ["mine.py"]``), in the
+environment variable STEEPEST_PLUGINS, or by an installed package's entry point in the group
+``steepest.plugins``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from steepest.errors import InvalidArgument
+
+__all__ = ["VARIABLE", "load_installed_plugins", "load_plugin"]
+
+VARIABLE = "STEEPEST_PLUGINS"
+"""Environment variable with plug-ins, separated as paths are; processes that are started inherit it."""
+
+_GROUP = "steepest.plugins"
+
+
+def load_plugin(name: str | os.PathLike[str]) -> ModuleType:
+    """Import a plug-in, the path of a .py file or the name of a module, once.
+
+    Raises:
+        InvalidArgument: there is no such file or module, or its own code fails.
+
+    >>> load_plugin("no_such_file.py")
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: plugin='no_such_file.py': no such file
+    """
+    text = os.fspath(name)
+    try:
+        return _module_from_file(Path(text)) if text.endswith(".py") else import_module(text)
+    except InvalidArgument as error:
+        if error.argument == "plugin":
+            raise
+        raise InvalidArgument("plugin", text, f"its code fails: {error}") from error
+    except ModuleNotFoundError as error:
+        if error.name == text:
+            raise InvalidArgument("plugin", text, "no such module; give the path of a .py file") from error
+        raise InvalidArgument("plugin", text, f"it imports {error.name}, which is not installed") from error
+    except Exception as error:
+        raise InvalidArgument("plugin", text, f"its code fails: {type(error).__name__}: {error}") from error
+
+
+@cache
+def load_installed_plugins() -> None:
+    """Import, once a process, what STEEPEST_PLUGINS and the entry points of installed packages name."""
+    for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+        load_plugin(name)
+    for entry in entry_points(group=_GROUP):
+        load_plugin(entry.module)
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InvalidArgument("plugin", str(path), "no such file")
+    place = path.resolve()
+    # The name tells files of one stem apart, and is the same in every process.
+    name = f"steepest_plugin_{place.stem}_{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
