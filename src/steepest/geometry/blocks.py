@@ -73,18 +73,17 @@ class BlockNorm:
 
     def __call__(self, A: Array) -> Array:
         """Return ‖A‖ of matrices [..., k, d] as [...]."""
-        given = matrices("A", A)
-        return given.returned(length(self.base(self.split(given.entries)), self.outer))
+        return matrices("A", A).value(lambda unit: length(self.base(self.split(unit)), self.outer))
 
     def dual(self, A: Array) -> Array:
         """Return ‖A‖_* of matrices [..., k, d] as [...]: the dual norms of the blocks, joined by the dual."""
-        given = matrices("A", A)
-        return given.returned(length(self.base.dual(self.split(given.entries)), conjugate(self.outer)))
+        outer = conjugate(self.outer)
+        return matrices("A", A).value(lambda unit: length(self.base.dual(self.split(unit)), outer))
 
     def direction(self, S: Array) -> Array:
-        """Return D(S) = argmax_{‖V‖ ≤ 1} ⟨S, V⟩: every block's direction, times its share in the outer one."""
+        """Return D(S) = argmax_{‖V‖ ≤ 1} ⟨S, V⟩: each block's direction, times its share in the outer."""
         given = matrices("S", S)
-        split = self.split(given.entries)
+        split = self.split(given.unit_scaled()[0])
         shares = steepest(self.base.dual(split), self.outer)
         return given.returned(self.joined(shares[..., None, None] * self.base.direction(split)))
 

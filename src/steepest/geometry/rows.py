@@ -1,7 +1,7 @@
 """Norms of rows and of columns: an inner p-norm within each, an outer p-norm across them.
 
-    row-2/inf      the length of the longest row: what bounds every output of a linear map for inputs of
-    length 1 column-2/inf   the length of the longest column: what bounds the outputs for one-hot inputs
+    row-2/inf      the length of the longest row: a bound on every output of a linear map, for inputs of
+    length 1 column-2/inf   the length of the longest column: a bound on the outputs for one-hot inputs
     (embeddings) row-1/inf      the operator norm from the max-norm to the max-norm row-2/1        the sum of
     the lengths of the rows, which a group lasso takes
 
@@ -61,8 +61,7 @@ class RowNorm:
         Raises:
             InvalidArgument: A is not an array of matrices of real numbers.
         """
-        given = matrices("A", A)
-        return given.returned(length(length(given.entries, self.inner), self.outer))
+        return matrices("A", A).value(lambda unit: length(length(unit, self.inner), self.outer))
 
     @property
     def dual_norm(self) -> RowNorm:
@@ -87,9 +86,9 @@ class RowNorm:
                [ 0. , -1. ]])
         """
         given = matrices("S", S)
-        sizes = length(given.entries, conjugate(self.inner))
-        shares = steepest(sizes, self.outer)
-        return given.returned(shares[..., None] * steepest(given.entries, self.inner))
+        unit, _ = given.unit_scaled()
+        shares = steepest(length(unit, conjugate(self.inner)), self.outer)
+        return given.returned(shares[..., None] * steepest(unit, self.inner))
 
     def __str__(self) -> str:
         return f"row-{pair_text(self.inner, self.outer)}"
@@ -165,39 +164,33 @@ def _transposed(argument: str, A: Array) -> Array:
     return given.returned(namespace(given.entries).matrix_transpose(given.entries))
 
 
-@CANONICAL.offered_by(RowNorm)
-@CANONICAL.offered_by(ColumnNorm)
+@CANONICAL.offered_by(RowNorm, ColumnNorm)
 def _canonical(norm: RowNorm | ColumnNorm) -> Entrywise | None:
     return Entrywise(norm.inner) if norm.inner == norm.outer else None
 
 
-@UNITARILY_INVARIANT.offered_by(RowNorm)
-@UNITARILY_INVARIANT.offered_by(ColumnNorm)
+@UNITARILY_INVARIANT.offered_by(RowNorm, ColumnNorm)
 def _unitarily_invariant(norm: RowNorm | ColumnNorm) -> bool:
     return norm.inner == norm.outer == 2
 
 
-@STRICTLY_CONVEX.offered_by(RowNorm)
-@STRICTLY_CONVEX.offered_by(ColumnNorm)
+@STRICTLY_CONVEX.offered_by(RowNorm, ColumnNorm)
 def _strictly_convex(norm: RowNorm | ColumnNorm) -> bool:
     return 1 < norm.inner < math.inf and 1 < norm.outer < math.inf
 
 
-@POLYHEDRAL.offered_by(RowNorm)
-@POLYHEDRAL.offered_by(ColumnNorm)
+@POLYHEDRAL.offered_by(RowNorm, ColumnNorm)
 def _polyhedral(norm: RowNorm | ColumnNorm) -> bool:
     return {norm.inner, norm.outer} <= {1, math.inf}
 
 
-@ROUNDING.offered_by(RowNorm)
-@ROUNDING.offered_by(ColumnNorm)
+@ROUNDING.offered_by(RowNorm, ColumnNorm)
 def _rounding(_norm: RowNorm | ColumnNorm):
     # One sum within a row and one across them, each with the rounding of a sum over all entries at most.
     return lambda shape: 2.1 * entry_rounding(shape)
 
 
-@DUAL_OF_ERROR.offered_by(RowNorm)
-@DUAL_OF_ERROR.offered_by(ColumnNorm)
+@DUAL_OF_ERROR.offered_by(RowNorm, ColumnNorm)
 def _dual_of_error(norm: RowNorm | ColumnNorm):
     # The dual grows with the absolute values of the entries.
     return lambda error: float(norm.dual(error))

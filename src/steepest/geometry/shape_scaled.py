@@ -16,8 +16,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from steepest.arrays import Array
 from steepest.errors import InvalidArgument
 from steepest.geometry.exponents import exponent_text
@@ -33,6 +31,7 @@ from steepest.geometry.facts import (
     dual_of_error,
     rounding,
 )
+from steepest.geometry.matrices import matrices
 from steepest.geometry.protocol import Norm
 from steepest.geometry.rows import ColumnNorm, RowNorm
 from steepest.geometry.schatten import Schatten
@@ -73,23 +72,25 @@ class ScaledNorm:
             object.__setattr__(self, name, float(value))
 
     def factor(self, shape: tuple[int, ...]) -> float:
-        """Return k^rows d^columns for matrices of shape [..., k, d]."""
-        return float(shape[-2]) ** self.rows * float(shape[-1]) ** self.columns
+        """Return k^rows d^columns for matrices of shape [..., k, d], 1 where they are empty."""
+        return 1.0 if 0 in shape[-2:] else float(shape[-2]) ** self.rows * float(shape[-1]) ** self.columns
 
     def __call__(self, A: Array) -> Array:
-        """Return ‖A‖ of matrices [..., k, d] as [...]; errors are those of the base."""
-        A = _array(A)
-        return self.base(A) * self.factor(A.shape)
+        """Return ‖A‖ of matrices [..., k, d] as [...].
+
+        Raises:
+            InvalidArgument: A is not an array of matrices of real numbers.
+        """
+        return matrices("A", A).value(lambda unit: self.base(unit) * self.factor(unit.shape))
 
     def dual(self, A: Array) -> Array:
         """Return ‖A‖_* of matrices [..., k, d] as [...]: the dual of the base over the factor."""
-        A = _array(A)
-        return self.base.dual(A) / self.factor(A.shape)
+        return matrices("A", A).value(lambda unit: self.base.dual(unit) / self.factor(unit.shape))
 
     def direction(self, S: Array) -> Array:
         """Return D(S) = argmax_{‖V‖ ≤ 1} ⟨S, V⟩: the direction of the base over the factor."""
-        S = _array(S)
-        return self.base.direction(S) / self.factor(S.shape)
+        given = matrices("S", S)
+        return given.returned(self.base.direction(given.entries) / self.factor(given.entries.shape))
 
     def __str__(self) -> str:
         for name, norm in MEAN_SQUARE.items():
@@ -104,14 +105,6 @@ MEAN_SQUARE: dict[str, ScaledNorm] = {
     "mean-square-column": ScaledNorm(ColumnNorm(2, math.inf), rows=-0.5),
 }
 """The operator norms between root mean squares, by name."""
-
-
-def _array(A: Array) -> Array:
-    # Shapes are asked for before the base has checked the argument; lists have none.
-    array = np.asarray(A) if isinstance(A, (list, tuple)) else A
-    if getattr(array, "ndim", 0) < 2:
-        raise InvalidArgument("A", A, "give matrices of shape [..., rows, columns]")
-    return array
 
 
 def _power_text(power: float) -> str:
