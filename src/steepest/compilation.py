@@ -10,7 +10,7 @@ import numba
 
 from steepest.errors import SteepestWarning
 
-__all__ = ["compiled_and_kept"]
+__all__ = ["callback", "callback_and_kept", "compiled_and_kept"]
 
 
 def compiled_and_kept(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,15 +19,31 @@ def compiled_and_kept(function: Callable[..., Any]) -> Callable[..., Any]:
     numba's cache notices changes of the function's own file alone: what it calls must stand in that file, or
     its sources must be part of the key, held in a closure.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    return _kept(lambda cache: numba.njit(cache=cache, nogil=True, error_model="numpy")(function))
+
+
+def callback(signature: Any, function: Callable[..., Any]) -> Any:
+    """Compile a function that compiled code can take as an argument: all of one signature are of one type.
+
+    It must not raise: nothing would come of the error.
+    """
+    return numba.cfunc(signature, error_model="numpy")(function)
+
+
+def callback_and_kept(signature: Any, function: Callable[..., Any]) -> Any:
+    """Compile a function as :func:`callback` does, and keep it as :func:`compiled_and_kept` does."""
+    return _kept(lambda cache: numba.cfunc(signature, cache=cache, error_model="numpy")(function))
+
+
+def _kept(compiled: Callable[[bool], Any]) -> Any:
     try:
-        return numba.njit(cache=True, **options)(function)
+        return compiled(True)
     except RuntimeError as error:
         # numba finds neither the package's folder nor the user's cache folder writable.
         warnings.warn(
             f"compiled code cannot be kept ({error}); every process compiles it again, for some ten seconds. "
             "Set NUMBA_CACHE_DIR to a folder that can be written",
             SteepestWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-        return numba.njit(**options)(function)
+        return compiled(False)

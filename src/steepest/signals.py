@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from steepest.arrays import Array
-from steepest.losses import Loss, Samples, weighted_gradient
+from steepest.losses import Loss, Samples, residuals, weighted_gradient
 from steepest.scaled import Scaled
 
 _BLOCK_ENTRIES = 1 << 13
@@ -90,7 +90,7 @@ def _shuffled_block(samples: int, seed: int, block: int) -> np.ndarray:
 
 def minibatch_gradient(loss: Loss, batch: Samples, W: Array, factor: float) -> Scaled:
     """Return factor · Σ_{i in batch} ∇ℓ_i(W), shape [..., k, d], with factor = m / n."""
-    return weighted_gradient(batch, loss.residuals(batch, W), factor)
+    return weighted_gradient(batch, residuals(loss, batch, W), factor)
 
 
 def variance_reduced_gradient(

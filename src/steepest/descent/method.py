@@ -35,7 +35,7 @@ class Method:
         batch_size: samples a step, b; None takes all of them (the full batch).
         momentum: β of the exponential moving average, 0 ≤ β < 1.
         variance_reduction: whether gradients are corrected by a snapshot at the start of each epoch (SVRG).
-        loss: "cross-entropy" or "exponential".
+        loss: a loss or its name, such as "cross-entropy"; :data:`steepest.losses.LOSSES` has all names.
         schedule: the step sizes η_t.
         seed: of the shuffling, a whole number of at least 0.
 
@@ -130,7 +130,7 @@ class Method:
         """Return a text that names every setting: equal for methods whose runs are equal."""
         return (
             f"{self.norm} b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
-            f"{self.loss} {self.schedule!r} seed={self.seed}"
+            f"{self.loss.name} {self.schedule!r} seed={self.seed}"
         )
 
 

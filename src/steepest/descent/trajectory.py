@@ -12,7 +12,7 @@ from steepest.arrays import as_numpy
 from steepest.descent.method import Method
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
-from steepest.losses import Samples, log_mean_exp, normalized_residuals
+from steepest.losses import Samples, log_mean_exp, normalized_residuals, residuals
 from steepest.problem import Classification
 
 if TYPE_CHECKING:
@@ -222,12 +222,12 @@ def certified_margins(
 
 def _measure(problem: Classification, method: Method, recorded: np.ndarray) -> tuple[np.ndarray, ...]:
     weights = problem.weights_like_features(recorded)
-    residuals = method.loss.residuals(Samples.of(problem), weights)
+    found = residuals(method.loss, Samples.of(problem), weights)
     margins = as_numpy(problem.margin(weights))
-    certificates = method.norm.dual(problem.pair_sum(normalized_residuals(residuals)))
+    certificates = method.norm.dual(problem.pair_sum(normalized_residuals(found)))
     return (
-        as_numpy(log_mean_exp(residuals.log_losses)),
-        as_numpy(log_mean_exp(residuals.log_weights)),
+        as_numpy(log_mean_exp(found.log_losses)),
+        as_numpy(log_mean_exp(found.log_weights)),
         margins,
         _ratio(margins, as_numpy(method.norm(weights))),
         as_numpy(certificates),

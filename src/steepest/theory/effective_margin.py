@@ -18,6 +18,7 @@ from steepest.theory.constants import (
     noise_share,
     required_momentum_for,
 )
+from steepest.theory.lemma_constants import LemmaConstants, lemma_constants
 
 Constants = Literal["sharp", "paper"]
 """Which constants: the smallest that this library can prove, or the paper's (derived again)."""
@@ -58,16 +59,27 @@ class Setting:
     constants: Constants
 
     @property
+    def lemmas(self) -> LemmaConstants:
+        """What the lemmas use of the loss; MissingCapability if it does not offer it."""
+        return lemma_constants(self.loss)
+
+    @property
     def sharp(self) -> bool:
         """Whether the constants are the sharp ones."""
         return self.constants == "sharp"
 
 
 def setting(problem: Classification, method: MethodLike, constants: Constants = "sharp") -> Setting:
-    """Return the numbers that the theory of ``method`` on ``problem`` depends on."""
+    """Return the numbers that the theory of ``method`` on ``problem`` depends on.
+
+    Raises:
+        InvalidArgument: a value that the theory cannot use.
+        MissingCapability: the loss offers no lemma constants.
+    """
     if constants not in get_args(Constants):
         raise InvalidArgument("constants", constants, f"give one of {', '.join(get_args(Constants))}")
-    norm_ = norm(method.norm)
+    norm_, loss_ = norm(method.norm), loss(method.loss)
+    lemma_constants(loss_)
     return Setting(
         samples=problem.samples,
         n_classes=problem.n_classes,
@@ -75,7 +87,7 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
         momentum=float(method.momentum),
         variance_reduction=bool(method.variance_reduction),
         schedule=method.schedule,
-        loss=loss(method.loss),
+        loss=loss_,
         norm=norm_,
         radius=feature_radius(problem, norm_ if constants == "sharp" else "max"),
         constants=constants,

@@ -12,7 +12,7 @@ from steepest.arrays import Array, namespace
 from steepest.descent.method import Method
 from steepest.descent.state import State
 from steepest.descent.truncation import truncated
-from steepest.losses import Samples
+from steepest.losses import Samples, gradient
 from steepest.problem import Classification
 from steepest.signals import minibatch_gradient, variance_reduced_gradient, with_momentum
 
@@ -53,7 +53,7 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
         batch = samples.take(indices) if (indices := batch_at(step)) is not None else samples
         if shared.variance_reduction and batches > 1:
             if step % batches == 0:
-                state = replace(state, snapshot=W, snapshot_gradient=loss.gradient(problem, W))
+                state = replace(state, snapshot=W, snapshot_gradient=gradient(problem, loss, W))
             signal = variance_reduced_gradient(
                 loss, batch, W, factor, state.snapshot, state.snapshot_gradient
             )

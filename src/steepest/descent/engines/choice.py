@@ -43,7 +43,10 @@ def engine_for(problem: Classification, methods: Sequence[Method], name: str = "
     # Imported here: numba is heavy, and a run on a GPU never needs it.
     if name == "compiled":
         from steepest.descent.engines.compiled.loop import Compiled
+        from steepest.descent.engines.compiled.losses import kernel_of
 
+        for method in methods:
+            kernel_of(method.loss)
         return Compiled()
     if name == "batched":
         from steepest.descent.engines.batched import Batched
@@ -64,4 +67,13 @@ def _best_engine(problem: Classification, methods: Sequence[Method]) -> str:
     small = largest_batch * k * d <= _COMPILED_UP_TO
     rotations = any(isinstance(each.norm, Schatten) and each.norm.p != 2 for each in methods)
     few_rotations = not rotations or min(k, d) <= _ROTATIONS_UP_TO
-    return "compiled" if on_cpu and small and few_rotations else "batched"
+    return "compiled" if on_cpu and small and few_rotations and _compiled_losses(methods) else "batched"
+
+
+def _compiled_losses(methods: Sequence[Method]) -> bool:
+    # Imported here: what the losses that come with steepest offer is defined beside numba code.
+    from steepest.descent.engines.compiled import losses
+    from steepest.descent.engines.compiled.compiled_loss import COMPILED_LOSS
+
+    assert losses
+    return all(COMPILED_LOSS.of(each.loss) is not None for each in methods)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.truncation import truncated
-from steepest.losses import Samples
+from steepest.losses import Samples, gradient
 from steepest.problem import Classification
 from steepest.signals import minibatch_gradient, variance_reduced_gradient, with_momentum
 
@@ -32,7 +32,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         # With one batch an epoch the corrected gradient is the gradient itself.
         if method.variance_reduction and reshuffling.batches > 1:
             if step % reshuffling.batches == 0:
-                state = replace(state, snapshot=W, snapshot_gradient=loss.gradient(problem, W))
+                state = replace(state, snapshot=W, snapshot_gradient=gradient(problem, loss, W))
             signal = variance_reduced_gradient(
                 loss, batch, W, factor, state.snapshot, state.snapshot_gradient
             )

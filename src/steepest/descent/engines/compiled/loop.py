@@ -16,6 +16,7 @@ from steepest.descent.engines.compiled import gradient as gradients
 from steepest.descent.engines.compiled.directions import DirectionCode, direction, direction_work
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
 from steepest.descent.engines.compiled.kernels import add_scaled, move, scale_into
+from steepest.descent.engines.compiled.losses import kernel_of
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
@@ -45,7 +46,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
             _read_only(problem.labels),
             head_bits(problem.dimension),
             problem.largest_length,
-            method.loss.normalized,
+            kernel_of(method.loss),
         ),
         _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,
