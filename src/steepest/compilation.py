@@ -7,10 +7,42 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from steepest.errors import SteepestWarning
 
-__all__ = ["callback", "callback_and_kept", "compiled_and_kept"]
+__all__ = ["callback", "caller", "compiled_and_kept"]
+
+
+def callback(signature: Any, function: Callable[..., Any]) -> Any:
+    """Compile a function for compiled code that learns of it late: its ``address`` is what :func:`caller` takes.
+
+    It must not raise: nothing would come of the error.
+    """
+    return numba.cfunc(signature, error_model="numpy")(function)
+
+
+def caller(signature: Any) -> Any:
+    """Return a function for compiled code: call(address, arguments) calls the callback at an address.
+
+    To hand over the callback itself would cost tens of microseconds each time, and a warning of numba's.
+    """
+
+    @intrinsic
+    def call(_typing, _address, _arguments):
+        def generate(context, builder, _signature, values):
+            address, arguments = values
+            kinds = [context.get_value_type(each) for each in signature.args]
+            kind = ir.FunctionType(context.get_value_type(signature.return_type), kinds)
+            unpacked = cgutils.unpack_tuple(builder, arguments, len(kinds))
+            return builder.call(builder.inttoptr(address, kind.as_pointer()), unpacked)
+
+        return signature.return_type(types.intp, types.Tuple(signature.args)), generate
+
+    return call
 
 
 def compiled_and_kept(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,31 +51,15 @@ def compiled_and_kept(function: Callable[..., Any]) -> Callable[..., Any]:
     numba's cache notices changes of the function's own file alone: what it calls must stand in that file, or
     its sources must be part of the key, held in a closure.
     """
-    return _kept(lambda cache: numba.njit(cache=cache, nogil=True, error_model="numpy")(function))
-
-
-def callback(signature: Any, function: Callable[..., Any]) -> Any:
-    """Compile a function that compiled code can take as an argument: all of one signature are of one type.
-
-    It must not raise: nothing would come of the error.
-    """
-    return numba.cfunc(signature, error_model="numpy")(function)
-
-
-def callback_and_kept(signature: Any, function: Callable[..., Any]) -> Any:
-    """Compile a function as :func:`callback` does, and keep it as :func:`compiled_and_kept` does."""
-    return _kept(lambda cache: numba.cfunc(signature, cache=cache, error_model="numpy")(function))
-
-
-def _kept(compiled: Callable[[bool], Any]) -> Any:
+    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return compiled(True)
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
         # numba finds neither the package's folder nor the user's cache folder writable.
         warnings.warn(
             f"compiled code cannot be kept ({error}); every process compiles it again, for some ten seconds. "
             "Set NUMBA_CACHE_DIR to a folder that can be written",
             SteepestWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
-        return compiled(False)
+        return numba.njit(**options)(function)

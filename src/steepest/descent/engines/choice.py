@@ -43,10 +43,10 @@ def engine_for(problem: Classification, methods: Sequence[Method], name: str = "
     # Imported here: numba is heavy, and a run on a GPU never needs it.
     if name == "compiled":
         from steepest.descent.engines.compiled.loop import Compiled
-        from steepest.descent.engines.compiled.losses import kernel_of
+        from steepest.descent.engines.compiled.losses import loss_code
 
         for method in methods:
-            kernel_of(method.loss)
+            loss_code(method.loss)
         return Compiled()
     if name == "batched":
         from steepest.descent.engines.batched import Batched

@@ -35,10 +35,10 @@ class TotalResiduals:
 class ResidualKernel:
     """Residuals by a loop over arrays, where a function of one number is not enough, or not fast enough.
 
-    ``kernel(log_odds, low, doubled, numbers, bits, powers)`` is a plain function or a compiled one. It gets a_ic
-    as ``log_odds`` [b, k], -inf at the true class, to which ``low`` [b, k] is to be added where ``doubled``. It
-    returns a shift and leaves residuals in ``log_odds``, sums and weights in the first two rows of ``numbers``
-    [5, n], n ≥ b, such that
+    ``kernel(b, log_odds, low, doubled, numbers, bits, powers)`` is a plain function or a compiled one. It gets
+    a_ic in the first b rows of ``log_odds`` [n, k], -inf at the true class, to which ``low`` [n, k] is to be added
+    where ``doubled``. It returns a shift and leaves residuals in ``log_odds``, sums and weights in the first two
+    rows of ``numbers`` [5, n], such that
 
         r_ic = e^shift · numbers[1, i] · log_odds[i, c],    numbers[0, i] = Σ_c log_odds[i, c],
 

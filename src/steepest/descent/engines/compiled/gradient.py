@@ -16,10 +16,10 @@ from steepest.descent.engines.compiled.kernels import (
     dot,
     plain,
     renormalized,
-    scale_into,
     sum_of_squares,
     vectorised,
 )
+from steepest.descent.engines.compiled.losses import TOTALS, WEIGHTS, residuals_of
 
 # Below this product of sizes |W| |x| an ordinary logit is exact to 1e-13 and needs no doubled precision.
 DOUBLED_PRECISION_FROM = 256.0
@@ -45,14 +45,13 @@ def gradient_work(n: int, k: int, d: int) -> tuple[np.ndarray, ...]:
 def gradient(data, indices, W, factor, work, out):
     """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
 
-    ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, the
-    kernel of the loss), and ``work`` comes from :func:`gradient_work`. The mantissa is of order one; a zero
+    ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, then
+    those of a LossCode), and ``work`` comes from :func:`gradient_work`. The mantissa is of order one; a zero
     gradient has log-scale -inf.
     """
-    X, X_head, labels, head_bits, largest_length, residuals_of = data
+    X, X_head, labels, head_bits, largest_length, loss_kind, loss_address = data
     residuals, low, numbers, chosen, W_head, bits, powers = work
     b = indices.shape[0]
-    totals, weights = numbers[0, :b], numbers[1, :b]
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
         split_rows(W, head_bits, W_head)
@@ -64,13 +63,17 @@ def gradient(data, indices, W, factor, work, out):
         for i in range(b):
             _subtract_true(residuals, i, labels[indices[i]])
             residuals[i, labels[indices[i]]] = -math.inf
-    shift = residuals_of(residuals[:b], low[:b], doubled, numbers, bits, powers)
+    shift = residuals_of(loss_kind, loss_address, b, residuals, low, doubled, numbers, bits, powers)
     count = 0
     for i in range(b):
-        others = factor * weights[i] * totals[i]
+        weight = factor * numbers[WEIGHTS, i]
+        others = weight * numbers[TOTALS, i]
         if others > NEGLIGIBLE * factor:
-            _scale_row(residuals, i, factor * weights[i], count)
-            residuals[count, labels[indices[i]]] = -others
+            label = labels[indices[i]]
+            # What is left here may be so small that its multiples are subnormal, and slow.
+            residuals[i, label] = 0.0
+            _scale_row(residuals, i, weight, count)
+            residuals[count, label] = -others
             chosen[count] = indices[i]
             count += 1
     out[:] = 0.0

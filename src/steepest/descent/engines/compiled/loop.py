@@ -11,12 +11,12 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.compilation import compiled_and_kept
-from steepest.descent.engines.compiled import directions, kernels
+from steepest.descent.engines.compiled import directions, kernels, losses
 from steepest.descent.engines.compiled import gradient as gradients
 from steepest.descent.engines.compiled.directions import DirectionCode, direction, direction_work
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
 from steepest.descent.engines.compiled.kernels import add_scaled, move, scale_into
-from steepest.descent.engines.compiled.losses import kernel_of
+from steepest.descent.engines.compiled.losses import loss_code
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
@@ -46,7 +46,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
             _read_only(problem.labels),
             head_bits(problem.dimension),
             problem.largest_length,
-            kernel_of(method.loss),
+            *loss_code(method.loss),
         ),
         _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,
@@ -150,7 +150,7 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
 
 
 def _digest_of_sources() -> str:
-    files = (kernels.__file__, gradients.__file__, directions.__file__)
+    files = (kernels.__file__, losses.__file__, gradients.__file__, directions.__file__)
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 
 

@@ -1,46 +1,62 @@
-"""Compiled residuals: each loss as a loop over the log-odds of a batch, in the order of the array original.
+"""Compiled residuals: each loss as a loop over the log-odds of a batch.
 
-A kernel follows the contract of :class:`~steepest.descent.engines.compiled.compiled_loss.ResidualKernel`. It is
-a callback with a fixed signature, so that the compiled loop over steps is one for all losses, a user's too.
+A kernel follows the contract of :class:`~steepest.descent.engines.compiled.compiled_loss.ResidualKernel`. The
+losses that come with steepest are called by the loop over steps directly; any other is a callback, whose call
+costs tens of nanoseconds a step.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-import numba
 from numba import types
 from numba.core.errors import NumbaError
+from numba.extending import is_jitted
 
-from steepest.compilation import callback, callback_and_kept
-from steepest.descent.engines.compiled import kernels
+from steepest.compilation import callback, caller
 from steepest.descent.engines.compiled.compiled_loss import (
     COMPILED_LOSS,
     PairResiduals,
     ResidualKernel,
     TotalResiduals,
 )
-from steepest.descent.engines.compiled.kernels import exponentials, finite, plain, scale_into, vectorised
+from steepest.descent.engines.compiled.kernels import exponentials, finite, inlined, plain, vectorised
 from steepest.errors import InvalidArgument, MissingCapability
 from steepest.losses import LOSSES, CrossEntropy, Exponential, Loss, PairwiseLogistic
 
-__all__ = ["kernel_of"]
+__all__ = ["LossCode", "loss_code", "residuals_of"]
 
 _MATRIX = types.float64[:, ::1]
-_SIGNATURE = types.float64(_MATRIX, _MATRIX, types.boolean, _MATRIX, types.int64[::1], types.float64[::1])
+_SIGNATURE = types.float64(
+    types.int64, _MATRIX, _MATRIX, types.boolean, _MATRIX, types.int64[::1], types.float64[::1]
+)
+_call = caller(_SIGNATURE)
+
+CROSS_ENTROPY, EXPONENTIAL, PAIRWISE_LOGISTIC, CALLBACK = range(4)
+TOTALS, WEIGHTS, TOPS = range(3)
 
 
-@lru_cache(maxsize=64)
-def kernel_of(loss: Loss) -> Any:
-    """Return the compiled kernel of a loss, made on first use.
+class LossCode(NamedTuple):
+    """A loss as the compiled loop takes it: by number if the loop knows it, otherwise as a callback."""
+
+    kind: int
+    address: int
+    """Of a callback of one signature for all losses, so that the loop is compiled once; 0 for the known."""
+
+
+# Code at an address must not be freed.
+_CALLBACKS: list[Any] = []
+
+
+@cache
+def loss_code(loss: Loss) -> LossCode:
+    """Return the code of a loss; a callback is compiled on first use.
 
     Raises:
-        MissingCapability: the loss offers none.
+        MissingCapability: the loss offers no compiled residuals.
         InvalidArgument: what it offers cannot be compiled.
     """
     offer = COMPILED_LOSS.of(loss)
@@ -53,64 +69,70 @@ def kernel_of(loss: Loss) -> Any:
             "the compiled engine",
             f'take engine "auto" or "batched", or one of {known}',
         )
+    if isinstance(offer, ResidualKernel) and offer.kernel in _KNOWN:
+        return LossCode(_KNOWN[offer.kernel], 0)
     try:
         if isinstance(offer, PairResiduals):
-            return callback(_SIGNATURE, _of_pairs(_compiled(offer.correction)))
-        if isinstance(offer, TotalResiduals):
-            return callback(_SIGNATURE, _of_totals(_compiled(offer.correction)))
-        kernel = offer.kernel
-        return kernel if hasattr(kernel, "address") else callback(_SIGNATURE, _called(_compiled(kernel)))
+            kernel = _of_pairs(_compiled(offer.correction))
+        elif isinstance(offer, TotalResiduals):
+            kernel = _of_totals(_compiled(offer.correction))
+        else:
+            kernel = _called(_compiled(offer.kernel))
+        made = callback(_SIGNATURE, kernel)
     except NumbaError as error:
         reason = str(error).strip().splitlines()[0]
-        raise InvalidArgument(
-            "loss", loss.name, f"its compiled residuals do not compile: {reason}"
-        ) from error
+        remedy = f"its compiled residuals do not compile: {reason}"
+        raise InvalidArgument("loss", loss.name, remedy) from error
+    _CALLBACKS.append(made)
+    return LossCode(CALLBACK, made.address)
 
 
 def _compiled(function: Callable[..., float]) -> Callable[..., float]:
-    return function if isinstance(function, numba.core.registry.CPUDispatcher) else plain(function)
+    return function if is_jitted(function) else plain(function)
 
 
-@plain
-def cross_entropy(log_odds, low, doubled, numbers, bits, powers):
+@inlined
+def cross_entropy(b, log_odds, low, doubled, numbers, bits, powers):
     """Write the residuals of cross-entropy: with u = log Σ_c exp(a_c) they sum to 1 / (1 + e^-u)."""
-    b = log_odds.shape[0]
-    totals, weights, tops = numbers[0, :b], numbers[1, :b], numbers[2, :b]
     if not doubled:
-        _exponentials_of_rows(log_odds, bits, powers, totals)
+        _exponentials_of_rows(b, log_odds, numbers, bits, powers)
         for i in range(b):
-            weights[i] = 1.0 / (1.0 + totals[i])
-        return _brought_to_order_one(totals, weights)
-    _relative_to_largest(log_odds, low, tops)
-    _exponentials_of_rows(log_odds, bits, powers, totals)
-    return _weights_of_softmax(tops, totals, numbers[3, :b], numbers[4, :b], bits, powers, weights)
+            numbers[WEIGHTS, i] = 1.0 / (1.0 + numbers[TOTALS, i])
+        return _brought_to_order_one(b, numbers)
+    _relative_to_largest(b, log_odds, low, numbers)
+    _exponentials_of_rows(b, log_odds, numbers, bits, powers)
+    return _weights_of_softmax(
+        numbers[TOTALS, :b],
+        numbers[WEIGHTS, :b],
+        numbers[TOPS, :b],
+        numbers[3, :b],
+        numbers[4, :b],
+        bits,
+        powers,
+    )
 
 
-@plain
-def exponential(log_odds, low, doubled, numbers, bits, powers):
+@inlined
+def exponential(b, log_odds, low, doubled, numbers, bits, powers):
     """Write the residuals of the exponential loss, exp(a_c)."""
-    b = log_odds.shape[0]
-    totals, weights, tops = numbers[0, :b], numbers[1, :b], numbers[2, :b]
     if not doubled:
-        _exponentials_of_rows(log_odds, bits, powers, totals)
+        _exponentials_of_rows(b, log_odds, numbers, bits, powers)
         for i in range(b):
-            weights[i] = 1.0
-        return _brought_to_order_one(totals, weights)
-    _relative_to_largest(log_odds, low, tops)
-    _exponentials_of_rows(log_odds, bits, powers, totals)
-    shift = math.ceil(_largest_number(tops))
+            numbers[WEIGHTS, i] = 1.0
+        return _brought_to_order_one(b, numbers)
+    _relative_to_largest(b, log_odds, low, numbers)
+    _exponentials_of_rows(b, log_odds, numbers, bits, powers)
+    shift = math.ceil(_largest_of_row(numbers, TOPS, b))
     for i in range(b):
-        weights[i] = tops[i] - shift
-    exponentials(weights, bits, powers)
+        numbers[WEIGHTS, i] = numbers[TOPS, i] - shift
+    exponentials(numbers[WEIGHTS, :b], bits, powers)
     return shift
 
 
-@plain
-def pairwise_logistic(log_odds, low, doubled, numbers, bits, powers):
+@inlined
+def pairwise_logistic(b, log_odds, low, doubled, numbers, bits, powers):
     """Write the residuals of the pairwise logistic loss, 1 / (1 + e^-a_c)."""
-    b = log_odds.shape[0]
-    totals, weights = numbers[0, :b], numbers[1, :b]
-    entries, rest = log_odds.reshape(-1), low.reshape(-1)
+    entries, rest = log_odds[:b].reshape(-1), low[:b].reshape(-1)
     shift = 0.0
     if doubled:
         shift = math.ceil(min(_largest_number(entries), 0.0))
@@ -119,19 +141,18 @@ def pairwise_logistic(log_odds, low, doubled, numbers, bits, powers):
     exponentials(entries, bits, powers)
     _over_one_more(entries, rest if doubled else entries)
     for i in range(b):
-        totals[i] = _sum_of_row(log_odds, i)
-        weights[i] = 1.0
-    return shift if doubled else _brought_to_order_one(totals, weights)
+        numbers[TOTALS, i] = _sum_of_row(log_odds, i)
+        numbers[WEIGHTS, i] = 1.0
+    return shift if doubled else _brought_to_order_one(b, numbers)
 
 
 def _of_pairs(correction: Callable[[float], float]) -> Callable[..., float]:
     """Return the kernel of residuals r_ic = exp(min(a_ic, 0) + correction(a_ic))."""
 
-    def residuals(log_odds, low, doubled, numbers, bits, powers):
-        b, k = log_odds.shape
+    def residuals(b, log_odds, low, doubled, numbers, bits, powers):
         largest = -math.inf
         for i in range(b):
-            for c in range(k):
+            for c in range(log_odds.shape[1]):
                 a = log_odds[i, c]
                 if a == -math.inf:
                     low[i, c] = 0.0
@@ -142,10 +163,9 @@ def _of_pairs(correction: Callable[[float], float]) -> Callable[..., float]:
                 largest = max(largest, log_odds[i, c] + low[i, c])
         shift = math.ceil(largest)
         for i in range(b):
-            for c in range(k):
-                log_odds[i, c] = (log_odds[i, c] - shift) + low[i, c]
-            numbers[1, i] = 1.0
-        _exponentials_of_rows(log_odds, bits, powers, numbers[0, :b])
+            _subtract(log_odds, low, i, shift)
+            numbers[WEIGHTS, i] = 1.0
+        _exponentials_of_rows(b, log_odds, numbers, bits, powers)
         return shift
 
     return residuals
@@ -154,64 +174,66 @@ def _of_pairs(correction: Callable[[float], float]) -> Callable[..., float]:
 def _of_totals(correction: Callable[[float], float]) -> Callable[..., float]:
     """Return the kernel of residuals ∝ exp(a_ic) that sum to exp(min(u_i, 0) + correction(u_i))."""
 
-    def residuals(log_odds, low, doubled, numbers, bits, powers):
-        b = log_odds.shape[0]
-        totals, weights, near = numbers[0, :b], numbers[1, :b], numbers[2, :b]
+    def residuals(b, log_odds, low, doubled, numbers, bits, powers):
         if not doubled:
             low[:] = 0.0
-        _relative_to_largest(log_odds, low, near)
-        _exponentials_of_rows(log_odds, bits, powers, totals)
+        _relative_to_largest(b, log_odds, low, numbers)
+        _exponentials_of_rows(b, log_odds, numbers, bits, powers)
         largest = -math.inf
         for i in range(b):
-            rest = math.log(totals[i])
-            u = near[i] + rest
-            near[i] = near[i] if u < 0.0 else 0.0
-            weights[i] = (rest if u < 0.0 else 0.0) + correction(u)
-            largest = max(largest, near[i] + weights[i])
+            top, rest = numbers[TOPS, i], math.log(numbers[TOTALS, i])
+            u = top + rest
+            numbers[TOPS, i] = top if u < 0.0 else 0.0
+            numbers[WEIGHTS, i] = (rest if u < 0.0 else 0.0) + correction(u)
+            largest = max(largest, numbers[TOPS, i] + numbers[WEIGHTS, i])
         shift = math.ceil(largest)
         for i in range(b):
-            weights[i] = math.exp((near[i] - shift) + weights[i]) / totals[i]
+            logarithm = (numbers[TOPS, i] - shift) + numbers[WEIGHTS, i]
+            numbers[WEIGHTS, i] = math.exp(logarithm) / numbers[TOTALS, i]
         return shift
 
     return residuals
 
 
 def _called(kernel: Callable[..., float]) -> Callable[..., float]:
-    def residuals(log_odds, low, doubled, numbers, bits, powers):
-        return kernel(log_odds, low, doubled, numbers, bits, powers)
+    def residuals(b, log_odds, low, doubled, numbers, bits, powers):
+        return kernel(b, log_odds, low, doubled, numbers, bits, powers)
 
     return residuals
 
 
-@plain
-def _exponentials_of_rows(matrix, bits, powers, totals):
+@inlined
+def _exponentials_of_rows(b, matrix, numbers, bits, powers):
     """Replace exponents [b, k] by exponentials, and write each row's sum."""
-    exponentials(matrix.reshape(-1), bits, powers)
-    for i in range(matrix.shape[0]):
-        totals[i] = _sum_of_row(matrix, i)
+    exponentials(matrix[:b].reshape(-1), bits, powers)
+    for i in range(b):
+        numbers[TOTALS, i] = _sum_of_row(matrix, i)
 
 
 @plain
-def _relative_to_largest(log_odds, low, tops):
+def _relative_to_largest(b, log_odds, low, numbers):
     """Write each row's largest log-odds, and subtract it from the row; the rest joins in."""
-    for i in range(log_odds.shape[0]):
-        tops[i] = _largest_of_row(log_odds, i)
-        _subtract(log_odds, low, i, tops[i])
+    for i in range(b):
+        top = _largest_of_row(log_odds, i, log_odds.shape[1])
+        numbers[TOPS, i] = top
+        _subtract(log_odds, low, i, top)
 
 
-@plain
-def _brought_to_order_one(totals, weights):
+@inlined
+def _brought_to_order_one(b, numbers):
     """Divide the weights by e^shift such that the largest weight times total is of order one; return shift."""
     largest = 0.0
-    for i in range(totals.shape[0]):
-        largest = max(largest, weights[i] * totals[i])
+    for i in range(b):
+        largest = max(largest, numbers[WEIGHTS, i] * numbers[TOTALS, i])
     shift = math.floor(math.log(largest))
-    scale_into(weights, math.exp(-shift), weights)
+    scale = math.exp(-shift)
+    for i in range(b):
+        numbers[WEIGHTS, i] *= scale
     return shift
 
 
 @vectorised
-def _weights_of_softmax(tops, totals, near, far, bits, powers, weights):
+def _weights_of_softmax(totals, weights, tops, near, far, bits, powers):
     """Write weights such that r_ic · exp(-shift) = weight_i · exp(a_ic - top_i); return shift.
 
     With u = top + log(total), Σ_c r_ic is the logistic function of u; neither a logarithm nor a cancellation is
@@ -257,9 +279,9 @@ def _largest_number(numbers):
 
 
 @finite
-def _largest_of_row(matrix, i):
+def _largest_of_row(matrix, i, count):
     largest = -math.inf
-    for c in range(matrix.shape[1]):
+    for c in range(count):
         largest = max(largest, matrix[i, c])
     return largest
 
@@ -278,44 +300,35 @@ def _sum_of_row(matrix, i):
     return total
 
 
-# The sources are held in closures, and so are part of the key of the cache on disk.
-_SOURCES = hashlib.sha256(Path(kernels.__file__).read_bytes() + Path(__file__).read_bytes()).hexdigest()
+@inlined
+def residuals_of(kind, address, b, log_odds, low, doubled, numbers, bits, powers):
+    """Write the residuals of the loss of that code, see :class:`LossCode`, and return their shift."""
+    if kind == CROSS_ENTROPY:
+        return cross_entropy(b, log_odds, low, doubled, numbers, bits, powers)
+    if kind == EXPONENTIAL:
+        return exponential(b, log_odds, low, doubled, numbers, bits, powers)
+    if kind == PAIRWISE_LOGISTIC:
+        return pairwise_logistic(b, log_odds, low, doubled, numbers, bits, powers)
+    return _call(address, (b, log_odds, low, doubled, numbers, bits, powers))
 
 
-def _kept_cross_entropy(sources: str) -> Callable[..., float]:
-    def residuals(log_odds, low, doubled, numbers, bits, powers):
-        assert sources
-        return cross_entropy(log_odds, low, doubled, numbers, bits, powers)
-
-    return callback_and_kept(_SIGNATURE, residuals)
-
-
-def _kept_exponential(sources: str) -> Callable[..., float]:
-    def residuals(log_odds, low, doubled, numbers, bits, powers):
-        assert sources
-        return exponential(log_odds, low, doubled, numbers, bits, powers)
-
-    return callback_and_kept(_SIGNATURE, residuals)
-
-
-def _kept_pairwise_logistic(sources: str) -> Callable[..., float]:
-    def residuals(log_odds, low, doubled, numbers, bits, powers):
-        assert sources
-        return pairwise_logistic(log_odds, low, doubled, numbers, bits, powers)
-
-    return callback_and_kept(_SIGNATURE, residuals)
-
-
-_BUILT_IN: dict[type, Callable[[str], Callable[..., float]]] = {
-    CrossEntropy: _kept_cross_entropy,
-    Exponential: _kept_exponential,
-    PairwiseLogistic: _kept_pairwise_logistic,
+_KNOWN: dict[Callable[..., float], int] = {
+    cross_entropy: CROSS_ENTROPY,
+    exponential: EXPONENTIAL,
+    pairwise_logistic: PAIRWISE_LOGISTIC,
 }
 
 
 @COMPILED_LOSS.offered_by(CrossEntropy)
+def _(_loss: CrossEntropy) -> ResidualKernel:
+    return ResidualKernel(cross_entropy)
+
+
 @COMPILED_LOSS.offered_by(Exponential)
+def _(_loss: Exponential) -> ResidualKernel:
+    return ResidualKernel(exponential)
+
+
 @COMPILED_LOSS.offered_by(PairwiseLogistic)
-@lru_cache(maxsize=8)
-def _(loss: CrossEntropy | Exponential | PairwiseLogistic) -> ResidualKernel:
-    return ResidualKernel(_BUILT_IN[type(loss)](_SOURCES))
+def _(_loss: PairwiseLogistic) -> ResidualKernel:
+    return ResidualKernel(pairwise_logistic)
