@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from tests.contracts.losses import BARE, every_compiled_loss, every_loss
 from tests.contracts.norms import every_norm
 from tests.exact import frobenius, gradient_and_logs
 from tests.problems import random_problem, weights_with_margins
@@ -20,8 +21,7 @@ from tests.problems import random_problem, weights_with_margins
 import steepest as st
 from steepest.descent.engines.choice import engine_for
 from steepest.descent.state import State
-from steepest.errors import InvalidArgument
-from steepest.losses import LOSSES
+from steepest.errors import InvalidArgument, MissingCapability
 
 FAST = ["compiled", "batched"]
 SIGNALS = [(0.0, False), (0.9, False), (0.0, True), (0.9, True)]
@@ -59,7 +59,7 @@ def test_engines_agree_with_the_reference(engine, norm, momentum, reduced, batch
 
 
 @pytest.mark.parametrize("engine", FAST)
-@pytest.mark.parametrize("loss", LOSSES)
+@every_compiled_loss
 @pytest.mark.parametrize("norm", ["frobenius", "spectral", "max", "schatten-3"])
 @pytest.mark.parametrize("margin", [40.0, 800.0, 2500.0])
 def test_engines_agree_at_losses_of_1e_minus_1000(engine, loss, norm, margin):
@@ -221,3 +221,21 @@ def test_batched_on_tensors_agrees_with_the_reference_on_arrays(norm, momentum, 
     fast = engine_for(twin, [method], "batched").advance(twin, [method], start, 25)
     assert isinstance(fast.weights, torch.Tensor)
     np.testing.assert_allclose(fast.weights.numpy(), plain.weights, rtol=0, atol=1e-11)
+
+
+@every_loss
+def test_every_loss_runs_by_itself_and_a_loss_without_compiled_code_in_the_batched_engine(loss):
+    problem = random_problem()
+    method = st.Method("max", 5, 0.9, loss=loss, schedule=st.PolynomialDecay(0.2, 0.5))
+    run, plain = (st.descend(problem, method, 15, engine=each) for each in ("auto", "reference"))
+    assert run.engine == ("batched" if loss is BARE else "compiled")
+    np.testing.assert_allclose(run.weights, plain.weights, rtol=0, atol=1e-12)
+
+
+def test_the_compiled_engine_names_what_a_loss_lacks():
+    message = (
+        "^loss='additive-margin-2': the compiled engine needs compiled residuals, which it does not offer; "
+        'take engine "auto" or "batched", or one of cross-entropy, exponential, pairwise-logistic$'
+    )
+    with pytest.raises(MissingCapability, match=message):
+        st.descend(random_problem(), st.Method(loss=BARE), 5, engine="compiled")
