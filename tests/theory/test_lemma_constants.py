@@ -25,16 +25,14 @@ def test_the_potential_falls_by_what_the_deficit_leaves(loss, log_total):
     """Y'(y) y (1 - deficit(y)) = 1, y (1 - deficit) increases, and Y is 0 where samples are separated."""
     constants = lemma_constants(loss)
     ahead = log_total + 1e-5
-    rise = float(constants.log_total_odds(np.array(ahead)) - constants.log_total_odds(np.array(log_total)))
-    kept = 1 - float(constants.deficit_of(np.array(log_total + 0.5e-5)))
+    here, there, middle = (np.array(each) for each in (log_total, ahead, 0.5 * (log_total + ahead)))
+    rise = float(constants.log_total_odds(there) - constants.log_total_odds(here))
     # In terms of log y the slope is 1 / (1 - deficit).
+    kept = 1 - float(constants.deficit_of(middle))
     assert rise * kept == pytest.approx(1e-5, rel=1e-4, abs=1e-12 * abs(log_total))
-    assert log_total + math.log(1 - float(constants.deficit_of(np.array(log_total)))) <= ahead + math.log(
-        1 - float(constants.deficit_of(np.array(ahead)))
-    )
-    assert (
-        float(constants.deficit_of(log_total)) <= float(constants.deficit_of(log_total, sharp=False)) + 1e-15
-    )
+    first, last = (float(each + np.log(1 - constants.deficit_of(each))) for each in (here, there))
+    assert first <= last + 1e-13  # rounding, where the deficit is nearly 1
+    assert constants.deficit_of(here) <= constants.deficit_of(here, sharp=False) + 1e-15
     at_separation = constants.log_total_odds(np.log(constants.separating_total))
     assert float(at_separation) == pytest.approx(0.0, abs=1e-12)
 
@@ -80,8 +78,21 @@ def test_bounds_of_a_pairwise_loss_hold_on_a_run(loss):
         predicted = theory.predicted_margin_bound(problem, method, gamma, run.steps[1:], constants)
         assert np.all(measured.floor <= run.normalized_margin + 1e-12)
         assert np.all(predicted.floor <= run.normalized_margin[1:] + 1e-12)
-        assert predicted.floor[-1] > 0.5 * gamma.margin
+        later = theory.predicted_margin_bound(problem, method, gamma, np.array([200_000]), constants)
+        assert later.floor[0] > 0.5 * gamma.margin
         assert theory.thresholds(problem, method, gamma, constants).separation >= np.argmax(run.margin > 0)
+
+
+def test_with_two_classes_the_pairwise_logistic_bounds_are_those_of_cross_entropy():
+    problem = Classification([[1.0, 0.2], [-1.0, 0.1], [-0.8, 0.3]], [0, 1, 1])
+    steps = np.array([10, 1000, 20_000])
+    for constants in ("sharp", "paper"):
+        pairs, softmax = (
+            theory.predicted_margin_bound(problem, Method("max", loss=each), 1.0, steps, constants)
+            for each in ("pairwise-logistic", "cross-entropy")
+        )
+        np.testing.assert_allclose(pairs.floor, softmax.floor, rtol=1e-12)
+        assert pairs.start == softmax.start
 
 
 def test_without_constants_descent_runs_and_the_theory_says_what_is_missing():
