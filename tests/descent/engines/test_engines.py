@@ -235,7 +235,7 @@ def test_every_loss_runs_by_itself_and_a_loss_without_compiled_code_in_the_batch
 def test_the_compiled_engine_names_what_a_loss_lacks():
     message = (
         "^loss='additive-margin-2': the compiled engine needs compiled residuals, which it does not offer; "
-        'take engine "auto" or "batched", or one of cross-entropy, exponential, pairwise-logistic$'
+        'take engine "auto" or "batched", or one of cross-entropy, exponential, pairwise-logistic'
     )
     with pytest.raises(MissingCapability, match=message):
         st.descend(random_problem(), st.Method(loss=BARE), 5, engine="compiled")
