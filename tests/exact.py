@@ -14,7 +14,7 @@ def frobenius(matrix):
 
 
 def residuals_and_loss(loss_name, a):
-    """Return (residuals of the classes, loss) of a sample with log-odds ``a``, from the definition of the loss."""
+    """Return (residuals of the classes, loss) of a sample with log-odds ``a``, from the definitions."""
     if loss_name == "pairwise-logistic":
         return [1 / (1 + mpmath.exp(-each)) for each in a], mpmath.fsum(
             mpmath.log1p(mpmath.exp(each)) for each in a

@@ -18,7 +18,7 @@ __all__ = ["callback", "caller", "compiled_and_kept"]
 
 
 def callback(signature: Any, function: Callable[..., Any]) -> Any:
-    """Compile a function for compiled code that learns of it late: its ``address`` is what :func:`caller` takes.
+    """Compile a function that compiled code learns of late: what :func:`caller` makes takes its ``address``.
 
     It must not raise: nothing would come of the error.
     """

@@ -45,7 +45,7 @@ def _(_loss):
 
 @LEMMA_CONSTANTS.offered_by(PairwiseArsinh)
 def _(_loss):
-    """With φ = arsinh(e^a) the residual is tanh(φ), concave, and e^a = sinh(φ): h(y) = tanh(y), Y = log sinh(y)."""
+    """With φ = arsinh(e^a) the residual is tanh(φ), concave, and e^a = sinh(φ)."""
 
     def deficit(log_total):
         y = np.exp(np.minimum(log_total, 300.0))

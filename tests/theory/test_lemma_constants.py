@@ -1,4 +1,4 @@
-"""What lemmas use of each loss, on random totals and instances; and a loss of a user's own, with and without it."""
+"""What lemmas use of each loss, on random totals and instances; and a user's own, with and without it."""
 
 import math
 

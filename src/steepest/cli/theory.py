@@ -56,7 +56,7 @@ def theory(
         ),
     ] = None,
     loss: Annotated[
-        str, typer.Option(metavar="NAME", help="cross-entropy, exponential, pairwise-logistic, or one of a plug-in.")
+        str, typer.Option(metavar="NAME", help="Such as cross-entropy or pairwise-logistic.")
     ] = "cross-entropy",
     gap: Annotated[float, typer.Option(help="Relative gap of the max margin that is small enough.")] = 1e-6,
     label: Annotated[

@@ -1,8 +1,8 @@
 """Losses of the pair margins, through log-residuals: exact directions at losses of 1e-1000.
 
 `loss` reads a name and `register_loss` adds one; a loss is a file of its own, `cross_entropy`, `exponential`
-and `pairwise_logistic` here, and says what its residuals are as a function of log-odds. Gradients, log-losses,
-proxies and certificates follow from them for every loss alike.
+and `pairwise_logistic` here, and says what its residuals are as a function of log-odds. Gradients,
+log-losses, proxies and certificates follow from them for every loss alike.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What every loss shares: log-odds of samples, gradients, log-losses and certificates from its residuals.
 
 Nothing here computes ``softmax - onehot``: at a margin of 37 that difference is rounding noise, and descent
-would follow the noise. Instead a loss gives its residuals r_ic, c ≠ y_i, as logarithms, in terms of the log-odds
-a_ic = z_ic - z_iy in doubled precision, and the largest is factored out of the gradient
+would follow the noise. Instead a loss gives its residuals r_ic, c ≠ y_i, as logarithms, in terms of the
+log-odds a_ic = z_ic - z_iy in doubled precision, and the largest is factored out of the gradient
 
     -∇L(W) = (1/n) Σ_i Σ_{c≠y_i} r_ic (e_{y_i} - e_c) x_iᵀ.
 

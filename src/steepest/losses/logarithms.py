@@ -1,7 +1,7 @@
 """Logarithms of sums, sigmoids and softplus in doubled precision: what residuals are written in.
 
-A residual of e^-3000 exists as its logarithm alone, and at 1e5 a float64 logarithm has lost five digits of the
-number that it stands for. So every function takes and returns pairs high + low.
+A residual of e^-3000 exists as its logarithm alone, and at 1e5 a float64 logarithm has lost five digits of
+the number that it stands for. So every function takes and returns pairs high + low.
 """
 
 from __future__ import annotations

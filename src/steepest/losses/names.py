@@ -35,11 +35,11 @@ def loss(name: str | Loss) -> Loss:
     >>> loss("exponential").name
     'exponential'
     """
-    return _checked(name) if isinstance(name, Loss) and not isinstance(name, type) else LOSSES[name]
+    return LOSSES[name] if isinstance(name, str) or not isinstance(name, Loss) else _checked(name)
 
 
 def _checked(part: Loss) -> Loss:
-    if not isinstance(part, Loss) or isinstance(part, type):
+    if isinstance(part, type) or not isinstance(part, Loss):
         raise InvalidArgument("loss", part, "give an object with a name and residuals(log_odds)")
     if not isinstance(part.name, str):
         raise InvalidArgument("loss", part, "name it by a text")

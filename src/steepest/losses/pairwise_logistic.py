@@ -13,11 +13,11 @@ __all__ = ["PairwiseLogistic"]
 
 @dataclass(frozen=True)
 class PairwiseLogistic:
-    """L(W) = (1/n) Σ_i Σ_{c≠y_i} log(1 + exp(a_ic)), a_ic = -(e_{y_i} - e_c)ᵀ W x_i; r_ic = 1 / (1 + e^{-a_ic}).
+    """L(W) = (1/n) Σ_i Σ_{c≠y_i} log(1 + exp(a_ic)), a_ic = -(e_{y_i} - e_c)ᵀ W x_i.
 
-    Each pair is a logistic regression of its own, so a sample's residuals are not proportional to its softmax
-    probabilities, except where all margins are large: there all three losses have the exponential tail. For
-    two classes it is cross-entropy.
+    Each pair is a logistic regression of its own, with residual r_ic = 1 / (1 + e^{-a_ic}). So a sample's
+    residuals are not proportional to its softmax probabilities, except where all margins are large: there it
+    has the exponential tail that the others have. For two classes it is cross-entropy.
 
     >>> import numpy as np
     >>> log_odds = Doubled(np.array([[-np.inf, 0.0, 700.0]]), np.zeros((1, 3)))

@@ -1,4 +1,4 @@
-"""What a loss must have: its name, and the residuals and the loss of a sample as functions of its log-odds."""
+"""What a loss must have: its name, and residuals and loss of a sample as functions of its log-odds."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ class Residuals(NamedTuple):
 class Loss(Protocol):
     """A loss, the mean over samples of ℓ(a_i), with a_ic = z_ic - z_iy the log-odds of class c, c ≠ y_i.
 
-    Its residuals r_ic = ∂ℓ(a_i) / ∂a_ic must be positive, so that -∇L(W) = (1/n) Σ_ic r_ic (e_{y_i} - e_c) x_iᵀ
-    lies in the cone of the pairs. These two members are all that a loss of your own needs; it must be hashable,
-    as frozen dataclasses are, and the name must tell its parameters. What is faster or stronger, compiled code
-    and the constants of the theory's lemmas, it may offer as a capability (:mod:`steepest.capabilities`).
+    Its residuals r_ic = ∂ℓ(a_i) / ∂a_ic must be positive, so that -∇L(W) = (1/n) Σ_ic r_ic (e_{y_i} - e_c)
+    x_iᵀ lies in the cone of the pairs. These two members are all that a loss of your own needs; it must be
+    hashable, as frozen dataclasses are, and the name must tell its parameters. What is faster or stronger,
+    compiled code and the constants of the theory's lemmas, it may offer as a capability
+    (:mod:`steepest.capabilities`).
 
     >>> from dataclasses import dataclass
     >>> from steepest.losses.logarithms import log_sigmoid, log_softplus, log_sum_exp

@@ -20,8 +20,8 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
 
     For orthogonal scale-skewed data, x_i = α_i e_{y_i} with α_i > 0 and d = k (or any other column for each
     class), a sample's gradient is a multiple of u_{y_i} e_{y_i}ᵀ, u_c = e_c - 1/k: by induction from W_0 = 0
-    all wrong classes keep equal logits, with any loss that treats them alike (Lemma H.4). So each step follows D(u_{y_i} e_{y_i}ᵀ), whatever W and
-    α_i are, and random reshuffling adds up
+    all wrong classes keep equal logits, with any loss that treats them alike (Lemma H.4). So each step
+    follows D(u_{y_i} e_{y_i}ᵀ), whatever W and α_i are, and random reshuffling adds up
 
         B = (1/n) Σ_i D(u_{y_i} e_{y_i}ᵀ).
 
@@ -57,8 +57,8 @@ def per_sample_bias(
     :func:`bias_direction`. Nothing is proven here about convergence.
 
     A sample's gradient is a multiple of (e_y - p) xᵀ, where p are its residuals divided by their sum. For
-    cross-entropy and the exponential loss p is the softmax of the negative margins over the wrong classes, and
-    every loss with the exponential tail tends to that. This stays exact where residuals underflow.
+    cross-entropy and the exponential loss p is the softmax of the negative margins over the wrong classes,
+    and every loss with the exponential tail tends to that. This stays exact where residuals underflow.
 
     Args:
         problem: the data.

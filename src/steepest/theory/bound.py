@@ -136,7 +136,8 @@ def predicted_margin_bound(
     """Return the margin bound a priori: from the settings alone, before anything is run, starting at W_0 = 0.
 
     Let t_A be the first step from which on δ_s ≤ ρ (paper: ρ/2). Until then the loss grows by at most
-    η_s min(2R, δ_s - ρ) a step (Lemma C.6, and the descent lemma with G ≤ 1), from L_0 = log k (cross-entropy). Then:
+    η_s min(2R, δ_s - ρ) a step (Lemma C.6, and the descent lemma with G ≤ 1), from L_0 = log k
+    (cross-entropy). Then:
 
     - ``"sharp"``: the bound of :func:`margin_bound` with r = t_A and the loss bounded as said.
     - ``"paper"``: L falls by (ρ/2) η_s G_s, so G ≤ 1/(2n) at some step before t₁, the first with

@@ -20,12 +20,15 @@ OfLogTotal = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class LemmaConstants:
-    """What the lemmas use of a loss. With y = nL, whoever offers it states that
+    """What the lemmas use of a loss, as functions of its total y = nL.
+
+    Whoever offers it states that
 
     1. where no difference of a sample's logits changes by more than δ its residuals change by factors within
        e^{±δ} (Lemmas C.4, C.9, C.10, C.13, C.14 and the Taylor bound, with δ = 2R ‖W' - W‖);
     2. y (1 - deficit(y)) ≤ nG ≤ y, and the left side increases in y (Lemma C.7);
-    3. e^{-margin} ≤ e^{Y(y)}, where Y increases from -∞ and Y' y (1 - deficit(y)) = 1 (Lemma C.8, margin bounds);
+    3. e^{-margin} ≤ e^{Y(y)}, where Y increases from -∞ and Y' y (1 - deficit(y)) = 1 (Lemma C.8, margin
+       bounds);
     4. L = ``loss_at_zero(k)`` at W = 0, and G ≤ ``largest_proxy(k)`` everywhere, for k classes (Lemma C.6).
 
     For the argument from 2 and 3 see :func:`~steepest.theory.margin_bound`.

@@ -97,8 +97,9 @@ def proxy_stability(
 ) -> Inequality:
     """Lemmas C.4 and C.9: log G(W') - log G(W) ≤ 2R ‖W' - W‖.
 
-    Every difference of a sample's logits changes by at most 2R ‖W' - W‖, so every residual changes by a factor
-    of at most e^{2R ‖W' - W‖}. By symmetry the absolute value obeys the same bound, which is what is evaluated.
+    Every difference of a sample's logits changes by at most 2R ‖W' - W‖, so every residual changes by a
+    factor of at most e^{2R ‖W' - W‖}. By symmetry the absolute value obeys the same bound, which is what is
+    evaluated.
     """
     lemma_constants(loss_)
     change = abs(float(log_proxy(problem, loss_, W_new)) - float(log_proxy(problem, loss_, W)))
@@ -109,10 +110,11 @@ def proxy_stability(
 def loss_difference(
     problem: Classification, loss_: Loss | str, W: Array, W_new: Array, norm_: Norm | str = "max"
 ) -> Inequality:
-    """Lemma C.6: |L(W') - L(W)| ≤ 2R G_max ‖W' - W‖ with G_max a bound on G; of log L where G has none.
+    """Lemma C.6: |L(W') - L(W)| ≤ 2R G_max ‖W' - W‖ where G ≤ G_max; of log L where G has no bound.
 
-    ‖∇L‖_* ≤ 2R G ≤ 2R G_max all along the segment. For cross-entropy G_max = 1, for the pairwise logistic loss
-    k - 1. The exponential loss has no Lipschitz constant, but its logarithm has, since G ≤ L: ‖∇ log L‖_* ≤ 2R.
+    ‖∇L‖_* ≤ 2R G ≤ 2R G_max all along the segment. For cross-entropy G_max = 1, for the pairwise logistic
+    loss k - 1. The exponential loss has no Lipschitz constant, but its logarithm has, since G ≤ L:
+    ‖∇ log L‖_* ≤ 2R.
     """
     largest = lemma_constants(loss_).largest_proxy(problem.n_classes)
     here, there = (float(log_loss(problem, loss_, each)) for each in (W, W_new))
@@ -157,8 +159,8 @@ def proxy_and_loss(problem: Classification, loss_: Loss | str, W: Array) -> tupl
 def small_loss_ratio(problem: Classification, loss_: Loss | str, W: Array) -> Inequality | None:
     """Lemma C.7 (ii): if L ≤ log 2 / n or G ≤ 1/(2n) then L ≤ 2 log 2 · G (the paper has 2 G); else None.
 
-    Either condition keeps every sample's loss u ≤ log 2, and every pair's for the pairwise logistic loss. There
-    1 - e^{-u} is concave from 0 to 1/2, so at least u / (2 log 2). Exponential loss: G = L always.
+    Either condition keeps every sample's loss u ≤ log 2, and every pair's for the pairwise logistic loss.
+    There 1 - e^{-u} is concave from 0 to 1/2, so at least u / (2 log 2). Exponential loss: G = L always.
     """
     constants = lemma_constants(loss_)
     size, proxy = float(log_loss(problem, loss_, W)), float(log_proxy(problem, loss_, W))
@@ -219,9 +221,9 @@ def taylor_remainder(
 ) -> Inequality:
     """Second-order bound (C.7): L(W - ηD) - L(W) + η ⟨∇L(W), D⟩ ≤ (e^{2Rη} - 1 - 2Rη) G(W), for ‖D‖ ≤ 1.
 
-    Along the segment f(s) = L(W - sD) has f'(s) - f'(0) ≤ 2R (e^{2Rs} - 1) G(W) (Lemma C.10), and the remainder
-    is the integral of that from 0 to η. The paper's 2R² η² e^{2Rη} G, from Lemma C.3, is larger. Both sides are
-    divided by G(W).
+    Along the segment f(s) = L(W - sD) has f'(s) - f'(0) ≤ 2R (e^{2Rs} - 1) G(W) (Lemma C.10), and the
+    remainder is the integral of that from 0 to η. The paper's 2R² η² e^{2Rη} G, from Lemma C.3, is larger.
+    Both sides are divided by G(W).
     """
     lemma_constants(loss_)
     proxy = float(log_proxy(problem, loss_, W))

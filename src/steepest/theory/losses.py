@@ -18,7 +18,8 @@ __all__: list[str] = []
 def cross_entropy(_loss: CrossEntropy) -> LemmaConstants:
     """Return the constants of cross-entropy: deficit 1 - (1 - e^-y) / y, and Y = log(e^y - 1).
 
-    1. 1 / r_c is the sum of e^{z_c' - z_c} over all classes c', and each term changes by a factor within e^{±δ}.
+    1. 1 / r_c is the sum of e^{z_c' - z_c} over all classes c', and each term changes by a factor within
+       e^{±δ}.
     2. A sample with loss u has Σ_c r_c = 1 - e^{-u}, concave in u: given Σ u = y it is smallest where one
        sample has all of y, so nG ≥ 1 - e^{-y}; and 1 - e^{-u} ≤ u.
     3. One sample's loss log(1 + Σ_c e^{-margin_c}) is at most y, so every e^{-margin} ≤ e^y - 1.
@@ -58,7 +59,8 @@ def pairwise_logistic(_loss: PairwiseLogistic) -> LemmaConstants:
 
     1. The derivative of log σ(a) is 1 - σ(a), between 0 and 1: r_c moves by a factor within e^{±δ}.
     2. A pair with loss φ = log(1 + e^a) has residual σ(a) = 1 - e^{-φ}, the same concave function: given
-       Σ φ = y over all pairs it is smallest where one pair has all of y, so nG ≥ 1 - e^{-y}; and it is at most φ.
+       Σ φ = y over all pairs it is smallest where one pair has all of y, so nG ≥ 1 - e^{-y}; and it is at
+       most φ.
     3. One pair's loss log(1 + e^{-margin}) is at most y, so e^{-margin} ≤ e^y - 1.
     4. At W = 0 each of the k - 1 pairs of a sample has loss log 2; each residual is at most 1.
     """

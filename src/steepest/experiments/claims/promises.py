@@ -19,7 +19,7 @@ class Promise:
     """The theory of one method on one data set, norm and loss; over seeds always the weakest."""
 
     share: float
-    """ρ / γ, in the median; where it is not positive the theorems promise nothing. NaN for an unknown loss."""
+    """ρ / γ, in the median; where it is not positive the theorems promise nothing; NaN without a ρ."""
     error: np.ndarray
     """What the relative margin error cannot be above, at the runs' steps; NaN where nothing is proven."""
     floor: np.ndarray

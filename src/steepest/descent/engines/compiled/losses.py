@@ -221,7 +221,7 @@ def _relative_to_largest(b, log_odds, low, numbers):
 
 @inlined
 def _brought_to_order_one(b, numbers):
-    """Divide the weights by e^shift such that the largest weight times total is of order one; return shift."""
+    """Divide the weights by e^shift such that the largest r_ic is of order one; return shift."""
     largest = 0.0
     for i in range(b):
         largest = max(largest, numbers[WEIGHTS, i] * numbers[TOTALS, i])
@@ -236,8 +236,8 @@ def _brought_to_order_one(b, numbers):
 def _weights_of_softmax(totals, weights, tops, near, far, bits, powers):
     """Write weights such that r_ic · exp(-shift) = weight_i · exp(a_ic - top_i); return shift.
 
-    With u = top + log(total), Σ_c r_ic is the logistic function of u; neither a logarithm nor a cancellation is
-    needed to scale it.
+    With u = top + log(total), Σ_c r_ic is the logistic function of u; neither a logarithm nor a cancellation
+    is needed to scale it.
     """
     b = tops.shape[0]
     for i in range(b):
