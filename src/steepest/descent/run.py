@@ -115,7 +115,7 @@ def descend(
     for each, known in _without_repetition(chosen, references):
         warn_about(problem, each, steps, None if known is None else float(known.upper_bound))
     runs = [
-        Run(problem, method, engine_for(problem, [method], engine), recorded_steps, start, known, stop_at_gap)
+        Run(problem, method, engine_for(problem, method, engine), recorded_steps, start, known, stop_at_gap)
         for method, known in zip(chosen, references, strict=True)
     ]
     if checkpoint is not None:

@@ -34,7 +34,7 @@ class HeavyBall:
     def move(self, weights: Array, step: Array, beta: Array, fields: Fields) -> tuple[Array, Fields]:
         """Return W + step + β (W - W_{t-1})."""
         kept = beta[:, None, None] * (weights - fields["previous_weights"])
-        return weights + step + kept, {**fields, "previous_weights": weights}
+        return weights + step + kept, {"previous_weights": weights}
 
     def __str__(self) -> str:
         return "heavy-ball"

@@ -48,7 +48,7 @@ def _with_snapshot(draw: Draw, weights: Array, fields: Fields, taken: np.ndarray
     chosen = xp.asarray(np.flatnonzero(taken), device=place)
     gradient = draw.loss.gradient(draw.problem, weights[chosen])
     if taken.all():
-        return {**fields, "snapshot": weights, "snapshot_gradient": gradient}
+        return {"snapshot": weights, "snapshot_gradient": gradient}
     # Each run takes its own: where it stands among those chosen, or anything where it is not.
     among = xp.asarray(np.maximum(np.cumsum(taken) - 1, 0), device=place)
     mask = xp.asarray(taken, device=place)
@@ -58,4 +58,4 @@ def _with_snapshot(draw: Draw, weights: Array, fields: Fields, taken: np.ndarray
         xp.where(mask, gradient.log_scale[among], before.log_scale),
     )
     snapshot = xp.where(mask[:, None, None], weights, fields["snapshot"])
-    return {**fields, "snapshot": snapshot, "snapshot_gradient": joined}
+    return {"snapshot": snapshot, "snapshot_gradient": joined}

@@ -25,7 +25,7 @@ class MovingAverage:
     def follow(self, signal: Scaled, beta: Array, fields: Fields) -> tuple[Scaled, Fields]:
         """Return M_t."""
         momentum = with_momentum(signal, fields["momentum"], beta)
-        return momentum, {**fields, "momentum": momentum}
+        return momentum, {"momentum": momentum}
 
     def move(self, weights: Array, step: Array, _beta: Array, fields: Fields) -> tuple[Array, Fields]:
         """Return W + step."""

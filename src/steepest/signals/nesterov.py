@@ -30,7 +30,7 @@ class Nesterov:
     def follow(self, signal: Scaled, beta: Array, fields: Fields) -> tuple[Scaled, Fields]:
         """Return β M_t + (1 - β) V_t."""
         momentum = with_momentum(signal, fields["momentum"], beta)
-        return with_momentum(signal, momentum, beta), {**fields, "momentum": momentum}
+        return with_momentum(signal, momentum, beta), {"momentum": momentum}
 
     def move(self, weights: Array, step: Array, _beta: Array, fields: Fields) -> tuple[Array, Fields]:
         """Return W + step."""

@@ -58,7 +58,7 @@ class Signal(Protocol):
         ...
 
     def step(self, draw: Draw, weights: Array, fields: Fields, /) -> tuple[Scaled, Fields]:
-        """Return the signals [runs, k, d] of a step at ``weights``, and the state after it."""
+        """Return the signals [runs, k, d] of a step at ``weights``, and what changes of the state."""
         ...
 
 
@@ -74,9 +74,9 @@ class Momentum(Protocol):
         ...
 
     def follow(self, signal: Scaled, beta: Array, fields: Fields, /) -> tuple[Scaled, Fields]:
-        """Return the matrices [runs, k, d] whose steepest-descent direction is taken, and the state."""
+        """Return the matrices [runs, k, d] whose directions are taken, and what changes of the state."""
         ...
 
     def move(self, weights: Array, step: Array, beta: Array, fields: Fields, /) -> tuple[Array, Fields]:
-        """Return the weights after a step -η D, of shape [runs, k, d] like them, and the state."""
+        """Return the weights after a step -η D [runs, k, d], and what changes of the state."""
         ...

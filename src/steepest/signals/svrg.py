@@ -33,7 +33,7 @@ class SVRG:
         """Return the corrected gradient; the first step of an epoch takes the snapshot."""
         if draw.batches > 1 and draw.step % draw.batches == 0:
             gradient = draw.loss.gradient(draw.problem, weights)
-            fields = {**fields, "snapshot": weights, "snapshot_gradient": gradient}
+            fields = {"snapshot": weights, "snapshot_gradient": gradient}
         return corrected(draw, weights, fields), fields
 
     def __str__(self) -> str:
