@@ -30,7 +30,7 @@ def packages(requirements):
     here = [
         each for each in requirements if "python_version < '3.11'" not in each or sys.version_info < (3, 11)
     ]
-    return {re.match(r"[\w-]+", each).group() for each in here}
+    return {re.split(r"[<>=;\[ ]", each)[0] for each in here}
 
 
 def test_the_modules_of_an_extra_are_those_of_its_packages():
