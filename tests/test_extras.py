@@ -37,7 +37,7 @@ def test_the_modules_of_an_extra_are_those_of_its_packages():
     listed = {name: packages(each) for name, each in PROJECT["optional-dependencies"].items()}
     for extra, modules in MODULES.items():
         assert {{"sklearn": "scikit-learn"}.get(module, module) for module in modules} == listed[extra]
-    # The last two are for those who work on steepest itself.
+    # Beside them are all of them together, and two for those who work on steepest itself.
     assert set(listed) - MODULES.keys() == {"all", "test", "dev"}
     assert PROJECT["optional-dependencies"]["all"] == [f"steepest[{','.join(sorted(MODULES))}]"]
 
