@@ -42,6 +42,13 @@ def test_the_modules_of_an_extra_are_those_of_its_packages():
     assert PROJECT["optional-dependencies"]["all"] == [f"steepest[{','.join(sorted(MODULES))}]"]
 
 
+@pytest.mark.lab
+def test_versions_that_are_recorded_are_of_packages_that_an_experiment_has():
+    settings = import_module("steepest.experiments.store.settings")
+    there = packages([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["lab"]])
+    assert set(settings._VERSIONS_OF) <= there | {"steepest"}
+
+
 def test_the_core_imports_what_it_requires_and_nothing_else():
     # torch is left out: array-api-compat asks whether it was imported, and would import it.
     absent = sorted({module for modules in MODULES.values() for module in modules} - {"torch"})
