@@ -109,7 +109,7 @@ def trajectory():
         (
             "clarabel",
             lambda: st.max_margin(random_problem(), "spectral", method="conic-program"),
-            "method='conic-program' needs clarabel: run pip install 'steepest[peers]'",
+            "method=\"conic-program\" needs clarabel: run pip install 'steepest[peers]'",
         ),
         (
             "xarray",
