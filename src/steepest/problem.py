@@ -152,6 +152,22 @@ class Classification:
         return xp.asarray(W, dtype=self.features.dtype, device=device(self.features))
 
 
+def as_problem(value: object) -> Classification:
+    """Return a problem as it is.
+
+    Raises:
+        InvalidArgument: anything else, arrays among them.
+
+    >>> as_problem([[1.0]])
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: problem=[[1.0]]: give a problem, as steepest.Classification(X, y) makes
+    """
+    if isinstance(value, Classification):
+        return value
+    raise InvalidArgument("problem", value, "give a problem, as steepest.Classification(X, y) makes")
+
+
 def _validated_features(X: Any) -> Array:
     try:
         X = as_floating(X)

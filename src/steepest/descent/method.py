@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-
+from steepest.arguments import real_number, switch, whole_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, norm_name
 from steepest.losses import CROSS_ENTROPY, Loss, loss
@@ -80,10 +78,12 @@ class Method:
         values = {
             "norm": _as_norm(norm),
             "batch_size": _validated_batch_size(batch_size),
-            "momentum": _validated_momentum(momentum),
+            "momentum": real_number(
+                "momentum", momentum, "give a number β with 0 ≤ β < 1", at_least=0, below=1
+            ),
             "loss": _as_loss(loss),
             "schedule": _validated_schedule(PolynomialDecay() if schedule is None else schedule),
-            "seed": _validated_seed(seed),
+            "seed": whole_number("seed", seed, 0),
             "signal": _as_signal(signal, variance_reduction),
             "momentum_kind": _as_momentum_kind(momentum_kind),
         }
@@ -173,26 +173,16 @@ def _as_loss(value: Loss | str) -> Loss:
 def _validated_batch_size(value: object) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InvalidArgument(
-            "batch_size", value, "give an integer of at least 1, or None for the full batch"
-        )
-    return int(value)
-
-
-def _validated_momentum(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
-        raise InvalidArgument("momentum", value, "give a number β with 0 ≤ β < 1")
-    return float(value)
+    return whole_number("batch_size", value, 1, "give an integer of at least 1, or None for the full batch")
 
 
 def _as_signal(value: Signal | str | None, variance_reduction: object) -> Signal:
-    if variance_reduction is not None and not isinstance(variance_reduction, (bool, np.bool_)):
-        raise InvalidArgument("variance_reduction", variance_reduction, "give True or False")
+    if variance_reduction is not None:
+        variance_reduction = switch("variance_reduction", variance_reduction)
     if value is None:
         return signal(_REDUCED if variance_reduction else _PLAIN)
     chosen = signal(value)
-    if variance_reduction is not None and bool(variance_reduction) != (str(chosen) == _REDUCED):
+    if variance_reduction is not None and variance_reduction != (str(chosen) == _REDUCED):
         remedy = f"leave it out, signal={chosen} says it"
         raise InvalidArgument("variance_reduction", variance_reduction, remedy)
     return chosen
@@ -203,12 +193,6 @@ def _as_momentum_kind(value: Momentum | str) -> Momentum:
 
 
 def _validated_schedule(value: object) -> Schedule:
-    if not isinstance(value, Schedule):
+    if not isinstance(value, Schedule) or isinstance(value, type):
         raise InvalidArgument("schedule", value, "give a schedule such as PolynomialDecay(0.1, 0.5)")
     return value
-
-
-def _validated_seed(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-        raise InvalidArgument("seed", value, "give a whole number of at least 0")
-    return int(value)
