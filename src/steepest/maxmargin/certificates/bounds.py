@@ -18,6 +18,8 @@ __all__ = ["Bounds", "certificate", "simplex_weights"]
 _UNIT = 2.0**-53
 _ENOUGH = 1e-10
 """Bounds whose allowance for rounding is below this fraction of them are not computed more accurately."""
+_SUM = 1e-14
+"""Sums of dual weights this near to 1 are 1 to rounding: a hundred additions may be off by as much."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,28 @@ def certificate(problem: Classification, norm: Norm | str, W: Array, q: Array) -
     W = as_numpy(problem.weights_like_features(W))
     if not np.isfinite(W).all():
         raise InvalidArgument("W", W, "give finite weights")
-    q = simplex_weights(problem, q)
+    q = _checked(problem, q)
     return Bounds(margin_below(X, y, W, norm), dual_above(X, y, q, norm))
 
 
 def simplex_weights(problem: Classification, q: Array) -> np.ndarray:
-    """Return q as dual weights over pairs: 0 at the true class, scaled to sum 1, shape [n, k]."""
+    """Return q as dual weights over pairs: 0 at the true class, of sum 1 to rounding, shape [n, k].
+
+    Weights whose sum is 1 to rounding are kept to the last digit. Dividing would round every one of them
+    again, and where large terms of A(q) cancel the last digits are what is left of them.
+
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> simplex_weights(problem, [[0, 3], [1, 0]]).tolist()
+    [[0.0, 0.75], [0.25, 0.0]]
+    """
+    q = _checked(problem, q)
+    total = float(q.sum())
+    nearest = 2.0 ** np.round(np.log2(total))
+    return q / (nearest if abs(total - nearest) <= _SUM * nearest else total)
+
+
+def _checked(problem: Classification, q: Array) -> np.ndarray:
+    """Return q as dual weights over pairs, scaled by a power of two so that the largest is near 1."""
     q = np.array(as_numpy(q), dtype=float)
     expected = (problem.samples, problem.n_classes)
     if q.shape != expected:
@@ -75,8 +93,8 @@ def simplex_weights(problem: Classification, q: Array) -> np.ndarray:
     q[np.arange(len(q)), problem.labels] = 0.0
     if not np.isfinite(q).all() or (q < 0).any() or not q.any():
         raise InvalidArgument("q", q, "give finite dual weights, none negative and not all zero")
-    q /= q.max()
-    return q / q.sum()
+    # ldexp, since the power itself may be beyond the range of floats.
+    return np.ldexp(q, -int(np.floor(np.log2(q.max()))))
 
 
 def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> float:
@@ -100,7 +118,7 @@ def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> flo
 
 
 def dual_above(X: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
-    """‖A(q)‖_* rounded up, for q ≥ 0 of sum 1 to rounding and 0 at the true class."""
+    """‖A(q)‖_* / Σq rounded up, for q ≥ 0 of largest entry near 1 or of sum 1, and 0 at the true class."""
     rows = np.nonzero(q.any(axis=1))[0]
     total = float(q.sum())
     towards = -q[rows]

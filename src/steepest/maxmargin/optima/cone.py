@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.optimize
 
+from steepest.maxmargin.forms.least_change import non_negative
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.optima.faces import Face
 from steepest.maxmargin.optima.refinement import pair_rows
@@ -125,7 +125,7 @@ class OptimaCone:
                 rows = np.concatenate([rows, new])
                 if rows.size > _LARGEST_ROWS:
                     break
-                multipliers = _non_negative(rows.T, -target)
+                multipliers = non_negative(rows.T, -target)
                 if multipliers is None:
                     break
                 # Dropping what the point does not rest on leaves it where it is, so distances still grow.
@@ -159,10 +159,3 @@ class OptimaCone:
     def _margin_rows(self, pairs: np.ndarray) -> np.ndarray:
         rows = np.tensordot(pair_rows(self.reduced, pairs), self.basis, ([1, 2], [1, 2]))
         return rows - (1 - self.slack) * self.margin * self.sizes
-
-
-def _non_negative(A: np.ndarray, b: np.ndarray) -> np.ndarray | None:
-    try:
-        return scipy.optimize.nnls(A, b, maxiter=max(100, 10 * A.shape[1]))[0]
-    except RuntimeError:
-        return None
