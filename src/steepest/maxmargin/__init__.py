@@ -6,6 +6,7 @@
 ``Uniqueness`` the verdict on whether it is the only one.
 """
 
+from steepest.maxmargin import norms
 from steepest.maxmargin.certificates.bounds import Bounds, certificate
 from steepest.maxmargin.optima.set import Canonical, SetOfOptima
 from steepest.maxmargin.optima.uniqueness import Uniqueness
@@ -22,4 +23,5 @@ __all__ = [
     "Uniqueness",
     "certificate",
     "max_margin",
+    "norms",
 ]

@@ -8,9 +8,12 @@ import numpy as np
 
 from steepest.arrays import Array, as_numpy
 from steepest.errors import InvalidArgument
-from steepest.geometry import Entrywise, Norm, Schatten
+from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin.certificates.products import accurate_product, product
+from steepest.maxmargin.forms.best import relative_gap
+from steepest.maxmargin.forms.facts import dual_of_error, norm_rounding
+from steepest.maxmargin.forms.pairs import towards
 from steepest.problem import Classification
 
 __all__ = ["Bounds", "certificate", "simplex_weights"]
@@ -34,7 +37,7 @@ class Bounds:
     @property
     def relative_gap(self) -> float:
         """(upper_bound - margin) / upper_bound; 0 where both are 0, so that exact zeros are a closed gap."""
-        return (self.upper_bound - self.margin) / self.upper_bound if self.upper_bound > 0 else 0.0
+        return relative_gap(self.margin, self.upper_bound)
 
 
 def certificate(problem: Classification, norm: Norm | str, W: Array, q: Array) -> Bounds:
@@ -113,7 +116,7 @@ def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> flo
         refined, allowance = _pair_margins(logits, error, y[rows])
         low[rows] = np.maximum(low[rows], refined - allowance)
         lowest = float(low.min())
-    size, slack = float(norm(W)), _norm_rounding(norm, W.shape)
+    size, slack = float(norm(W)), norm_rounding(norm, W.shape)
     return _down(lowest / (size * (1 + slack) if lowest > 0 else size * (1 - slack)))
 
 
@@ -121,16 +124,15 @@ def dual_above(X: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm) -> float
     """‖A(q)‖_* / Σq rounded up, for q ≥ 0 of largest entry near 1 or of sum 1, and 0 at the true class."""
     rows = np.nonzero(q.any(axis=1))[0]
     total = float(q.sum())
-    towards = -q[rows]
-    towards[np.arange(len(rows)), y[rows]] = q[rows].sum(axis=1)
-    A, error = product(towards.T, X[rows])
+    T = towards(q[rows], y[rows])
+    A, error = product(T.T, X[rows])
     # The true class holds a rounded sum, so each of its terms carries k more roundings.
-    error += (q.shape[1] + 2) * _UNIT * (np.abs(towards).T @ np.abs(X[rows]))
-    value, allowance = float(norm.dual(A)), _dual_of_error(norm, error)
+    error += (q.shape[1] + 2) * _UNIT * (np.abs(T).T @ np.abs(X[rows]))
+    value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
     if allowance > _ENOUGH * value:
         A, error = _accurate_pair_sum(X[rows], y[rows], q[rows])
-        value, allowance = float(norm.dual(A)), _dual_of_error(norm, error)
-    slack = _norm_rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
+        value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
+    slack = norm_rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
     return _up((value * (1 + slack) + allowance * (1 + 1e-6)) / total)
 
 
@@ -154,22 +156,6 @@ def _accurate_pair_sum(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> tuple[np.
     left = np.zeros((n, k))
     left[np.arange(n), y] = error[:, 0]
     return A, allowance + 2 * left.T @ np.abs(X)
-
-
-def _dual_of_error(norm: Norm, error: np.ndarray) -> float:
-    # Entry-wise norms grow with absolute values; a Schatten norm is at most r^(1/p - 1/2) Frobenius norms.
-    if isinstance(norm, Schatten):
-        dual = norm.dual_norm
-        exponent = max(0.0, 1 / float(dual.p) - 0.5) if np.isfinite(float(dual.p)) else 0.0
-        return float(np.linalg.norm(error)) * min(error.shape) ** exponent
-    return float(norm.dual(error))
-
-
-def _norm_rounding(norm: Norm, shape: tuple[int, ...]) -> float:
-    """Relative rounding error of a norm: entry-wise sums are done pairwise, singular values by LAPACK."""
-    if isinstance(norm, Entrywise):
-        return (200 + int(np.prod(shape)).bit_length()) * _UNIT
-    return 2 * max(shape) * min(shape) * _UNIT
 
 
 def _down(value: float) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.doubled import head, precise_product
 from steepest.maxmargin.forms.least_change import least_change, non_negative
+from steepest.maxmargin.forms.pairs import pair_rows
 from steepest.problem import Classification
 
 __all__ = ["Clipped", "clipped"]
@@ -116,13 +117,8 @@ class Clipped:
 
     def _terms(self, pairs: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the matrix [k f, s] that maps the dual weights of pairs to A(q) in some features."""
-        i, c = pairs.T
-        X = as_numpy(self.problem.features)[np.ix_(i, features)].T
-        terms = np.zeros((self.original.n_classes, len(features), len(pairs)))
-        places = np.arange(len(pairs))
-        terms[self.original.labels[i], :, places] += X.T
-        terms[c, :, places] -= X.T
-        return terms.reshape(-1, len(pairs))
+        X, k = as_numpy(self.problem.features)[:, features], self.original.n_classes
+        return pair_rows(X, self.original.labels, np.eye(k), pairs).reshape(len(pairs), k * len(features)).T
 
 
 def clipped(problem: Classification) -> Clipped | None:
