@@ -172,9 +172,8 @@ def _is_idle(i, true, alpha, logits):
 
 
 @_plain
-def _solve_sample(i, samples, ascent, wanted, change):
+def _solve_sample(i, true, square, alpha, logits, wanted, change):
     """Set the α of sample i to their optimum, write the changes of its row of -T, say if there are any."""
-    alpha, logits, true, square = ascent.alpha, ascent.logits, samples.y[i], samples.squares[i]
     k = alpha.shape[1]
     total = 0.0
     for c in range(k):
@@ -196,22 +195,26 @@ def _solve_sample(i, samples, ascent, wanted, change):
 @compiled_and_kept
 def _sweep(samples, ascent, by_gram, sweeps):
     """Go through the samples in random order, ``sweeps`` times; alpha, and logits or W, change in place."""
-    n, k = ascent.alpha.shape
+    # Taken out of the tuples once: every access counts references, which costs as much as the arithmetic.
+    X, y, gram, squares = samples
+    alpha, W, logits, order, random = ascent
+    n, k = alpha.shape
     wanted, change = np.empty(k), np.empty(k)
     for sweep in range(sweeps):
-        _shuffle(ascent.order, ascent.random)
+        _shuffle(order, random)
         for place in range(n):
-            i = ascent.order[place]
-            if samples.squares[i] == 0.0:
+            i = order[place]
+            true, square = y[i], squares[i]
+            if square == 0.0:
                 continue
             if not by_gram:
-                if sweep > 0 and _is_idle(i, samples.y[i], ascent.alpha, ascent.logits):
+                if sweep > 0 and _is_idle(i, true, alpha, logits):
                     continue
                 for c in range(k):
-                    ascent.logits[c, i] = _dot(ascent.W, c, samples.X, i)
-            if _solve_sample(i, samples, ascent, wanted, change):
+                    logits[c, i] = _dot(W, c, X, i)
+            if _solve_sample(i, true, square, alpha, logits, wanted, change):
                 for c in range(k):
                     if by_gram:
-                        _add_multiple(ascent.logits, c, -change[c], samples.gram, i)
+                        _add_multiple(logits, c, -change[c], gram, i)
                     else:
-                        _add_multiple(ascent.W, c, -change[c], samples.X, i)
+                        _add_multiple(W, c, -change[c], X, i)
