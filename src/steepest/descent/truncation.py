@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from steepest.arrays import Array, namespace
-from steepest.geometry import Norm, Schatten, singular_values_below_cutoff
+from steepest.geometry import Norm
+from steepest.geometry.facts import TRUNCATION
 
 
 def truncated(norm: Norm, signals: Array) -> Array:
-    """Return for each signal [..., k, d] whether the rank cut-off drops a singular value that is real.
-
-    Only Schatten norms with p > 2 give small singular values a weight that is worth counting.
-    """
+    """Return for each signal [..., k, d] whether the rank cut-off drops a singular value that is real."""
     xp = namespace(signals)
-    if not isinstance(norm, Schatten) or norm.p <= 2:
+    count = TRUNCATION.of(norm)
+    if count is None:
         return xp.zeros_like(signals[..., 0, 0], dtype=xp.int64)
-    return xp.astype(singular_values_below_cutoff(signals) > 0, xp.int64)
+    return xp.astype(count(signals) > 0, xp.int64)

@@ -6,9 +6,11 @@ direction.
 
 from __future__ import annotations
 
+from steepest.geometry.entrywise import Entrywise
 from steepest.geometry.names import norm
-from steepest.geometry.norms import Entrywise, Norm, Schatten
 from steepest.geometry.polar import RANK_CUTOFF, polar_factor, singular_values_below_cutoff
+from steepest.geometry.protocol import Norm, norm_name, same_norm
+from steepest.geometry.schatten import Schatten
 
 __all__ = [
     "RANK_CUTOFF",
@@ -16,6 +18,8 @@ __all__ = [
     "Norm",
     "Schatten",
     "norm",
+    "norm_name",
     "polar_factor",
+    "same_norm",
     "singular_values_below_cutoff",
 ]

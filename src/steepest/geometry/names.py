@@ -9,7 +9,10 @@ from difflib import get_close_matches
 from fractions import Fraction
 
 from steepest.errors import InvalidArgument
-from steepest.geometry.norms import Entrywise, Norm, Schatten, exponent
+from steepest.geometry.entrywise import Entrywise
+from steepest.geometry.exponents import exponent
+from steepest.geometry.protocol import Norm
+from steepest.geometry.schatten import Schatten
 
 _NAMED: dict[str, Norm] = {
     "max": Entrywise(math.inf),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, norm
+from steepest.geometry import Norm, norm, same_norm
 from steepest.losses import Loss, loss
 from steepest.problem import Classification
 from steepest.schedules import Schedule
@@ -115,7 +115,7 @@ def margin_value(margin: Any, norm_: Norm) -> float:
     is at most the max margin. InvalidArgument for a solution in another norm, and for NaN or infinity.
     """
     other = getattr(margin, "norm", norm_)
-    if str(other) != str(norm_) and not other.p == norm_.p == 2:  # Schatten(2) is Frobenius
+    if not same_norm(other, norm_):
         raise InvalidArgument("margin", f"a solution in the {other} norm", f"give one in the {norm_} norm")
     value = float(getattr(margin, "margin", margin))
     if not math.isfinite(value):

@@ -64,7 +64,7 @@ def test_an_unknown_name_is_refused_with_the_names_that_there_are():
 
 
 def test_the_page_of_findings_names_every_claim_and_no_other():
-    page = (Path(__file__).parents[2] / "docs" / "findings.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "findings.md").read_text(encoding="utf-8")
     section = page.split("## What the paper says, and its check\n")[1].split("\n## ")[0]
     table = "\n".join(line for line in section.splitlines() if line.startswith("| "))
     assert set(re.findall(r"`([a-z-]+)`", table)) == set(CLAIMS)

@@ -69,7 +69,7 @@ def render_page(stored: Sequence[StoredExperiment], name: str) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("steepest.experiments", _TEMPLATES),
+        loader=PackageLoader("steepest.experiments.report", _TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
