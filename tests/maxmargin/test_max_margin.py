@@ -156,7 +156,7 @@ def test_tensors_give_the_same_solution():
 
 
 linear_ball = 'method="linear-program" needs a unit ball of few linear inequalities, which it does not offer'
-cones = 'method="conic-program" needs a unit ball in Clarabel\'s cones, which it does not offer; use method="auto"'
+cones = 'method="conic-program" needs a unit ball in Clarabel\'s cones, which it does not offer'
 
 
 @pytest.mark.parametrize(

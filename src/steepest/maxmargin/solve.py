@@ -10,10 +10,10 @@ import numpy as np
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
+from steepest.geometry.facts import UNITARILY_INVARIANT, is_true
 from steepest.maxmargin import methods
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
-from steepest.maxmargin.forms.facts import is_unitarily_invariant
 from steepest.maxmargin.methods import Method
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
@@ -130,7 +130,7 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     if method != "auto":
         return [methods.METHODS[method]]
     n, d, k = problem.samples, problem.dimension, problem.n_classes
-    unknowns = (k - 1) * min(n, d) if is_unitarily_invariant(norm) else k * d
+    unknowns = (k - 1) * min(n, d) if is_true(UNITARILY_INVARIANT, norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
     chosen = [_CLIPPING]

@@ -10,15 +10,15 @@ from steepest.arrays import Array, as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
+from steepest.geometry.facts import UNIT_ROUNDOFF as _UNIT
+from steepest.geometry.facts import dual_of_error, rounding
 from steepest.maxmargin.certificates.products import accurate_product, product
 from steepest.maxmargin.forms.best import relative_gap
-from steepest.maxmargin.forms.facts import dual_of_error, norm_rounding
 from steepest.maxmargin.forms.pairs import towards
 from steepest.problem import Classification
 
 __all__ = ["Bounds", "certificate", "simplex_weights"]
 
-_UNIT = 2.0**-53
 _ENOUGH = 1e-10
 """Bounds whose allowance for rounding is below this fraction of them are not computed more accurately."""
 _SUM = 1e-14
@@ -116,7 +116,7 @@ def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> flo
         refined, allowance = _pair_margins(logits, error, y[rows])
         low[rows] = np.maximum(low[rows], refined - allowance)
         lowest = float(low.min())
-    size, slack = float(norm(W)), norm_rounding(norm, W.shape)
+    size, slack = float(norm(W)), rounding(norm, W.shape)
     return _down(lowest / (size * (1 + slack) if lowest > 0 else size * (1 - slack)))
 
 
@@ -132,7 +132,7 @@ def dual_above(X: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm) -> float
     if allowance > _ENOUGH * value:
         A, error = _accurate_pair_sum(X[rows], y[rows], q[rows])
         value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
-    slack = norm_rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
+    slack = rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
     return _up((value * (1 + slack) + allowance * (1 + 1e-6)) / total)
 
 

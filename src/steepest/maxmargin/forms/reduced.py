@@ -10,7 +10,7 @@ import scipy.linalg
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
-from steepest.maxmargin.forms.facts import is_unitarily_invariant
+from steepest.geometry.facts import UNITARILY_INVARIANT, is_true
 from steepest.problem import Classification
 
 __all__ = ["Reduced", "reduce"]
@@ -69,7 +69,7 @@ def reduce(problem: Classification, norm: Norm) -> Reduced:
     size = float(np.sqrt(np.max(np.einsum("ij,ij->i", features, features)))) or 1.0
     features, scale = features / size, scale * size
     k = problem.n_classes
-    if not is_unitarily_invariant(norm):
+    if not is_true(UNITARILY_INVARIANT, norm):
         return Reduced(features, problem.labels, k, scale, None, None, norm)
     basis = _row_space(features)
     reduced = features if basis is None else features @ basis

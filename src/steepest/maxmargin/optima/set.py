@@ -19,8 +19,8 @@ import scipy.linalg
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
+from steepest.geometry.facts import STRICTLY_CONVEX, is_true
 from steepest.maxmargin.certificates.bounds import Bounds, certificate
-from steepest.maxmargin.forms.facts import is_strictly_convex
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced, reduce
 from steepest.maxmargin.optima.cone import OptimaCone
@@ -152,7 +152,7 @@ class SetOfOptima:
     def canonical(self) -> Canonical:
         """The optimum of least Frobenius norm; the given one where the set could not be worked out."""
         if self._hull is None:
-            return self._certified(self.weights, 0.0 if is_strictly_convex(self.norm) else None)
+            return self._certified(self.weights, 0.0 if is_true(STRICTLY_CONVEX, self.norm) else None)
         cone = self._hull.cone
         # The largest t on the cone's unit ball: for every optimum V, 1 = t(V) ≤ ‖P_K(t)‖ ‖V‖.
         found = cone.project(cone.sizes)
@@ -179,7 +179,7 @@ class SetOfOptima:
         """Whether the optimum is unique, with the evidence."""
         if not self.separated:
             return Uniqueness(None, "no weights of positive margin are known")
-        if is_strictly_convex(self.norm):
+        if is_true(STRICTLY_CONVEX, self.norm):
             return Uniqueness(True, f"the unit ball of the {self.norm} norm is strictly convex")
         if EXPOSED_FACE.of(self.norm) is None:
             return Uniqueness(None, f"the faces of the unit ball of the {self.norm} norm are not known")
