@@ -112,7 +112,7 @@ class Classification:
         xp = namespace(self.features)
         W = self.weights_like_features(W)
         logits = xp.matmul(self.features, xp.matrix_transpose(W))
-        return xp.where(self.one_hot, xp.inf, margins_of_logits(logits, self.one_hot))
+        return xp.where(self.one_hot, xp.inf, margins_of_logits(xp, logits, self.one_hot))
 
     def margin(self, W: Array) -> Array:
         """Smallest margin of any pair, shape [...]: positive where W classifies every sample correctly."""
@@ -136,7 +136,7 @@ class Classification:
         q = xp.where(
             self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features))
         )
-        return xp.matmul(xp.matrix_transpose(towards_true_class(q, self.one_hot)), self.features)
+        return xp.matmul(xp.matrix_transpose(towards_true_class(xp, q, self.one_hot)), self.features)
 
     def weights_like_features(self, W: Array) -> Array:
         """Return W as an array beside the features; InvalidArgument if its shape is not [..., k, d]."""
@@ -150,23 +150,23 @@ class Classification:
         return xp.asarray(W, dtype=self.features.dtype, device=device(self.features))
 
 
-def margins_of_logits(logits: Array, one_hot: Array) -> Array:
+def margins_of_logits(xp: Any, logits: Array, one_hot: Array) -> Array:
     """Return the logit of the true class minus every logit, shape [..., n, k]; 0 at the true class.
 
-    >>> margins_of_logits(np.array([[3.0, 1.0]]), np.array([[True, False]])).tolist()
+    ``xp`` is the arrays' namespace, which callers in a loop look up once.
+
+    >>> margins_of_logits(np, np.array([[3.0, 1.0]]), np.array([[True, False]])).tolist()
     [[0.0, 2.0]]
     """
-    xp = namespace(logits)
     return xp.sum(xp.where(one_hot, logits, 0.0), axis=-1, keepdims=True) - logits
 
 
-def towards_true_class(q: Array, one_hot: Array) -> Array:
+def towards_true_class(xp: Any, q: Array, one_hot: Array) -> Array:
     """Return the T with A(q) = Tᵀ X, shape [..., n, k], for q that is 0 at the true class.
 
-    >>> towards_true_class(np.array([[0.0, 0.25, 0.5]]), np.array([[True, False, False]])).tolist()
+    >>> towards_true_class(np, np.array([[0.0, 0.25, 0.5]]), np.array([[True, False, False]])).tolist()
     [[0.75, -0.25, -0.5]]
     """
-    xp = namespace(q)
     return xp.where(one_hot, xp.sum(q, axis=-1, keepdims=True), -q)
 
 

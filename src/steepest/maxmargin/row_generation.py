@@ -106,7 +106,7 @@ def _guessed_margins(problem: Classification, X: np.ndarray) -> np.ndarray:
     sizes = np.maximum(np.max(np.abs(X), axis=0), np.finfo(float).tiny)
     Z = X / sizes
     W, _, _ = coordinate_ascent(Z, problem.labels, problem.n_classes, _COARSE, Deadline(), _PACE_OF_GUESS)
-    margins = margins_of_logits(Z @ W.T, as_numpy(problem.one_hot))
+    margins = margins_of_logits(np, Z @ W.T, as_numpy(problem.one_hot))
     return np.min(margins, axis=1, where=~as_numpy(problem.one_hot), initial=np.inf)
 
 

@@ -10,15 +10,15 @@ compiled the code or took it from the cache, and results would differ in their l
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from steepest.compilation import compiled_and_kept
 from steepest.maxmargin.first_order.projections import SINGULAR_VALUES
+from steepest.maxmargin.first_order.state import Iterate, Scratch, State
 
-__all__ = ["Data", "Iterate", "Scratch", "State", "advance", "first_state"]
+__all__ = ["advance", "first_state"]
 
 WEIGHT, FIRST, PREVIOUS, SINCE, TOTAL, THRESHOLD, MULTIPLIER, _COUNT = range(8)
 """Places in the array of numbers that iterations hand on."""
@@ -31,44 +31,6 @@ _SWEEPS = 100
 """Most steps of the scalar Newton methods, as in projections.py."""
 
 _plain = numba.njit(nogil=True, error_model="numpy")
-
-
-class Data(NamedTuple):
-    """What stays the same."""
-
-    X: np.ndarray
-    """Features, shape [n, d]."""
-    y: np.ndarray
-    """Class of each sample, shape [n]."""
-    size: float
-    """Norm of the operator W ↦ margins."""
-
-
-class Iterate(NamedTuple):
-    """Weights [k, d], dual weights [n, k] and the margins [n, k] of the weights."""
-
-    W: np.ndarray
-    q: np.ndarray
-    M: np.ndarray
-
-
-class Scratch(NamedTuple):
-    """A(q) [k, d], another matrix of that shape, and one of shape [n, k]."""
-
-    A: np.ndarray
-    spare: np.ndarray
-    target: np.ndarray
-
-
-class State(NamedTuple):
-    """What iterations change, in place."""
-
-    current: Iterate
-    new: Iterate
-    anchor: Iterate
-    scratch: Scratch
-    numbers: np.ndarray
-    """In the places named above."""
 
 
 def first_state(W: np.ndarray, q: np.ndarray, M: np.ndarray, weight: float) -> State:
@@ -346,36 +308,10 @@ def _project(ball, V, scratch, guess):
 
 
 @_plain
-def _metric(weight, size, current, new):
-    """Length of a step in the norm in which the method contracts, divided by sqrt(‖A‖)."""
-    squares = weight * _distance_square(new.W, current.W) + _distance_square(new.q, current.q) / weight
-    crossed = _product_of_differences(new.q, current.q, new.M, current.M)
-    return math.sqrt(max(0.0, squares / _SHARE + 2.0 * crossed / size))
-
-
-@_plain
 def _copy_all(target, source):
     _copy(target.W, source.W)
     _copy(target.q, source.q)
     _copy(target.M, source.M)
-
-
-@_plain
-def _step(data, ball, state):
-    """One step of the primal-dual hybrid gradient method, from ``current`` to ``new``."""
-    current, new, scratch, numbers = state.current, state.new, state.scratch, state.numbers
-    weight = numbers[WEIGHT]
-    tau, sigma = _SHARE / (data.size * weight), _SHARE * weight / data.size
-    _pair_sum(data.X, data.y, current.q, scratch.target, scratch.A)
-    W, A, W_new = current.W.reshape(-1), scratch.A.reshape(-1), new.W.reshape(-1)
-    for j in range(W.shape[0]):
-        W_new[j] = W[j] + tau * A[j]
-    numbers[MULTIPLIER] = _project(ball, new.W, scratch.spare, numbers[MULTIPLIER])
-    _margins(data.X, data.y, new.W, new.M)
-    _dual_target(data.y, current.q, current.M, new.M, sigma, scratch.target)
-    threshold = _simplex_threshold(scratch.target.reshape(-1), numbers[THRESHOLD])
-    _clip_from(scratch.target.reshape(-1), threshold, new.q.reshape(-1))
-    numbers[THRESHOLD] = threshold
 
 
 @_plain
@@ -396,10 +332,30 @@ def advance(data, ball, state, steps):
 
     ``data`` is a Data, ``ball`` a BallCode, ``state`` a State.
     """
-    current, new, anchor, numbers = state.current, state.new, state.anchor, state.numbers
+    # Taken out of the tuples once: every access counts references, which small problems feel.
+    X, y, size = data
+    W, q, M = state.current
+    W_new, q_new, M_new = state.new
+    W_0, q_0, M_0 = state.anchor
+    A, spare, target = state.scratch
+    numbers = state.numbers
+    W_flat, A_flat, W_new_flat = W.reshape(-1), A.reshape(-1), W_new.reshape(-1)
+    target_flat, q_new_flat = target.reshape(-1), q_new.reshape(-1)
     for _ in range(steps):
-        _step(data, ball, state)
-        residual = _metric(numbers[WEIGHT], data.size, current, new)
+        weight = numbers[WEIGHT]
+        tau, sigma = _SHARE / (size * weight), _SHARE * weight / size
+        _pair_sum(X, y, q, target, A)
+        for j in range(W_flat.shape[0]):
+            W_new_flat[j] = W_flat[j] + tau * A_flat[j]
+        numbers[MULTIPLIER] = _project(ball, W_new, spare, numbers[MULTIPLIER])
+        _margins(X, y, W_new, M_new)
+        _dual_target(y, q, M, M_new, sigma, target)
+        numbers[THRESHOLD] = _simplex_threshold(target_flat, numbers[THRESHOLD])
+        _clip_from(target_flat, numbers[THRESHOLD], q_new_flat)
+        # The length of the step in the norm in which the method contracts, divided by sqrt(‖A‖).
+        squares = weight * _distance_square(W_new, W) + _distance_square(q_new, q) / weight
+        crossed = _product_of_differences(q_new, q, M_new, M)
+        residual = math.sqrt(max(0.0, squares / _SHARE + 2.0 * crossed / size))
         numbers[TOTAL] += 1
         numbers[SINCE] += 1
         since = numbers[SINCE]
@@ -414,7 +370,7 @@ def advance(data, ball, state, steps):
             continue
         numbers[PREVIOUS] = residual
         keep, back = since / (since + 1.0), 1.0 / (since + 1.0)
-        _reflected(current.W, new.W, anchor.W, keep, back)
-        _reflected(current.q, new.q, anchor.q, keep, back)
-        _reflected(current.M, new.M, anchor.M, keep, back)
-    _pair_sum(data.X, data.y, new.q, state.scratch.target, state.scratch.A)
+        _reflected(W, W_new, W_0, keep, back)
+        _reflected(q, q_new, q_0, keep, back)
+        _reflected(M, M_new, M_0, keep, back)
+    _pair_sum(X, y, q_new, target, A)

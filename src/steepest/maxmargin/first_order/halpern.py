@@ -23,6 +23,7 @@ from steepest.maxmargin.first_order.projections import (
     BallProjection,
     project_simplex,
 )
+from steepest.maxmargin.first_order.state import Data
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.problem import margins_of_logits, towards_true_class
@@ -135,11 +136,11 @@ class _Saddle:
 
     def margins(self, W: Array) -> Array:
         """Pair margins [n, k], 0 at the true class."""
-        return margins_of_logits(self.X @ W.T, self.one_hot)
+        return margins_of_logits(self.xp, self.X @ W.T, self.one_hot)
 
     def pair_sum(self, q: Array) -> Array:
         """A(q) [k, d] for q that is 0 at the true class."""
-        return towards_true_class(q, self.one_hot).T @ self.X
+        return towards_true_class(self.xp, q, self.one_hot).T @ self.X
 
     def operator_norm(self) -> float:
         """Largest singular value of W ↦ margins, by power iteration, with one percent to spare."""
@@ -171,7 +172,7 @@ class _Compiled:
 
         self._compiled, self._code = compiled, code
         y = np.argmax(saddle.one_hot, axis=1)
-        self.data = compiled.Data(np.ascontiguousarray(saddle.X), y, size)
+        self.data = Data(np.ascontiguousarray(saddle.X), y, size)
         self.off = ~np.asarray(saddle.one_hot)
         self.state = compiled.first_state(
             W, q, saddle.margins(W), 1.0 / math.sqrt(max(1, int(self.off.sum())))
