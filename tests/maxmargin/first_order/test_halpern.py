@@ -19,7 +19,7 @@ from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 def engines(problem, norm):
     X = np.asarray(problem.features) / np.abs(problem.features).max()
     hot = np.asarray(problem.one_hot)
-    saddle = _Saddle(np, X, hot)
+    saddle = _Saddle.of(X, hot, norm)
     W, q = np.zeros((problem.n_classes, problem.dimension)), (~hot) / (~hot).sum()
     size = saddle.operator_norm()
     ball = BALL_PROJECTION.of(norm)

@@ -11,6 +11,8 @@ tensors on any device.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +28,8 @@ from steepest.maxmargin.first_order.projections import (
 from steepest.maxmargin.first_order.state import Data
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.forms.pairs import Pairs
+from steepest.maxmargin.forms.reduced import Reduced
 from steepest.problem import margins_of_logits, towards_true_class
 
 __all__ = ["first_order"]
@@ -74,9 +78,8 @@ def first_order(
         MissingCapability: the norm offers no projection on its unit ball.
     """
     ball = BALL_PROJECTION.required_of("norm", norm, 'method="first-order"', 'use method="auto"')
-    xp = namespace(X)
-    saddle = _Saddle(xp, X, one_hot)
-    n, k = one_hot.shape
+    saddle, (n, k) = _Saddle.of(X, one_hot, norm), one_hot.shape
+    xp = saddle.xp
     if start is None:
         W = xp.zeros((k, X.shape[1]), dtype=X.dtype, device=X.device)
         q = xp.astype(~one_hot, X.dtype) / float(n * (k - 1))
@@ -128,19 +131,33 @@ def _iterates(saddle: _Saddle, ball: BallProjection, W: Array, q: Array, size: f
     return _Generic(saddle, ball, W, q, size)
 
 
+@dataclass(frozen=True)
 class _Saddle:
-    """The bilinear form ⟨A(q), W⟩, for arrays of any library."""
+    """The bilinear form ⟨A(q), W⟩ of features X, for arrays of any library."""
 
-    def __init__(self, xp: Any, X: Array, one_hot: Array):
-        self.xp, self.X, self.one_hot = xp, X, one_hot
+    xp: Any
+    X: Array
+    one_hot: Array
+    margins: Callable[[Array], Array]
+    """Pair margins [n, k] of W, 0 at the true class."""
+    pair_sum: Callable[[Array], Array]
+    """A(q) [k, d] for q that is 0 at the true class."""
 
-    def margins(self, W: Array) -> Array:
-        """Pair margins [n, k], 0 at the true class."""
-        return margins_of_logits(self.xp, self.X @ W.T, self.one_hot)
-
-    def pair_sum(self, q: Array) -> Array:
-        """A(q) [k, d] for q that is 0 at the true class."""
-        return towards_true_class(self.xp, q, self.one_hot).T @ self.X
+    @classmethod
+    def of(cls, X: Array, one_hot: Array, norm: Norm) -> _Saddle:
+        """The form as the solvers' pairs have it for NumPy arrays, as problems have it for tensors."""
+        xp = namespace(X)
+        if isinstance(X, np.ndarray):
+            k = one_hot.shape[1]
+            pairs = Pairs(Reduced(X, np.argmax(one_hot, axis=1), k, 1.0, None, None, norm))
+            return cls(xp, X, one_hot, pairs.margins, pairs.pair_sum)
+        return cls(
+            xp,
+            X,
+            one_hot,
+            lambda W: margins_of_logits(xp, X @ W.T, one_hot),
+            lambda q: towards_true_class(xp, q, one_hot).T @ X,
+        )
 
     def operator_norm(self) -> float:
         """Largest singular value of W ↦ margins, by power iteration, with one percent to spare."""
@@ -192,13 +209,8 @@ class _Generic:
     """The array API, for tensors on any device."""
 
     def __init__(self, saddle: _Saddle, ball: BallProjection, W: Array, q: Array, size: float):
-        self.xp, self.saddle, self.ball, self.one_hot, self.size = (
-            saddle.xp,
-            saddle,
-            ball,
-            saddle.one_hot,
-            size,
-        )
+        self.xp, self.one_hot = saddle.xp, saddle.one_hot
+        self.saddle, self.ball, self.size = saddle, ball, size
         self.weight = 1.0 / math.sqrt(q.shape[0] * (q.shape[1] - 1))
         self.current = self.new = self.anchor = (W, q, saddle.margins(W))
         self.total = self.since = 0
