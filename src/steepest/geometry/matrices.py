@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from array_api_compat import is_array_api_obj, is_numpy_array
 
 from steepest.arrays import Array, as_floating, namespace
 from steepest.errors import InvalidArgument
+from steepest.geometry.vectors import unit_scaled
 
 
 class Matrices(NamedTuple):
@@ -22,6 +24,20 @@ class Matrices(NamedTuple):
         if result.dtype != self.dtype:
             result = namespace(result).astype(result, self.dtype)
         return result[()]
+
+    def unit_scaled(self) -> tuple[Array, Array]:
+        """Return the matrices over their largest moduli, NaN where one is not finite, and these moduli."""
+        xp = namespace(self.entries)
+        if 0 in self.entries.shape[-2:]:
+            return self.entries, xp.sum(self.entries, axis=(-2, -1))
+        largest = xp.max(xp.abs(self.entries), axis=(-2, -1))
+        return unit_scaled(self.entries, largest), largest
+
+    def value(self, of_unit: Callable[[Array], Array]) -> Array:
+        """Return a homogeneous function of the matrices, safe from overflow and underflow on the way."""
+        scaled, largest = self.unit_scaled()
+        xp = namespace(largest)
+        return self.returned(xp.where(xp.isfinite(largest), of_unit(scaled) * largest, largest))
 
 
 def matrices(argument: str, value: Array) -> Matrices:
