@@ -55,11 +55,11 @@ class Method:
         """Whether the norm offers what the method needs."""
         return not self.needs or any(each.of(norm) is not None for each in self.needs)
 
-    def check(self, norm: Norm) -> None:
-        """Raise MissingCapability, with the remedy, where the method does not serve the norm."""
+    def check(self, norm: Norm, name: str) -> None:
+        """Raise MissingCapability where the method does not serve the norm, which the message calls so."""
         if not self.serves(norm):
             missing = " or ".join(each.name for each in self.needs)
-            raise MissingCapability("norm", str(norm), missing, f'method="{self.name}"', 'use method="auto"')
+            raise MissingCapability("norm", name, missing, f'method="{self.name}"', 'use method="auto"')
 
 
 def _on_reduced(solve: Callable[[Reduced, float, Deadline], Candidate], share: float = 1.0) -> Solver:

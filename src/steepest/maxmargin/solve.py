@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
-from steepest.errors import InvalidArgument
+from steepest.errors import InvalidArgument, MissingCapability
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
-from steepest.geometry.facts import UNITARILY_INVARIANT, is_true
+from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
 from steepest.maxmargin import methods
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
+from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.methods import Method
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
@@ -27,6 +31,8 @@ __all__ = ["METHODS", "max_margin"]
 METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
 
+_OF_BASE = 0.8
+"""Share of the gap that is asked of a norm in the place of its multiple, whose rounding is added."""
 _MANY = 40
 """As many times more samples than features: then row generation leaves most of them out."""
 _LARGEST_SYSTEM = 6000
@@ -118,7 +124,8 @@ def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> Non
     if method not in METHODS:
         raise InvalidArgument("method", method, f"choose one of {', '.join(METHODS)}")
     if method != "auto":
-        methods.METHODS[method].check(norm)
+        multiple = MULTIPLE.of(norm)
+        methods.METHODS[method].check(norm if multiple is None else multiple[0], str(norm))
 
 
 def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
@@ -127,6 +134,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     First-order iterations cost little and converge fast on well-conditioned data in all norms but the
     polyhedral ones, so they go first while they keep their pace; the interior point minds no conditioning.
     """
+    if MULTIPLE.of(norm) is not None:
+        return [Method(method, partial(_by_base, method=method))]
     if method != "auto":
         return [methods.METHODS[method]]
     n, d, k = problem.samples, problem.dimension, problem.n_classes
@@ -146,7 +155,26 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
         chosen.append(methods.BALL)
     if 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         chosen.append(methods.LINEAR_PROGRAMS)
-    return [each for each in (*chosen, methods.FIRST_ORDER) if each.serves(norm)]
+    return _serving((*chosen, methods.FIRST_ORDER), norm)
+
+
+def _serving(chosen: tuple[Method, ...], norm: Norm) -> list[Method]:
+    serving = [each for each in chosen if each.serves(norm)]
+    if all(each in _QUICK for each in serving):
+        remedy = "register one of them for its type"
+        purpose = "a certified max margin"
+        missing = " or ".join(each.name for each in (BALL_PROJECTION, BALL_BARRIER, LINEAR_BALL))
+        raise MissingCapability("norm", str(norm), missing, purpose, remedy)
+    return serving
+
+
+def _by_base(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline, method: str
+) -> Iterator[Candidate]:
+    """Optima of a norm that is a multiple of another are those of the other, in another size."""
+    base, _ = MULTIPLE.required_of("norm", norm, "solving by another norm", "solve it by itself")
+    solution = _solution(problem, base, _OF_BASE * gap, method, deadline)
+    yield Candidate(solution.weights, solution.dual, solution.iterations, solution.method)
 
 
 def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from tests.contracts.norms import NORMS, every_norm
+from tests.contracts.norms import ALL_NORMS, NORMS
 
 import steepest as st
 from steepest.maxmargin.first_order import compiled
@@ -48,7 +48,11 @@ def test_agrees_with_cvxpy(name, shape):
     np.testing.assert_allclose(projected(st.norm(name), V)[0], expected, atol=2e-6)
 
 
-@every_norm
+PROJECTED = [norm for norm in ALL_NORMS if BALL_PROJECTION.of(norm) is not None]
+each_with_a_projection = pytest.mark.parametrize("norm", PROJECTED, ids=str)
+
+
+@each_with_a_projection
 @settings(max_examples=10, deadline=None)
 @given(seed=some.integers(0, 10_000), size=some.sampled_from([0.0, 0.5, 1.0, 1.5, 100.0, 1e6]))
 def test_no_other_point_of_the_ball_is_nearer(norm, seed, size):
@@ -80,7 +84,7 @@ def test_compiled_projections_are_the_same(shape):
 
 
 @pytest.mark.torch
-@every_norm
+@each_with_a_projection
 def test_tensors_are_projected_where_they_are(norm):
     import torch
 

@@ -17,6 +17,7 @@ __all__ = [
     "BallCode",
     "BallProjection",
     "project_entries",
+    "project_rows",
     "project_simplex",
     "project_singular_values",
 ]
@@ -113,6 +114,22 @@ def project_singular_values(V: Array, guess: float | None, p: float) -> tuple[Ar
     factor = xp.where(singular > 0, kept / xp.where(singular > 0, singular, 1.0), 1.0)
     core = (U * factor) @ U.T
     return (core @ V if wide else V @ core), guess
+
+
+def project_rows(V: Array, guess: float | None, inner: float, outer: float) -> tuple[Array, float | None]:
+    """Nearest point of the ball of the outer norm of the inner norms of rows, for inner = 2 or outer = inf.
+
+    >>> import numpy as np
+    >>> project_rows(np.array([[3.0, 4.0], [0.3, 0.4]]), None, 2.0, math.inf)[0]
+    array([[0.6, 0.8],
+           [0.3, 0.4]])
+    """
+    xp = namespace(V)
+    if inner == 2.0:
+        lengths = xp.linalg.vector_norm(V, axis=1, keepdims=True)
+        kept, guess = _shrink(lengths, outer, guess)
+        return V * (kept / xp.where(lengths > 0, lengths, 1.0)), guess
+    return xp.stack([project_entries(V[i, :], None, inner)[0] for i in range(V.shape[0])]), None
 
 
 def _shrink(a: Array, p: float, guess: float | None) -> tuple[Array, float | None]:

@@ -47,7 +47,7 @@ def _polyhedral_ball(norm: Entrywise) -> Callable[[np.ndarray], PolyhedralBall] 
 
 
 @LINEAR_BALL.offered_by(Entrywise)
-def _linear_ball(norm: Entrywise) -> Callable[[int], LinearBall] | None:
+def _linear_ball(norm: Entrywise) -> Callable[[tuple[int, int]], LinearBall] | None:
     return {math.inf: box, 1: budget}.get(norm.p)
 
 

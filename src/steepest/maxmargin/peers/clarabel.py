@@ -138,14 +138,16 @@ def nuclear_form(shape: tuple[int, int], A: Any, run: Run) -> Outcome:
     return -z[1 + m :][places], x[:m], iterations
 
 
-def linear_form(shape: tuple[int, int], A: Any, run: Run, ball: Callable[[int], LinearBall]) -> Outcome:
-    """Max-norm and sum-norm: max γ over (x, γ) with margins(L x) ≥ γ, B x ≤ 1 and bounds on x."""
-    there = ball(shape[0] * shape[1])
+def linear_form(
+    shape: tuple[int, int], A: Any, run: Run, ball: Callable[[tuple[int, int]], LinearBall]
+) -> Outcome:
+    """Polyhedral norms: max γ over (x, γ) with margins(L x) ≥ γ, B x ≤ b and bounds on x."""
+    there = ball(shape)
     m, (_, size) = A.shape[0], there.lift.shape
     one = sparse.eye_array(size, format="csr")
     limits = [(one, there.bounds[1]), (-one, -there.bounds[0])]
     kept = [(rows, np.full(size, value)) for rows, value in limits if np.isfinite(value)]
-    kept.append((there.rows, np.ones(there.rows.shape[0])))
+    kept.append((there.rows, there.right))
     in_x = sparse.vstack([-(A @ there.lift), *(rows for rows, _ in kept)])
     right = np.concatenate([np.zeros(m), *(values for _, values in kept)])
     level = np.concatenate([np.ones(m), np.zeros(len(right) - m)])

@@ -24,9 +24,8 @@ def solve_linear_program(reduced: Reduced, gap: float, deadline: Deadline) -> Ca
     Raises:
         MissingCapability: the norm offers no such ball.
     """
-    norm, (rows, columns) = reduced.norm, reduced.shape
-    offer = LINEAR_BALL.required_of("norm", norm, 'method="linear-program"', 'use method="auto"')
-    ball = offer(rows * columns)
+    offer = LINEAR_BALL.required_of("norm", reduced.norm, 'method="linear-program"', 'use method="auto"')
+    ball = offer(reduced.shape)
     pairs = all_pairs(reduced.labels, reduced.classes)
     margins: Any = Pairs(reduced).matrix(pairs) @ ball.lift
     level = sparse.csr_array(np.ones((len(pairs), 1)))
@@ -37,7 +36,7 @@ def solve_linear_program(reduced: Reduced, gap: float, deadline: Deadline) -> Ca
         ],
         format="csc",
     )
-    right = np.concatenate([np.zeros(len(pairs)), np.ones(ball.rows.shape[0])])
+    right = np.concatenate([np.zeros(len(pairs)), ball.right])
     objective = np.zeros(A.shape[1])
     objective[-1] = -1.0
     tolerance = min(1e-7, max(1e-10, 1e-2 * gap))
