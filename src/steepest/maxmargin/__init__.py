@@ -1,4 +1,4 @@
-"""Certified max margins in every entry-wise and Schatten norm.
+"""Certified max margins in every norm that offers what a solver needs.
 
 ``max_margin`` solves, ``certificate`` bounds the max margin from any weights and dual weights,
 ``MaxMarginSolution`` carries both bounds with their evidence, and ``Status`` says how it ended.

@@ -101,7 +101,7 @@ def test_a_multiple_of_a_norm_has_its_optima():
     plain = st.max_margin(problem, "spectral", method="interior-point")
     # ‖W‖ = sqrt(d / k) ‖W‖_op.
     assert scaled.margin == pytest.approx(plain.margin / np.sqrt(9 / 4), rel=2e-8)
-    with pytest.raises(MissingCapability, match="norm='spectral'"):
+    with pytest.raises(MissingCapability, match="norm='mean-square-spectral'"):
         st.max_margin(problem, "mean-square-spectral", method="linear-program")
 
 
