@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +84,7 @@ def simplex_weights(problem: Classification, q: Array) -> np.ndarray:
     """
     q = _checked(problem, q)
     total = float(q.sum())
-    nearest = 2.0 ** np.round(np.log2(total))
+    nearest = 2.0 ** round(math.log2(total))
     return q / (nearest if abs(total - nearest) <= _SUM * nearest else total)
 
 
@@ -97,7 +98,7 @@ def _checked(problem: Classification, q: Array) -> np.ndarray:
     if not np.isfinite(q).all() or (q < 0).any() or not q.any():
         raise InvalidArgument("q", q, "give finite dual weights, none negative and not all zero")
     # ldexp, since the power itself may be beyond the range of floats.
-    return np.ldexp(q, -int(np.floor(np.log2(q.max()))))
+    return np.ldexp(q, 1 - math.frexp(float(q.max()))[1])
 
 
 def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> float:

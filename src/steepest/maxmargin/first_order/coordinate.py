@@ -18,7 +18,6 @@ import numpy as np
 from steepest.capabilities import Capability
 from steepest.compilation import compiled_and_kept
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.forms.pairs import towards
 
 __all__ = ["DUAL_ASCENT", "DualAscent", "coordinate_ascent"]
 
@@ -53,9 +52,10 @@ class Samples(NamedTuple):
 
 
 class Ascent(NamedTuple):
-    """What sweeps change: α [n, k], W [k, d], logits [k, n], the order of samples, the random state."""
+    """What sweeps change: α [n, k], T [n, k] with A(α) = Tᵀ X, W [k, d], logits [k, n], order and its state."""
 
     alpha: np.ndarray
+    T: np.ndarray
     W: np.ndarray
     logits: np.ndarray
     order: np.ndarray
@@ -82,17 +82,17 @@ def coordinate_ascent(
     samples = Samples(X, y, gram, squares)
     ascent = Ascent(
         np.zeros((n, classes)),
+        np.zeros((n, classes)),
         np.zeros((classes, d)),
         np.zeros((classes, n)),
         np.arange(n),
         np.array([_SEED], dtype=np.uint64),
     )
-    alpha, W, logits = ascent.alpha, ascent.W, ascent.logits
+    alpha, T, W, logits = ascent.alpha, ascent.T, ascent.W, ascent.logits
     index, sweeps = np.arange(n), 0
     while True:
         _sweep(samples, ascent, by_gram, _SWEEPS_BETWEEN)
         sweeps += _SWEEPS_BETWEEN
-        T = towards(alpha, y)
         # Made afresh, so that updates leave no rounding behind.
         if by_gram:
             np.matmul(T.T, gram, out=logits)
@@ -194,10 +194,10 @@ def _solve_sample(i, true, square, alpha, logits, wanted, change):
 
 @compiled_and_kept
 def _sweep(samples, ascent, by_gram, sweeps):
-    """Go through the samples in random order, ``sweeps`` times; alpha, and logits or W, change in place."""
+    """Go through the samples in random order, ``sweeps`` times; alpha, logits or W, and T change in place."""
     # Taken out of the tuples once: every access counts references, which costs as much as the arithmetic.
     X, y, gram, squares = samples
-    alpha, W, logits, order, random = ascent
+    alpha, T, W, logits, order, random = ascent
     n, k = alpha.shape
     wanted, change = np.empty(k), np.empty(k)
     for sweep in range(sweeps):
@@ -218,3 +218,9 @@ def _sweep(samples, ascent, by_gram, sweeps):
                         _add_multiple(logits, c, -change[c], gram, i)
                     else:
                         _add_multiple(W, c, -change[c], X, i)
+    for i in range(n):
+        total = 0.0
+        for c in range(k):
+            total += alpha[i, c]
+            T[i, c] = -alpha[i, c]
+        T[i, y[i]] = total
