@@ -52,7 +52,7 @@ class Samples(NamedTuple):
 
 
 class Ascent(NamedTuple):
-    """What sweeps change: α [n, k], T [n, k] with A(α) = Tᵀ X, W [k, d], logits [k, n], order and its state."""
+    """What sweeps change: α [n, k], T [n, k] of A(α) = Tᵀ X, W [k, d], logits [k, n], order and its state."""
 
     alpha: np.ndarray
     T: np.ndarray

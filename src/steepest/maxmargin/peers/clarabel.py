@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from steepest.capabilities import Capability
-from steepest.errors import MissingExtra
+from steepest.extras import require
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import Pairs, all_pairs, dense_dual
 from steepest.maxmargin.forms.reduced import Reduced
@@ -48,10 +48,9 @@ def solve_conic_program(reduced: Reduced, gap: float, deadline: Deadline) -> Can
         MissingExtra: Clarabel is not installed.
     """
     form = CONIC_PROGRAM.required_of("norm", reduced.norm, 'method="conic-program"', 'use method="auto"')
-    try:
-        import clarabel
-    except ModuleNotFoundError as error:
-        raise MissingExtra("clarabel", "peers", 'method="conic-program"') from error
+    require("peers", 'method="conic-program"')
+    import clarabel
+
     pairs = all_pairs(reduced.labels, reduced.classes)
     tolerance = min(1e-8, max(1e-11, 1e-2 * gap))
 
