@@ -133,9 +133,12 @@ BALL = Method("interior-point", by_interior_point, (BALL_BARRIER,))
 FIRST_ORDER = Method("first-order", by_first_order, (BALL_PROJECTION,))
 ROWS = Method("row-generation", by_rows, (BALL_BARRIER, POLYHEDRAL_BALL))
 LINEAR_PROGRAMS = Method("linear-program", _on_reduced(solve_linear_program), (LINEAR_BALL,))
+GENERAL: tuple[Method, ...] = ()
+"""Methods that need nothing but value, dual and direction: "auto" has them where no interior point serves."""
 METHODS = {
     each.name: each
     for each in (
+        *GENERAL,
         FIRST_ORDER,
         Method("interior-point", by_interior_points, (BALL_BARRIER, POLYHEDRAL_BALL)),
         ROWS,

@@ -155,7 +155,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
         chosen.append(methods.BALL)
     if 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         chosen.append(methods.LINEAR_PROGRAMS)
-    return _serving((*chosen, methods.FIRST_ORDER), norm)
+    general = () if polyhedral or methods.BALL.serves(norm) else methods.GENERAL
+    return _serving((*chosen, *general, methods.FIRST_ORDER), norm)
 
 
 def _serving(chosen: tuple[Method, ...], norm: Norm) -> list[Method]:
