@@ -131,7 +131,7 @@ def test_a_loopless_snapshot_is_taken_once_in_m_steps_and_is_the_same_in_every_c
 
 
 def test_kinds_of_momentum_by_hand():
-    """Signals 1, then 2, at β = 1/2: the average is 1/2, 5/4; Nesterov looks ahead; the ball keeps its move."""
+    """Signals 1, then 2, at β = 1/2: the average is 1/2, 5/4; Nesterov looks ahead; the ball rolls on."""
     problem = st.Classification([[1.0], [-1.0]], [0, 1])
     one = CROSS_ENTROPY.gradient(problem, np.zeros((1, 2, 1)))
     beta, weights = np.array([0.5]), np.zeros((1, 2, 1))
