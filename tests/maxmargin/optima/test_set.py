@@ -226,7 +226,7 @@ def test_properties_of_the_set_of_optima(norm, seed, sizes, scale):
         assert np.linalg.norm(W) >= least * (1 - 1e-9)
         assert canonical.distance_to_optima(5 * W) <= 1e-6
     if canonical.unique:
-        np.testing.assert_allclose(found.weights, canonical.weights, atol=1e-3 * least)
+        np.testing.assert_allclose(found.weights, canonical.weights, atol=float(1e-3 * least))
     W = generator.normal(size=(k, d)) / np.sqrt(k * d) + generator.uniform(0, 2) * optima[-1] / least
     W /= np.linalg.norm(W)
     for V in optima:
