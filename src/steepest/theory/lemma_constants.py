@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.capabilities import Capability
 from steepest.errors import MissingCapability
-from steepest.losses import LOSSES, Loss, loss
+from steepest.losses import Loss, loss
 
 __all__ = ["LEMMA_CONSTANTS", "LemmaConstants", "lemma_constants"]
 
@@ -92,8 +92,6 @@ def lemma_constants(loss_: Loss | str) -> LemmaConstants:
     loss_ = loss(loss_)
     offer = LEMMA_CONSTANTS.of(loss_)
     if offer is None:
-        known = ", ".join(name for name, each in LOSSES.items() if LEMMA_CONSTANTS.of(each) is not None)
-        raise MissingCapability(
-            "loss", loss_.name, LEMMA_CONSTANTS.name, "the theory", f"offer them, or give one of {known}"
-        )
+        remedy = "offer them, or give a loss that has them, such as cross-entropy"
+        raise MissingCapability("loss", loss_.name, LEMMA_CONSTANTS.name, "the theory", remedy)
     return offer

@@ -14,14 +14,14 @@ from steepest.errors import InvalidArgument
 from steepest.experiments.spec.cells import Problems, resolve
 from steepest.experiments.spec.data import StoredSamples
 from steepest.experiments.spec.experiment import Experiment, validated
-from steepest.experiments.store.files import write_text
+from steepest.files import write_text
 
 __all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"]
 
 SUFFIX = "-experiment.json"
 """How the name of such a file ends, after the experiment's name."""
 
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "xarray", "h5netcdf", "matplotlib")
 
 
 @dataclass(frozen=True)

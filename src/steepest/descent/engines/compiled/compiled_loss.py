@@ -53,5 +53,5 @@ class ResidualKernel:
 CompiledLoss = PairResiduals | TotalResiduals | ResidualKernel
 
 COMPILED_LOSS: Capability[CompiledLoss] = Capability(
-    "compiled residuals", "Residuals as code that numba compiles, for the compiled engine."
+    "compiled code for its residuals", "Residuals as code that numba compiles, for the compiled engine."
 )

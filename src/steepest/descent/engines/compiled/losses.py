@@ -25,7 +25,7 @@ from steepest.descent.engines.compiled.compiled_loss import (
 )
 from steepest.descent.engines.compiled.kernels import exponentials, finite, inlined, plain, vectorised
 from steepest.errors import InvalidArgument, MissingCapability
-from steepest.losses import LOSSES, CrossEntropy, Exponential, Loss, PairwiseLogistic
+from steepest.losses import CrossEntropy, Exponential, Loss, PairwiseLogistic
 
 __all__ = ["LossCode", "loss_code", "residuals_of"]
 
@@ -61,14 +61,8 @@ def loss_code(loss: Loss) -> LossCode:
     """
     offer = COMPILED_LOSS.of(loss)
     if offer is None:
-        known = ", ".join(name for name, each in LOSSES.items() if COMPILED_LOSS.of(each) is not None)
-        raise MissingCapability(
-            "loss",
-            loss.name,
-            COMPILED_LOSS.name,
-            "the compiled engine",
-            f'take engine "auto" or "batched", or one of {known}',
-        )
+        remedy = 'use engine="auto", "batched" or "reference"'
+        raise MissingCapability("loss", loss.name, COMPILED_LOSS.name, 'engine="compiled"', remedy)
     if isinstance(offer, ResidualKernel) and offer.kernel in _KNOWN:
         return LossCode(_KNOWN[offer.kernel], 0)
     try:
