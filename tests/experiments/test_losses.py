@@ -56,7 +56,7 @@ def test_it_is_measured_and_nothing_is_promised_of_it(every):
 
 def test_the_pairwise_logistic_loss_has_its_bound(every):
     runs = every["pairwise-logistic"]
-    effective = runs.dataset["effective_margin"].sel(momentum=0.0, variance_reduction=False)
+    effective = runs.dataset["effective_margin"].sel(momentum=0.0, signal="minibatch")
     np.testing.assert_allclose(effective, runs.dataset["max_margin"].squeeze(), rtol=1e-12)
     floors = runs.curve("margin_floor", runs.samples, 0.0)
     assert np.all(floors <= runs.curve("normalized_margin", runs.samples, 0.0) + 1e-12)

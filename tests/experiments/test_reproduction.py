@@ -22,7 +22,7 @@ def test_figure_1_has_the_settings_of_the_paper():
     assert experiment.norm == ("frobenius",)
     assert experiment.batch_size == (1, 5, 10, 20, 50, "full")
     assert experiment.momentum == (0.0, 0.5, 0.99)
-    assert experiment.variance_reduction == (False, True)
+    assert experiment.signal == ("minibatch", "svrg")
     assert (experiment.steps, experiment.records, experiment.seed) == (20_000, 200, (0, 1, 2))
     gaussian, mixture = experiment.data
     assert isinstance(gaussian, GaussianData)

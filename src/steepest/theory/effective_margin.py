@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -99,13 +100,23 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
     )
 
 
+def is_analysed(method: MethodLike) -> bool:
+    """Return whether Theorems 4.1, 4.3 and 4.6 are about the signal and the momentum of a method."""
+    return next(_not_analysed(method), None) is None
+
+
 def _require_analysed(method: MethodLike) -> None:
-    """Refuse what Theorems 4.1, 4.3 and 4.6 are not about: they know two signals and one kind of momentum."""
+    for argument, name in _not_analysed(method):
+        remedy = f"the theory covers {' and '.join(_ANALYSED[argument])} alone"
+        raise InvalidArgument(argument, name, remedy)
+
+
+def _not_analysed(method: MethodLike) -> Iterator[tuple[str, str]]:
     signal, kind = (str(getattr(method, name, known[0])) for name, known in _ANALYSED.items())
     if signal not in _ANALYSED["signal"]:
-        raise InvalidArgument("signal", signal, "the theory covers minibatch and svrg alone")
+        yield "signal", signal
     if float(method.momentum) > 0 and kind not in _ANALYSED["momentum_kind"]:
-        raise InvalidArgument("momentum_kind", kind, "the theory covers ema alone")
+        yield "momentum_kind", kind
 
 
 _ANALYSED = {"signal": ("minibatch", "svrg"), "momentum_kind": ("ema",)}

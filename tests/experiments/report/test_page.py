@@ -56,7 +56,7 @@ def test_curves_are_medians_and_ranges_of_the_stored_runs(folder, page):
     for group in experiment["groups"]:
         assert len(group["lines"]) == 8
         for line in group["lines"]:
-            chosen = {name: line[name] for name in ("batch_size", "momentum", "variance_reduction")}
+            chosen = {name: line[name] for name in ("batch_size", "momentum", "signal")}
             stored = dataset["cosine"].sel(
                 data="points", norm=group["norm"], loss="cross-entropy", step=group["steps"], **chosen
             )
@@ -90,7 +90,7 @@ def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     assert reduced.share == 1.0
     assert not reduced.vacuous
     lines = charts_of(write_page(tmp_path).path)["experiments"][0]["groups"][0]["lines"]
-    (drawn,) = [line for line in lines if (line["batch_size"], line["variance_reduction"]) == (12, False)]
+    (drawn,) = [line for line in lines if (line["batch_size"], line["signal"]) == (12, "minibatch")]
     np.testing.assert_allclose(np.array(drawn["theory"]["error"], float)[known], full.error[known], rtol=1e-6)
     assert [value is None for value in drawn["theory"]["error"]] == (~known).tolist()
     older = Runs.of(open_results(tmp_path).drop_vars("margin_floor"))

@@ -25,7 +25,7 @@ __all__ = [
 
 Measurements = Iterator[Measurement]
 
-_PLAIN = {"batch_size": 1, "momentum": 0.0, "variance_reduction": False}
+_PLAIN = {"batch_size": 1, "momentum": 0.0, "signal": "minibatch"}
 _WHERE = "b = 1"
 _FAR = 0.9
 """The cosine below which the bias direction counts as another direction than a max-margin solution's."""
@@ -66,7 +66,7 @@ def batch_one_spectral_is_frobenius(runs: Runs) -> Measurements:
     for momentum in runs.momenta:
         if not runs.has(1, momentum, False):
             raise Missing(f"no run of batch size 1 at momentum {momentum:g} without variance reduction")
-        chosen = {"batch_size": 1, "momentum": momentum, "variance_reduction": False}
+        chosen = {"batch_size": 1, "momentum": momentum, "signal": "minibatch"}
         weights = runs.every_norm["weights"].sel(chosen).transpose("norm", "seed", "step", "class", "feature")
         if not _all_run(weights.sel(norm="frobenius")):
             raise Missing(f"no run of batch size 1 at momentum {momentum:g} in the Frobenius norm")

@@ -171,7 +171,8 @@ def setting_rows(experiment: StoredExperiment) -> list[tuple[str, str]]:
             "loss": _distinct(cell.group[2] for cell in experiment.cells),
             "batch_size": _distinct(cell.description["batch_size"] for cell in experiment.cells),
             "schedule": _distinct(cell.description["schedule"] for cell in experiment.cells),
-            **{name: first[name] for name in ("momentum", "variance_reduction", "steps", "records", "gap")},
+            "signal": signals_described(first),
+            **{name: first[name] for name in ("momentum", "steps", "records", "gap")},
         }
     return [row for name, value in table.items() if value not in ({}, [], "") for row in _flat(name, value)]
 

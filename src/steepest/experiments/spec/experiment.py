@@ -18,6 +18,7 @@ from steepest.errors import DataFileError, InvalidArgument
 from steepest.experiments.spec import values as accept
 from steepest.experiments.spec.data import KINDS, DataSet, DataSets
 from steepest.experiments.spec.schedule import ScheduleChoice
+from steepest.plugins import load_plugin
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,6 +33,8 @@ Momenta = Annotated[tuple[float, ...], BeforeValidator(accept.grid(accept.moment
 Switches = Annotated[tuple[bool, ...], BeforeValidator(accept.grid(accept.switch))]
 Losses = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.loss_name))]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(accept.grid(accept.seed))]
+Signals = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.signal_name))]
+Plugins = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.plugin, may_be_empty=True))]
 SomeNorms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
 ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim_name, may_be_empty=True))]
 
@@ -45,18 +48,23 @@ class Experiment(BaseModel):
     ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
     Definition 4.8, ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on
     data that is not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws
-    the theory's margin bound and predicted slope over the errors of ``figure``.
+    the theory's margin bound and predicted slope over the errors of ``figure``. ``plugins`` are files and
+    modules that register norms, signals, losses and data sets of one's own. ``variance_reduction`` is the older
+    way to write ``signal``: false is "minibatch", true is "svrg".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, BeforeValidator(accept.identifier)]
     title: str = ""
+    plugins: Plugins = ()
     data: DataSets
     norm: Norms
     batch_size: BatchSizes = ("full",)
     momentum: Momenta = (0.0,)
-    variance_reduction: Switches = (False,)
+    variance_reduction: Switches | None = None
+    signal: Signals = ("minibatch",)
+    momentum_kind: Annotated[str, BeforeValidator(accept.momentum_kind_name)] = "ema"
     loss: Losses = ("cross-entropy",)
     schedule: ScheduleChoice = ScheduleChoice(initial_times_margin=0.15)
     steps: Annotated[int, BeforeValidator(accept.count(at_least=1))] = 20_000
@@ -71,6 +79,18 @@ class Experiment(BaseModel):
     bound: Annotated[bool, BeforeValidator(accept.switch)] = False
     claims: ClaimNames = ()
     quick: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name_for_signals(cls, table: Any) -> Any:
+        if not isinstance(table, dict) or table.get("variance_reduction") is None:
+            return table
+        if "signal" in table:
+            remedy = "leave it out, signal says it"
+            raise InvalidArgument("variance_reduction", table["variance_reduction"], remedy)
+        switches = accept.grid(accept.switch)(table["variance_reduction"])
+        rest = {key: value for key, value in table.items() if key != "variance_reduction"}
+        return {**rest, "signal": ["svrg" if reduced else "minibatch" for reduced in switches]}
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -92,14 +112,14 @@ class Experiment(BaseModel):
                 )
         if self.figure == "batch-one" and not self._has_batch_one():
             remedy = (
-                "it needs norm max or frobenius, batch_size 1, momentum 0, variance_reduction false, "
+                "it needs norm max or frobenius, batch_size 1, momentum 0, signal minibatch, "
                 "reference norms and bias = true"
             )
             raise InvalidArgument("figure", self.figure, remedy)
         return self
 
     def _has_batch_one(self) -> bool:
-        runs = 1 in self.batch_size and 0.0 in self.momentum and False in self.variance_reduction
+        runs = 1 in self.batch_size and 0.0 in self.momentum and "minibatch" in self.signal
         return runs and self.bias and bool(self.reference) and bool({"max", "frobenius"} & set(self.norm))
 
     def schedule_for(self, data: DataSet) -> ScheduleChoice:
@@ -161,6 +181,9 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
 
 def validated(table: Mapping[str, Any]) -> Experiment:
     """Build an experiment from a plain table, or raise InvalidArgument naming the first offending key."""
+    # Before anything is looked up by a name that they bring.
+    for name in _listed(table.get("plugins")):
+        load_plugin(name)
     try:
         return Experiment.model_validate(dict(table))
     except ValidationError as error:
@@ -192,7 +215,13 @@ def _position(entries: list[Any], index: str, dotted: str, value: Any) -> int:
 
 
 def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    # A data file is named relative to the experiment that uses it, wherever the command is started.
+    # Files are named relative to the experiment that uses them, wherever the command is started.
+    plugins = [
+        str((folder / name).resolve()) if name.endswith(".py") else name
+        for name in _listed(table.get("plugins"))
+    ]
+    if plugins:
+        table = {**table, "plugins": plugins}
     entries = table.get("data")
     if isinstance(entries, dict):
         entries = [entries]
@@ -205,6 +234,12 @@ def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         for entry in entries
     ]
     return {**table, "data": moved}
+
+
+def _listed(value: Any) -> list[str]:
+    """Return texts of a value that is one or a list of them; what is neither is left to validation."""
+    entries = value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in entries if isinstance(each, str) and each]
 
 
 def _refusal(error: ValidationError) -> InvalidArgument:

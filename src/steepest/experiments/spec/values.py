@@ -10,6 +10,7 @@ from typing import Any
 
 from steepest.geometry import norm
 from steepest.losses import LOSSES
+from steepest.signals import MOMENTUM_KINDS, SIGNALS
 
 __all__ = [
     "batch_size",
@@ -74,6 +75,27 @@ def loss_name(given: Any) -> str:
     """Accept the name of a loss."""
     if given not in LOSSES:
         raise ValueError(f"{given!r} is no loss; give one of {', '.join(LOSSES)}")
+    return given
+
+
+def signal_name(given: Any) -> str:
+    """Accept the name of a signal."""
+    if not isinstance(given, str) or given not in SIGNALS:
+        raise ValueError(f"{given!r} is no signal; give one of {', '.join(SIGNALS)}")
+    return given
+
+
+def momentum_kind_name(given: Any) -> str:
+    """Accept the name of a kind of momentum."""
+    if not isinstance(given, str) or given not in MOMENTUM_KINDS:
+        raise ValueError(f"{given!r} is no kind of momentum; give one of {', '.join(MOMENTUM_KINDS)}")
+    return given
+
+
+def plugin(given: Any) -> str:
+    """Accept the path of a .py file or the name of a module."""
+    if not isinstance(given, str) or not given:
+        raise ValueError("give the path of a .py file, or the name of a module")
     return given
 
 
