@@ -1,10 +1,25 @@
-"""Data sets: the paper's random ones, real data, and the user's own files."""
+"""Data sets: the paper's random ones, real data, the user's own generators and files."""
 
 from __future__ import annotations
 
-from steepest.datasets.catalogue import NAMES, load
+from steepest.datasets.catalogue import DATA_SETS, data_set, generate, load, register_data_set
 from steepest.datasets.files import from_file
+from steepest.datasets.parameters import REQUIRED, Parameter, parameters_of
 from steepest.datasets.real import digits
 from steepest.datasets.synthetic import gaussian, mixture, orthogonal_scale_skewed
 
-__all__ = ["NAMES", "digits", "from_file", "gaussian", "load", "mixture", "orthogonal_scale_skewed"]
+__all__ = [
+    "DATA_SETS",
+    "REQUIRED",
+    "Parameter",
+    "data_set",
+    "digits",
+    "from_file",
+    "gaussian",
+    "generate",
+    "load",
+    "mixture",
+    "orthogonal_scale_skewed",
+    "parameters_of",
+    "register_data_set",
+]

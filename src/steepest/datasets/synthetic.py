@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
 
+from steepest.datasets.catalogue import data_set
 from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 
 
+@data_set("gaussian")
 def gaussian(
     classes: int = 10,
     samples_per_class: int = 10,
@@ -22,6 +25,13 @@ def gaussian(
 
     Such data is linearly separable almost surely while d ≥ n - 1. Shapes: X [n, d] and y [n] with
     n = classes · samples_per_class, sorted by class.
+
+    Args:
+        classes: number of classes k, from 2 up.
+        samples_per_class: samples of each class.
+        features: number of features d.
+        scale: standard deviation of every feature.
+        seed: of the random draw, from 0 up.
 
     Raises:
         InvalidArgument: fewer than two classes, a count below 1, a scale that is not positive and finite,
@@ -38,6 +48,7 @@ def gaussian(
     return Classification(X, labels, name="gaussian")
 
 
+@data_set("mixture")
 def mixture(
     classes: int = 5,
     samples_per_class: int = 40,
@@ -49,6 +60,13 @@ def mixture(
 
     Its max margin rests on few samples, so that small batches often hold no support vector. Shapes: X [n, d]
     and y [n] with n = classes · samples_per_class, sorted by class.
+
+    Args:
+        classes: number of classes k, from 2 up.
+        samples_per_class: samples of each class.
+        features: number of features d.
+        separation: how far the means lie apart, in units of the spread inside a class.
+        seed: of the random draw, from 0 up.
 
     Raises:
         InvalidArgument: fewer than two classes, a count below 1, a separation that is not positive and
@@ -67,6 +85,7 @@ def mixture(
     return Classification(separation * means[labels] + noise, labels, name="mixture")
 
 
+@data_set("orthogonal")
 def orthogonal_scale_skewed(
     classes: int = 5,
     samples: int = 100,
@@ -74,7 +93,7 @@ def orthogonal_scale_skewed(
     largest_scale: float = 3.0,
     seed: int = 0,
     *,
-    hard_classes: str = "rare",
+    hard_classes: Literal["rare", "frequent"] = "rare",
 ) -> Classification:
     """Samples along their own class's axis, x_i = α_i e_{y_i}, with scales and counts that differ by class.
 
@@ -84,6 +103,14 @@ def orthogonal_scale_skewed(
     With ``hard_classes="frequent"`` the classes have the same counts but the scales in reverse order, for
     contrast. Shapes: X [n, k], y [n], sorted by class. This is the data of Section 4.4 and Theorem 4.9: with
     batches of one sample, descent follows the counts alone, not the scales.
+
+    Args:
+        classes: number of classes k, from 2 up, and of features.
+        samples: number of samples n over all classes, from k up.
+        smallest_scale: lower end of the scales of the hardest class.
+        largest_scale: lower end of the scales of the easiest class.
+        seed: of the random draw, from 0 up.
+        hard_classes: whether the classes of small scale are the rare or the frequent ones.
 
     Raises:
         InvalidArgument: fewer than two classes, fewer samples than classes, scales that are not positive,
