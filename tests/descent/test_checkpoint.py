@@ -132,6 +132,6 @@ def test_a_broken_file_is_said_and_the_run_starts_again(damage, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_a_warning_not_a_loss(tmp_path):
     (tmp_path / "taken").write_text("a file where the directory should be")
-    with pytest.warns(SteepestWarning, match="could not be written .*the run goes on without it"):
+    with pytest.warns(SteepestWarning, match="cannot be written .*the run goes on without it"):
         trajectory = st.descend(random_problem(), METHODS[0], 50, checkpoint=tmp_path / "taken")
     assert trajectory.completed

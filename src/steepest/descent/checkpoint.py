@@ -1,13 +1,10 @@
-"""Checkpoints of runs: written under another name and renamed, so that a crash leaves no half file."""
+"""Checkpoints of runs: all that a run needs to go on, in a file that is whole or not there."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 import warnings
 import zipfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,8 @@ import numpy as np
 
 from steepest.descent.method import Method
 from steepest.descent.state import State
-from steepest.errors import CheckpointWarning
+from steepest.errors import CheckpointWarning, RunError
+from steepest.files import writing
 from steepest.problem import Classification
 
 _FORMAT = 1
@@ -48,24 +46,12 @@ class Checkpoint:
 
     def save(self, state: State, weights: np.ndarray, truncated: np.ndarray) -> None:
         """Write a run's state and its records so far; a full disk is a warning, the run itself goes on."""
-        # The same run may be asked for twice, and then goes on in two threads.
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            with writing(self.path) as file:
                 arrays: dict[str, Any] = {**state.arrays(), "recorded_weights": weights}
                 np.savez(file, recorded_truncated=truncated, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
-            warnings.warn(
-                f"checkpoint {self.path} could not be written ({error}); the run goes on without it",
-                CheckpointWarning,
-                stacklevel=2,
-            )
+        except RunError as error:
+            warnings.warn(f"checkpoint {error}; the run goes on without it", CheckpointWarning, stacklevel=2)
 
     def load(self) -> tuple[State, np.ndarray, np.ndarray] | None:
         """Return (state, recorded weights [r, k, d], recorded truncated [r]), or None to start anew.

@@ -9,18 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steepest.errors import RunError
 from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.figures.margin_panels import FIGURES, save_figure
 from steepest.experiments.spec.cells import estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.spec.shipped import paper_experiment, paper_figures
-from steepest.experiments.store.files import write_text
 from steepest.experiments.store.netcdf import write_netcdf
 from steepest.experiments.store.selection import Runs
 from steepest.experiments.store.settings import provenance, write_settings
 from steepest.experiments.sweep.executors import Executor
 from steepest.experiments.sweep.sweep import Outcome, Progress, run_experiment
+from steepest.files import write_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -146,10 +145,7 @@ def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> R
     files: list[Path] = []
     if outcome.dataset is not None and not outcome.interrupted:
         claims = check_claims(outcome.dataset, experiment.claims)
-        try:
-            files = list(_write(experiment, outcome, outcome.dataset, claims, directory))
-        except OSError as error:
-            raise RunError(f"{directory}: cannot be written ({error.strerror or error})") from error
+        files = list(_write(experiment, outcome, outcome.dataset, claims, directory))
     return Report(
         (experiment,), claims, files, outcome.interrupted, outcome.computed, outcome.reused, outcome.notes
     )
@@ -162,7 +158,6 @@ def _write(
     claims: Sequence[ClaimResult],
     directory: Path,
 ) -> Iterator[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
     stem = directory / experiment.name
     yield from _draw(experiment, dataset, stem)
     data = stem.with_name(f"{stem.name}.nc")

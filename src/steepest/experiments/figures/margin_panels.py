@@ -11,6 +11,7 @@ import numpy as np
 from steepest.experiments.claims.promises import promise_of
 from steepest.experiments.figures.batch_one import batch_one_panels
 from steepest.experiments.store.selection import Missing, Runs
+from steepest.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,11 @@ def margin_panels(runs: Runs, title: str = "", *, bound: bool = False) -> Figure
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure as PNG and PDF and return their paths."""
+    """Write a figure as PNG and PDF and return their paths.
+
+    Raises:
+        RunError: they cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
@@ -90,7 +95,8 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     for path in paths:
         # Without a date, the same results give the same bytes.
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-        figure.savefig(path, dpi=150, metadata=metadata)
+        with writing(path) as file:
+            figure.savefig(file, format=path.suffix[1:], dpi=150, metadata=metadata)
         # What was laid out for the first serves both, and takes as long as drawing.
         figure.set_layout_engine("none")
     return paths

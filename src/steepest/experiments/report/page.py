@@ -15,7 +15,7 @@ from steepest.experiments.claims.claims import Verdict
 from steepest.experiments.report import tables
 from steepest.experiments.report.curves import groups_of, quantities_of
 from steepest.experiments.report.folder import StoredExperiment, read_folder
-from steepest.experiments.store.files import write_text
+from steepest.files import write_text
 
 __all__ = ["Page", "render_page", "write_page"]
 

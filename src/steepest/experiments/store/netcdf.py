@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from steepest.files import write_bytes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,21 +15,12 @@ __all__ = ["encoded", "write_netcdf"]
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
-    """Write a dataset under a temporary name, then rename it into place: the file is whole or not there.
+    """Write a dataset; the file is whole or not there.
 
     Raises:
-        OSError: it cannot be written.
+        RunError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(encoded(dataset))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    write_bytes(path, encoded(dataset))
 
 
 def encoded(dataset: xr.Dataset) -> bytes:

@@ -14,7 +14,7 @@ from steepest.errors import InvalidArgument
 from steepest.experiments.spec.cells import Problems, resolve
 from steepest.experiments.spec.data import StoredSamples
 from steepest.experiments.spec.experiment import Experiment, validated
-from steepest.experiments.store.files import write_text
+from steepest.files import write_text
 
 __all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"]
 

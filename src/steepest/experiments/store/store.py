@@ -110,13 +110,10 @@ class Store:
         """
         path = self.path(description)
         marks = {_DESCRIPTION: _canonical(description), _CHECKSUM: _checksum(dataset)}
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
+        if path.is_dir():
+            with suppress(OSError):
                 path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
-            write_netcdf(dataset.assign_attrs(marks), path)
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+        write_netcdf(dataset.assign_attrs(marks), path)
         shutil.rmtree(self.checkpoint(description), ignore_errors=True)
         return path
 
