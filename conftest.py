@@ -1,8 +1,9 @@
-"""Settings that must stand before anything is imported, and marks for the examples in docstrings."""
+"""Settings that must stand before anything is imported, and marks for what needs an extra."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from _pytest.doctest import DoctestItem
@@ -11,14 +12,42 @@ from _pytest.doctest import DoctestItem
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
-_SIGNS = {"torch": "import torch", "sklearn": "digits("}
+_ROOT = Path(__file__).parent
+_PLACES = {
+    "src/steepest/cli": "lab",
+    "src/steepest/experiments": "lab",
+    "tests/browser": "lab",
+    "tests/cli": "lab",
+    "tests/datasets/test_files.py": "tables",
+    "tests/experiments": "lab",
+}
+"""Folders and files whose every test needs an extra."""
+
+_SIGNS = {"torch": "import torch", "sklearn": "digits(", "lab": "to_xarray(", "tables": "from_file("}
+"""What examples that need an extra call."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave places uncollected whose extra is deselected: their imports alone would fail without it."""
+    extra = _extra_of(collection_path)
+    return True if extra is not None and f"not {extra}" in config.option.markexpr else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every example that needs an extra."""
+    """Mark every test and example that needs an extra."""
     for item in items:
+        extra = _extra_of(item.path)
+        if extra is not None:
+            item.add_marker(extra)
         if isinstance(item, DoctestItem):
             source = "".join(example.source for example in item.dtest.examples)
             for extra, sign in _SIGNS.items():
                 if sign in source:
                     item.add_marker(extra)
+
+
+def _extra_of(path: Path) -> str | None:
+    if not path.is_relative_to(_ROOT):
+        return None
+    place = path.relative_to(_ROOT).as_posix()
+    return next((extra for start, extra in _PLACES.items() if f"{place}/".startswith(f"{start}/")), None)

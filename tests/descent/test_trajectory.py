@@ -74,6 +74,7 @@ def test_without_a_reference_the_error_says_how_to_get_one(trajectory):
         trajectory.against(SimpleNamespace(norm=st.norm("max"), weights=np.ones((1, 1)), upper_bound=1.0))
 
 
+@pytest.mark.lab
 def test_to_xarray_is_labelled(trajectory):
     dataset = trajectory.to_xarray()
     assert dict(dataset.sizes) == {"step": len(trajectory.steps), "class": 4, "feature": 20}

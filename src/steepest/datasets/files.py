@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.errors import DataFileError, InvalidData
+from steepest.extras import require
 from steepest.problem import Classification
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def _plain_array(file: Path, archive: Any, key: str) -> np.ndarray:
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
+    require("tables", f"a {file.suffix.lower()} file")
     import pandas as pd
     import pyarrow as pa
 
@@ -162,6 +164,7 @@ def _is_number(field: str) -> bool:
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:
+    require("tables", f"a {file.suffix.lower()} file")
     import pandas as pd
     import pyarrow as pa
 

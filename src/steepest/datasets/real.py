@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steepest.datasets.catalogue import data_set
-from steepest.errors import MissingExtra
+from steepest.extras import require
 from steepest.problem import Classification
 
 
@@ -18,9 +18,8 @@ def digits() -> Classification:
     >>> problem.samples, problem.dimension, problem.n_classes
     (1797, 64, 10)
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ModuleNotFoundError as error:
-        raise MissingExtra("scikit-learn", "sklearn", "the digits data") from error
+    require("sklearn", "the digits data")
+    from sklearn.datasets import load_digits
+
     pixels, labels = load_digits(return_X_y=True)
     return Classification(pixels / 16.0, labels, name="digits")

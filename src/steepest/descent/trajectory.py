@@ -11,6 +11,7 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.descent.method import Method
 from steepest.errors import InvalidArgument
+from steepest.extras import require
 from steepest.geometry import Norm, norm
 from steepest.losses import Samples, log_mean_exp, normalized_residuals
 from steepest.problem import Classification
@@ -126,7 +127,12 @@ class Trajectory:
         return replace(self, reference=reference)
 
     def to_xarray(self) -> xarray.Dataset:
-        """Return the trajectory as a labelled dataset over ``step`` (weights: ``class``, ``feature`` too)."""
+        """Return the trajectory as a labelled dataset over ``step`` (weights: ``class``, ``feature`` too).
+
+        Raises:
+            MissingExtra: xarray is not installed.
+        """
+        require("lab", "Trajectory.to_xarray", "xarray")
         import xarray
 
         series = {

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from steepest.extras import require
+
 _HOME = {
     "CLAIMS": "claims.claims",
     "ClaimResult": "claims.claims",
@@ -80,6 +82,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str):
     # Imported on first use: the command line names this room long before it needs xarray or pydantic.
     if name in _HOME:
+        # Of the whole extra: a sweep is not to learn at its figure, hours later, that nothing can draw it.
+        require("lab", f"steepest.experiments.{name}")
         return getattr(import_module(f"steepest.experiments.{_HOME[name]}"), name)
     raise AttributeError(f"module 'steepest.experiments' has no attribute {name!r}")
 

@@ -15,7 +15,8 @@ from importlib import import_module
 from numbers import Integral
 from typing import Any, Protocol
 
-from steepest.errors import InvalidArgument, MissingExtra, RunError
+from steepest.errors import InvalidArgument, RunError
+from steepest.extras import require
 
 __all__ = ["BACKENDS", "Executor", "Pool"]
 
@@ -285,10 +286,8 @@ def _connected_to_ray(address: str | None) -> Any:
 
 
 def _imported(package: str, extra: str) -> Any:
-    try:
-        return import_module(package)
-    except ModuleNotFoundError as error:
-        raise MissingExtra(package, extra, f"the backend {extra}") from error
+    require(extra, f"the backend {extra}")
+    return import_module(package)
 
 
 def _cores() -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import clarabel as _clarabel
 import numpy as np
 import scipy.sparse as sparse
 
+from steepest.extras import require
 from steepest.geometry import Entrywise, Norm
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.reduced import Reduced, is_unitarily_invariant
@@ -16,9 +16,14 @@ from steepest.maxmargin.peers.highs import all_pairs, dense_dual, pair_matrix
 
 __all__ = ["has_cone", "solve_conic_program"]
 
-clarabel: Any = _clarabel  # a compiled module without type stubs
 _Outcome = tuple[np.ndarray, np.ndarray, int]
 _Run = Callable[..., _Outcome]
+
+
+def _clarabel() -> Any:  # a compiled module without type stubs
+    import clarabel
+
+    return clarabel
 
 
 def has_cone(norm: Norm) -> bool:
@@ -32,6 +37,7 @@ def solve_conic_program(reduced: Reduced, gap: float, deadline: Deadline) -> Can
     Frobenius: min ½‖W‖² with margins ≥ 1. Spectral: the ball as [[I, W], [Wᵀ, I]] ⪰ 0. Nuclear: the dual,
     min t with [[tI, A(q)], [A(q)ᵀ, tI]] ⪰ 0. Entry-wise p: a power cone for every weight.
     """
+    require("peers", "method='conic-program'")
     pairs = all_pairs(reduced.labels, reduced.classes)
     A = pair_matrix(reduced, pairs)
     norm = reduced.norm
@@ -64,6 +70,7 @@ def _run(
     tolerance: float,
     deadline: Deadline,
 ) -> _Outcome:
+    clarabel = _clarabel()
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
@@ -80,6 +87,7 @@ def _run(
 
 
 def _quadratic(_shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
+    clarabel = _clarabel()
     m, unknowns = A.shape
     P = sparse.csc_matrix(sparse.identity(unknowns))
     x, z, iterations = run(P, np.zeros(unknowns), -A, -np.ones(m), [clarabel.NonnegativeConeT(m)])
@@ -87,6 +95,7 @@ def _quadratic(_shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcom
 
 
 def _spectral(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
+    clarabel = _clarabel()
     m, unknowns = A.shape
     rows, columns = shape
     size = rows + columns
@@ -105,6 +114,7 @@ def _spectral(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
 
 
 def _nuclear(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
+    clarabel = _clarabel()
     m, unknowns = A.shape
     rows, columns = shape
     size = rows + columns
@@ -125,6 +135,7 @@ def _nuclear(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
 
 
 def _power(_shape: tuple[int, int], p: float, A: Any, run: _Run) -> _Outcome:
+    clarabel = _clarabel()
     m, unknowns = A.shape
     # Unknowns (W, t, γ): |w|^p ≤ t · 1^(p-1) for each weight, Σ t ≤ 1.
     margins = sparse.hstack([-A, sparse.csr_array((m, unknowns)), sparse.csr_array(np.ones((m, 1)))])
