@@ -6,7 +6,6 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -82,7 +81,6 @@ def test_labels_of_any_dtype_are_mapped_and_kept(labels, classes):
         ([[1.0], [2.0]], ["7", 7], r"y=\['7', 7\]: give labels of one kind .*, not numbers and str"),
         ([[1.0], [2.0]], [True, 2], r"y=\[True, 2\]: give labels of one kind .*, not booleans and numbers"),
         ([[1.0], [2.0]], ["a", np.nan], r"y\[1\]=nan: give every sample a label \(1 missing\)"),
-        ([[1.0], [2.0]], pd.array(["a", None], dtype="string"), r"y\[1\]=.*: give every sample a label"),
     ],
 )
 def test_unusable_data_is_refused_with_its_position_and_the_remedy(X, y, message):
@@ -101,7 +99,7 @@ def test_data_is_copied_and_read_only():
 
 def test_what_is_no_plain_array_but_holds_every_number_is_taken():
     exact = [[2**60, 0.5], [Fraction(1, 4), Decimal(2)]]
-    for X in (np.array(exact, dtype=object), pd.DataFrame(exact), np.ma.array(exact, dtype=float)):
+    for X in (np.array(exact, dtype=object), np.ma.array(exact, dtype=float)):
         assert st.Classification(X, [0, 1]).features.tolist() == [[2.0**60, 0.5], [0.25, 2.0]]
 
 
@@ -145,6 +143,20 @@ def test_fingerprint_names_the_data():
     assert problem.fingerprint != random_problem(seed=2).fingerprint
     flipped = st.Classification(problem.features, (problem.labels + 1) % 4)
     assert problem.fingerprint != flipped.fingerprint
+
+
+@pytest.mark.lab
+def test_data_frames_are_taken_and_their_missing_values_refused():
+    import pandas as pd
+
+    assert st.Classification(pd.DataFrame({"a": [1, 2]}), pd.Series(["u", "v"])).features.tolist() == [
+        [1],
+        [2],
+    ]
+    with pytest.raises(InvalidData, match=r"y\[1\]=.*: give every sample a label"):
+        st.Classification([[1.0], [2.0]], pd.array(["a", None], dtype="string"))
+    with pytest.raises(InvalidData, match=r"X=<NA>: give real numbers, and nothing else"):
+        st.Classification(pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}, dtype=object), [0, 1])
 
 
 @pytest.mark.torch

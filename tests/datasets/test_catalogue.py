@@ -40,7 +40,7 @@ def test_a_path_is_read_with_its_label(tmp_path, as_given):
 
 def test_a_path_object_is_never_taken_for_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataFileError, match=r"no-data: its name has no ending: give a \.npz, \.csv or"):
+    with pytest.raises(DataFileError, match=r"no-data: its name has no ending: give a \.npz, \.npy,"):
         load(tmp_path / "no-data")
 
 
@@ -50,7 +50,7 @@ def test_a_path_object_is_never_taken_for_a_name(tmp_path, monkeypatch):
         ("gauss", {}, r"data='gauss': give digits, gaussian, mixture, orthogonal, or the path of a \.npz,"),
         ("gaussian", {"label": "y"}, r"label='y': this data takes classes, samples_per_class, .*, seed$"),
         ("digits", {"seed": 1}, r"seed=1: this data takes no options$"),
-        ("table.csv", {"seed": 1}, r"seed=1: this data takes label$"),
+        ("table.csv", {"seed": 1}, r"seed=1: this data takes label, separator, encoding$"),
         ("gaussian", {"classes": 1}, r"classes=1: give an integer of at least 2$"),
     ],
 )

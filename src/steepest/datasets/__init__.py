@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steepest.datasets.catalogue import DATA_SETS, data_set, generate, load, register_data_set
-from steepest.datasets.files import from_file
+from steepest.datasets.files import DataFile, from_file, read_file
 from steepest.datasets.parameters import REQUIRED, Parameter, parameters_of
 from steepest.datasets.real import digits
 from steepest.datasets.synthetic import gaussian, mixture, orthogonal_scale_skewed
@@ -11,6 +11,7 @@ from steepest.datasets.synthetic import gaussian, mixture, orthogonal_scale_skew
 __all__ = [
     "DATA_SETS",
     "REQUIRED",
+    "DataFile",
     "Parameter",
     "data_set",
     "digits",
@@ -21,5 +22,6 @@ __all__ = [
     "mixture",
     "orthogonal_scale_skewed",
     "parameters_of",
+    "read_file",
     "register_data_set",
 ]
