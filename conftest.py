@@ -16,7 +16,7 @@ _ROOT = Path(__file__).parent
 _PLACES = {
     "src/steepest/cli": "lab",
     "src/steepest/experiments": "lab",
-    "tests/browser": "lab",
+    "tests/browser": "browser",
     "tests/cli": "lab",
     "tests/datasets/test_files.py": "tables",
     "tests/experiments": "lab",

@@ -30,16 +30,23 @@ def packages(requirements):
     here = [
         each for each in requirements if "python_version < '3.11'" not in each or sys.version_info < (3, 11)
     ]
-    return {re.match(r"[\w-]+", each).group() for each in here}
+    return {re.split(r"[<>=;\[ ]", each)[0] for each in here}
 
 
 def test_the_modules_of_an_extra_are_those_of_its_packages():
     listed = {name: packages(each) for name, each in PROJECT["optional-dependencies"].items()}
     for extra, modules in MODULES.items():
         assert {{"sklearn": "scikit-learn"}.get(module, module) for module in modules} == listed[extra]
-    # The last two are for those who work on steepest itself.
+    # Beside them are all of them together, and two for those who work on steepest itself.
     assert set(listed) - MODULES.keys() == {"all", "test", "dev"}
     assert PROJECT["optional-dependencies"]["all"] == [f"steepest[{','.join(sorted(MODULES))}]"]
+
+
+@pytest.mark.lab
+def test_versions_that_are_recorded_are_of_packages_that_an_experiment_has():
+    settings = import_module("steepest.experiments.store.settings")
+    there = packages([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["lab"]])
+    assert set(settings._VERSIONS_OF) <= there | {"steepest"}
 
 
 def test_the_core_imports_what_it_requires_and_nothing_else():
@@ -102,7 +109,7 @@ def trajectory():
         (
             "clarabel",
             lambda: st.max_margin(random_problem(), "spectral", method="conic-program"),
-            "method='conic-program' needs clarabel: run pip install 'steepest[peers]'",
+            "method=\"conic-program\" needs clarabel: run pip install 'steepest[peers]'",
         ),
         (
             "xarray",

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
+    "BlockNorm": "steepest.geometry",
     "Classification": "steepest.problem",
+    "ColumnNorm": "steepest.geometry",
     "Entrywise": "steepest.geometry",
     "MaxMarginSolution": "steepest.maxmargin",
     "Method": "steepest.descent",
     "PolynomialDecay": "steepest.schedules",
+    "RowNorm": "steepest.geometry",
+    "ScaledNorm": "steepest.geometry",
     "Schatten": "steepest.geometry",
     "SteepestError": "steepest.errors",
     "SteepestWarning": "steepest.errors",
@@ -34,11 +38,15 @@ _ROOMS = (
 )
 
 __all__ = [
+    "BlockNorm",
     "Classification",
+    "ColumnNorm",
     "Entrywise",
     "MaxMarginSolution",
     "Method",
     "PolynomialDecay",
+    "RowNorm",
+    "ScaledNorm",
     "Schatten",
     "SteepestError",
     "SteepestWarning",
@@ -62,7 +70,7 @@ if TYPE_CHECKING:
     from steepest import datasets, descent, errors, experiments, geometry, losses, maxmargin, signals, theory
     from steepest.descent import Method, Trajectory, descend
     from steepest.errors import SteepestError, SteepestWarning
-    from steepest.geometry import Entrywise, Schatten, norm
+    from steepest.geometry import BlockNorm, ColumnNorm, Entrywise, RowNorm, ScaledNorm, Schatten, norm
     from steepest.maxmargin import MaxMarginSolution, max_margin
     from steepest.problem import Classification
     from steepest.schedules import PolynomialDecay

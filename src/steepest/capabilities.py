@@ -17,7 +17,7 @@ from steepest.errors import MissingCapability
 __all__ = ["Capability", "offered_capabilities"]
 
 Offer = TypeVar("Offer")
-Owner = TypeVar("Owner")
+Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 _ALL: list[Capability[Any]] = []
 
@@ -42,16 +42,14 @@ class Capability(Generic[Offer]):
         self._makers: dict[type, Callable[[Any], Offer | None]] = {}
         _ALL.append(self)
 
-    def offered_by(
-        self, owner: type[Owner]
-    ) -> Callable[[Callable[[Owner], Offer | None]], Callable[[Owner], Offer | None]]:
-        """Return a decorator for the function that makes the offer for parts of a type.
+    def offered_by(self, *owners: type) -> Callable[[Maker], Maker]:
+        """Return a decorator for the function that makes the offer for parts of some types.
 
-        The function returns None for those parts of the type that cannot offer it.
+        The function returns None for those parts of the types that cannot offer it.
         """
 
-        def decorator(make: Callable[[Owner], Offer | None]) -> Callable[[Owner], Offer | None]:
-            self._makers[owner] = make
+        def decorator(make: Maker) -> Maker:
+            self._makers.update(dict.fromkeys(owners, make))
             return make
 
         return decorator

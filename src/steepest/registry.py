@@ -53,7 +53,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
 
     def __getitem__(self, name: str) -> Part:
         if name not in self:
-            raise InvalidArgument(self.kind, name, f"{self._guess(name)}give one of {', '.join(self)}")
+            raise InvalidArgument(self.kind, name, f"{self.guess(name)}give one of {', '.join(self)}")
         return self._parts[name]
 
     def __contains__(self, name: object) -> bool:
@@ -67,7 +67,8 @@ class Registry(Mapping[str, Part], Generic[Part]):
     def __len__(self) -> int:
         return len(self._parts)
 
-    def _guess(self, name: object) -> str:
+    def guess(self, name: object) -> str:
+        """Return which part may be meant, as the beginning of a sentence, or an empty text."""
         close = get_close_matches(str(name), self._parts, n=1)
         return f'did you mean "{close[0]}"? ' if close else ""
 

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
+from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, TORCH, TORCH_SINGLE, ArrayKind
 
 import steepest as st
 
-NAMES = (
+
+@dataclass(frozen=True)
+class Foreign:
+    """A norm that offers nothing but value, dual, direction and its name, as one from outside would."""
+
+    base: st.geometry.Norm
+
+    def __call__(self, A):
+        return self.base(A)
+
+    def dual(self, A):
+        return self.base.dual(A)
+
+    def direction(self, S):
+        return self.base.direction(S)
+
+    def __str__(self):
+        return f"foreign-{self.base}"
+
+
+FOREIGN = Foreign(st.Entrywise(3))
+
+P_NORMS = (
     "max",
     "sum",
     "frobenius",
@@ -20,7 +45,42 @@ NAMES = (
     "schatten-1.5",
     "schatten-2",
 )
+"""Entry-wise and Schatten norms: the family of the paper, with Lemma C.1."""
 
-NORMS = tuple(st.norm(name) for name in NAMES)
+OTHERS = (
+    "row-2/inf",
+    "row-1/inf",
+    "row-3/1.5",
+    "column-2/inf",
+    "column-2/1",
+    "mean-square-spectral",
+    "mean-square-row",
+    "mean-square-column",
+    "row-blocks-1/3:spectral",
+    "column-blocks-1/inf:row-2/1",
+)
+
+FEW = ("max", "nuclear", "spectral", "entrywise-3", "schatten-1.5", "row-2/inf", "mean-square-spectral")
+"""One of each kind, for libraries and dtypes beside NumPy's float64."""
+
+NAMES = P_NORMS + OTHERS
+NORMS = tuple(st.norm(name) for name in P_NORMS)
+ALL_NORMS = (*NORMS, *(st.norm(name) for name in OTHERS), FOREIGN)
 
 every_norm = pytest.mark.parametrize("norm", NORMS, ids=str)
+"""The paper's family, for what needs its lemmas or solvers."""
+
+any_norm = pytest.mark.parametrize("norm", ALL_NORMS, ids=str)
+"""Every norm that there is, and a foreign one."""
+
+
+def _with_kinds(*others: ArrayKind):
+    cases = [pytest.param(norm, NUMPY, id=f"{norm}-{NUMPY}") for norm in ALL_NORMS]
+    for kind in others:
+        marks = pytest.mark.torch if kind.library == "torch" else ()
+        cases += [pytest.param(st.norm(name), kind, id=f"{name}-{kind}", marks=marks) for name in FEW]
+    return pytest.mark.parametrize(("norm", "kind"), cases)
+
+
+any_norm_of_any_kind = _with_kinds(NUMPY_SINGLE, TORCH, TORCH_SINGLE)
+any_norm_of_any_double = _with_kinds(TORCH)

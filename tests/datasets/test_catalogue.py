@@ -29,6 +29,7 @@ def test_a_name_calls_its_function_with_the_options(name, make):
     assert load(name, seed=None).fingerprint == make().fingerprint
 
 
+@pytest.mark.tables
 @pytest.mark.parametrize("as_given", [str, lambda path: path])
 def test_a_path_is_read_with_its_label(tmp_path, as_given):
     table = tmp_path / "table.csv"

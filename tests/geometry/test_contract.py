@@ -7,21 +7,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, TORCH, every_double, every_kind
-from tests.contracts.norms import NAMES, NORMS, every_norm
+from tests.contracts.loops import through
+from tests.contracts.norms import (
+    ALL_NORMS,
+    FOREIGN,
+    NAMES,
+    any_norm,
+    any_norm_of_any_double,
+    any_norm_of_any_kind,
+    every_norm,
+)
 from tests.geometry.instances import SHAPES, matrices, orthogonal, well_conditioned
 
 import steepest as st
-from steepest.geometry import RANK_CUTOFF, Norm
-
-every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+from steepest.geometry import RANK_CUTOFF, Norm, norm_name
+from steepest.geometry.facts import UNITARILY_INVARIANT, is_true
 
 
 def inner(A, B):
     return np.sum(np.asarray(A, dtype=np.float64) * B, axis=(-2, -1))
 
 
+@any_norm
+def test_a_norm_has_value_dual_and_direction_and_a_name(norm):
+    assert isinstance(norm, Norm)
+    assert st.norm(norm) is norm
+    assert norm_name(norm) == str(norm)
+    if norm is not FOREIGN:
+        assert st.norm(str(norm)) == norm
+
+
 @every_norm
-def test_a_norm_is_its_text_its_protocol_and_the_dual_of_its_dual(norm):
+def test_a_norm_is_its_text_its_protocol_and_the_dual_of_its_dual(norm: st.Entrywise | st.Schatten):
     assert isinstance(norm, Norm)
     assert st.norm(str(norm)) == norm
     assert st.norm(norm) is norm
@@ -30,11 +47,10 @@ def test_a_norm_is_its_text_its_protocol_and_the_dual_of_its_dual(norm):
 
 
 def test_the_registry_names_every_norm_once():
-    assert len(set(NORMS)) == len(NAMES)
+    assert len(set(ALL_NORMS)) == len(NAMES) + 1
 
 
-@every_norm
-@every_kind
+@any_norm_of_any_kind
 @given(drawn=matrices())
 def test_the_direction_is_a_unit_that_attains_the_dual_value(norm, kind, drawn):
     S = kind(drawn)
@@ -49,8 +65,7 @@ def test_the_direction_is_a_unit_that_attains_the_dual_value(norm, kind, drawn):
     assert (D == 0).all() == (S == 0).all()
 
 
-@every_norm
-@every_kind
+@any_norm_of_any_kind
 @given(drawn=matrices(count=2))
 def test_hoelder(norm, kind, drawn):
     A, B = map(kind, drawn)
@@ -58,8 +73,7 @@ def test_hoelder(norm, kind, drawn):
     assert abs(inner(kind.back(A), kind.back(B))) <= bound * (1 + 40 * kind.eps)
 
 
-@every_norm
-@every_kind
+@any_norm_of_any_kind
 @given(drawn=matrices(count=2), factor=some.floats(-8, 8, width=32))
 def test_a_norm_is_homogeneous_and_obeys_the_triangle_inequality(norm, kind, drawn, factor):
     A, B = map(kind, drawn)
@@ -79,9 +93,8 @@ def test_lemma_c1_every_norm_lies_between_max_and_sum(norm, kind, drawn):
     assert value <= total * (1 + 40 * kind.eps)
 
 
-@every_norm
-@every_double
-@every_shape
+@any_norm_of_any_double
+@through("shape", SHAPES)
 def test_directions_do_not_change_under_scaling(norm, kind, shape):
     S = well_conditioned(shape, np.random.default_rng(0))
     D = kind.back(norm.direction(kind(S)))
@@ -95,9 +108,8 @@ def test_directions_do_not_change_under_scaling(norm, kind, shape):
         )
 
 
-@every_norm
-@every_double
-@every_shape
+@any_norm_of_any_double
+@through("shape", SHAPES)
 def test_minus_the_matrix_has_minus_the_direction(norm, kind, shape):
     S = kind(well_conditioned(shape, np.random.default_rng(1)))
     np.testing.assert_allclose(
@@ -105,37 +117,35 @@ def test_minus_the_matrix_has_minus_the_direction(norm, kind, shape):
     )
 
 
-@every_norm
-@every_double
-@every_shape
-def test_schatten_norms_do_not_see_rotations(norm, kind, shape):
+@any_norm_of_any_double
+@through("shape", SHAPES)
+def test_unitarily_invariant_norms_do_not_see_rotations(norm, kind, shape):
     generator = np.random.default_rng(2)
     S = well_conditioned(shape, generator)
     Q, P = orthogonal(shape[0], shape[0], generator), orthogonal(shape[1], shape[1], generator)
     rotated = kind(Q @ S @ P)
     same = kind.back(norm(rotated)) == pytest.approx(kind.back(norm(kind(S))), rel=1e-14)
-    if isinstance(norm, st.Schatten) or norm.p == 2:
+    if is_true(UNITARILY_INVARIANT, norm):
         assert same
         np.testing.assert_allclose(
             kind.back(norm.direction(rotated)),
             Q @ kind.back(norm.direction(kind(S))) @ P,
             atol=1e-13,
         )
-    elif min(shape) > 1:
+    elif min(shape) > 1 and UNITARILY_INVARIANT.of(norm) is False:
         assert not same
 
 
 @every_norm
 @every_double
-@every_shape
+@through("shape", SHAPES)
 def test_transposing_commutes(norm, kind, shape):
     S = kind(well_conditioned(shape, np.random.default_rng(3)))
     D = kind.back(norm.direction(S))
     np.testing.assert_allclose(kind.back(norm.direction(S.T)).T, D, atol=100 * kind.eps)
 
 
-@every_norm
-@every_kind
+@any_norm_of_any_kind
 @given(drawn=matrices(count=4))
 def test_a_batch_gives_what_its_matrices_give_one_by_one(norm, kind, drawn):
     rows, columns = drawn[0].shape
@@ -156,7 +166,7 @@ def test_a_batch_gives_what_its_matrices_give_one_by_one(norm, kind, drawn):
             np.testing.assert_allclose(directions[place], direction, atol=8 * kind.eps)
 
 
-@every_norm
+@any_norm
 @given(drawn=matrices())
 def test_float32_agrees_with_float64(norm, drawn):
     eps = NUMPY_SINGLE.eps
@@ -169,7 +179,7 @@ def test_float32_agrees_with_float64(norm, drawn):
 
 
 @pytest.mark.torch
-@every_norm
+@any_norm
 @given(drawn=matrices())
 def test_torch_agrees_with_numpy(norm, drawn):
     assert TORCH.back(norm(TORCH(drawn))) == pytest.approx(float(norm(drawn)), rel=1e-14, abs=0)
@@ -177,8 +187,7 @@ def test_torch_agrees_with_numpy(norm, drawn):
     np.testing.assert_allclose(TORCH.back(norm.direction(TORCH(S))), norm.direction(S), atol=1e-14)
 
 
-@every_norm
-@every_kind
+@any_norm_of_any_kind
 def test_arguments_are_not_written_to(norm, kind):
     values = np.random.default_rng(7).standard_normal((3, 4, 9))
     S = kind(values)

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, every_double, every_kind
-from tests.contracts.norms import every_norm
+from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, every_kind
+from tests.contracts.loops import through
+from tests.contracts.norms import any_norm, any_norm_of_any_double, any_norm_of_any_kind
 from tests.geometry.instances import well_conditioned
 
 import steepest as st
@@ -19,9 +20,8 @@ def inner(A, B):
     return np.sum(A * B, axis=(-2, -1))
 
 
-@every_norm
-@every_kind
-@pytest.mark.parametrize("shape", [(3, 4), (2, 20), (1, 5), (5, 1), (1, 1)], ids=str)
+@any_norm_of_any_kind
+@through("shape", [(3, 4), (2, 20), (1, 5), (5, 1), (1, 1)])
 def test_entries_near_the_ends_of_the_float_range(norm, kind, shape):
     S = well_conditioned(shape, np.random.default_rng(0))
     exact = kind.back(kind(S))
@@ -33,9 +33,8 @@ def test_entries_near_the_ends_of_the_float_range(norm, kind, shape):
         assert kind.back(norm.dual(scaled)) / factor == pytest.approx(float(value), rel=50 * kind.eps)
 
 
-@every_norm
-@every_kind
-@pytest.mark.parametrize("shape", [(3, 4), (2, 20), (1, 5), (5, 1), (1, 1)], ids=str)
+@any_norm_of_any_kind
+@through("shape", [(3, 4), (2, 20), (1, 5), (5, 1), (1, 1)])
 def test_subnormal_entries(norm, kind, shape):
     unit = float(np.finfo(kind.dtype).smallest_subnormal)
     # Integer multiples of the smallest subnormal are exact, and so is their quotient by the largest of them.
@@ -47,8 +46,7 @@ def test_subnormal_entries(norm, kind, shape):
     assert float(kind.back(norm.dual(kind(whole * unit))) / unit) == pytest.approx(float(value), abs=0.51)
 
 
-@every_norm
-@every_double
+@any_norm_of_any_double
 def test_one_matrix_may_hold_both_ends_of_the_range(norm, kind):
     S = np.array([[1e300, -1e-300, 0.0], [5e-324, 1e300, -1e-10]])
     D = kind.back(norm.direction(kind(S)))
@@ -57,11 +55,12 @@ def test_one_matrix_may_hold_both_ends_of_the_range(norm, kind):
     assert inner(S / 1e300, D) == pytest.approx(float(norm.dual(kind(S))) / 1e300, rel=1e-14)
 
 
-@every_norm
+@any_norm
 def test_a_value_beyond_the_range_is_infinity(norm):
     A = np.full((4, 4), 1.5e308)
-    if norm.p == math.inf and isinstance(norm, st.Entrywise):
-        assert norm(A) == 1.5e308
+    expected = float(norm(A / 2.0**10)) * 2.0**10
+    if math.isfinite(expected):
+        assert norm(A) == pytest.approx(expected, rel=1e-15)
     else:
         with pytest.warns(RuntimeWarning, match="overflow"):
             assert norm(A) == math.inf
@@ -70,9 +69,8 @@ def test_a_value_beyond_the_range_is_infinity(norm):
     assert norm(D) <= 1 + 1e-14
 
 
-@every_norm
-@every_kind
-@pytest.mark.parametrize("shape", [(3, 4), (1, 5), (5, 1), (2, 3, 20)], ids=str)
+@any_norm_of_any_kind
+@through("shape", [(3, 4), (1, 5), (5, 1), (2, 3, 20)])
 def test_zero_has_value_zero_and_direction_zero(norm, kind, shape):
     S = kind(np.zeros(shape))
     np.testing.assert_array_equal(kind.back(norm(S)), np.zeros(shape[:-2]))
@@ -80,11 +78,8 @@ def test_zero_has_value_zero_and_direction_zero(norm, kind, shape):
     np.testing.assert_array_equal(kind.back(norm.direction(-S)), np.zeros(shape))
 
 
-@every_norm
-@every_kind
-@pytest.mark.parametrize(
-    "shape", [(0, 4), (4, 0), (0, 0), (3, 0, 4), (2, 4, 0), (0, 3, 4), (0, 2, 30), (0, 1, 3)], ids=str
-)
+@any_norm_of_any_kind
+@through("shape", [(0, 4), (4, 0), (0, 0), (3, 0, 4), (2, 4, 0), (0, 3, 4), (0, 2, 30), (0, 1, 3)])
 def test_empty_matrices_have_value_zero_and_an_empty_direction(norm, kind, shape):
     S = kind(np.zeros(shape))
     for value in (norm(S), norm.dual(S)):
@@ -92,9 +87,8 @@ def test_empty_matrices_have_value_zero_and_an_empty_direction(norm, kind, shape
     assert kind.back(norm.direction(S)).shape == shape
 
 
-@every_norm
-@every_kind
-@pytest.mark.parametrize("shape", [(1, 7), (7, 1)], ids=str)
+@any_norm_of_any_kind
+@through("shape", [(1, 7), (7, 1)])
 def test_one_row_or_one_column(norm, kind, shape):
     values = np.arange(-3.0, 4.0)
     S = kind(values.reshape(shape))
@@ -107,10 +101,9 @@ def test_one_row_or_one_column(norm, kind, shape):
         assert inner(D, values.reshape(shape)) == pytest.approx(float(norm.dual(S)), rel=20 * kind.eps)
 
 
-@every_norm
-@every_kind
-@pytest.mark.parametrize("shape", [(3, 4), (2, 20), (1, 5), (5, 1)], ids=str)
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@any_norm_of_any_kind
+@through("shape", [(3, 4), (2, 20), (1, 5), (5, 1)])
+@through("bad", [math.nan, math.inf, -math.inf])
 def test_entries_that_are_not_finite_spoil_their_own_matrix_alone(norm, kind, shape, bad):
     S = np.stack([well_conditioned(shape, np.random.default_rng(seed)) for seed in range(3)])
     clean = kind.back(norm.direction(kind(S))), kind.back(norm(kind(S)))

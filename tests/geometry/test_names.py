@@ -11,14 +11,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.contracts.norms import every_norm
+from tests.contracts.norms import FOREIGN, any_norm
 
 import steepest as st
 from steepest.errors import InvalidArgument, SteepestError
+from steepest.geometry import names
 
 FAMILIES = pytest.mark.parametrize("family", [st.Entrywise, st.Schatten])
 ACCEPTED = (
-    "max, sum, frobenius, nuclear, spectral, entrywise-P or schatten-P with 1 <= P <= inf (4, 1.5 or 4/3)"
+    "max, sum, frobenius, nuclear, spectral, largest-row-length, largest-column-length, "
+    "mean-square-spectral, mean-square-row, mean-square-column, "
+    "entrywise-P or schatten-P with 1 <= P <= inf (4, 1.5 or 4/3), "
+    "row-P/Q or column-P/Q (row-2/inf, row-(4/3)/2), "
+    "row-blocks-M/Q:NORM or column-blocks-M/Q:NORM (row-blocks-4/inf:spectral)"
 )
 
 
@@ -84,7 +89,7 @@ def test_families_differ_even_where_their_values_agree():
     assert st.Entrywise(2) != st.Schatten(2)
 
 
-@every_norm
+@any_norm
 def test_norms_are_values(norm):
     assert pickle.loads(pickle.dumps(norm)) == norm
     assert copy.deepcopy(norm) == norm
@@ -158,7 +163,6 @@ def test_bad_exponents_are_refused(family, p):
         (None, ""),
         (True, ""),
         (math.nan, ""),
-        (st.Entrywise, ""),
         (["max"], ""),
         (b"max", ""),
     ],
@@ -176,21 +180,65 @@ def test_other_names_are_refused_with_the_reason_and_the_names_taken(name, reaso
 
 
 def test_a_norm_of_ones_own_is_taken():
-    class Doubled:
-        p = Fraction(2)
+    assert st.norm(FOREIGN) is FOREIGN
 
-        @property
-        def dual_norm(self):
-            return self
 
-        def __call__(self, A):
-            return 2 * st.Entrywise(2)(A)
-
+def test_a_class_and_half_a_norm_are_refused():
+    class Half:
         def dual(self, A):
-            return st.Entrywise(2)(A) / 2
+            return A
 
-        def direction(self, S):
-            return st.Entrywise(2).direction(S) / 2
+    with pytest.raises(InvalidArgument, match="this is a class; give an instance of it"):
+        st.norm(st.Entrywise)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="a norm needs its methods __call__, direction too"):
+        st.norm(Half())  # type: ignore[arg-type]
 
-    own = Doubled()
-    assert st.norm(own) is own
+
+_exponents = some.one_of(
+    some.just(math.inf), some.integers(1, 9).map(Fraction), some.fractions(1, 9), some.floats(1, 9)
+)
+
+
+@given(_exponents, _exponents, some.sampled_from([st.RowNorm, st.ColumnNorm]))
+def test_norms_of_rows_and_columns_are_read_back(inner, outer, family):
+    own = family(inner, outer)
+    assert st.norm(str(own)) == own
+
+
+@given(some.integers(1, 99), _exponents, _exponents, some.sampled_from(["rows", "columns"]))
+def test_norms_of_blocks_and_shapes_are_read_back(blocks, outer, p, axis):
+    own = st.BlockNorm(st.RowNorm(p, outer), blocks, outer, axis)
+    assert st.norm(str(own)) == own
+    scaled = st.ScaledNorm(own, rows=-0.5, columns=1 / 3)
+    assert st.norm(str(scaled)) == scaled
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("row-2", "write the exponents within and across the rows as in row-2/inf"),
+        ("column-4/3/2", "a fraction in parentheses as in column-[(]4/3[)]/2"),
+        ("row-0.5/2", "P=0.5 is below 1"),
+        ("row-blocks-0/2:max", "write blocks, exponent and norm as in row-blocks-4/inf:spectral"),
+        ("row-blocks-2/2:l2", "several norms of a matrix go by this"),
+        ("rms-to-rms", 'write it in full, "mean-square-spectral"'),
+    ],
+)
+def test_norms_of_parts_are_refused_with_the_reason(name, remedy):
+    with pytest.raises(InvalidArgument, match=remedy) as error:
+        st.norm(name)
+    assert error.value.argument == "norm"
+    assert error.value.value in (name, "l2")
+
+
+def test_a_name_is_registered_once_and_in_lower_case(monkeypatch):
+    for registry in (names.NORMS, names.FAMILIES):
+        monkeypatch.setattr(registry, "_parts", dict(registry._parts))
+    names.register_norm("foreign-of-this-test", FOREIGN)
+    assert st.norm("Foreign-of-this-test") is FOREIGN
+    with pytest.raises(InvalidArgument, match="there is a norm of that name"):
+        names.register_norm("max", FOREIGN)
+    with pytest.raises(InvalidArgument, match="write the name in lower case"):
+        names.register_norm("Mine", FOREIGN)
+    names.register_norm_family("foreign-family-of-this-test", lambda text: st.Entrywise(float(text)))
+    assert st.norm("foreign-family-of-this-test-3") == st.Entrywise(3)

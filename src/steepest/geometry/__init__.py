@@ -6,16 +6,24 @@ direction.
 
 from __future__ import annotations
 
+from steepest.geometry.blocks import BlockNorm
 from steepest.geometry.entrywise import Entrywise
+from steepest.geometry.facts import same_norm
 from steepest.geometry.names import norm
 from steepest.geometry.polar import RANK_CUTOFF, polar_factor, singular_values_below_cutoff
-from steepest.geometry.protocol import Norm, norm_name, same_norm
+from steepest.geometry.protocol import Norm, norm_name
+from steepest.geometry.rows import ColumnNorm, RowNorm
 from steepest.geometry.schatten import Schatten
+from steepest.geometry.shape_scaled import ScaledNorm
 
 __all__ = [
     "RANK_CUTOFF",
+    "BlockNorm",
+    "ColumnNorm",
     "Entrywise",
     "Norm",
+    "RowNorm",
+    "ScaledNorm",
     "Schatten",
     "norm",
     "norm_name",

@@ -15,7 +15,9 @@ from steepest.capabilities import Capability
 from steepest.geometry.protocol import Norm
 
 __all__ = [
+    "CANONICAL",
     "DUAL_OF_ERROR",
+    "MULTIPLE",
     "POLYHEDRAL",
     "ROUNDING",
     "STRICTLY_CONVEX",
@@ -25,10 +27,20 @@ __all__ = [
     "dual_of_error",
     "is_true",
     "rounding",
+    "same_norm",
 ]
 
 UNIT_ROUNDOFF = 2.0**-53
 _CAREFUL_SUMS = 16
+
+CANONICAL: Capability[Norm] = Capability(
+    "another name", "The norm of the same values that everything knows by its own name."
+)
+
+MULTIPLE: Capability[tuple[Norm, Callable[[tuple[int, ...]], float]]] = Capability(
+    "a norm that it is a multiple of",
+    "A norm, and the factor by which this one is larger, for matrices of a shape.",
+)
 
 UNITARILY_INVARIANT: Capability[bool] = Capability(
     "unitary invariance", "‖UAV‖ = ‖A‖ for orthogonal U and V, so that no projection of A has a larger norm."
@@ -94,3 +106,13 @@ def dual_of_error(norm: Norm, error: np.ndarray) -> float:
         units[np.arange(error.shape[1]), i, np.arange(error.shape[1])] = 1.0
         total += float(np.sum(row * np.asarray(norm.dual(units))))
     return total * (1 + rounding(norm, error.shape))
+
+
+def same_norm(first: Norm, second: Norm) -> bool:
+    """Return whether two norms have the same values, as far as they tell: by their names, or another name.
+
+    >>> from steepest.geometry import Entrywise, Schatten
+    >>> same_norm(Entrywise(2), Schatten(2)), same_norm(Entrywise(1), Schatten(1))
+    (True, False)
+    """
+    return first is second or str(CANONICAL.of(first) or first) == str(CANONICAL.of(second) or second)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from steepest.arrays import Array, as_floating, namespace, plain_array
 from steepest.errors import InvalidArgument
+from steepest.geometry.vectors import unit_scaled
 
 
 class Matrices(NamedTuple):
@@ -19,6 +21,20 @@ class Matrices(NamedTuple):
         if result.dtype != self.dtype:
             result = namespace(result).astype(result, self.dtype)
         return result[()]
+
+    def unit_scaled(self) -> tuple[Array, Array]:
+        """Return the matrices over their largest moduli, NaN where one is not finite, and these moduli."""
+        xp = namespace(self.entries)
+        if 0 in self.entries.shape[-2:]:
+            return self.entries, xp.sum(self.entries, axis=(-2, -1))
+        largest = xp.max(xp.abs(self.entries), axis=(-2, -1))
+        return unit_scaled(self.entries, largest), largest
+
+    def value(self, of_unit: Callable[[Array], Array]) -> Array:
+        """Return a homogeneous function of the matrices, safe from overflow and underflow on the way."""
+        scaled, largest = self.unit_scaled()
+        xp = namespace(largest)
+        return self.returned(xp.where(xp.isfinite(largest), of_unit(scaled) * largest, largest))
 
 
 def matrices(argument: str, value: Array) -> Matrices:

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from steepest.arrays import Array
 from steepest.errors import InvalidArgument
 
-__all__ = ["Norm", "norm_name", "same_norm"]
+__all__ = ["Norm", "norm_name"]
 
 
 @runtime_checkable
@@ -64,20 +64,3 @@ def norm_name(norm: Norm) -> str:
     if text == object.__repr__(norm):
         raise InvalidArgument("norm", norm, "give its class a __str__ that names the norm and its parameters")
     return text
-
-
-def same_norm(first: Norm, second: Norm) -> bool:
-    """Return whether two norms have the same values, as far as their names tell.
-
-    >>> from steepest.geometry import Entrywise, Schatten
-    >>> same_norm(Entrywise(2), Schatten(2)), same_norm(Entrywise(1), Schatten(1))
-    (True, False)
-    """
-    if first is second:
-        return True
-    return _canonical_name(first) == _canonical_name(second)
-
-
-def _canonical_name(norm: Norm) -> str:
-    text = str(norm)
-    return {"schatten-2": "frobenius"}.get(text, text)

@@ -11,6 +11,7 @@ from steepest.arrays import Array, namespace
 from steepest.geometry.entrywise import Entrywise
 from steepest.geometry.exponents import conjugate, exponent, exponent_text
 from steepest.geometry.facts import (
+    CANONICAL,
     DUAL_OF_ERROR,
     ROUNDING,
     STRICTLY_CONVEX,
@@ -134,3 +135,8 @@ def _dual_of_error(norm: Schatten):
 def _truncation(norm: Schatten):
     # Only p > 2 gives small singular values a weight that is worth counting.
     return singular_values_below_cutoff if norm.p > 2 else None
+
+
+@CANONICAL.offered_by(Schatten)
+def _canonical(norm: Schatten) -> Entrywise | None:
+    return Entrywise(2) if norm.p == 2 else None

@@ -71,7 +71,6 @@ def max_margin(
 
     Raises:
         InvalidArgument: an argument outside what is listed above.
-        MissingExtra: "conic-program" without Clarabel, which the extra [peers] installs.
 
     >>> problem = Classification([[2.0, 0.0], [0.0, 1.0]], [0, 1])
     >>> solution = max_margin(problem, "max")

@@ -92,7 +92,7 @@ def test_a_killed_worker_is_replaced_and_the_sweep_completes(alone, tmp_path):
 def test_a_cell_whose_worker_always_dies_is_named_and_the_others_are_kept(tmp_path):
     progress, killed = kill_a_worker_when(lambda label, *_: label.endswith("seed 3, frobenius, b = 5"))
     with pytest.raises(RunError) as caught:
-        run_experiment(validated(LONG), tmp_path, progress, Executor("loky", 2))
+        run_experiment(validated(LONG), tmp_path, progress, Executor("loky", 1))
     assert str(caught.value).startswith(
         "gaussian, seed 3, frobenius, b = 5: the worker process died each of 3"
     )
@@ -121,7 +121,7 @@ def start(directory, backend="threads", workers=1):
 
 
 def test_sweeps_of_their_own_in_one_folder_share_the_cells(alone, tmp_path):
-    both = [start(tmp_path), start(tmp_path, "loky", 2)]
+    both = [start(tmp_path), start(tmp_path, "loky", 1)]
     counts = [process.communicate()[0].split() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum(int(computed) for computed, _ in counts) == 6

@@ -127,7 +127,8 @@ sys.exit(main(["run", *sys.argv[2:]]))
 @pytest.mark.parametrize("backend", ["threads", "loky"])
 def test_where_nothing_more_can_be_written_it_is_one_line_and_the_results_stay(tmp_path, backend):
     spec = written(tmp_path, steps=500)
-    arguments = [str(spec), "--output", str(tmp_path / "out"), "--backend", backend, "--quiet"]
+    place = ["--backend", backend, "--workers", "1", "--quiet"]
+    arguments = [str(spec), "--output", str(tmp_path / "out"), *place]
     # A max margin takes some 10 kB and a cell 50: the one can be written, the other cannot.
     run = subprocess.run(
         [sys.executable, "-c", FULL, "30000", *arguments], capture_output=True, text=True, check=False

@@ -21,7 +21,7 @@ __all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"
 SUFFIX = "-experiment.json"
 """How the name of such a file ends, after the experiment's name."""
 
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "clarabel", "xarray", "h5netcdf", "matplotlib")
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "xarray", "h5netcdf", "matplotlib")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def solve_conic_program(reduced: Reduced, gap: float, deadline: Deadline) -> Can
     Frobenius: min ½‖W‖² with margins ≥ 1. Spectral: the ball as [[I, W], [Wᵀ, I]] ⪰ 0. Nuclear: the dual,
     min t with [[tI, A(q)], [A(q)ᵀ, tI]] ⪰ 0. Entry-wise p: a power cone for every weight.
     """
-    require("peers", "method='conic-program'")
+    require("peers", 'method="conic-program"')
     pairs = all_pairs(reduced.labels, reduced.classes)
     A = pair_matrix(reduced, pairs)
     norm = reduced.norm

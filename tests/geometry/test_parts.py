@@ -1,0 +1,130 @@
+"""Norms of rows, columns, blocks and shapes against their definitions, and directions against a search."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given
+from hypothesis import strategies as some
+from tests.contracts.norms import ALL_NORMS, FOREIGN, any_norm
+
+import steepest as st
+from steepest.errors import InvalidArgument
+from steepest.geometry.facts import CANONICAL, MULTIPLE, dual_of_error, rounding, same_norm
+
+seeds = some.integers(0, 2**32 - 1)
+
+
+def random_matrix(seed, shape=(4, 6)):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+@given(seeds)
+def test_values_are_those_of_the_definitions(seed):
+    A = random_matrix(seed)
+    rows, columns = np.linalg.norm(A, axis=1), np.linalg.norm(A, axis=0)
+    largest = np.linalg.norm(A, 2)
+    expected = {
+        "row-2/inf": rows.max(),
+        "row-2/1": rows.sum(),
+        "row-1/inf": np.linalg.norm(A, np.inf),
+        "column-1/inf": np.linalg.norm(A, 1),
+        "column-2/inf": columns.max(),
+        "row-3/1.5": ((np.abs(A) ** 3).sum(axis=1) ** 0.5).sum() ** (2 / 3),
+        "row-3/3": (np.abs(A) ** 3).sum() ** (1 / 3),
+        "mean-square-spectral": math.sqrt(6 / 4) * largest,
+        "mean-square-row": math.sqrt(6) * rows.max(),
+        "mean-square-column": columns.max() / 2,
+        "row-blocks-2/inf:spectral": max(np.linalg.norm(part, 2) for part in (A[:2], A[2:])),
+        "column-blocks-3/2:nuclear": math.hypot(*(np.linalg.norm(A[:, j : j + 2], "nuc") for j in (0, 2, 4))),
+    }
+    for name, value in expected.items():
+        assert float(st.norm(name)(A)) == pytest.approx(value, rel=1e-13)
+
+
+def test_mean_square_norms_are_operator_norms():
+    """No input of root mean square 1 has an output above the norm, and some come near it."""
+    A, generator = random_matrix(0), np.random.default_rng(1)
+    X = generator.standard_normal((20_000, 6))
+    X /= np.sqrt(np.mean(X * X, axis=1, keepdims=True))
+    outputs = X @ A.T
+    means, tops = np.sqrt(np.mean(outputs**2, axis=1)), np.abs(outputs).max(axis=1)
+    assert 0.97 * st.norm("mean-square-spectral")(A) < means.max() <= st.norm("mean-square-spectral")(A)
+    assert 0.9 * st.norm("mean-square-row")(A) < tops.max() <= st.norm("mean-square-row")(A)
+    one_hot = np.sqrt(np.mean(A * A, axis=0)).max()
+    assert float(st.norm("mean-square-column")(A)) == pytest.approx(one_hot, rel=1e-14)
+
+
+@any_norm
+def test_no_search_finds_more_than_the_dual_norm(norm):
+    """max ⟨S, V⟩ / ‖V‖ by Nelder and Mead from the direction and from random starts, on 2 x 2 matrices."""
+    S = random_matrix(2, (2, 2))
+    dual = float(norm.dual(S))
+
+    def lost(entries):
+        V = entries.reshape(2, 2)
+        return -float(np.sum(S * V)) / max(float(norm(V)), 1e-9)
+
+    starts = [norm.direction(S).ravel(), *np.random.default_rng(3).standard_normal((3, 4))]
+    found = [-scipy.optimize.minimize(lost, start, method="Nelder-Mead").fun for start in starts]
+    assert max(found) <= dual * (1 + 1e-9)
+    assert found[0] == pytest.approx(dual, rel=1e-6)
+
+
+@given(seeds)
+def test_a_norm_of_columns_is_that_of_the_rows_of_the_transposed(seed):
+    S = random_matrix(seed)
+    for inner, outer in ((2, math.inf), (1.5, 3), (1, 2), (math.inf, 1)):
+        rows, columns = st.RowNorm(inner, outer), st.ColumnNorm(inner, outer)
+        assert columns(S) == rows(S.T)
+        assert columns.dual(S) == rows.dual(S.T)
+        np.testing.assert_array_equal(columns.direction(S), rows.direction(S.T).T)
+
+
+def test_norms_of_equal_values_are_the_same_norm():
+    assert same_norm(st.RowNorm(2, 2), st.Schatten(2))
+    assert same_norm(st.ColumnNorm(3, 3), st.Entrywise(3))
+    assert not same_norm(st.RowNorm(2, 1), st.ColumnNorm(2, 1))
+    assert not same_norm(FOREIGN, st.Entrywise(3))
+    for norm in ALL_NORMS:
+        other = CANONICAL.of(norm)
+        if other is not None:
+            A = random_matrix(4)
+            assert float(norm(A)) == pytest.approx(float(other(A)), rel=1e-14)
+            np.testing.assert_allclose(norm.direction(A), other.direction(A), atol=1e-14)
+
+
+def test_a_scaled_norm_says_what_it_is_a_multiple_of():
+    multiple = MULTIPLE.of(st.norm("mean-square-row"))
+    assert multiple is not None
+    base, factor = multiple
+    assert str(base) == "row-2/inf"
+    assert factor((3, 16)) == 4.0
+
+
+@any_norm
+@given(seed=seeds)
+def test_bounds_of_errors_hold_for_every_sign(norm, seed):
+    """‖E‖_* ≤ the bound for every E of these absolute values."""
+    error = np.abs(random_matrix(seed))
+    bound = dual_of_error(norm, error)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(20, *error.shape))
+    assert np.max(norm.dual(signs * error)) <= bound * (1 + rounding(norm, error.shape))
+
+
+def test_matrices_that_do_not_split_are_refused():
+    with pytest.raises(InvalidArgument, match="give matrices whose rows are a multiple of 3"):
+        st.BlockNorm(st.Entrywise(2), 3)(np.ones((4, 3)))
+    with pytest.raises(InvalidArgument, match="blocks=0: give a whole number of at least 1"):
+        st.BlockNorm(st.Entrywise(2), 0)
+    with pytest.raises(InvalidArgument, match="axis='diagonal': give rows or columns"):
+        st.BlockNorm(st.Entrywise(2), 2, axis="diagonal")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match=r"base=3\.0: give a norm"):
+        st.ScaledNorm(3.0)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="rows=nan: give a finite power"):
+        st.ScaledNorm(st.Entrywise(2), rows=math.nan)
+    with pytest.raises(InvalidArgument, match=r"inner=0\.5: give an int, float or Fraction p"):
+        st.RowNorm(0.5, 2)
