@@ -69,6 +69,11 @@ def test_labels_of_any_dtype_are_mapped_and_kept(labels, classes):
             r"X='datetime64\[D\]': these are dates: subtract one and divide",
         ),
         (np.array([[0], [1]], "m8[s]"), [0, 1], r"X='timedelta64\[s\]': these are dates"),
+        (
+            [[1.0, 0], [1e308, 1e307]],
+            [0, 1],
+            r"X\[1, 0\]=1e\+308: sums of such features leave float64: divide",
+        ),
         (csr_array([[1.0], [2.0]]), [0, 1], r"X='csr_array': this matrix is sparse: give its toarray\(\)"),
         (np.ma.masked_equal([[1.0], [2.0]], 2), [0, 1], r"X='MaskedArray': 1 of 2 entries are masked"),
         ([[2**53 + 1], [0]], [0, 1], r"X=9007199254740993: float64 would round it: subtract an offset"),

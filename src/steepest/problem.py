@@ -174,9 +174,24 @@ def _validated_features(X: Any) -> Array:
             float(X[row, column]),
             f"replace values that are not finite ({int(bad.sum())} of {bad.size})",
         )
+    _require_room_for_sums(X)
     if isinstance(X, np.ndarray):
         X.setflags(write=False)
     return X
+
+
+def _require_room_for_sums(X: Array) -> None:
+    """Refuse features whose sums over a sample and over all samples leave float64."""
+    host = as_numpy(X)
+    lengths = np.abs(host).max(axis=1) / np.finfo(np.float64).max * (2.0 * host.shape[0] * host.shape[1])
+    if lengths.max() >= 1.0:
+        row = int(lengths.argmax())
+        column = int(np.abs(host[row]).argmax())
+        raise InvalidData(
+            f"X[{row}, {column}]",
+            float(host[row, column]),
+            "sums of such features leave float64: divide all of them by a number such as 1e100",
+        )
 
 
 def _encoded_labels(y: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:

@@ -89,10 +89,13 @@ def descent_coefficients(
 
 
 def _curvature_errors(numbers: Setting, sizes: np.ndarray) -> np.ndarray:
-    if numbers.sharp:
-        return curvature(numbers.radius, sizes) / sizes
     largest = float(sizes[0]) if len(sizes) else 0.0
-    return 2.0 * numbers.radius**2 * math.exp(min(709.0, 2.0 * numbers.radius * largest)) * sizes
+    with np.errstate(over="ignore"):  # infinite where steps are too large for the lemma
+        if numbers.sharp:
+            return curvature(numbers.radius, sizes) / sizes
+        # By the step size first: the square of a large radius alone can leave float64.
+        moved = 2.0 * numbers.radius * sizes * numbers.radius
+        return moved * math.exp(min(709.0, 2.0 * numbers.radius * largest))
 
 
 def _log_drift(numbers: Setting, steps: int) -> np.ndarray:

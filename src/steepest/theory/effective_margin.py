@@ -104,8 +104,8 @@ class EffectiveMargin:
 
     @property
     def vacuous(self) -> bool:
-        """Whether ρ ≤ 0: the theorem then says nothing, whatever practice shows."""
-        return self.value <= 0
+        """Whether ρ > 0 fails: the theorem then says nothing, whatever practice shows."""
+        return not self.value > 0
 
 
 def margin_value(margin: Any, norm_: Norm) -> float:
