@@ -48,7 +48,11 @@ def test_a_path_object_is_never_taken_for_a_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        ("gauss", {}, r"data='gauss': give digits, gaussian, mixture, orthogonal, or the path of a \.npz,"),
+        (
+            "gauss",
+            {},
+            r"data='gauss': did you mean \"gaussian\"\? give digits, gaussian, mixture, orthogonal, or",
+        ),
         ("gaussian", {"label": "y"}, r"label='y': this data takes classes, samples_per_class, .*, seed$"),
         ("digits", {"seed": 1}, r"seed=1: this data takes no options$"),
         ("table.csv", {"seed": 1}, r"seed=1: this data takes label, separator, encoding$"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE
+from steepest.cli.output import print_json
 from steepest.cli.terminal import Report as Progress
 from steepest.cli.terminal import progress
 
@@ -39,7 +39,7 @@ def carry_out_and_show(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(NEGATIVE) from error
     if as_json:
-        typer.echo(json.dumps(_summary(name, report), indent=2, ensure_ascii=False))
+        print_json(_summary(name, report))
     else:
         typer.echo(_text(name, report, directory))
     if report.interrupted:

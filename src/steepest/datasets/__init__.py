@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steepest.datasets.catalogue import DATA_SETS, data_set, generate, load, register_data_set
+from steepest.datasets.catalogue import DATA_SETS, data_set, generate, load, names_a_file, register_data_set
 from steepest.datasets.files import DataFile, from_file, read_file
 from steepest.datasets.parameters import REQUIRED, Parameter, parameters_of
 from steepest.datasets.real import digits
@@ -20,6 +20,7 @@ __all__ = [
     "generate",
     "load",
     "mixture",
+    "names_a_file",
     "orthogonal_scale_skewed",
     "parameters_of",
     "read_file",

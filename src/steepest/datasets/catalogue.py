@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
-from steepest.datasets.files import SUFFIXES, from_file
+from steepest.datasets.files import STANDARD_INPUT, SUFFIXES, from_file
 from steepest.datasets.parameters import parameters_of
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.problem import Classification
 from steepest.registry import Registry
 
-__all__ = ["DATA_SETS", "data_set", "generate", "load", "register_data_set"]
+__all__ = ["DATA_SETS", "data_set", "generate", "load", "names_a_file", "register_data_set"]
 
 Generator = TypeVar("Generator", bound=Callable[..., Any])
 
@@ -93,24 +94,44 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Classification
     >>> load("gaussian", classes=3, seed=1).n_classes
     3
     """
-    if not isinstance(name_or_path, (str, os.PathLike)):
-        raise InvalidArgument("data", name_or_path, f"give {_known()}")
-    if isinstance(name_or_path, str) and name_or_path in DATA_SETS:
-        return generate(name_or_path, **options)
-    if not _looks_like_path(name_or_path):
-        raise InvalidArgument("data", str(name_or_path), f"give {_known()}")
+    if not names_a_file(name_or_path):
+        return generate(str(name_or_path), **options)
     given = {name: value for name, value in options.items() if value is not None}
     _require_known(given, list(signature(from_file).parameters)[1:])
     return from_file(name_or_path, **given)
+
+
+def names_a_file(name_or_path: str | os.PathLike[str]) -> bool:
+    """Return whether this is the path of a file, or "-" for standard input, and not the name of a data set.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    if not isinstance(name_or_path, str):
+        if isinstance(name_or_path, os.PathLike):
+            return True
+        raise InvalidArgument("data", name_or_path, f"give {_known()}")
+    if name_or_path in DATA_SETS:
+        return False
+    if name_or_path == STANDARD_INPUT or _looks_like_path(name_or_path):
+        return True
+    close = get_close_matches(name_or_path, DATA_SETS, n=1)
+    guess = f'did you mean "{close[0]}"? ' if close else ""
+    raise InvalidArgument("data", name_or_path, f"{guess}give {_known()}")
 
 
 def _known() -> str:
     return f"{', '.join(DATA_SETS)}, or the path of a {', '.join(SUFFIXES)} file"
 
 
-def _looks_like_path(name_or_path: str | os.PathLike[str]) -> bool:
-    path = Path(name_or_path)
-    return bool(path.suffix) or len(path.parts) > 1 or path.exists() or not isinstance(name_or_path, str)
+def _looks_like_path(text: str) -> bool:
+    path = Path(text)
+    if path.suffix or len(path.parts) > 1:
+        return True
+    try:
+        return path.exists()
+    except OSError:
+        return False  # longer than any name of a file
 
 
 def _require_known(options: dict[str, Any], accepted: list[str]) -> None:

@@ -31,7 +31,7 @@ def gaussian(
         samples_per_class: samples of each class.
         features: number of features d.
         scale: standard deviation of every feature.
-        seed: of the random draw, from 0 up.
+        seed: seed of the random draw, from 0 up.
 
     Raises:
         InvalidArgument: fewer than two classes, a count below 1, a scale that is not positive and finite,
@@ -66,7 +66,7 @@ def mixture(
         samples_per_class: samples of each class.
         features: number of features d.
         separation: how far the means lie apart, in units of the spread inside a class.
-        seed: of the random draw, from 0 up.
+        seed: seed of the random draw, from 0 up.
 
     Raises:
         InvalidArgument: fewer than two classes, a count below 1, a separation that is not positive and
@@ -105,11 +105,11 @@ def orthogonal_scale_skewed(
     batches of one sample, descent follows the counts alone, not the scales.
 
     Args:
-        classes: number of classes k, from 2 up, and of features.
+        classes: number of classes k, from 2 up.
         samples: number of samples n over all classes, from k up.
         smallest_scale: lower end of the scales of the hardest class.
         largest_scale: lower end of the scales of the easiest class.
-        seed: of the random draw, from 0 up.
+        seed: seed of the random draw, from 0 up.
         hard_classes: whether the classes of small scale are the rare or the frequent ones.
 
     Raises:
