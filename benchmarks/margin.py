@@ -93,13 +93,13 @@ def by_osqp(problem: st.Classification, norm: str, _solver: str, limit: float) -
     import osqp
     import scipy.sparse as sparse
 
+    from steepest.maxmargin.forms.pairs import Pairs, all_pairs
     from steepest.maxmargin.forms.reduced import Reduced
-    from steepest.maxmargin.peers.highs import all_pairs, pair_matrix
 
     y, k = problem.labels, problem.n_classes
     pairs = all_pairs(y, k)
     whole = Reduced(np.asarray(problem.features), y, k, 1.0, None, None, st.norm(norm))
-    A: Any = sparse.csc_matrix(pair_matrix(whole, pairs))
+    A: Any = sparse.csc_matrix(Pairs(whole).matrix(pairs))
     model = osqp.OSQP()
     model.setup(
         P=sparse.csc_matrix(sparse.identity(A.shape[1])),

@@ -11,7 +11,7 @@ from tests.problems import random_problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import steepest as st
-from steepest.maxmargin import solve
+from steepest.maxmargin import methods
 from steepest.threads import _let_any_thread_set_limits, _libraries, linear_algebra_threads
 
 SMALL, LARGE = 1e6, 1e9
@@ -75,7 +75,7 @@ def test_max_margins_their_optima_and_runs_take_one_thread(threads, monkeypatch)
 
         return called
 
-    monkeypatch.setattr(solve, "first_order", spied(solve.first_order))
+    monkeypatch.setattr(methods, "first_order", spied(methods.first_order))
     problem = random_problem()
     solution = st.max_margin(problem, "spectral", method="first-order")
     monkeypatch.setattr(type(solution.optima), "_to_cone", spied(type(solution.optima)._to_cone))

@@ -69,7 +69,7 @@ class Capability(Generic[Offer]):
         """
         offer = self.of(part)
         if offer is None:
-            raise MissingCapability(argument, str(part), self.name, purpose, remedy)
+            raise MissingCapability(argument, part, self.name, purpose, remedy)
         return offer
 
     def __repr__(self) -> str:

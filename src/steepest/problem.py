@@ -117,8 +117,7 @@ class Classification:
         xp = namespace(self.features)
         W = self.weights_like_features(W)
         logits = xp.matmul(self.features, xp.matrix_transpose(W))
-        true = xp.sum(xp.where(self.one_hot, logits, 0.0), axis=-1, keepdims=True)
-        return xp.where(self.one_hot, xp.inf, true - logits)
+        return xp.where(self.one_hot, xp.inf, margins_of_logits(xp, logits, self.one_hot))
 
     def margin(self, W: Array) -> Array:
         """Smallest margin of any pair, shape [...]: positive where W classifies every sample correctly."""
@@ -142,8 +141,7 @@ class Classification:
         q = xp.where(
             self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features))
         )
-        towards = xp.where(self.one_hot, xp.sum(q, axis=-1, keepdims=True), -q)
-        return xp.matmul(xp.matrix_transpose(towards), self.features)
+        return xp.matmul(xp.matrix_transpose(towards_true_class(xp, q, self.one_hot)), self.features)
 
     def weights_like_features(self, W: Array) -> Array:
         """Return W as an array beside the features; InvalidArgument if its shape is not [..., k, d]."""
@@ -155,6 +153,42 @@ class Classification:
                 "W", tuple(W.shape), f"give weights of shape [..., {expected[0]}, {expected[1]}]"
             )
         return xp.asarray(W, dtype=self.features.dtype, device=device(self.features))
+
+
+def as_problem(value: object) -> Classification:
+    """Return a problem as it is.
+
+    Raises:
+        InvalidArgument: anything else, arrays among them.
+
+    >>> as_problem([[1.0]])
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: problem=[[1.0]]: give a problem, as steepest.Classification(X, y) makes
+    """
+    if isinstance(value, Classification):
+        return value
+    raise InvalidArgument("problem", value, "give a problem, as steepest.Classification(X, y) makes")
+
+
+def margins_of_logits(xp: Any, logits: Array, one_hot: Array) -> Array:
+    """Return the logit of the true class minus every logit, shape [..., n, k]; 0 at the true class.
+
+    ``xp`` is the arrays' namespace, which callers in a loop look up once.
+
+    >>> margins_of_logits(np, np.array([[3.0, 1.0]]), np.array([[True, False]])).tolist()
+    [[0.0, 2.0]]
+    """
+    return xp.sum(xp.where(one_hot, logits, 0.0), axis=-1, keepdims=True) - logits
+
+
+def towards_true_class(xp: Any, q: Array, one_hot: Array) -> Array:
+    """Return the T with A(q) = Tᵀ X, shape [..., n, k], for q that is 0 at the true class.
+
+    >>> towards_true_class(np, np.array([[0.0, 0.25, 0.5]]), np.array([[True, False, False]])).tolist()
+    [[0.75, -0.25, -0.5]]
+    """
+    return xp.where(one_hot, xp.sum(q, axis=-1, keepdims=True), -q)
 
 
 def _validated_features(X: Any) -> Array:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from steepest.errors import InvalidArgument
+from steepest.arguments import real_number
 
 
 @runtime_checkable
@@ -39,16 +37,14 @@ class PolynomialDecay:
     exponent: float = 0.5
 
     def __post_init__(self):
-        _require_real("initial", self.initial, "give a finite number greater than 0")
-        _require_real("exponent", self.exponent, "give a finite number of at least 0, such as 0.5")
-        if self.initial <= 0:
-            raise InvalidArgument("initial", self.initial, "give a finite number greater than 0")
-        if self.exponent < 0:
-            raise InvalidArgument(
-                "exponent", self.exponent, "give a finite number of at least 0, such as 0.5"
-            )
-        object.__setattr__(self, "initial", float(self.initial))
-        object.__setattr__(self, "exponent", float(self.exponent))
+        checked = {
+            "initial": real_number("initial", self.initial, "give a finite number greater than 0", above=0),
+            "exponent": real_number(
+                "exponent", self.exponent, "give a finite number of at least 0, such as 0.5", at_least=0
+            ),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def __call__(self, step: Any) -> Any:
         """Return η_t for t = ``step``, a number or an array."""
@@ -63,8 +59,3 @@ class PolynomialDecay:
     def summable(self) -> bool:
         """Whether the step sizes have a finite sum (Assumption 3.3 asks for an infinite one)."""
         return self.exponent > 1
-
-
-def _require_real(argument: str, value: object, remedy: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise InvalidArgument(argument, value, remedy)

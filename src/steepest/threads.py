@@ -7,6 +7,7 @@ thread, or more where other work fills the cores.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,19 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["linear_algebra_threads"]
+__all__ = ["available_cores", "linear_algebra_threads"]
 
 _REPAY_SEVERAL = 3e8
 """Multiplications in one product from which several threads are faster than one."""
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use.
+
+    >>> available_cores() >= 1
+    True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

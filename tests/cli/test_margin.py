@@ -228,8 +228,8 @@ def test_sizes_and_seed_of_generated_data_are_options(capsys, options, shape):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["gaussian", "--classes", "many"], "classes='many': give an integer"),
-        (["gaussian", "--classes", "1"], "classes=1: give an integer of at least 2"),
+        (["gaussian", "--classes", "many"], "classes='many': give a whole number"),
+        (["gaussian", "--classes", "1"], "classes=1: give a whole number of at least 2"),
         (
             ["gaussian", "--samples", "5"],
             "samples='5': this data takes classes, samples_per_class, features, scale",

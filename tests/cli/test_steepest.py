@@ -151,7 +151,7 @@ def test_a_plug_in_brings_data_with_its_options_and_its_help(capsys, monkeypatch
     )
     assert os.environ["STEEPEST_PLUGINS"] == plugin
     assert main(["--plugin", plugin, "margin", "corners", "--norm", "max"]) == 2
-    assert capsys.readouterr().err == "error: classes=None: corners needs it: give an integer\n"
+    assert capsys.readouterr().err == "error: classes=None: corners needs it: give a whole number\n"
     monkeypatch.setenv("COLUMNS", "100")
     assert main(["--plugin", plugin, "theory", "--help"]) == 0
     shown = re.sub(r"[│\s]+", " ", capsys.readouterr().out)

@@ -56,7 +56,7 @@ def test_a_path_object_is_never_taken_for_a_name(tmp_path, monkeypatch):
         ("gaussian", {"label": "y"}, r"label='y': this data takes classes, samples_per_class, .*, seed$"),
         ("digits", {"seed": 1}, r"seed=1: this data takes no options$"),
         ("table.csv", {"seed": 1}, r"seed=1: this data takes label, separator, encoding$"),
-        ("gaussian", {"classes": 1}, r"classes=1: give an integer of at least 2$"),
+        ("gaussian", {"classes": 1}, r"classes=1: give a whole number of at least 2$"),
     ],
 )
 def test_refusals_name_argument_value_and_remedy(data, options, message):
@@ -130,9 +130,9 @@ def test_values_come_from_text_or_as_they_are(name, given, value):
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("classes", "3.5", "classes='3.5': give an integer"),
-        ("classes", True, "classes=True: give an integer"),
-        ("classes", None, "classes=None: give an integer"),
+        ("classes", "3.5", "classes='3.5': give a whole number"),
+        ("classes", True, "classes=True: give a whole number"),
+        ("classes", None, "classes=None: give a whole number"),
         ("width", "nan", "width='nan': give a finite number"),
         ("width", "wide", "width='wide': give a finite number"),
         ("noisy", "perhaps", "noisy='perhaps': give true or false"),
@@ -153,7 +153,7 @@ def test_a_generator_of_ones_own_is_used_by_its_name(own):
     assert problem.features.tolist() == [[0.0, 1.0], [0.5, 1.0], [1.0, 1.0]]
     assert problem.classes.tolist() == ["round0", "round1", "round2"]
     assert problem.name == "rings"
-    with pytest.raises(InvalidArgument, match=r"^classes=None: rings needs it: give an integer$"):
+    with pytest.raises(InvalidArgument, match=r"^classes=None: rings needs it: give a whole number$"):
         load("rings")
 
 

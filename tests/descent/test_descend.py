@@ -88,7 +88,7 @@ def test_progress_ends_at_the_total():
         ({"records": 1}, "records=1: give an integer of at least 2"),
         ({"records": [3, 99]}, r"records=\[3, 99\]: give a number of records, or whole steps from 0 to 10"),
         ({"records": [0.5]}, "records"),
-        ({"workers": 0}, "workers=0: give an integer of at least 1"),
+        ({"workers": 0}, "workers=0: give a whole number of at least 1"),
         ({"engine": "fast"}, "engine='fast': give one of auto"),
         ({"methods": []}, r"methods=\[\]: give a steepest.Method"),
         ({"methods": ["muon"]}, "methods"),

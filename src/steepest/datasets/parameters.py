@@ -29,7 +29,7 @@ _WORDS = {
     "off": False,
     "0": False,
 }
-_WANTED = {int: "an integer", float: "a finite number", bool: "true or false", str: "a text"}
+_WANTED = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
 
 
 @dataclass(frozen=True)

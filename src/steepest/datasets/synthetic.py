@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
 
+from steepest.arguments import one_of, real_number, whole_number
 from steepest.datasets.catalogue import data_set
 from steepest.errors import InvalidArgument
 from steepest.problem import Classification
+
+_POSITIVE = "give a finite number greater than 0"
 
 
 @data_set("gaussian")
@@ -42,8 +44,8 @@ def gaussian(
     (100, 100, 10)
     """
     labels = _balanced_labels(classes, samples_per_class)
-    _require_count("features", features, 1)
-    _require_positive("scale", scale)
+    features = whole_number("features", features, at_least=1)
+    scale = real_number("scale", scale, _POSITIVE, above=0)
     X = scale * _generator("gaussian", seed).standard_normal((len(labels), features))
     return Classification(X, labels, name="gaussian")
 
@@ -77,8 +79,8 @@ def mixture(
     (200, 50, 5)
     """
     labels = _balanced_labels(classes, samples_per_class)
-    _require_count("features", features, 1)
-    _require_positive("separation", separation)
+    features = whole_number("features", features, at_least=1)
+    separation = real_number("separation", separation, _POSITIVE, above=0)
     rng = _generator("mixture", seed)
     means = rng.standard_normal((classes, features)) / math.sqrt(features)
     noise = rng.standard_normal((len(labels), features)) / math.sqrt(features)
@@ -120,16 +122,15 @@ def orthogonal_scale_skewed(
     >>> np.bincount(problem.labels)
     array([ 8, 10, 24, 30, 28])
     """
-    _require_count("classes", classes, 2)
-    _require_count("samples", samples, classes)
-    _require_positive("smallest_scale", smallest_scale)
-    _require_positive("largest_scale", largest_scale)
+    classes = whole_number("classes", classes, at_least=2)
+    samples = whole_number("samples", samples, at_least=classes)
+    smallest_scale = real_number("smallest_scale", smallest_scale, _POSITIVE, above=0)
+    largest_scale = real_number("largest_scale", largest_scale, _POSITIVE, above=0)
     if largest_scale < smallest_scale:
         raise InvalidArgument(
             "largest_scale", largest_scale, f"give at least smallest_scale ({smallest_scale})"
         )
-    if hard_classes not in ("rare", "frequent"):
-        raise InvalidArgument("hard_classes", hard_classes, 'give "rare" or "frequent"')
+    one_of("hard_classes", hard_classes, ("rare", "frequent"))
     rng = _generator("orthogonal", seed)
     lowest = np.geomspace(smallest_scale, largest_scale, classes)
     counts = 1 + rng.multinomial(samples - classes, lowest / lowest.sum())
@@ -141,22 +142,12 @@ def orthogonal_scale_skewed(
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:
-    _require_count("seed", seed, 0)
+    seed = whole_number("seed", seed, at_least=0)
     # The name keeps the streams of two data sets apart, and apart from shuffling with the same seed.
     return np.random.default_rng([*name.encode(), int(seed)])
 
 
 def _balanced_labels(classes: int, samples_per_class: int) -> np.ndarray:
-    _require_count("classes", classes, 2)
-    _require_count("samples_per_class", samples_per_class, 1)
+    classes = whole_number("classes", classes, at_least=2)
+    samples_per_class = whole_number("samples_per_class", samples_per_class, at_least=1)
     return np.repeat(np.arange(classes), samples_per_class)
-
-
-def _require_count(argument: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise InvalidArgument(argument, value, f"give an integer of at least {least}")
-
-
-def _require_positive(argument: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-        raise InvalidArgument(argument, value, "give a finite number greater than 0")

@@ -53,8 +53,10 @@ class Checkpoint:
         except RunError as error:
             warnings.warn(f"checkpoint {error}; the run goes on without it", CheckpointWarning, stacklevel=2)
 
-    def load(self) -> tuple[State, np.ndarray, np.ndarray] | None:
+    def load(self, start: State) -> tuple[State, np.ndarray, np.ndarray] | None:
         """Return (state, recorded weights [r, k, d], recorded truncated [r]), or None to start anew.
+
+        ``start`` is the run's first state, which says what its signal keeps.
 
         A truncated or foreign file is said in a warning, and the run starts again.
         """
@@ -63,7 +65,7 @@ class Checkpoint:
         try:
             with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            return State.from_arrays(arrays), arrays["recorded_weights"], arrays["recorded_truncated"]
+            return start.with_arrays(arrays), arrays["recorded_weights"], arrays["recorded_truncated"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(
                 f"checkpoint {self.path} cannot be read ({error}); its run starts again",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any
 
+from steepest.arguments import real_number, switch, whole_number
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, norm
+from steepest.geometry import Norm, norm, norm_name
 from steepest.losses import CROSS_ENTROPY, Loss, loss
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay, Schedule
-from steepest.signals import Reshuffling
+from steepest.signals import Momentum, Reshuffling, Signal, momentum_kind, signal
 
 # An optimiser of the literature is a norm, with momentum or without; "vr-" adds variance reduction.
 _NAMED: dict[str, tuple[str, bool]] = {
@@ -24,6 +24,7 @@ _NAMED: dict[str, tuple[str, bool]] = {
     "muon": ("spectral", True),
 }
 _DEFAULT_MOMENTUM = 0.9
+_PLAIN, _REDUCED, _AVERAGE = "minibatch", "svrg", "ema"
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,14 @@ class Method:
     Args:
         norm: a norm or its name, such as "spectral".
         batch_size: samples a step, b; None takes all of them (the full batch).
-        momentum: β of the exponential moving average, 0 ≤ β < 1.
-        variance_reduction: whether gradients are corrected by a snapshot at the start of each epoch (SVRG).
+        momentum: β, 0 ≤ β < 1, by default of an exponential moving average.
+        variance_reduction: True is another way to write signal="svrg".
         loss: "cross-entropy" or "exponential".
         schedule: the step sizes η_t.
         seed: of the shuffling, a whole number of at least 0.
+        signal: how the gradient is estimated, a signal or its name: "minibatch", "svrg", "loopless-svrg" or
+            "saga".
+        momentum_kind: what β means, a kind of momentum or its name: "ema", "nesterov" or "heavy-ball".
 
     Raises:
         InvalidArgument: for a value outside these.
@@ -46,34 +50,42 @@ class Method:
     'signum'
     >>> str(Method.named("vr-muon", batch_size=10, momentum=0.99).norm)
     'spectral'
+    >>> Method("spectral", batch_size=10, momentum=0.9, signal="saga", momentum_kind="nesterov").name
+    'saga-muon with nesterov momentum'
     """
 
     norm: Norm = field(default_factory=lambda: norm("frobenius"))
     batch_size: int | None = None
     momentum: float = 0.0
-    variance_reduction: bool = False
     loss: Loss = CROSS_ENTROPY
     schedule: Schedule = field(default_factory=PolynomialDecay)
     seed: int = 0
+    signal: Signal = field(default_factory=lambda: signal(_PLAIN))
+    momentum_kind: Momentum = field(default_factory=lambda: momentum_kind(_AVERAGE))
 
     def __init__(
         self,
         norm: Norm | str = "frobenius",
         batch_size: int | None = None,
         momentum: float = 0.0,
-        variance_reduction: bool = False,
+        variance_reduction: bool | None = None,
         loss: Loss | str = CROSS_ENTROPY,
         schedule: Schedule | None = None,
         seed: int = 0,
+        signal: Signal | str | None = None,
+        momentum_kind: Momentum | str = "ema",
     ):
         values = {
             "norm": _as_norm(norm),
             "batch_size": _validated_batch_size(batch_size),
-            "momentum": _validated_momentum(momentum),
-            "variance_reduction": _validated_flag(variance_reduction),
+            "momentum": real_number(
+                "momentum", momentum, "give a number β with 0 ≤ β < 1", at_least=0, below=1
+            ),
             "loss": _as_loss(loss),
             "schedule": _validated_schedule(PolynomialDecay() if schedule is None else schedule),
-            "seed": _validated_seed(seed),
+            "seed": whole_number("seed", seed, 0),
+            "signal": _as_signal(signal, variance_reduction),
+            "momentum_kind": _as_momentum_kind(momentum_kind),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -91,7 +103,7 @@ class Method:
                 "name", name, f"give one of {', '.join(_NAMED)}, or one of them after 'vr-'"
             )
         norm_name, has_momentum = _NAMED[plain]
-        for fixed in ("norm", "variance_reduction"):
+        for fixed in ("norm", "variance_reduction", "signal"):
             if fixed in settings:
                 raise InvalidArgument(
                     fixed, settings[fixed], f"leave it out, {name} says it; or use Method(...)"
@@ -102,7 +114,12 @@ class Method:
             raise InvalidArgument(
                 "momentum", settings["momentum"], f"{name} has none; use Method(...) instead"
             )
-        return cls(norm_name, variance_reduction=name.lower().startswith("vr-"), **settings)
+        return cls(norm_name, signal=_REDUCED if name.lower().startswith("vr-") else _PLAIN, **settings)
+
+    @property
+    def variance_reduction(self) -> bool:
+        """Whether gradients are corrected by a snapshot at the start of each epoch (SVRG)."""
+        return str(self.signal) == _REDUCED
 
     @property
     def name(self) -> str:
@@ -110,7 +127,10 @@ class Method:
         kind = (str(self.norm), self.momentum > 0)
         names = (name for name, named_kind in _NAMED.items() if named_kind == kind)
         name = next(names, f"{self.norm} descent" + (" with momentum" if self.momentum > 0 else ""))
-        return f"vr-{name}" if self.variance_reduction else name
+        if self.momentum > 0 and str(self.momentum_kind) != _AVERAGE:
+            name = f"{name.removesuffix(' with momentum')} with {self.momentum_kind} momentum"
+        prefix = {_PLAIN: "", _REDUCED: "vr-"}.get(str(self.signal), f"{self.signal}-")
+        return prefix + name
 
     def batch_size_for(self, problem: Classification) -> int:
         """Return the number of samples a step on this problem; InvalidArgument if it has fewer samples."""
@@ -127,11 +147,19 @@ class Method:
         return Reshuffling(problem.samples, self.batch_size_for(problem), self.seed)
 
     def fingerprint(self) -> str:
-        """Return a text that names every setting: equal for methods whose runs are equal."""
-        return (
-            f"{self.norm} b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
+        """Return a text that names every setting: equal for methods whose runs are equal.
+
+        Raises:
+            InvalidArgument: the norm has no name of its own.
+        """
+        text = (
+            f"{norm_name(self.norm)} b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
             f"{self.loss} {self.schedule!r} seed={self.seed}"
         )
+        # What there was first is left out, so that results from before there was more keep their names.
+        if str(self.signal) not in (_PLAIN, _REDUCED):
+            text += f" signal={self.signal}"
+        return text if str(self.momentum_kind) == _AVERAGE else f"{text} momentum={self.momentum_kind}"
 
 
 def _as_norm(value: Norm | str) -> Norm:
@@ -145,32 +173,26 @@ def _as_loss(value: Loss | str) -> Loss:
 def _validated_batch_size(value: object) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InvalidArgument(
-            "batch_size", value, "give an integer of at least 1, or None for the full batch"
-        )
-    return int(value)
+    return whole_number("batch_size", value, 1, "give an integer of at least 1, or None for the full batch")
 
 
-def _validated_momentum(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
-        raise InvalidArgument("momentum", value, "give a number β with 0 ≤ β < 1")
-    return float(value)
+def _as_signal(value: Signal | str | None, variance_reduction: object) -> Signal:
+    if variance_reduction is not None:
+        variance_reduction = switch("variance_reduction", variance_reduction)
+    if value is None:
+        return signal(_REDUCED if variance_reduction else _PLAIN)
+    chosen = signal(value)
+    if variance_reduction is not None and variance_reduction != (str(chosen) == _REDUCED):
+        remedy = f"leave it out, signal={chosen} says it"
+        raise InvalidArgument("variance_reduction", variance_reduction, remedy)
+    return chosen
 
 
-def _validated_flag(value: object) -> bool:
-    if value not in (True, False):
-        raise InvalidArgument("variance_reduction", value, "give True or False")
-    return bool(value)
+def _as_momentum_kind(value: Momentum | str) -> Momentum:
+    return momentum_kind(value)
 
 
 def _validated_schedule(value: object) -> Schedule:
-    if not isinstance(value, Schedule):
+    if not isinstance(value, Schedule) or isinstance(value, type):
         raise InvalidArgument("schedule", value, "give a schedule such as PolynomialDecay(0.1, 0.5)")
     return value
-
-
-def _validated_seed(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-        raise InvalidArgument("seed", value, "give a whole number of at least 0")
-    return int(value)

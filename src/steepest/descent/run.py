@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Integral, Real
-from pathlib import Path
+from numbers import Integral
 from typing import overload
 
 import numpy as np
 
+from steepest.arguments import folder_path, real_number, whole_number
 from steepest.arrays import as_numpy
 from steepest.descent.advice import warn_about
 from steepest.descent.engines.choice import engine_for
 from steepest.descent.method import Method
 from steepest.descent.sweep import Progress, Run, Sweep
-from steepest.descent.trajectory import Solution, Trajectory
+from steepest.descent.trajectory import Solution, Trajectory, as_reference
 from steepest.errors import InvalidArgument
-from steepest.geometry import norm
-from steepest.problem import Classification
+from steepest.geometry import norm, same_norm
+from steepest.problem import Classification, as_problem
+from steepest.threads import available_cores
 
 Solutions = Solution | Mapping[str, Solution] | None
 
@@ -74,8 +75,8 @@ def descend(
         problem: the samples; tensors on a GPU are computed there.
         methods: one method, or many with their own norms, batch sizes, seeds and so on.
         steps: number of updates T of every run.
-        reference: a max-margin solution, or a mapping from the name of a norm to its solution; gives
-            trajectories their ``relative_margin_error`` and ``cosine``.
+        reference: a max-margin solution of this problem in the norm of the methods, or a mapping from the
+            name of a norm to its solution; gives trajectories their ``relative_margin_error`` and ``cosine``.
         records: about how many steps are recorded, log-spaced with 0, 1 and T among them; or the steps.
         initial_weights: W_0, shape [k, d].
         engine: "compiled" (numba, a run a core), "batched" (array API, runs together; GPUs), "reference"
@@ -92,7 +93,9 @@ def descend(
         what runs beside it. Ctrl-C ends all runs and returns what they recorded, with ``completed`` False.
 
     Raises:
-        InvalidArgument: an argument outside these, or a batch size above the number of samples.
+        InvalidArgument: an argument outside these, a batch size above the number of samples, or a reference
+            of another norm or of other data.
+        MissingCapability: engine="compiled", and something that a method is made of has no compiled code.
 
     Warns:
         SteepestWarning: momentum that must stall, or variance reduction that cannot hold.
@@ -104,37 +107,42 @@ def descend(
     >>> bool(0 < trajectory.normalized_margin[-1] < trajectory.upper_bound[-1])
     True
     """
+    problem = as_problem(problem)
     single = isinstance(methods, Method)
     chosen = _validated_methods(methods, problem)
     recorded_steps = _record_steps(steps, records)
     steps = int(recorded_steps[-1])
     start = _start_weights(problem, initial_weights)
     references = [_reference_for(reference, each, problem) for each in chosen]
-    workers = _validated_workers(workers)
+    workers = available_cores() if workers is None else whole_number("workers", workers, 1)
     stop_at_gap = _validated_gap(stop_at_gap)
+    folder = None if checkpoint is None else folder_path("checkpoint", checkpoint)
+    if progress is not None and not callable(progress):
+        raise InvalidArgument("progress", progress, "give a function of two whole numbers, or None")
     for each, known in _without_repetition(chosen, references):
         warn_about(problem, each, steps, None if known is None else float(known.upper_bound))
     runs = [
-        Run(problem, method, engine_for(problem, [method], engine), recorded_steps, start, known, stop_at_gap)
+        Run(problem, method, engine_for(problem, method, engine), recorded_steps, start, known, stop_at_gap)
         for method, known in zip(chosen, references, strict=True)
     ]
-    if checkpoint is not None:
+    if folder is not None:
         for run in runs:
-            run.keep_in(Path(checkpoint))
+            run.keep_in(folder)
     trajectories = Sweep(problem, runs).finish(workers, progress)
     return trajectories[0] if single else trajectories
 
 
 def _record_steps(steps: object, records: int | Sequence[int]) -> np.ndarray:
-    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0:
-        raise InvalidArgument("steps", steps, "give a whole number of at least 0")
-    last = int(steps)
+    last = whole_number("steps", steps, 0)
     if isinstance(records, Integral):
         if isinstance(records, bool) or records < 2:
             raise InvalidArgument("records", records, "give an integer of at least 2, or the steps to record")
         spaced = np.rint(np.geomspace(1, max(1, last), int(records) - 1)).astype(np.int64)
         return np.unique(np.concatenate([[0], spaced[spaced <= last], [last]]))
-    given = np.asarray(records)
+    try:
+        given = np.asarray(records)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument("records", records, "give a number of records, or a list of steps") from error
     if given.ndim != 1 or given.dtype.kind not in "iu" or np.any((given < 0) | (given > last)):
         raise InvalidArgument(
             "records", records, f"give a number of records, or whole steps from 0 to {last}"
@@ -166,20 +174,9 @@ def _validated_methods(methods: object, problem: Classification) -> list[Method]
     return chosen
 
 
-def _validated_workers(workers: object) -> int:
-    if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if isinstance(workers, bool) or not isinstance(workers, Integral) or workers < 1:
-        raise InvalidArgument("workers", workers, "give an integer of at least 1")
-    return int(workers)
-
-
 def _validated_gap(gap: object) -> float | None:
-    if gap is None:
-        return None
-    if isinstance(gap, bool) or not isinstance(gap, Real) or not 0 < float(gap) < 1:
-        raise InvalidArgument("stop_at_gap", gap, "give a fraction between 0 and 1, such as 1e-3, or None")
-    return float(gap)
+    remedy = "give a fraction between 0 and 1, such as 1e-3, or None"
+    return None if gap is None else real_number("stop_at_gap", gap, remedy, above=0, below=1)
 
 
 def _reference_for(reference: Solutions, method: Method, problem: Classification) -> Solution | None:
@@ -190,12 +187,13 @@ def _reference_for(reference: Solutions, method: Method, problem: Classification
             raise InvalidArgument("reference", sorted(by_name), f"add a solution for the norm {method.norm}")
     else:
         solution = reference
-    expected = (problem.n_classes, problem.dimension)
-    if solution is not None and tuple(solution.weights.shape) != expected:
-        raise InvalidArgument(
-            "reference", tuple(solution.weights.shape), f"give a solution with weights {expected}"
-        )
-    return solution
+    if solution is None:
+        return None
+    checked = as_reference(solution, (problem.n_classes, problem.dimension), problem.fingerprint)
+    if not same_norm(checked.norm, method.norm):
+        remedy = f"give one in the {method.norm} norm, or compare the trajectory afterwards by its against()"
+        raise InvalidArgument("reference", f"a solution in the {checked.norm} norm", remedy)
+    return checked
 
 
 def _without_repetition(

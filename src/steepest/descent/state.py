@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from array_api_compat import device
 
 from steepest.arrays import Array, as_numpy, namespace
-from steepest.scaled import Scaled, zeros_like
+from steepest.descent.method import Method
+from steepest.problem import Classification
+from steepest.scaled import Scaled
+from steepest.signals import Fields
+
+_SCALE = "_log_scale"
 
 
 @dataclass(frozen=True)
@@ -19,21 +24,20 @@ class State:
     step: int
     weights: Array
     """W_t, shape [runs, k, d]."""
-    momentum: Scaled
-    """M_{t-1}; zero before the first step."""
-    snapshot: Array
-    """W̃, the weights at the start of the epoch (variance reduction only)."""
-    snapshot_gradient: Scaled
-    """∇L(W̃) over all samples (variance reduction only)."""
+    fields: Fields
+    """What the signal and the momentum keep, by name."""
     truncated: Array
     """Steps so far whose signal had a non-zero singular value below the rank cut-off, shape [runs]."""
 
     @classmethod
-    def start(cls, weights: Array) -> State:
-        """Return runs that start at ``weights`` [runs, k, d]."""
+    def start(cls, problem: Classification, method: Method, weights: Array) -> State:
+        """Return runs of methods with these signal, momentum and loss, from ``weights`` [runs, k, d]."""
         xp = namespace(weights)
-        truncated = xp.zeros_like(weights[:, 0, 0], dtype=xp.int64)
-        return cls(0, weights, zeros_like(weights), weights, zeros_like(weights), truncated)
+        fields = {
+            **method.signal.start(problem, method.loss, weights),
+            **method.momentum_kind.start(weights),
+        }
+        return cls(0, weights, fields, xp.zeros_like(weights[:, 0, 0], dtype=xp.int64))
 
     def run(self, index: int) -> State:
         """Return one run as a batch of one."""
@@ -49,45 +53,37 @@ class State:
         return self.map(lambda array: xp.asarray(array, device=device(features), copy=True))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the state as named NumPy arrays, for a file; ``from_arrays`` is the inverse."""
+        """Return the state as named NumPy arrays, for a file; ``with_arrays`` is the inverse."""
         state = self.to_numpy()
-        return {
-            "step": np.asarray(state.step),
-            "weights": state.weights,
-            "momentum": state.momentum.mantissa,
-            "momentum_log_scale": state.momentum.log_scale,
-            "snapshot": state.snapshot,
-            "snapshot_gradient": state.snapshot_gradient.mantissa,
-            "snapshot_gradient_log_scale": state.snapshot_gradient.log_scale,
-            "truncated": state.truncated,
-        }
+        arrays = {"step": np.asarray(state.step), "weights": state.weights, "truncated": state.truncated}
+        for name, value in state.fields.items():
+            if isinstance(value, Scaled):
+                arrays |= {name: value.mantissa, name + _SCALE: value.log_scale}
+            else:
+                arrays[name] = value
+        return arrays
 
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> State:
-        """Return the state that ``arrays()`` described."""
-        return cls(
-            step=int(arrays["step"]),
-            weights=arrays["weights"],
-            momentum=Scaled(arrays["momentum"], arrays["momentum_log_scale"]),
-            snapshot=arrays["snapshot"],
-            snapshot_gradient=Scaled(arrays["snapshot_gradient"], arrays["snapshot_gradient_log_scale"]),
-            truncated=arrays["truncated"],
-        )
+    def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> State:
+        """Return the state that ``arrays()`` of one with the same fields described.
+
+        Raises:
+            KeyError: something that the fields need is not there.
+        """
+        fields = {
+            name: Scaled(arrays[name], arrays[name + _SCALE]) if isinstance(value, Scaled) else arrays[name]
+            for name, value in self.fields.items()
+        }
+        return State(int(arrays["step"]), arrays["weights"], fields, arrays["truncated"])
 
     def map(self, function: Callable[[Array], Array]) -> State:
         """Return the state with a function applied to each of its arrays."""
-        return State(
-            self.step,
-            function(self.weights),
-            _map_scaled(function, self.momentum),
-            function(self.snapshot),
-            _map_scaled(function, self.snapshot_gradient),
-            function(self.truncated),
-        )
-
-
-def _map_scaled(function: Callable[[Array], Array], matrices: Scaled) -> Scaled:
-    return Scaled(function(matrices.mantissa), function(matrices.log_scale))
+        fields = {
+            name: Scaled(function(value.mantissa), function(value.log_scale))
+            if isinstance(value, Scaled)
+            else function(value)
+            for name, value in self.fields.items()
+        }
+        return State(self.step, function(self.weights), fields, function(self.truncated))
 
 
 def stack(states: Sequence[State]) -> State:
@@ -97,14 +93,16 @@ def stack(states: Sequence[State]) -> State:
         return first
     xp = namespace(first.weights)
 
-    def joined(name: str) -> Array | Scaled:
-        parts = [getattr(state, name) for state in states]
+    def joined(parts: Sequence[Array | Scaled]) -> Array | Scaled:
         if isinstance(parts[0], Scaled):
             return Scaled(
                 xp.concat([part.mantissa for part in parts]), xp.concat([part.log_scale for part in parts])
             )
         return xp.concat(parts)
 
-    return State(
-        first.step, **{each.name: joined(each.name) for each in fields(State) if each.name != "step"}
+    return replace(
+        first,
+        weights=joined([state.weights for state in states]),
+        fields={name: joined([state.fields[name] for state in states]) for name in first.fields},
+        truncated=joined([state.truncated for state in states]),
     )

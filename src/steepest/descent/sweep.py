@@ -48,7 +48,7 @@ class Run:
         self.upper_bound = np.inf
         self.certified = False
         self.start = start
-        self.state = State.start(start[None])
+        self.state = State.start(problem, method, problem.weights_like_features(start[None]))
         self.weights: list[np.ndarray] = []
         self.truncated: list[int] = []
         self.file: Checkpoint | None = None
@@ -59,7 +59,7 @@ class Run:
         self.file = Checkpoint.of(
             directory, self.problem, self.method, self.steps, self.start, self.engine.name
         )
-        if (found := self.file.load()) is not None:
+        if (found := self.file.load(self.state)) is not None:
             self.state, weights, truncated = found
             self.weights, self.truncated = list(weights), [int(each) for each in truncated]
             self._check_gap(weights)
@@ -207,6 +207,13 @@ def _grouped(runs: list[Run]) -> list[list[Run]]:
     groups: dict[object, list[Run]] = {}
     for index, run in enumerate(runs):
         method = run.method
-        shared = (method.norm, method.batch_size, method.variance_reduction, method.loss, run.state.step)
+        shared = (
+            str(method.norm),
+            method.batch_size,
+            method.signal,
+            method.momentum_kind,
+            method.loss,
+            run.state.step,
+        )
         groups.setdefault(shared if run.engine.name == "batched" else index, []).append(run)
     return list(groups.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from steepest.arrays import as_numpy
 from steepest.descent.method import Method
 from steepest.errors import InvalidArgument
 from steepest.extras import require
-from steepest.geometry import Norm, norm
+from steepest.geometry import Norm, norm, same_norm
 from steepest.losses import Samples, log_mean_exp, normalized_residuals
 from steepest.problem import Classification
 
@@ -74,6 +74,8 @@ class Trajectory:
     """Name of the engine that ran it."""
     reference: Solution | None = None
     """The max-margin solution that errors and cosines compare with."""
+    data: str | None = None
+    """Fingerprint of the problem's data; None where it is not known."""
 
     def __repr__(self) -> str:
         state = "" if self.completed else ", interrupted"
@@ -99,7 +101,7 @@ class Trajectory:
         So an error is never understated: the true one is smaller by at most the reference's relative gap.
         """
         reference = self._required_reference()
-        if str(reference.norm) == str(self.method.norm):
+        if same_norm(reference.norm, self.method.norm):
             return 1.0 - self.normalized_margin / reference.upper_bound
         return 1.0 - _ratio(self.margin, reference.norm(self.weights)) / reference.upper_bound
 
@@ -117,14 +119,13 @@ class Trajectory:
         return _ratio(np.einsum("rkd,kd->r", self.weights, target), sizes)
 
     def against(self, reference: Solution) -> Trajectory:
-        """Return the same trajectory with another max-margin solution as its reference, of any norm."""
-        if tuple(reference.weights.shape) != self.weights.shape[1:]:
-            raise InvalidArgument(
-                "reference",
-                tuple(reference.weights.shape),
-                f"give a solution with weights {self.weights.shape[1:]}",
-            )
-        return replace(self, reference=reference)
+        """Return the same trajectory with another max-margin solution as its reference, of any norm.
+
+        Raises:
+            InvalidArgument: no solution, or one of other data.
+        """
+        k, d = self.weights.shape[1:]
+        return replace(self, reference=as_reference(reference, (k, d), self.data))
 
     def to_xarray(self) -> xarray.Dataset:
         """Return the trajectory as a labelled dataset over ``step`` (weights: ``class``, ``feature`` too).
@@ -215,7 +216,31 @@ def measured(
         completed=completed,
         engine=engine,
         reference=reference,
+        data=problem.fingerprint,
     )
+
+
+def as_reference(value: object, shape: tuple[int, int], data: str | None) -> Solution:
+    """Return a max-margin solution with weights of a shape [k, d], of data with that fingerprint.
+
+    A solution that does not say of what data it is, or data that is not known, passes.
+
+    Raises:
+        InvalidArgument: no solution, or one of other data.
+    """
+    if not all(hasattr(value, name) for name in ("norm", "weights", "upper_bound")) or isinstance(
+        value, type
+    ):
+        raise InvalidArgument("reference", value, "give a solution, as max_margin(problem, norm) returns")
+    solution = cast("Solution", value)
+    if tuple(solution.weights.shape) != shape:
+        remedy = f"give a solution with weights {shape}"
+        raise InvalidArgument("reference", tuple(solution.weights.shape), remedy)
+    problem = getattr(solution, "problem", None)
+    if data is not None and problem is not None and problem.fingerprint != data:
+        remedy = "its margins are those of other samples: give max_margin(problem, norm) of this problem"
+        raise InvalidArgument("reference", f"a solution of other data ({problem.name})", remedy)
+    return solution
 
 
 def certified_margins(

@@ -1,4 +1,4 @@
-"""Certified max margins in every entry-wise and Schatten norm.
+"""Certified max margins in every norm that offers what a solver needs.
 
 ``max_margin`` solves, ``certificate`` bounds the max margin from any weights and dual weights,
 ``MaxMarginSolution`` carries both bounds with their evidence, and ``Status`` says how it ended.
@@ -6,6 +6,7 @@
 ``Uniqueness`` the verdict on whether it is the only one.
 """
 
+from steepest.maxmargin import norms
 from steepest.maxmargin.certificates.bounds import Bounds, certificate
 from steepest.maxmargin.optima.set import Canonical, SetOfOptima
 from steepest.maxmargin.optima.uniqueness import Uniqueness
@@ -22,4 +23,5 @@ __all__ = [
     "Uniqueness",
     "certificate",
     "max_margin",
+    "norms",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +10,10 @@ from steepest.arrays import as_numpy
 from steepest.geometry import Norm
 from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
 from steepest.maxmargin.certificates.contradiction import contradiction, repeated_sample
+from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.reduced import reduce
+from steepest.maxmargin.optima.faces import EXPOSED_FACE
 from steepest.maxmargin.optima.refinement import refine
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
@@ -20,46 +21,38 @@ from steepest.problem import Classification
 __all__ = ["Record"]
 
 _CUTOFFS = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10)
-_REFINABLE, _REFINED = 1e-4, ", refined"
+"""Relative sizes below which dual weights are left out, where the gap holds without them: most at first."""
+_REFINABLE = 1e-4
+"""Gap beyond which Newton's method on the face has nothing to start from."""
+_REFINED = ", refined"
 
 
-@dataclass
 class Record:
-    """The best certified weights and dual weights so far; they may come from different candidates."""
+    """The best certified weights and dual weights of one computation, and where they came from."""
 
-    problem: Classification
-    norm: Norm
-    lower: float = -math.inf
-    upper: float = math.inf
-    method: str = "none"
-    iterations: int = 0
-    impossible: bool = False
+    def __init__(self, problem: Classification, norm: Norm):
+        self.problem, self.norm = problem, norm
+        self.X, self.y = as_numpy(problem.features), problem.labels
+        uniform = simplex_weights(problem, np.ones((problem.samples, problem.n_classes)))
+        # The bounds of weights 0 and of equal dual weights.
+        self.best = Best(
+            np.zeros((problem.n_classes, problem.dimension)), uniform, 0.0, self._upper_bound(uniform)
+        )
+        self.method, self.iterations, self.impossible = "none", 0, False
 
-    def __post_init__(self):
-        self.X, self.y = as_numpy(self.problem.features), self.problem.labels
-        self.W = np.zeros((self.problem.n_classes, self.problem.dimension))
-        self.q = simplex_weights(self.problem, np.ones((self.problem.samples, self.problem.n_classes)))
-        self.lower, self.upper = 0.0, dual_above(self.X, self.y, self.q, self.norm)
-
-    @property
-    def gap(self) -> float:
-        """Relative gap of the best bounds."""
-        return (self.upper - self.lower) / self.upper if self.upper > 0 else 0.0
+    def _upper_bound(self, q: np.ndarray) -> float:
+        return dual_above(self.X, self.y, q, self.norm)
 
     def certify(self, candidate: Candidate) -> None:
         """Compute the candidate's bounds in the original data and keep the sides that are better."""
-        before = self.gap
+        better = []
         if np.isfinite(candidate.weights).all():
             W = self._unit(candidate.weights)
-            lower = margin_below(self.X, self.y, W, self.norm)
-            if lower > self.lower:
-                self.W, self.lower = W, lower
+            better.append(self.best.take_weights(W, margin_below(self.X, self.y, W, self.norm)))
         if np.isfinite(candidate.dual).all() and (candidate.dual > 0).any():
             q = simplex_weights(self.problem, np.maximum(candidate.dual, 0.0))
-            upper = dual_above(self.X, self.y, q, self.norm)
-            if upper < self.upper:
-                self.q, self.upper = q, upper
-        if self.gap < before or self.method == "none":
+            better.append(self.best.take_dual(q, self._upper_bound(q)))
+        if any(better) or self.method == "none":
             self.method, self.iterations = candidate.method, candidate.iterations
 
     def find_repeated_sample(self) -> bool:
@@ -68,38 +61,38 @@ class Record:
 
     def find_contradiction(self, deadline: Deadline, *, thorough: bool) -> bool:
         """Look for q with A(q) = 0, after a solver found no weights with a positive margin."""
-        return self._impossible(contradiction(self.problem, self.q, deadline, thorough=thorough), self.method)
+        q = contradiction(self.problem, self.best.dual, deadline, thorough=thorough)
+        return self._impossible(q, self.method)
 
     def _impossible(self, q: np.ndarray | None, method: str) -> bool:
         if q is not None:
-            self.method = method
-            self.q, self.upper, self.impossible = q, dual_above(self.X, self.y, q, self.norm), True
+            self.method, self.impossible = method, True
+            self.best = replace(self.best, dual=q, upper=self._upper_bound(q))
         return self.impossible
 
     def polish(self, gap: float) -> None:
-        """Close a small gap by Newton's method on the face that the dual weights expose.
-
-        Balls of 1 < p < ∞ have no faces: there the interior point's own end is as accurate.
-        """
-        if 1 < self.norm.p < math.inf or not 0.0 < gap < self.gap <= _REFINABLE:
+        """Close a small gap by Newton's method on the face that the dual weights expose, if there is one."""
+        best = self.best
+        if EXPOSED_FACE.of(self.norm) is None or not 0.0 < gap < best.relative_gap <= _REFINABLE:
             return
         reduced = reduce(self.problem, self.norm)
-        refined = refine(reduced, reduced.coordinates(self.W), self.q)
+        refined = refine(reduced, reduced.coordinates(best.weights), best.dual)
         if refined is not None:
             W, method = reduced.weights(refined.weights), f"{self.method.removesuffix(_REFINED)}{_REFINED}"
             self.certify(Candidate(W, refined.dual, self.iterations, method))
 
     def clear_support(self, gap: float) -> None:
         """Leave out dual weights so small that the gap holds without them: interior points have no zeros."""
-        largest = float(self.q.max())
+        best = self.best
+        largest = float(best.dual.max())
         for cutoff in _CUTOFFS:
-            kept = self.q >= cutoff * largest
-            if np.count_nonzero(kept) == np.count_nonzero(self.q):
+            kept = best.dual >= cutoff * largest
+            if np.count_nonzero(kept) == np.count_nonzero(best.dual):
                 return
-            q = simplex_weights(self.problem, np.where(kept, self.q, 0.0))
-            upper = dual_above(self.X, self.y, q, self.norm)
-            if upper <= self.upper or (upper - self.lower <= gap * upper):
-                self.q, self.upper = q, upper
+            q = simplex_weights(self.problem, np.where(kept, best.dual, 0.0))
+            upper = self._upper_bound(q)
+            if upper <= best.upper or upper - best.lower <= gap * upper:
+                best.dual, best.upper = q, upper
                 return
 
     def _unit(self, W: np.ndarray) -> np.ndarray:
@@ -113,18 +106,19 @@ class Record:
         """The solution, its support cleared of what the gap does not need."""
         if not self.impossible:
             self.clear_support(gap)
-        status = Status.SOLVED if self.gap <= gap else Status.GAP_NOT_REACHED
+        best = self.best
+        status = Status.SOLVED if best.within(gap) else Status.GAP_NOT_REACHED
         status = Status.NOT_SEPARABLE if self.impossible else status
-        for array in (self.W, self.q):
+        for array in (best.weights, best.dual):
             array.setflags(write=False)
         return MaxMarginSolution(
             norm=self.norm,
-            weights=self.W,
-            margin=self.lower,
-            upper_bound=self.upper,
-            relative_gap=self.gap,
-            dual=self.q,
-            separable=False if self.impossible else (True if self.lower > 0 else None),
+            weights=best.weights,
+            margin=best.lower,
+            upper_bound=best.upper,
+            relative_gap=best.relative_gap,
+            dual=best.dual,
+            separable=False if self.impossible else (True if best.lower > 0 else None),
             seconds=seconds,
             iterations=self.iterations,
             method=self.method,

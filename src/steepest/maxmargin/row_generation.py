@@ -11,28 +11,38 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
-from steepest.maxmargin.first_order.coordinate import coordinate_ascent
+from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, coordinate_ascent
+from steepest.maxmargin.forms.best import Best, relative_gap
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced, reduce
 from steepest.maxmargin.interior.central_path import solve_interior_point
-from steepest.maxmargin.polyhedral.predictor_corrector import is_polyhedral, solve_polyhedral
-from steepest.problem import Classification
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
+from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
+from steepest.problem import Classification, margins_of_logits
 
 __all__ = ["solve_by_rows"]
 
 _MOST_ROUNDS = 40
-_DROPPED, _SLACK = 3.0, 5.0
+"""Far beyond the two to six that problems take."""
+_DROPPED = 3.0
+"""Samples whose margin is this many times the smallest leave the sub-problem."""
+_SLACK = 5.0
+"""Samples whose margin is above the smallest by less than this many gaps join: they would soon violate."""
 _PACE, _PACE_OF_GUESS = 100.0, 8.0
+"""Sweeps that a digit of the gap may cost coordinate ascent, in sub-problems and for the first guess."""
+_COARSE = 1e-2
+"""Gap of the first rounds, and of the guess that chooses their samples."""
 
 
 def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Candidate:
     """Weights and dual weights of relative gap ``gap``, from sub-problems of samples of small margin."""
     X, y = as_numpy(problem.features), problem.labels
-    chosen = _lowest(_guessed_margins(X, y, problem.n_classes), y, _first_share(problem))
-    tolerance, iterations, method = max(gap, 1e-2), 0, ""
-    best: tuple[float, np.ndarray] = (-np.inf, np.zeros((problem.n_classes, problem.dimension)))
-    bound: tuple[float, np.ndarray] = (np.inf, np.ones((problem.samples, problem.n_classes)))
+    chosen = _lowest(_guessed_margins(problem, X), y, _first_share(problem))
+    tolerance, iterations, method = max(gap, _COARSE), 0, ""
+    best = Best(
+        np.zeros((problem.n_classes, problem.dimension)), np.ones((problem.samples, problem.n_classes))
+    )
     for _ in range(_MOST_ROUNDS):
         rows = np.nonzero(chosen)[0]
         part = reduce(Classification(X[rows], y[rows]), norm)
@@ -42,14 +52,11 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
         q = np.zeros((problem.samples, problem.n_classes))
         q[rows] = found.dual / found.dual.sum()
         size = float(norm(W))
-        upper = float(norm.dual(problem.pair_sum(q)))
-        margins = _row_margins(X @ W.T, y) / (size if size > 0 else 1.0)
-        lowest = float(margins.min())
-        best = max(best, (lowest, W), key=lambda pair: pair[0])
-        bound = min(bound, (upper, q), key=lambda pair: pair[0])
+        margins = _row_margins(problem, W) / (size if size > 0 else 1.0)
+        best.take_weights(W, float(margins.min()))
+        best.take_dual(q, float(norm.dual(problem.pair_sum(q))))
         level = float(margins[rows].min())
-        reached = (bound[0] - best[0]) / bound[0] if bound[0] > 0 else 0.0
-        if reached <= gap or level <= 0.0 or deadline.passed:
+        if best.within(gap) or level <= 0.0 or deadline.passed:
             break
         violating = ~chosen & (margins < level * (1.0 - 0.1 * gap))
         if not violating.any() and tolerance <= 0.5 * gap:
@@ -66,36 +73,41 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
         # Samples that hardly keep the level would violate that of the next weights.
         near = ~chosen & (margins < level * (1.0 + _SLACK * solved))
         chosen = keep | _lowest(np.where(near, margins, np.inf), y, 2 * _first_share(problem))
-    return Candidate(best[1], bound[1], iterations, f"row generation, {method}")
+    return Candidate(best.weights, best.dual, iterations, f"row generation, {method}")
 
 
 def _solve(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
-    if is_polyhedral(part.norm):
+    if POLYHEDRAL_BALL.of(part.norm) is not None:
         return solve_polyhedral(part, gap, deadline)
-    if part.norm.p == 2 and part.mixing is not None:
-        W, q, sweeps = coordinate_ascent(part.features, part.labels, part.classes, gap, deadline, _PACE)
-        V = part.mixing.T @ W
-        lower, upper = Pairs(part).bounds(V, part.pair_sum(q) / float(q.sum()))
-        if upper - lower <= 1.25 * gap * upper:
+    ascend = DUAL_ASCENT.of(part.norm)
+    if ascend is not None:
+        pairs = Pairs(part)
+        W, q, sweeps = ascend(part.features, part.labels, part.classes, gap, deadline, _PACE)
+        V = pairs.in_norm(W)
+        lower, upper = pairs.bounds(V, pairs.pair_sum(q) / float(q.sum()))
+        # Its own gap is without rounding.
+        if relative_gap(lower, upper) <= 1.25 * gap:
             return Candidate(V, q, sweeps, "coordinate ascent")
     return solve_interior_point(part, gap, deadline)
 
 
 def _first_share(problem: Classification) -> int:
+    """Samples of every class to begin with: some more than there are unknowns, over all classes."""
     return 40 + 8 * problem.dimension // problem.n_classes
 
 
-def _row_margins(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    margins = logits[np.arange(len(y)), y][:, None] - logits
-    margins[np.arange(len(y)), y] = np.inf
-    return margins.min(axis=1)
+def _row_margins(problem: Classification, W: np.ndarray) -> np.ndarray:
+    """Smallest margin of every sample, shape [n]."""
+    return as_numpy(problem.pair_margins(W)).min(axis=1)
 
 
-def _guessed_margins(X: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+def _guessed_margins(problem: Classification, X: np.ndarray) -> np.ndarray:
     """Margins after a few sweeps towards the Frobenius max margin, in features of one scale."""
-    Z = X / np.maximum(np.max(np.abs(X), axis=0), np.finfo(float).tiny)
-    W, _, _ = coordinate_ascent(Z, y, classes, 1e-2, Deadline(), _PACE_OF_GUESS)
-    return _row_margins(Z @ W.T, y)
+    sizes = np.maximum(np.max(np.abs(X), axis=0), np.finfo(float).tiny)
+    Z = X / sizes
+    W, _, _ = coordinate_ascent(Z, problem.labels, problem.n_classes, _COARSE, Deadline(), _PACE_OF_GUESS)
+    margins = margins_of_logits(np, Z @ W.T, as_numpy(problem.one_hot))
+    return np.min(margins, axis=1, where=~as_numpy(problem.one_hot), initial=np.inf)
 
 
 def _lowest(margins: np.ndarray, y: np.ndarray, share: int) -> np.ndarray:

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
-from steepest.arrays import as_numpy, namespace
-from steepest.errors import InvalidArgument
+from steepest.errors import InvalidArgument, MissingCapability
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
-from steepest.maxmargin.first_order.coordinate import coordinate_ascent
-from steepest.maxmargin.first_order.halpern import first_order
+from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
+from steepest.maxmargin import methods
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
-from steepest.maxmargin.forms.reduced import Reduced, is_unitarily_invariant, reduce
-from steepest.maxmargin.interior.central_path import solve_interior_point
-from steepest.maxmargin.peers.clarabel import has_cone, solve_conic_program
-from steepest.maxmargin.peers.highs import solve_linear_program
-from steepest.maxmargin.polyhedral.predictor_corrector import is_polyhedral, operations, solve_polyhedral
+from steepest.maxmargin.interior.balls import BALL_BARRIER
+from steepest.maxmargin.methods import Method
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
+from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
-from steepest.maxmargin.row_generation import solve_by_rows
 from steepest.maxmargin.solution import MaxMarginSolution
 from steepest.problem import Classification
 from steepest.threads import linear_algebra_threads
 
 __all__ = ["METHODS", "max_margin"]
 
-METHODS = ("auto", "first-order", "interior-point", "row-generation", "conic-program", "linear-program")
+METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
 
-_MOST_ITERATIONS = 200_000
-_PACE, _PACE_OF_SWEEPS = 160.0, 40.0
+_OF_BASE = 0.8
+"""Share of the gap that is asked of a norm in the place of its multiple, whose rounding is added."""
 _MANY = 40
+"""As many times more samples than features: then row generation leaves most of them out."""
 _LARGEST_SYSTEM = 6000
+"""Unknowns of a dense Newton system: 300 MB and half a minute to factor."""
 _LARGEST_PROGRAM = 2_000_000
+"""Numbers in a linear program that HiGHS solves in minutes."""
 _MOST_OPERATIONS = 3e11
+"""Of an iteration of the linear program's interior point: some ten seconds."""
 
 
 def max_margin(
@@ -58,8 +61,9 @@ def max_margin(
         norm: the norm, or its name: "max", "sum", "frobenius", "spectral", "nuclear", "entrywise-3", ...
         gap: relative gap (upper_bound - margin) / upper_bound to reach, in (0, 1).
         method: "auto" chooses by norm and size and goes on with another where one falls short;
-            "first-order", "interior-point" and "row-generation" (every norm), "linear-program" (max and
-            sum, by HiGHS) and "conic-program" (all but Schatten p other than 1, 2, ∞, by Clarabel) name one.
+            "first-order", "interior-point" and "row-generation" (all norms of the two families),
+            "linear-program" (max and sum, by HiGHS) and "conic-program" (all but Schatten p other than
+            1, 2, ∞, by Clarabel) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
         canonical: whether to return, where the optimum is not unique, the one of least Frobenius norm.
             It can be another one for the norms max, sum, spectral and nuclear alone; ``solution.canonical``
@@ -70,7 +74,9 @@ def max_margin(
         it ended.
 
     Raises:
-        InvalidArgument: an argument outside what is listed above.
+        InvalidArgument: an argument outside what is listed above; MissingCapability, which is one, where the
+            method asks more of the norm than it offers.
+        MissingExtra: method="conic-program" without Clarabel.
 
     >>> problem = Classification([[2.0, 0.0], [0.0, 1.0]], [0, 1])
     >>> solution = max_margin(problem, "max")
@@ -90,20 +96,20 @@ def _solution(
     started = time.perf_counter()
     record = Record(problem, norm)
     # Without solvers where one sample alone shows that there is no margin.
-    for solver in () if record.find_repeated_sample() else _solvers(problem, norm, method):
+    for chosen in () if record.find_repeated_sample() else _methods(problem, norm, method):
         proposed = False
-        for candidate in solver(problem, norm, gap, deadline):
+        for candidate in chosen.propose(problem, norm, gap, deadline):
             record.certify(candidate)
             proposed = True
         if not proposed:
             continue
-        if method == "auto" and solver not in _QUICK and record.lower > 0:
-            record.polish(gap)
-        if deadline.passed or (record.lower > 0 and record.gap <= gap):
-            break
         # A few first-order iterations without a positive margin are no sign of a contradiction yet.
-        thorough = solver not in _QUICK
-        if record.lower <= 0 and record.find_contradiction(deadline, thorough=thorough):
+        thorough, best = chosen not in _QUICK, record.best
+        if method == "auto" and thorough and best.lower > 0:
+            record.polish(gap)
+        if deadline.passed or (best.lower > 0 and best.within(gap)):
+            break
+        if best.lower <= 0 and record.find_contradiction(deadline, thorough=thorough):
             break
     return record.solution(gap, time.perf_counter() - started)
 
@@ -117,47 +123,59 @@ def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> Non
         )
     if method not in METHODS:
         raise InvalidArgument("method", method, f"choose one of {', '.join(METHODS)}")
-    if method == "linear-program" and not is_polyhedral(norm):
-        raise InvalidArgument("method", method, f"use it with the norms max and sum; for {norm} use auto")
-    if method == "conic-program" and not has_cone(norm):
-        raise InvalidArgument("method", method, f"{norm} has no cone there: use auto or first-order")
+    if method != "auto":
+        multiple = MULTIPLE.of(norm)
+        methods.METHODS[method].check(norm if multiple is None else multiple[0], str(norm))
 
 
-Solver = Callable[[Classification, Norm, float, Deadline], Iterator[Candidate]]
-
-
-def _solvers(problem: Classification, norm: Norm, method: str) -> list[Solver]:
-    """Methods to try in turn.
+def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
+    """Methods to try in turn, of those that serve the norm.
 
     First-order iterations cost little and converge fast on well-conditioned data in all norms but the
     polyhedral ones, so they go first while they keep their pace; the interior point minds no conditioning.
     """
-    named: dict[str, list[Solver]] = {
-        "first-order": [_by_first_order],
-        "interior-point": [_by_polyhedral if is_polyhedral(norm) else _by_interior_point],
-        "row-generation": [_by_rows],
-        "conic-program": [_by_conic_program],
-        "linear-program": [_by_linear_program],
-    }
+    if MULTIPLE.of(norm) is not None:
+        return [Method(method, partial(_by_base, method=method))]
     if method != "auto":
-        return named[method]
+        return [methods.METHODS[method]]
     n, d, k = problem.samples, problem.dimension, problem.n_classes
-    unknowns = (k - 1) * min(n, d) if is_unitarily_invariant(norm) else k * d
+    unknowns = (k - 1) * min(n, d) if is_true(UNITARILY_INVARIANT, norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
-    solvers: list[Solver] = [_by_clipping]
-    if not is_polyhedral(norm) and not (many and small):
+    polyhedral = POLYHEDRAL_BALL.of(norm) is not None
+    chosen = [_CLIPPING]
+    if not polyhedral and not (many and small and methods.ROWS.serves(norm)):
         # Tensors are iterated on where they are; coordinates are compiled for this machine's memory.
-        coordinates = norm.p == 2 and isinstance(problem.features, np.ndarray)
-        solvers.append(_by_coordinates if coordinates else _by_quick_first_order)
+        on_coordinates = methods.COORDINATES.serves(norm) and isinstance(problem.features, np.ndarray)
+        chosen.append(methods.COORDINATES if on_coordinates else methods.QUICK)
     if many and small:
-        solvers.append(_by_rows)
-    if is_polyhedral(norm) and operations(n, d, k) <= _MOST_OPERATIONS:
-        solvers.append(_by_polyhedral)
+        chosen.append(methods.ROWS)
+    if operations(n, d, k) <= _MOST_OPERATIONS:
+        chosen.append(methods.POLYHEDRAL)
     if small:
-        solvers.append(_by_interior_point)
-    if is_polyhedral(norm) and 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
-        solvers.append(_by_linear_program)
-    return [*solvers, _by_first_order]
+        chosen.append(methods.BALL)
+    if 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
+        chosen.append(methods.LINEAR_PROGRAMS)
+    general = () if polyhedral or methods.BALL.serves(norm) else methods.GENERAL
+    return _serving((*chosen, *general, methods.FIRST_ORDER), norm)
+
+
+def _serving(chosen: tuple[Method, ...], norm: Norm) -> list[Method]:
+    serving = [each for each in chosen if each.serves(norm)]
+    if all(each in _QUICK for each in serving):
+        remedy = "register one of them for its type"
+        purpose = "a certified max margin"
+        missing = " or ".join(each.name for each in (BALL_PROJECTION, BALL_BARRIER, LINEAR_BALL))
+        raise MissingCapability("norm", str(norm), missing, purpose, remedy)
+    return serving
+
+
+def _by_base(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline, method: str
+) -> Iterator[Candidate]:
+    """Optima of a norm that is a multiple of another are those of the other, in another size."""
+    base, _ = MULTIPLE.required_of("norm", norm, "solving by another norm", "solve it by itself")
+    solution = _solution(problem, base, _OF_BASE * gap, method, deadline)
+    yield Candidate(solution.weights, solution.dual, solution.iterations, solution.method)
 
 
 def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
@@ -170,74 +188,5 @@ def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Dead
                 yield Candidate(weights, dual, solution.iterations, method)
 
 
-def _by_polyhedral(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
-    reduced = reduce(problem, norm)
-    # The last iterations gain digits, and leave few dual weights above what can be left out.
-    yield _lifted(reduced, solve_polyhedral(reduced, 0.1 * gap, deadline))
-
-
-def _by_coordinates(
-    problem: Classification, _norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
-    X = as_numpy(problem.features)
-    size = float(np.max(np.abs(X)))
-    if size > 0.0:
-        W, q, sweeps = coordinate_ascent(
-            X / size, problem.labels, problem.n_classes, 0.8 * gap, deadline, _PACE_OF_SWEEPS
-        )
-        yield Candidate(W, q, sweeps, "coordinate ascent")
-
-
-def _by_linear_program(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
-    reduced = reduce(problem, norm)
-    yield _lifted(reduced, solve_linear_program(reduced, gap, deadline))
-
-
-def _by_conic_program(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
-    reduced = reduce(problem, norm)
-    yield _lifted(reduced, solve_conic_program(reduced, gap, deadline))
-
-
-def _by_interior_point(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
-    reduced = reduce(problem, norm)
-    yield _lifted(reduced, solve_interior_point(reduced, 0.8 * gap, deadline))
-
-
-def _by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
-    yield solve_by_rows(problem, norm, gap, deadline)
-
-
-def _by_first_order(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline, pace: float = math.inf
-) -> Iterator[Candidate]:
-    X = problem.features
-    xp = namespace(X)
-    size = float(xp.max(xp.abs(X)))
-    if size > 0.0:
-        W, q, iterations = first_order(
-            X / size, problem.one_hot, norm, 0.8 * gap, deadline, _MOST_ITERATIONS, pace=pace
-        )
-        yield Candidate(as_numpy(W), as_numpy(q), iterations, "first-order (restarted Halpern PDHG)")
-
-
-def _by_quick_first_order(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
-    return _by_first_order(problem, norm, gap, deadline, _PACE)
-
-
-_QUICK = (_by_clipping, _by_quick_first_order, _by_coordinates)
-
-
-def _lifted(reduced: Reduced, candidate: Candidate) -> Candidate:
-    return Candidate(
-        reduced.weights(candidate.weights), candidate.dual, candidate.iterations, candidate.method
-    )
+_CLIPPING = Method("clipping", _by_clipping)
+_QUICK = (_CLIPPING, methods.QUICK, methods.COORDINATES)

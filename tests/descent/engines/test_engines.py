@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mpmath
@@ -13,42 +14,51 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from tests.contracts.norms import every_norm
+from tests.contracts.loops import through
+from tests.contracts.norms import FOREIGN, every_norm
 from tests.exact import frobenius, gradient_and_logs
 from tests.problems import random_problem, weights_with_margins
 
 import steepest as st
 from steepest.descent.engines.choice import engine_for
 from steepest.descent.state import State
-from steepest.errors import InvalidArgument
+from steepest.errors import InvalidArgument, MissingCapability
 from steepest.losses import LOSSES
+from steepest.signals import MOMENTUM_KINDS
+from steepest.signals import SIGNALS as REGISTERED
 
 FAST = ["compiled", "batched"]
 SIGNALS = [(0.0, False), (0.9, False), (0.0, True), (0.9, True)]
 
+every_signal = pytest.mark.parametrize("signal", sorted(REGISTERED))
+every_kind_of_momentum = pytest.mark.parametrize("kind", sorted(MOMENTUM_KINDS))
+
 
 def advance(engine, problem, method, start, steps, *, stop_at=()):
-    state = State.start(np.asarray(start)[None])
+    state = State.start(problem, method, np.asarray(start)[None])
     for stop in (*stop_at, steps):
-        state = engine_for(problem, [method], engine).advance(problem, [method], state, stop)
+        state = engine_for(problem, method, engine).advance(problem, [method], state, stop)
     return state
 
 
 def assert_same_step(fast, plain):
     """Weights agree to rounding; signals agree where the reference's signal is not itself noise."""
     np.testing.assert_allclose(fast.weights, plain.weights, rtol=0, atol=1e-10 * np.abs(plain.weights).max())
-    np.testing.assert_allclose(
-        fast.momentum.mantissa * np.exp(fast.momentum.log_scale - plain.momentum.log_scale)[:, None, None],
-        plain.momentum.mantissa,
-        rtol=0,
-        atol=1e-10,
-    )
+    assert set(fast.fields) == set(plain.fields)
+    if "momentum" in plain.fields:
+        momentum, expected = fast.fields["momentum"], plain.fields["momentum"]
+        np.testing.assert_allclose(
+            momentum.mantissa * np.exp(momentum.log_scale - expected.log_scale)[:, None, None],
+            expected.mantissa,
+            rtol=0,
+            atol=1e-10,
+        )
 
 
 @pytest.mark.parametrize("engine", FAST)
 @every_norm
 @pytest.mark.parametrize(("momentum", "reduced"), SIGNALS)
-@pytest.mark.parametrize("batch_size", [1, 5, None])
+@through("batch_size", [1, 5, None])
 def test_engines_agree_with_the_reference(engine, norm, momentum, reduced, batch_size):
     problem = random_problem()
     method = st.Method(norm, batch_size, momentum, reduced, schedule=st.PolynomialDecay(0.2, 0.5), seed=1)
@@ -56,6 +66,45 @@ def test_engines_agree_with_the_reference(engine, norm, momentum, reduced, batch
     assert_same_step(
         advance(engine, problem, method, start, 15), advance("reference", problem, method, start, 15)
     )
+
+
+@pytest.mark.parametrize("engine", FAST)
+@every_signal
+@every_kind_of_momentum
+@through("beta", [0.0, 0.8])
+def test_engines_agree_in_every_signal_and_momentum(engine, signal, kind, beta):
+    problem = random_problem()
+    if engine == "compiled" and signal == "saga":
+        return
+    for name, batch_size in (("spectral", 5), ("row-2/inf", 1), ("max", None)):
+        method = st.Method(
+            name, batch_size, beta, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.2, 0.5)
+        )
+        start = 0.1 * np.random.default_rng(5).normal(size=(4, 20))
+        assert_same_step(
+            advance(engine, problem, method, start, 15), advance("reference", problem, method, start, 15)
+        )
+
+
+def test_a_norm_from_outside_runs_and_is_never_taken_for_another():
+    """The batched engine takes it, and the compiled one refuses it by the name of what is missing."""
+    problem = random_problem()
+    method = st.Method(FOREIGN, 5, 0.5, schedule=st.PolynomialDecay(0.2, 0.5))
+    assert engine_for(problem, method).name == "batched"
+    own = replace(method, norm=st.norm("entrywise-3"))
+    for engine in ("auto", "batched", "reference"):
+        run = st.descend(problem, method, 200, engine=engine)
+        np.testing.assert_allclose(run.final_weights, st.descend(problem, own, 200).final_weights, atol=1e-11)
+    expected = (
+        'norm=Foreign.*: engine="compiled" needs compiled code for its direction, which it does not offer; '
+        'use engine="auto", "batched" or "reference"'
+    )
+    with pytest.raises(MissingCapability, match=expected):
+        st.descend(problem, method, 3, engine="compiled")
+    with pytest.raises(
+        MissingCapability, match=r'signal=.*engine="compiled" needs compiled code for its steps'
+    ):
+        st.descend(problem, st.Method(batch_size=3, signal="saga"), 3, engine="compiled")
 
 
 @pytest.mark.parametrize("engine", FAST)
@@ -68,7 +117,7 @@ def test_engines_agree_at_losses_of_1e_minus_1000(engine, loss, norm, margin):
     for momentum, reduced in SIGNALS:
         method = st.Method(norm, 4, momentum, reduced, loss, schedule=st.PolynomialDecay(0.1, 0.5))
         fast, plain = (advance(each, problem, method, start, 5) for each in (engine, "reference"))
-        assert plain.momentum.log_scale[0] < -0.9 * margin
+        assert plain.fields["momentum"].log_scale[0] < -0.9 * margin
         moved = np.abs(plain.weights - start).max()
         np.testing.assert_allclose(fast.weights, plain.weights, rtol=0, atol=1e-9 * moved + 1e-12)
 
@@ -82,7 +131,7 @@ def test_a_run_below_1e_minus_1000_follows_the_exact_signal(engine, momentum, re
     method = st.Method("frobenius", 2, momentum, reduced, schedule=st.PolynomialDecay(0.5, 0.5), seed=4)
     steps = 4
     state = advance(engine, problem, method, start, steps)
-    assert state.momentum.log_scale[0] < -2302  # 1e-1000
+    assert state.fields["momentum"].log_scale[0] < -2302  # 1e-1000
     order = method.reshuffling(problem)
 
     def gradient(indices, W):
@@ -111,22 +160,25 @@ def test_a_run_below_1e_minus_1000_follows_the_exact_signal(engine, momentum, re
 
 
 @pytest.mark.parametrize("engine", ["reference", *FAST])
-@given(cuts=some.lists(some.integers(1, 39), max_size=4))
-@settings(max_examples=8)
-def test_results_do_not_depend_on_where_a_run_is_cut(engine, cuts):
+@given(cuts=some.lists(some.integers(1, 39), max_size=4), signal=some.sampled_from(sorted(REGISTERED)))
+@settings(max_examples=12)
+def test_results_do_not_depend_on_where_a_run_is_cut(engine, cuts, signal):
     problem = random_problem()
-    method = st.Method("spectral", 5, 0.8, True, schedule=st.PolynomialDecay(0.2, 0.5))
+    method = st.Method("spectral", 5, 0.8, signal=signal, schedule=st.PolynomialDecay(0.2, 0.5))
+    if engine == "compiled" and signal == "saga":
+        return
     whole = advance(engine, problem, method, np.zeros((4, 20)), 40)
     parts = advance(engine, problem, method, np.zeros((4, 20)), 40, stop_at=sorted(cuts))
     np.testing.assert_array_equal(parts.weights, whole.weights)
-    np.testing.assert_array_equal(parts.momentum.mantissa, whole.momentum.mantissa)
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(parts.arrays()[name], array)
 
 
 @pytest.mark.parametrize("engine", ["reference", *FAST])
 def test_engines_leave_the_state_that_they_start_from_unchanged(engine):
     problem = random_problem()
-    state = State.start(np.ones((1, 4, 20)))
-    engine_for(problem, [st.Method()], engine).advance(problem, [st.Method()], state, 3)
+    state = State.start(problem, st.Method(), np.ones((1, 4, 20)))
+    engine_for(problem, st.Method(), engine).advance(problem, [st.Method()], state, 3)
     assert np.all(state.weights == 1)
     assert state.step == 0
 
@@ -144,29 +196,39 @@ def test_truncated_spectral_directions_are_counted(engine):
         assert advance(engine, problem, st.Method("nuclear"), W, 1).truncated[0] == 0
 
 
-def test_a_batch_of_runs_gives_what_each_run_gives_alone():
+@every_signal
+@every_kind_of_momentum
+def test_a_batch_of_runs_gives_what_each_run_gives_alone(signal, kind):
     problem = random_problem()
     methods = [
-        st.Method("spectral", 5, beta, True, schedule=st.PolynomialDecay(0.1 * (seed + 1), 0.5), seed=seed)
+        st.Method(
+            "spectral",
+            5,
+            beta,
+            signal=signal,
+            schedule=st.PolynomialDecay(0.1 * (seed + 1), 0.5),
+            seed=seed,
+            momentum_kind=kind,
+        )
         for seed, beta in enumerate([0.0, 0.5, 0.9])
     ]
-    engine = engine_for(problem, methods, "batched")
-    together = engine.advance(problem, methods, State.start(np.zeros((3, 4, 20))), 30)
+    engine = engine_for(problem, methods[0], "batched")
+    together = engine.advance(problem, methods, State.start(problem, methods[0], np.zeros((3, 4, 20))), 30)
     for run, method in enumerate(methods):
-        alone = engine.advance(problem, [method], State.start(np.zeros((1, 4, 20))), 30)
+        alone = engine.advance(problem, [method], State.start(problem, method, np.zeros((1, 4, 20))), 30)
         np.testing.assert_allclose(together.weights[run], alone.weights[0], rtol=0, atol=1e-13)
 
 
 def test_the_engine_is_chosen_by_size_and_an_unknown_one_is_refused():
-    assert engine_for(random_problem(), [st.Method()]).name == "compiled"
+    assert engine_for(random_problem(), st.Method()).name == "compiled"
     wide = st.Classification(np.ones((1000, 300)) * np.arange(1000)[:, None], np.arange(1000))
-    assert engine_for(wide, [st.Method()]).name == "batched"
-    assert engine_for(wide, [st.Method(batch_size=1)]).name == "compiled"
+    assert engine_for(wide, st.Method()).name == "batched"
+    assert engine_for(wide, st.Method(batch_size=1)).name == "compiled"
     many = st.Classification(np.eye(300), np.arange(300))
-    assert engine_for(many, [st.Method("max")]).name == "compiled"
-    assert engine_for(many, [st.Method("spectral")]).name == "batched"
+    assert engine_for(many, st.Method("max")).name == "compiled"
+    assert engine_for(many, st.Method("spectral")).name == "batched"
     with pytest.raises(InvalidArgument, match="engine='gpu': give one of auto, reference, compiled, batched"):
-        engine_for(random_problem(), [st.Method()], "gpu")
+        engine_for(random_problem(), st.Method(), "gpu")
 
 
 STEPS = """
@@ -221,7 +283,7 @@ def test_batched_on_tensors_agrees_with_the_reference_on_arrays(norm, momentum, 
     twin = st.Classification(torch.asarray(problem.features.copy()), problem.labels)
     method = st.Method(norm, 5, momentum, reduced, schedule=st.PolynomialDecay(0.2, 0.5))
     plain = advance("reference", problem, method, np.zeros((4, 20)), 25)
-    start = State.start(torch.zeros((1, 4, 20), dtype=torch.float64))
-    fast = engine_for(twin, [method], "batched").advance(twin, [method], start, 25)
+    start = State.start(twin, method, torch.zeros((1, 4, 20), dtype=torch.float64))
+    fast = engine_for(twin, method, "batched").advance(twin, [method], start, 25)
     assert isinstance(fast.weights, torch.Tensor)
     np.testing.assert_allclose(fast.weights.numpy(), plain.weights, rtol=0, atol=1e-11)

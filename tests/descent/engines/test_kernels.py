@@ -13,6 +13,7 @@ from tests.problems import random_problem
 
 import steepest as st
 from steepest.descent.engines.compiled import directions, gradient, kernels
+from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
 from steepest.doubled import head, head_bits
 from steepest.losses import LOSSES, Samples, weighted_gradient
 from steepest.scaled import Scaled
@@ -20,9 +21,7 @@ from steepest.scaled import Scaled
 
 def compiled_direction(norm, S):
     out = np.full_like(S, np.nan)
-    truncated = directions.direction(
-        *directions.DirectionCode.of(norm), S, out, directions.direction_work(*S.shape)
-    )
+    truncated = directions.direction(COMPILED_DIRECTION.of(norm), S, out, directions.direction_work(*S.shape))
     return out, truncated
 
 

@@ -68,6 +68,13 @@ def test_margins_that_cancel_are_computed_in_doubled_precision():
     assert 2.0 * (1 - 1e-13) <= bounds.margin <= 2.0 <= bounds.upper_bound <= 2.0 * (1 + 1e-13)
 
 
+def test_dual_weights_of_any_sum_are_taken_to_the_last_digit():
+    # A(q) vanishes in the large feature: what is left is 1 over the sum of q, exact in integers.
+    problem = st.Classification([[1e6, 1.0], [1e6 + 1, 1.0]], [0, 1])
+    bounds = certificate(problem, "max", np.zeros((2, 2)), [[0, 1e6 + 1], [1e6, 0]])
+    assert bounds.upper_bound == pytest.approx(2 / (2e6 + 1), rel=1e-13)
+
+
 def test_zero_weights_certify_zero():
     problem = random_problem()
     assert certificate(problem, "max", np.zeros((4, 20)), np.ones((12, 4))).margin == 0.0

@@ -13,15 +13,19 @@ from tests.problems import random_problem
 
 import steepest as st
 from steepest.maxmargin.first_order.halpern import _Compiled, _Generic, _Saddle, first_order
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 
 
 def engines(problem, norm):
     X = np.asarray(problem.features) / np.abs(problem.features).max()
     hot = np.asarray(problem.one_hot)
-    saddle = _Saddle(np, X, hot.astype(float), norm)
+    saddle = _Saddle.of(X, hot, norm)
     W, q = np.zeros((problem.n_classes, problem.dimension)), (~hot) / (~hot).sum()
     size = saddle.operator_norm()
-    return [engine(saddle, hot, W, q, size) for engine in (_Compiled, _Generic)]
+    ball = BALL_PROJECTION.of(norm)
+    assert ball is not None
+    assert ball.code is not None
+    return _Compiled(saddle, ball.code, W, q, size), _Generic(saddle, ball, W, q, size)
 
 
 @every_norm

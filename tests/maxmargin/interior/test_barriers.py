@@ -8,8 +8,7 @@ from tests.contracts.norms import every_norm
 
 import steepest as st
 from steepest.maxmargin.forms.reduced import reduce
-from steepest.maxmargin.interior.balls import BallPoint
-from steepest.maxmargin.interior.balls import ball_point as ball_point_or_none
+from steepest.maxmargin.interior.balls import BALL_BARRIER, BallPoint
 from steepest.maxmargin.interior.barriers import BallBarrier
 from steepest.maxmargin.interior.barriers import evaluate as evaluate_or_none
 
@@ -22,8 +21,14 @@ def evaluate(v, p) -> BallBarrier:
     return barrier
 
 
-def ball_point(reduced, V) -> BallPoint:
-    point = ball_point_or_none(reduced, V)
+def ball_point_or_none(norm, V) -> BallPoint | None:
+    ball = BALL_BARRIER.of(norm)
+    assert ball is not None
+    return ball.at(V)
+
+
+def ball_point(norm, V) -> BallPoint:
+    point = ball_point_or_none(norm, V)
     assert point is not None
     return point
 
@@ -81,10 +86,10 @@ def test_ball_hessian_inverse_and_dense_form_agree(norm, size):
     reduced = reduce(problem, norm)
     V = generator.normal(size=reduced.shape)
     V *= size / float(norm(V))
-    point = ball_point(reduced, V)
+    point = ball_point(norm, V)
     d, g = generator.normal(size=(2, *reduced.shape))
     h = 1e-4 / np.sqrt(np.sum(d * point.hessian(d)))
-    ahead, behind = ball_point(reduced, V + h * d), ball_point(reduced, V - h * d)
+    ahead, behind = ball_point(norm, V + h * d), ball_point(norm, V - h * d)
     difference = (ahead.gradient - behind.gradient) / (2 * h)
     product = point.hessian(d)
     np.testing.assert_allclose(difference, product, atol=1e-5 * np.abs(product).max())
@@ -121,4 +126,4 @@ def test_ball_has_no_point_outside(norm):
     problem = st.Classification(np.random.default_rng(0).normal(size=(12, 7)), np.arange(12) % 4)
     reduced = reduce(problem, norm)
     V = np.random.default_rng(1).normal(size=reduced.shape)
-    assert ball_point_or_none(reduced, 1.0001 * V / float(norm(V))) is None
+    assert ball_point_or_none(norm, 1.0001 * V / float(norm(V))) is None

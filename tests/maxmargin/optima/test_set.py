@@ -19,7 +19,7 @@ import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.maxmargin import certificate
 from steepest.maxmargin.forms.reduced import reduce
-from steepest.maxmargin.optima.faces import exposed_face
+from steepest.maxmargin.optima.faces import EXPOSED_FACE
 from steepest.maxmargin.optima.refinement import refine
 from steepest.maxmargin.optima.set import SetOfOptima
 
@@ -226,7 +226,7 @@ def test_properties_of_the_set_of_optima(norm, seed, sizes, scale):
         assert np.linalg.norm(W) >= least * (1 - 1e-9)
         assert canonical.distance_to_optima(5 * W) <= 1e-6
     if canonical.unique:
-        np.testing.assert_allclose(found.weights, canonical.weights, atol=1e-3 * least)
+        np.testing.assert_allclose(found.weights, canonical.weights, atol=float(1e-3 * least))
     W = generator.normal(size=(k, d)) / np.sqrt(k * d) + generator.uniform(0, 2) * optima[-1] / least
     W /= np.linalg.norm(W)
     for V in optima:
@@ -285,7 +285,9 @@ def test_faces_turn_as_their_derivative_says(norm, dual, primal, count):
         left, right = (scipy.linalg.expm((1 + angle) * K) for K in skews)
         return left @ np.eye(5, 7) * 1.0 @ np.diag([*values, 0.0, 0.0]) @ right.T
 
-    face = exposed_face(st.norm(norm), turned_by(0, dual), turned_by(0, primal), 1e-9)
+    exposed = EXPOSED_FACE.of(st.norm(norm))
+    assert exposed is not None
+    face = exposed(turned_by(0, dual), turned_by(0, primal), 1e-9)
     assert face.count == count
     W = face.base + face.lift(face.pull(generator.normal(size=(5, 7))))
     step = 1e-5

@@ -12,9 +12,8 @@ from steepest.arrays import Array, namespace
 from steepest.descent.method import Method
 from steepest.descent.state import State
 from steepest.descent.truncation import truncated
-from steepest.losses import Samples
 from steepest.problem import Classification
-from steepest.signals import minibatch_gradient, variance_reduced_gradient, with_momentum
+from steepest.signals import Draw, coins
 
 _STEPS_PER_TRANSFER = 256
 
@@ -37,47 +36,52 @@ class Batched:
 def _advance(problem: Classification, methods: Sequence[Method], state: State, stop: int) -> State:
     xp = namespace(problem.features)
     place = device(problem.features)
-    shared, samples = methods[0], Samples.of(problem)
-    loss, batches = shared.loss, shared.reshuffling(problem).batches
+    shared = methods[0]
     steps = range(state.step, stop)
-    momenta = xp.asarray([each.momentum for each in methods], dtype=xp.float64, device=place)
+    betas = xp.asarray([each.momentum for each in methods], dtype=xp.float64, device=place)
     step_sizes = xp.asarray(
         np.stack([each.schedule(np.asarray(steps)) for each in methods], axis=1),
         dtype=xp.float64,
         device=place,
     )
-    batch_at = _batches(problem, methods, steps)
-    factor = batches / problem.samples
+    draw_at = _draws(problem, methods, steps)
     for offset, step in enumerate(steps):
-        W = state.weights
-        batch = samples.take(indices) if (indices := batch_at(step)) is not None else samples
-        if shared.variance_reduction and batches > 1:
-            if step % batches == 0:
-                state = replace(state, snapshot=W, snapshot_gradient=loss.gradient(problem, W))
-            signal = variance_reduced_gradient(
-                loss, batch, W, factor, state.snapshot, state.snapshot_gradient
-            )
-        else:
-            signal = minibatch_gradient(loss, batch, W, factor)
-        momentum = with_momentum(signal, state.momentum, momenta)
-        direction = shared.norm.direction(momentum.mantissa)
+        signal, changed = shared.signal.step(draw_at(step), state.weights, state.fields)
+        fields = {**state.fields, **changed}
+        followed, changed = shared.momentum_kind.follow(signal, betas, fields)
+        fields = {**fields, **changed}
+        direction = shared.norm.direction(followed.mantissa)
+        weights, changed = shared.momentum_kind.move(
+            state.weights, -step_sizes[offset][:, None, None] * direction, betas, fields
+        )
         state = replace(
             state,
             step=step + 1,
-            weights=W - step_sizes[offset][:, None, None] * direction,
-            momentum=momentum,
-            truncated=state.truncated + truncated(shared.norm, momentum.mantissa),
+            weights=weights,
+            fields={**fields, **changed},
+            truncated=state.truncated + truncated(shared.norm, followed.mantissa),
         )
     return state
 
 
-def _batches(
+def _draws(problem: Classification, methods: Sequence[Method], steps: range) -> Callable[[int], Draw]:
+    """Return a function from a step to what it draws; the samples of all steps move in one transfer."""
+    indices_at = _indices(problem, methods, steps)
+    loss, batches = methods[0].loss, methods[0].reshuffling(problem).batches
+
+    def draw_at(step: int) -> Draw:
+        def toss(probability: float) -> np.ndarray:
+            return np.concatenate([coins(each.seed, step, step + 1, probability) for each in methods])
+
+        return Draw(problem, loss, step, batches, indices_at(step), toss)
+
+    return draw_at
+
+
+def _indices(
     problem: Classification, methods: Sequence[Method], steps: range
 ) -> Callable[[int], Array | None]:
-    """Return a function from a step to its sample indices [runs, b], or None for all samples.
-
-    The indices of all steps move to the device in one transfer.
-    """
+    """Return a function from a step to its sample indices [runs, b], or None for all samples."""
     xp = namespace(problem.features)
     shared = methods[0].reshuffling(problem)
     m, b = shared.batches, shared.batch_size

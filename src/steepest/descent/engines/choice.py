@@ -10,14 +10,10 @@ from array_api_compat import is_numpy_array, is_torch_array
 from steepest.descent.method import Method
 from steepest.descent.state import State
 from steepest.errors import InvalidArgument
-from steepest.geometry import Schatten
 from steepest.problem import Classification
 
 _COMPILED_UP_TO = 200_000_000
 """Multiplications in one product of a batch with the weights beyond which threaded matrix products win."""
-
-_ROTATIONS_UP_TO = 256
-"""Smaller side of a signal beyond which LAPACK's singular values beat the compiled rotations."""
 
 
 class Engine(Protocol):
@@ -36,15 +32,20 @@ class Engine(Protocol):
 ENGINES = ("reference", "compiled", "batched")
 
 
-def engine_for(problem: Classification, methods: Sequence[Method], name: str = "auto") -> Engine:
-    """Return the engine of that name; "auto" takes compiled for small problems on CPUs, batched otherwise."""
-    if name == "auto":
-        name = _best_engine(problem, methods)
+def engine_for(problem: Classification, method: Method, name: str = "auto") -> Engine:
+    """Return the engine of that name; "auto" takes compiled for small problems on CPUs, batched otherwise.
+
+    Raises:
+        InvalidArgument: another name.
+        MissingCapability: the compiled engine has no code for the method's norm, signal, momentum or loss.
+    """
     # Imported here: numba is heavy, and a run on a GPU never needs it.
+    if name == "auto":
+        name = "compiled" if _suits_compiled(problem, method) else "batched"
     if name == "compiled":
         from steepest.descent.engines.compiled.loop import Compiled
 
-        return Compiled()
+        return Compiled.for_method(method)
     if name == "batched":
         from steepest.descent.engines.batched import Batched
 
@@ -56,12 +57,14 @@ def engine_for(problem: Classification, methods: Sequence[Method], name: str = "
     raise InvalidArgument("engine", name, f"give one of auto, {', '.join(ENGINES)}")
 
 
-def _best_engine(problem: Classification, methods: Sequence[Method]) -> str:
+def _suits_compiled(problem: Classification, method: Method) -> bool:
     features = problem.features
     on_cpu = is_numpy_array(features) or (is_torch_array(features) and features.device.type == "cpu")
     k, d = problem.n_classes, problem.dimension
-    largest_batch = max(each.batch_size_for(problem) for each in methods)
-    small = largest_batch * k * d <= _COMPILED_UP_TO
-    rotations = any(isinstance(each.norm, Schatten) and each.norm.p != 2 for each in methods)
-    few_rotations = not rotations or min(k, d) <= _ROTATIONS_UP_TO
-    return "compiled" if on_cpu and small and few_rotations else "batched"
+    if not (on_cpu and method.batch_size_for(problem) * k * d <= _COMPILED_UP_TO):
+        return False
+    from steepest.descent.engines.compiled.loop import has_code
+    from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
+
+    code = COMPILED_DIRECTION.of(method.norm)
+    return code is not None and code.suits((k, d)) and has_code(method)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from array_api_compat import device
+
+from steepest.arrays import namespace
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.truncation import truncated
-from steepest.losses import Samples
 from steepest.problem import Classification
-from steepest.signals import minibatch_gradient, variance_reduced_gradient, with_momentum
+from steepest.signals import Draw, coins
 
 
 class Reference:
@@ -24,27 +27,38 @@ class Reference:
 
 
 def _advance_run(problem: Classification, method: Method, state: State, stop: int) -> State:
-    samples, reshuffling, loss = Samples.of(problem), method.reshuffling(problem), method.loss
+    xp, place = namespace(problem.features), device(problem.features)
+    beta = xp.asarray([method.momentum], dtype=xp.float64, device=place)
     for step in range(state.step, stop):
-        batch = samples.take(reshuffling.batch(step))
-        factor = reshuffling.batches / problem.samples
-        W = state.weights
-        # With one batch an epoch the corrected gradient is the gradient itself.
-        if method.variance_reduction and reshuffling.batches > 1:
-            if step % reshuffling.batches == 0:
-                state = replace(state, snapshot=W, snapshot_gradient=loss.gradient(problem, W))
-            signal = variance_reduced_gradient(
-                loss, batch, W, factor, state.snapshot, state.snapshot_gradient
-            )
-        else:
-            signal = minibatch_gradient(loss, batch, W, factor)
-        momentum = with_momentum(signal, state.momentum, method.momentum)
-        direction = method.norm.direction(momentum.mantissa)
+        signal, changed = method.signal.step(_draw(problem, method, step), state.weights, state.fields)
+        fields = {**state.fields, **changed}
+        followed, changed = method.momentum_kind.follow(signal, beta, fields)
+        fields = {**fields, **changed}
+        direction = method.norm.direction(followed.mantissa)
+        weights, changed = method.momentum_kind.move(
+            state.weights, -float(method.schedule(step)) * direction, beta, fields
+        )
         state = replace(
             state,
             step=step + 1,
-            weights=W - float(method.schedule(step)) * direction,
-            momentum=momentum,
-            truncated=state.truncated + truncated(method.norm, momentum.mantissa),
+            weights=weights,
+            fields={**fields, **changed},
+            truncated=state.truncated + truncated(method.norm, followed.mantissa),
         )
     return state
+
+
+def _draw(problem: Classification, method: Method, step: int) -> Draw:
+    reshuffling = method.reshuffling(problem)
+    # With one batch an epoch the samples keep their order.
+    indices = None if reshuffling.batches == 1 else np.array(reshuffling.batch(step))[None]
+    if indices is not None:
+        indices = namespace(problem.features).asarray(indices, device=device(problem.features))
+    return Draw(
+        problem,
+        method.loss,
+        step,
+        reshuffling.batches,
+        indices,
+        lambda probability: coins(method.seed, step, step + 1, probability),
+    )

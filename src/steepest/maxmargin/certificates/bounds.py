@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from steepest.arrays import Array, as_numpy
 from steepest.errors import InvalidArgument
-from steepest.geometry import Entrywise, Norm, Schatten
+from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
+from steepest.geometry.facts import UNIT_ROUNDOFF as _UNIT
+from steepest.geometry.facts import dual_of_error, rounding
 from steepest.maxmargin.certificates.products import accurate_product, product
+from steepest.maxmargin.forms.best import relative_gap
+from steepest.maxmargin.forms.pairs import towards
 from steepest.problem import Classification
 
 __all__ = ["Bounds", "certificate", "simplex_weights"]
 
-_UNIT = 2.0**-53
 _ENOUGH = 1e-10
 """Bounds whose allowance for rounding is below this fraction of them are not computed more accurately."""
+_SUM = 1e-14
+"""Sums of dual weights this near to 1 are 1 to rounding: a hundred additions may be off by as much."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Bounds:
     @property
     def relative_gap(self) -> float:
         """(upper_bound - margin) / upper_bound; 0 where both are 0, so that exact zeros are a closed gap."""
-        return (self.upper_bound - self.margin) / self.upper_bound if self.upper_bound > 0 else 0.0
+        return relative_gap(self.margin, self.upper_bound)
 
 
 def certificate(problem: Classification, norm: Norm | str, W: Array, q: Array) -> Bounds:
@@ -62,12 +68,28 @@ def certificate(problem: Classification, norm: Norm | str, W: Array, q: Array) -
     W = as_numpy(problem.weights_like_features(W))
     if not np.isfinite(W).all():
         raise InvalidArgument("W", W, "give finite weights")
-    q = simplex_weights(problem, q)
+    q = _checked(problem, q)
     return Bounds(margin_below(X, y, W, norm), dual_above(X, y, q, norm))
 
 
 def simplex_weights(problem: Classification, q: Array) -> np.ndarray:
-    """Return q as dual weights over pairs: 0 at the true class, scaled to sum 1, shape [n, k]."""
+    """Return q as dual weights over pairs: 0 at the true class, of sum 1 to rounding, shape [n, k].
+
+    Weights whose sum is 1 to rounding are kept to the last digit. Dividing would round every one of them
+    again, and where large terms of A(q) cancel the last digits are what is left of them.
+
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> simplex_weights(problem, [[0, 3], [1, 0]]).tolist()
+    [[0.0, 0.75], [0.25, 0.0]]
+    """
+    q = _checked(problem, q)
+    total = float(q.sum())
+    nearest = 2.0 ** round(math.log2(total))
+    return q / (nearest if abs(total - nearest) <= _SUM * nearest else total)
+
+
+def _checked(problem: Classification, q: Array) -> np.ndarray:
+    """Return q as dual weights over pairs, scaled by a power of two so that the largest is near 1."""
     q = np.array(as_numpy(q), dtype=float)
     expected = (problem.samples, problem.n_classes)
     if q.shape != expected:
@@ -75,8 +97,8 @@ def simplex_weights(problem: Classification, q: Array) -> np.ndarray:
     q[np.arange(len(q)), problem.labels] = 0.0
     if not np.isfinite(q).all() or (q < 0).any() or not q.any():
         raise InvalidArgument("q", q, "give finite dual weights, none negative and not all zero")
-    q /= q.max()
-    return q / q.sum()
+    # ldexp, since the power itself may be beyond the range of floats.
+    return np.ldexp(q, 1 - math.frexp(float(q.max()))[1])
 
 
 def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> float:
@@ -95,24 +117,23 @@ def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> flo
         refined, allowance = _pair_margins(logits, error, y[rows])
         low[rows] = np.maximum(low[rows], refined - allowance)
         lowest = float(low.min())
-    size, slack = float(norm(W)), _norm_rounding(norm, W.shape)
+    size, slack = float(norm(W)), rounding(norm, W.shape)
     return _down(lowest / (size * (1 + slack) if lowest > 0 else size * (1 - slack)))
 
 
 def dual_above(X: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
-    """‖A(q)‖_* rounded up, for q ≥ 0 of sum 1 to rounding and 0 at the true class."""
+    """‖A(q)‖_* / Σq rounded up, for q ≥ 0 of largest entry near 1 or of sum 1, and 0 at the true class."""
     rows = np.nonzero(q.any(axis=1))[0]
     total = float(q.sum())
-    towards = -q[rows]
-    towards[np.arange(len(rows)), y[rows]] = q[rows].sum(axis=1)
-    A, error = product(towards.T, X[rows])
+    T = towards(q[rows], y[rows])
+    A, error = product(T.T, X[rows])
     # The true class holds a rounded sum, so each of its terms carries k more roundings.
-    error += (q.shape[1] + 2) * _UNIT * (np.abs(towards).T @ np.abs(X[rows]))
-    value, allowance = float(norm.dual(A)), _dual_of_error(norm, error)
+    error += (q.shape[1] + 2) * _UNIT * (np.abs(T).T @ np.abs(X[rows]))
+    value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
     if allowance > _ENOUGH * value:
         A, error = _accurate_pair_sum(X[rows], y[rows], q[rows])
-        value, allowance = float(norm.dual(A)), _dual_of_error(norm, error)
-    slack = _norm_rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
+        value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
+    slack = rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
     return _up((value * (1 + slack) + allowance * (1 + 1e-6)) / total)
 
 
@@ -136,22 +157,6 @@ def _accurate_pair_sum(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> tuple[np.
     left = np.zeros((n, k))
     left[np.arange(n), y] = error[:, 0]
     return A, allowance + 2 * left.T @ np.abs(X)
-
-
-def _dual_of_error(norm: Norm, error: np.ndarray) -> float:
-    # Entry-wise norms grow with absolute values; a Schatten norm is at most r^(1/p - 1/2) Frobenius norms.
-    if isinstance(norm, Schatten):
-        dual = norm.dual_norm
-        exponent = max(0.0, 1 / float(dual.p) - 0.5) if np.isfinite(float(dual.p)) else 0.0
-        return float(np.linalg.norm(error)) * min(error.shape) ** exponent
-    return float(norm.dual(error))
-
-
-def _norm_rounding(norm: Norm, shape: tuple[int, ...]) -> float:
-    """Relative rounding error of a norm: entry-wise sums are done pairwise, singular values by LAPACK."""
-    if isinstance(norm, Entrywise):
-        return (200 + int(np.prod(shape)).bit_length()) * _UNIT
-    return 2 * max(shape) * min(shape) * _UNIT
 
 
 def _down(value: float) -> float:

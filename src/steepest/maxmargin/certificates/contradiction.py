@@ -13,8 +13,8 @@ from steepest.arrays import as_numpy
 from steepest.geometry import norm
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.least_change import least_change
+from steepest.maxmargin.forms.pairs import Pairs, all_pairs
 from steepest.maxmargin.forms.reduced import Reduced, reduce
-from steepest.maxmargin.peers.highs import all_pairs, pair_matrix
 from steepest.problem import Classification
 
 __all__ = ["CANCELLATION", "contradiction", "repeated_sample"]
@@ -23,9 +23,13 @@ CANCELLATION = 1e-13
 """A(q) counts as zero below this fraction of the largest sum of terms that cancel, features equilibrated."""
 
 _CORRECTIONS = 6
+"""Corrections of dual weights: each gains digits, and may leave out weights that it turns negative."""
 _FEW = (4, 12, 40, 120, 400)
+"""Numbers of largest dual weights that are tried alone."""
 _SAME = 8 * np.finfo(np.float64).eps
+"""Multiples of a sample differ by two divisions and what rounded the data: a few last digits."""
 _LARGEST_PROGRAM = 50_000_000
+"""Numbers in a linear program that HiGHS still solves in minutes."""
 
 
 def repeated_sample(problem: Classification) -> np.ndarray | None:
@@ -86,7 +90,7 @@ def contradiction(
 
 def _columns(reduced: Reduced, pairs: np.ndarray) -> np.ndarray:
     """Return the matrix that maps the dual weights of pairs to A(q)."""
-    return np.asarray(pair_matrix(reduced, pairs).todense()).T
+    return Pairs(reduced).rows(pairs).reshape(len(pairs), -1).T
 
 
 def _dual(problem: Classification, pairs: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -15,26 +15,34 @@ import numba
 import numpy as np
 
 from steepest.compilation import compiled_and_kept
+from steepest.maxmargin.first_order.projections import SINGULAR_VALUES
+from steepest.maxmargin.first_order.state import Iterate, Scratch, State
 
-__all__ = ["SCHATTEN", "VECTOR", "advance", "first_numbers"]
-
-VECTOR, SCHATTEN = range(2)
-"""Norms of all entries as one vector, and of the singular values."""
+__all__ = ["advance", "first_state"]
 
 WEIGHT, FIRST, PREVIOUS, SINCE, TOTAL, THRESHOLD, MULTIPLIER, _COUNT = range(8)
 """Places in the array of numbers that iterations hand on."""
 
 _SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36
+"""When to restart, as in halpern.py."""
+_SHARE = 0.99
+"""Share of the largest step sizes, as in halpern.py."""
 _SWEEPS = 100
+"""Most steps of the scalar Newton methods, as in projections.py."""
 
 _plain = numba.njit(nogil=True, error_model="numpy")
 
 
-def first_numbers(weight: float) -> np.ndarray:
-    """Return the numbers that the first iteration starts from, with the first primal weight."""
+def first_state(W: np.ndarray, q: np.ndarray, M: np.ndarray, weight: float) -> State:
+    """Return the state that the first iteration starts from, with the first primal weight."""
     numbers = np.zeros(_COUNT)
     numbers[WEIGHT], numbers[PREVIOUS], numbers[THRESHOLD] = weight, math.inf, math.inf
-    return numbers
+    current, new, anchor = (
+        Iterate(*(np.array(each, dtype=float, order="C") for each in (W, q, M))) for _ in range(3)
+    )
+    return State(
+        current, new, anchor, Scratch(np.empty(W.shape), np.empty(W.shape), np.empty(q.shape)), numbers
+    )
 
 
 @_plain
@@ -272,10 +280,10 @@ def _copy(target, source):
 
 
 @_plain
-def _project(kind, p, V, scratch, guess):
+def _project(ball, V, scratch, guess):
     """Project V on the unit ball in place; ``scratch`` is of V's shape."""
-    if kind != SCHATTEN:
-        return _vector_ball(V.reshape(-1), p, guess)
+    if ball.kind != SINGULAR_VALUES:
+        return _vector_ball(V.reshape(-1), ball.p, guess)
     wide = V.shape[0] <= V.shape[1]
     squares, U = np.linalg.eigh(np.dot(V, V.T) if wide else np.dot(V.T, V))
     size = squares.shape[0]
@@ -283,7 +291,7 @@ def _project(kind, p, V, scratch, guess):
     for j in range(size):
         squares[j] = math.sqrt(max(squares[j], 0.0))
         kept[j] = squares[j]
-    guess = _vector_ball(kept, p, guess)
+    guess = _vector_ball(kept, ball.p, guess)
     # Only the factor f(σ)/σ is used, so that small singular values lose nothing.
     scaled = np.empty((size, size))
     for j in range(size):
@@ -300,43 +308,54 @@ def _project(kind, p, V, scratch, guess):
 
 
 @_plain
-def _metric(weight, size, W, W_new, q, q_new, M, M_new):
-    """Length of a step in the norm in which the method contracts, divided by sqrt(‖A‖)."""
-    squares = weight * _distance_square(W_new, W) + _distance_square(q_new, q) / weight
-    crossed = _product_of_differences(q_new, q, M_new, M)
-    return math.sqrt(max(0.0, squares / 0.99 + 2.0 * crossed / size))
+def _copy_all(target, source):
+    _copy(target.W, source.W)
+    _copy(target.q, source.q)
+    _copy(target.M, source.M)
 
 
 @_plain
-def _copy_all(targets, sources):
-    _copy(targets[0], sources[0])
-    _copy(targets[1], sources[1])
-    _copy(targets[2], sources[2])
+def _restart(state):
+    """Start again from the new point, with the weight that balances how far both sides moved."""
+    moved_W = math.sqrt(_distance_square(state.new.W, state.anchor.W))
+    moved_q = math.sqrt(_distance_square(state.new.q, state.anchor.q))
+    if moved_W > 0 and moved_q > 0:
+        state.numbers[WEIGHT] = math.sqrt(state.numbers[WEIGHT] * moved_q / moved_W)
+    _copy_all(state.anchor, state.new)
+    _copy_all(state.current, state.new)
+    state.numbers[SINCE], state.numbers[PREVIOUS] = 0, math.inf
 
 
 @compiled_and_kept
-def advance(X, y, kind, p, size, current, new, anchor, scratch, numbers, steps):
-    """Advance by ``steps`` iterations in place, and leave A(q) of the new dual weights in ``scratch``.
+def advance(data, ball, state, steps):
+    """Advance by ``steps`` iterations in place, and leave A(q) of the new dual weights in ``scratch.A``.
 
-    ``current``, ``new`` and ``anchor`` are (W, q, M); ``scratch`` is two matrices [k, d] and one [n, k].
+    ``data`` is a Data, ``ball`` a BallCode, ``state`` a State.
     """
-    W, q, M = current
-    W_new, q_new, M_new = new
-    A, spare, target = scratch
+    # Taken out of the tuples once: every access counts references, which small problems feel.
+    X, y, size = data
+    W, q, M = state.current
+    W_new, q_new, M_new = state.new
+    W_0, q_0, M_0 = state.anchor
+    A, spare, target = state.scratch
+    numbers = state.numbers
+    W_flat, A_flat, W_new_flat = W.reshape(-1), A.reshape(-1), W_new.reshape(-1)
+    target_flat, q_new_flat = target.reshape(-1), q_new.reshape(-1)
     for _ in range(steps):
         weight = numbers[WEIGHT]
-        tau, sigma = 0.99 / (size * weight), 0.99 * weight / size
+        tau, sigma = _SHARE / (size * weight), _SHARE * weight / size
         _pair_sum(X, y, q, target, A)
-        W_flat, A_flat, W_new_flat = W.reshape(-1), A.reshape(-1), W_new.reshape(-1)
         for j in range(W_flat.shape[0]):
             W_new_flat[j] = W_flat[j] + tau * A_flat[j]
-        numbers[MULTIPLIER] = _project(kind, p, W_new, spare, numbers[MULTIPLIER])
+        numbers[MULTIPLIER] = _project(ball, W_new, spare, numbers[MULTIPLIER])
         _margins(X, y, W_new, M_new)
         _dual_target(y, q, M, M_new, sigma, target)
-        threshold = _simplex_threshold(target.reshape(-1), numbers[THRESHOLD])
-        _clip_from(target.reshape(-1), threshold, q_new.reshape(-1))
-        numbers[THRESHOLD] = threshold
-        residual = _metric(weight, size, W, W_new, q, q_new, M, M_new)
+        numbers[THRESHOLD] = _simplex_threshold(target_flat, numbers[THRESHOLD])
+        _clip_from(target_flat, numbers[THRESHOLD], q_new_flat)
+        # The length of the step in the norm in which the method contracts, divided by sqrt(‖A‖).
+        squares = weight * _distance_square(W_new, W) + _distance_square(q_new, q) / weight
+        crossed = _product_of_differences(q_new, q, M_new, M)
+        residual = math.sqrt(max(0.0, squares / _SHARE + 2.0 * crossed / size))
         numbers[TOTAL] += 1
         numbers[SINCE] += 1
         since = numbers[SINCE]
@@ -347,17 +366,11 @@ def advance(X, y, kind, p, size, current, new, anchor, scratch, numbers, steps):
             or (residual <= _NECESSARY * numbers[FIRST] and residual > numbers[PREVIOUS])
             or since >= max(_LONG * numbers[TOTAL], 20)
         ):
-            moved_W = math.sqrt(_distance_square(W_new, anchor[0]))
-            moved_q = math.sqrt(_distance_square(q_new, anchor[1]))
-            if moved_W > 0 and moved_q > 0:
-                numbers[WEIGHT] = math.sqrt(weight * moved_q / moved_W)
-            _copy_all(anchor, new)
-            _copy_all(current, new)
-            numbers[SINCE], numbers[PREVIOUS] = 0, math.inf
+            _restart(state)
             continue
         numbers[PREVIOUS] = residual
         keep, back = since / (since + 1.0), 1.0 / (since + 1.0)
-        _reflected(W, W_new, anchor[0], keep, back)
-        _reflected(q, q_new, anchor[1], keep, back)
-        _reflected(M, M_new, anchor[2], keep, back)
+        _reflected(W, W_new, W_0, keep, back)
+        _reflected(q, q_new, q_0, keep, back)
+        _reflected(M, M_new, M_0, keep, back)
     _pair_sum(X, y, q_new, target, A)

@@ -9,21 +9,57 @@ kept up to date through the Gram matrix, so that a sample whose α do not change
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from steepest.capabilities import Capability
 from steepest.compilation import compiled_and_kept
 from steepest.maxmargin.forms.candidate import Deadline
 
-__all__ = ["coordinate_ascent"]
+__all__ = ["DUAL_ASCENT", "DualAscent", "coordinate_ascent"]
+
+DualAscent = Callable[
+    [np.ndarray, np.ndarray, int, float, Deadline, float], tuple[np.ndarray, np.ndarray, int]
+]
+"""Weights, dual weights and sweeps from X, y, the number of classes, gap, deadline and pace."""
+
+DUAL_ASCENT: Capability[DualAscent] = Capability(
+    "ascent in the dual", "A dual problem that is solved exactly for one sample while the others stand still."
+)
 
 _SWEEPS_BETWEEN = 4
+"""Sweeps between two looks at the bounds, which cost about as much as one."""
 _NEWTON_STEPS = 50
+"""Far more than the number of classes that a step passes in practice."""
+_SEED = 88172645463325252
+"""Where the order of samples starts: the seed of Marsaglia's example (J. Stat. Softw. 8, 2003)."""
 _FAR = 1.5
 """Margin, where the smallest is to be 1, above which a sample without dual weight is seldom looked at."""
 
 _plain = numba.njit(nogil=True, error_model="numpy")
+
+
+class Samples(NamedTuple):
+    """What stays the same: features, classes, the Gram matrix or nothing, and squared lengths."""
+
+    X: np.ndarray
+    y: np.ndarray
+    gram: np.ndarray
+    squares: np.ndarray
+
+
+class Ascent(NamedTuple):
+    """What sweeps change: α [n, k], T [n, k] of A(α) = Tᵀ X, W [k, d], logits [k, n], order and its state."""
+
+    alpha: np.ndarray
+    T: np.ndarray
+    W: np.ndarray
+    logits: np.ndarray
+    order: np.ndarray
+    random: np.ndarray
 
 
 def coordinate_ascent(
@@ -40,23 +76,29 @@ def coordinate_ascent(
         pace: sweeps that a digit of the gap may cost; once behind this by two digits the method gives up.
     """
     n, d = X.shape
-    alpha, W, logits = np.zeros((n, classes)), np.zeros((classes, d)), np.zeros((classes, n))
     by_gram = n <= 2 * d
     gram = X @ X.T if by_gram else np.zeros((0, 0))
     squares = np.diagonal(gram).copy() if by_gram else np.einsum("ij,ij->i", X, X)
-    order, random = np.arange(n), np.array([88172645463325252], dtype=np.uint64)
+    samples = Samples(X, y, gram, squares)
+    ascent = Ascent(
+        np.zeros((n, classes)),
+        np.zeros((n, classes)),
+        np.zeros((classes, d)),
+        np.zeros((classes, n)),
+        np.arange(n),
+        np.array([_SEED], dtype=np.uint64),
+    )
+    alpha, T, W, logits = ascent.alpha, ascent.T, ascent.W, ascent.logits
     index, sweeps = np.arange(n), 0
     while True:
-        _sweep(X, y, gram, squares, alpha, W, logits, order, random, by_gram, _SWEEPS_BETWEEN)
+        _sweep(samples, ascent, by_gram, _SWEEPS_BETWEEN)
         sweeps += _SWEEPS_BETWEEN
-        towards = -alpha
-        towards[index, y] = alpha.sum(axis=1)
         # Made afresh, so that updates leave no rounding behind.
         if by_gram:
-            np.matmul(towards.T, gram, out=logits)
-            length = math.sqrt(max(0.0, float(np.sum(towards.T * logits))))
+            np.matmul(T.T, gram, out=logits)
+            length = math.sqrt(max(0.0, float(np.sum(T.T * logits))))
         else:
-            np.matmul(towards.T, X, out=W)
+            np.matmul(T.T, X, out=W)
             np.matmul(W, X.T, out=logits)
             length = float(np.linalg.norm(W))
         margins = logits[y, index] - logits
@@ -64,7 +106,7 @@ def coordinate_ascent(
         # Σ α min(M) / ‖W‖² is the lower bound over the upper one.
         reached = 1.0 - float(margins.min()) * float(alpha.sum()) / length**2 if length > 0.0 else 0.0
         if not reached > gap or deadline.passed or reached > 10.0 ** (2.0 - sweeps / pace):
-            return towards.T @ X, alpha, sweeps
+            return T.T @ X, alpha, sweeps
 
 
 @_plain
@@ -151,8 +193,11 @@ def _solve_sample(i, true, square, alpha, logits, wanted, change):
 
 
 @compiled_and_kept
-def _sweep(X, y, gram, squares, alpha, W, logits, order, random, by_gram, sweeps):
-    """Go through the samples in random order, ``sweeps`` times; alpha, and logits or W, change in place."""
+def _sweep(samples, ascent, by_gram, sweeps):
+    """Go through the samples in random order, ``sweeps`` times; alpha, logits or W, and T change in place."""
+    # Taken out of the tuples once: every access counts references, which costs as much as the arithmetic.
+    X, y, gram, squares = samples
+    alpha, T, W, logits, order, random = ascent
     n, k = alpha.shape
     wanted, change = np.empty(k), np.empty(k)
     for sweep in range(sweeps):
@@ -173,3 +218,9 @@ def _sweep(X, y, gram, squares, alpha, W, logits, order, random, by_gram, sweeps
                         _add_multiple(logits, c, -change[c], gram, i)
                     else:
                         _add_multiple(W, c, -change[c], X, i)
+    for i in range(n):
+        total = 0.0
+        for c in range(k):
+            total += alpha[i, c]
+            T[i, c] = -alpha[i, c]
+        T[i, y[i]] = total

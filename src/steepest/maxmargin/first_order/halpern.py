@@ -11,22 +11,42 @@ tensors on any device.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from steepest.arrays import Array, namespace
-from steepest.geometry import Norm, Schatten
-from steepest.maxmargin.first_order.projections import project_ball, project_simplex
+from steepest.geometry import Norm
+from steepest.maxmargin.first_order.projections import (
+    BALL_PROJECTION,
+    BallCode,
+    BallProjection,
+    project_simplex,
+)
+from steepest.maxmargin.first_order.state import Data
+from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.forms.pairs import Pairs
+from steepest.maxmargin.forms.reduced import Reduced
+from steepest.problem import margins_of_logits, towards_true_class
 
 __all__ = ["first_order"]
 
 _CHECK_EVERY, _LEAST_EVERY = 40, 4
+"""Iterations between two looks at the bounds, which cost one: most, and fewest on large problems."""
 _OPERATIONS_BETWEEN = 4e9
 """Operations between two looks at bounds and deadline, where problems are so large that this comes first."""
 _SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36
+"""Restart where the residual has fallen to 0.2 of the first, or to 0.8 and rises again, or after 0.36 of all
+iterations: the conditions and values of PDLP (Applegate et al., NeurIPS 2021)."""
+_SHARE = 0.99
+"""Share of the largest step sizes for which the iteration contracts."""
 _POWER_ITERATIONS = 60
+"""Enough for two digits of the operator's norm, of which one percent is given away anyway."""
+_NOTHING = 1e-13
+"""An upper bound below this, in features of size 1, is data that cannot be separated."""
 
 
 def first_order(
@@ -53,22 +73,24 @@ def first_order(
 
     Returns:
         The weights with the best lower bound and the dual weights with the best upper bound met.
+
+    Raises:
+        MissingCapability: the norm offers no projection on its unit ball.
     """
-    xp = namespace(X)
-    hot = xp.astype(one_hot, X.dtype)
-    saddle = _Saddle(xp, X, hot, norm)
+    ball = BALL_PROJECTION.required_of("norm", norm, 'method="first-order"', 'use method="auto"')
+    saddle, (n, k) = _Saddle.of(X, one_hot, norm), one_hot.shape
+    xp = saddle.xp
     if start is None:
-        W = xp.zeros((hot.shape[1], X.shape[1]), dtype=X.dtype, device=X.device)
-        q = (1.0 - hot) / float(hot.shape[0] * (hot.shape[1] - 1))
+        W = xp.zeros((k, X.shape[1]), dtype=X.dtype, device=X.device)
+        q = xp.astype(~one_hot, X.dtype) / float(n * (k - 1))
     else:
         W, q = start
     size = saddle.operator_norm()
     if size == 0.0:
         return W, q, 0
-    engine = _Compiled if isinstance(X, np.ndarray) else _Generic
-    iterates: _Iterates = engine(saddle, one_hot, W, q, size)
-    best_W, best_q, lower, upper = W, q, -math.inf, math.inf
-    work = 8.0 * X.shape[0] * X.shape[1] * hot.shape[1]
+    iterates = _iterates(saddle, ball, W, q, size)
+    best = Best(W, q)
+    work = 8.0 * n * X.shape[1] * k
     every = max(_LEAST_EVERY, min(_CHECK_EVERY, int(_OPERATIONS_BETWEEN / work)))
     total = 0
     while total < limit:
@@ -78,16 +100,16 @@ def first_order(
         W, q, margin, A = iterates.now()
         # Weights are inside the ball, so that their margin is a bound; at its boundary it is the best one.
         size = float(norm(W)) if total == 1 else 1.0
-        if margin > lower * size:
-            best_W, lower = xp.asarray(W, copy=True), margin / size if size > 0 else 0.0
+        if margin > best.lower * size:
+            best.take_weights(xp.asarray(W, copy=True), margin / size if size > 0 else 0.0)
         bound = float(norm.dual(A))
-        if bound < upper:
-            best_q, upper = xp.asarray(q, copy=True), bound
-        reached = (upper - lower) / upper if upper > 0 else 0.0
+        if bound < best.upper:
+            best.take_dual(xp.asarray(q, copy=True), bound)
+        behind = best.relative_gap > 10.0 ** (2.0 - total / pace)
         # A margin that stays at zero while the upper bound vanishes is data that cannot be separated.
-        if reached <= gap or upper <= 1e-13 or deadline.passed or reached > 10.0 ** (2.0 - total / pace):
+        if best.within(gap) or best.upper <= _NOTHING or deadline.passed or behind:
             break
-    return best_W, best_q, total
+    return best.weights, best.dual, total
 
 
 class _Iterates(Protocol):
@@ -102,25 +124,47 @@ class _Iterates(Protocol):
         ...
 
 
+def _iterates(saddle: _Saddle, ball: BallProjection, W: Array, q: Array, size: float) -> _Iterates:
+    """The engine: compiled loops where the ball has them and the arrays are NumPy's."""
+    if isinstance(saddle.X, np.ndarray) and ball.code is not None:
+        return _Compiled(saddle, ball.code, W, q, size)
+    return _Generic(saddle, ball, W, q, size)
+
+
+@dataclass(frozen=True)
 class _Saddle:
-    """The bilinear form."""
+    """The bilinear form ⟨A(q), W⟩ of features X, for arrays of any library."""
 
-    def __init__(self, xp: Any, X: Array, hot: Array, norm: Norm):
-        self.xp, self.X, self.hot, self.norm = xp, X, hot, norm
+    xp: Any
+    X: Array
+    one_hot: Array
+    margins: Callable[[Array], Array]
+    """Pair margins [n, k] of W, 0 at the true class."""
+    pair_sum: Callable[[Array], Array]
+    """A(q) [k, d] for q that is 0 at the true class."""
 
-    def margins(self, W: Array) -> Array:
-        """Pair margins [n, k], 0 at the true class."""
-        logits = self.X @ W.T
-        return self.xp.sum(logits * self.hot, axis=1, keepdims=True) - logits
-
-    def pair_sum(self, q: Array) -> Array:
-        """A(q) [k, d] for q that is 0 at the true class."""
-        return (self.hot * self.xp.sum(q, axis=1, keepdims=True) - q).T @ self.X
+    @classmethod
+    def of(cls, X: Array, one_hot: Array, norm: Norm) -> _Saddle:
+        """The form as the solvers' pairs have it for NumPy arrays, as problems have it for tensors."""
+        xp = namespace(X)
+        if isinstance(X, np.ndarray):
+            k = one_hot.shape[1]
+            pairs = Pairs(Reduced(X, np.argmax(one_hot, axis=1), k, 1.0, None, None, norm))
+            return cls(xp, X, one_hot, pairs.margins, pairs.pair_sum)
+        return cls(
+            xp,
+            X,
+            one_hot,
+            lambda W: margins_of_logits(xp, X @ W.T, one_hot),
+            lambda q: towards_true_class(xp, q, one_hot).T @ X,
+        )
 
     def operator_norm(self) -> float:
         """Largest singular value of W ↦ margins, by power iteration, with one percent to spare."""
         xp = self.xp
-        W = self.pair_sum((1.0 - self.hot) * xp.abs(xp.sum(self.X, axis=1, keepdims=True) + 1e-3))
+        # Any start will do that is not orthogonal to the largest singular vector, such as one without zeros.
+        rows = xp.abs(xp.sum(self.X, axis=1, keepdims=True) + 1e-3)
+        W = self.pair_sum(xp.where(self.one_hot, 0.0, rows))
         value = 0.0
         for _ in range(_POWER_ITERATIONS):
             length = _size(xp, W)
@@ -139,53 +183,34 @@ class _Saddle:
 class _Compiled:
     """Compiled loops on NumPy arrays."""
 
-    def __init__(self, saddle: _Saddle, one_hot: np.ndarray, W: np.ndarray, q: np.ndarray, size: float):
+    def __init__(self, saddle: _Saddle, code: BallCode, W: np.ndarray, q: np.ndarray, size: float):
         # Compiled code is slow to import and only some methods need it.
         from steepest.maxmargin.first_order import compiled
 
-        self._compiled = compiled
-        self.X = np.ascontiguousarray(saddle.X)
-        self.y = np.argmax(one_hot, axis=1)
-        self.off = ~np.asarray(one_hot)
-        p = float(saddle.norm.p)
-        self.code = (
-            compiled.SCHATTEN if isinstance(saddle.norm, Schatten) and p != 2.0 else compiled.VECTOR,
-            p,
+        self._compiled, self._code = compiled, code
+        y = np.argmax(saddle.one_hot, axis=1)
+        self.data = Data(np.ascontiguousarray(saddle.X), y, size)
+        self.off = ~np.asarray(saddle.one_hot)
+        self.state = compiled.first_state(
+            W, q, saddle.margins(W), 1.0 / math.sqrt(max(1, int(self.off.sum())))
         )
-        self.size = size
-        M = saddle.margins(W)
-        self.current, self.new, self.anchor = (
-            tuple(np.array(each, dtype=float, order="C") for each in (W, q, M)) for _ in range(3)
-        )
-        self.scratch = (np.empty(W.shape), np.empty(W.shape), np.empty(q.shape))
-        self.numbers = compiled.first_numbers(1.0 / math.sqrt(max(1, int(self.off.sum()))))
 
     def advance(self, steps: int) -> None:
         """Go on by a number of iterations."""
-        self._compiled.advance(
-            self.X,
-            self.y,
-            *self.code,
-            self.size,
-            self.current,
-            self.new,
-            self.anchor,
-            self.scratch,
-            self.numbers,
-            steps,
-        )
+        self._compiled.advance(self.data, self._code, self.state, steps)
 
     def now(self) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
         """W, q, the smallest margin and A(q)."""
-        W, q, M = self.new
-        return W, q, float(np.min(M, where=self.off, initial=math.inf)), self.scratch[0]
+        W, q, M = self.state.new
+        return W, q, float(np.min(M, where=self.off, initial=math.inf)), self.state.scratch.A
 
 
 class _Generic:
     """The array API, for tensors on any device."""
 
-    def __init__(self, saddle: _Saddle, one_hot: Array, W: Array, q: Array, size: float):
-        self.xp, self.saddle, self.one_hot, self.size = saddle.xp, saddle, one_hot, size
+    def __init__(self, saddle: _Saddle, ball: BallProjection, W: Array, q: Array, size: float):
+        self.xp, self.one_hot = saddle.xp, saddle.one_hot
+        self.saddle, self.ball, self.size = saddle, ball, size
         self.weight = 1.0 / math.sqrt(q.shape[0] * (q.shape[1] - 1))
         self.current = self.new = self.anchor = (W, q, saddle.margins(W))
         self.total = self.since = 0
@@ -234,8 +259,8 @@ class _Generic:
     def _step(self) -> tuple[Array, Array, Array]:
         """One step of the primal-dual hybrid gradient method."""
         xp, saddle, (W, q, M) = self.xp, self.saddle, self.current
-        tau, sigma = 0.99 / (self.size * self.weight), 0.99 * self.weight / self.size
-        W_new, self.ball_guess = project_ball(W + tau * saddle.pair_sum(q), saddle.norm, self.ball_guess)
+        tau, sigma = _SHARE / (self.size * self.weight), _SHARE * self.weight / self.size
+        W_new, self.ball_guess = self.ball.project(W + tau * saddle.pair_sum(q), self.ball_guess)
         M_new = saddle.margins(W_new)
         target = xp.where(self.one_hot, -xp.inf, q - sigma * (2.0 * M_new - M))
         q_new, self.threshold = project_simplex(target, self.threshold)
@@ -246,7 +271,7 @@ class _Generic:
         xp = self.xp
         dW, dq, dM = (after - before for after, before in zip(self.new, self.current, strict=True))
         squares = self.weight * float(xp.sum(dW * dW)) + float(xp.sum(dq * dq)) / self.weight
-        return math.sqrt(max(0.0, squares / 0.99 + 2.0 * float(xp.sum(dq * dM)) / self.size))
+        return math.sqrt(max(0.0, squares / _SHARE + 2.0 * float(xp.sum(dq * dM)) / self.size))
 
 
 def _size(xp: Any, A: Array) -> float:

@@ -3,14 +3,55 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from steepest.arrays import Array, namespace
-from steepest.geometry import Norm, Schatten
+from steepest.capabilities import Capability
 
-__all__ = ["project_ball", "project_simplex"]
+__all__ = [
+    "BALL_PROJECTION",
+    "ENTRIES",
+    "SINGULAR_VALUES",
+    "BallCode",
+    "BallProjection",
+    "project_entries",
+    "project_rows",
+    "project_simplex",
+    "project_singular_values",
+]
 
 _SWEEPS = 100
+"""Most steps of the scalar Newton methods, which need five to ten."""
+
+ENTRIES, SINGULAR_VALUES = range(2)
+"""What the vector p-norm is taken of in compiled projections."""
+
+
+class BallCode(NamedTuple):
+    """A unit ball as compiled loops know it: of the p-norm of entries or of singular values."""
+
+    kind: int
+    """ENTRIES or SINGULAR_VALUES."""
+    p: float
+
+
+@dataclass(frozen=True)
+class BallProjection:
+    """The Euclidean projection on a norm's unit ball."""
+
+    project: Callable[[Array, float | None], tuple[Array, float | None]]
+    """Nearest point of {‖V‖ ≤ 1} to V of shape [k, d], a NumPy array or a tensor, with a number that speeds
+    the next projection nearby; that number, or None, is its second argument."""
+    code: BallCode | None = None
+    """The same in compiled loops; None where there is none, and iterations are made of array operations."""
+
+
+BALL_PROJECTION: Capability[BallProjection] = Capability(
+    "a projection on its unit ball",
+    "The Euclidean projection on the unit ball, which first-order steps end in.",
+)
 
 
 def project_simplex(v: Array, start: float = -math.inf) -> tuple[Array, float]:
@@ -39,26 +80,56 @@ def project_simplex(v: Array, start: float = -math.inf) -> tuple[Array, float]:
     return xp.clip(v - threshold, 0.0, None), threshold
 
 
-def project_ball(V: Array, norm: Norm, guess: float | None = None) -> tuple[Array, float | None]:
-    """Nearest point of {‖V‖ ≤ 1}, for V of shape [k, d], and a guess that speeds the next projection nearby.
+def project_entries(V: Array, guess: float | None, p: float) -> tuple[Array, float | None]:
+    """Nearest point of the ball of the entry-wise p-norm, and a guess for the next projection nearby.
 
-    Schatten norms project the singular values, found from the eigenvectors of the smaller of VVᵀ and VᵀV:
-    only the factor f(σ)/σ is used, so that small singular values lose nothing.
+    >>> import numpy as np
+    >>> project_entries(np.array([[2.0, -0.5]]), None, math.inf)[0]
+    array([[ 1. , -0.5]])
     """
     xp = namespace(V)
-    if not isinstance(norm, Schatten):
-        magnitudes, guess = _shrink(xp.abs(V), float(norm.p), guess)
-        return xp.sign(V) * magnitudes, guess
-    if norm.p == 2:
-        return _shrink(V, 2.0, guess)
+    if p == 2.0:
+        return _shrink(V, p, guess)
+    magnitudes, guess = _shrink(xp.abs(V), p, guess)
+    return xp.sign(V) * magnitudes, guess
+
+
+def project_singular_values(V: Array, guess: float | None, p: float) -> tuple[Array, float | None]:
+    """Nearest point of the ball of the Schatten p-norm, and a guess for the next projection nearby.
+
+    The singular values are projected, found from the eigenvectors of the smaller of VVᵀ and VᵀV: only the
+    factor f(σ)/σ is used, so that small singular values lose nothing.
+
+    >>> import numpy as np
+    >>> project_singular_values(np.diag([2.0, 0.5]), None, math.inf)[0]
+    array([[1. , 0. ],
+           [0. , 0.5]])
+    """
+    xp = namespace(V)
     wide = V.shape[0] <= V.shape[1]
     gram = V @ V.T if wide else V.T @ V
     squares, U = xp.linalg.eigh(gram)
     singular = xp.sqrt(xp.clip(squares, 0.0, None))
-    kept, guess = _shrink(singular, float(norm.p), guess)
+    kept, guess = _shrink(singular, p, guess)
     factor = xp.where(singular > 0, kept / xp.where(singular > 0, singular, 1.0), 1.0)
     core = (U * factor) @ U.T
     return (core @ V if wide else V @ core), guess
+
+
+def project_rows(V: Array, guess: float | None, inner: float, outer: float) -> tuple[Array, float | None]:
+    """Nearest point of the ball of the outer norm of the inner norms of rows, for inner = 2 or outer = inf.
+
+    >>> import numpy as np
+    >>> project_rows(np.array([[3.0, 4.0], [0.3, 0.4]]), None, 2.0, math.inf)[0]
+    array([[0.6, 0.8],
+           [0.3, 0.4]])
+    """
+    xp = namespace(V)
+    if inner == 2.0:
+        lengths = xp.linalg.vector_norm(V, axis=1, keepdims=True)
+        kept, guess = _shrink(lengths, outer, guess)
+        return V * (kept / xp.where(lengths > 0, lengths, 1.0)), guess
+    return xp.stack([project_entries(V[i, :], None, inner)[0] for i in range(V.shape[0])]), None
 
 
 def _shrink(a: Array, p: float, guess: float | None) -> tuple[Array, float | None]:

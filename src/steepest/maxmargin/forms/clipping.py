@@ -15,18 +15,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.maxmargin.forms.least_change import least_change
+from steepest.doubled import head, precise_product
+from steepest.maxmargin.forms.least_change import least_change, non_negative
+from steepest.maxmargin.forms.pairs import pair_rows
 from steepest.problem import Classification
 
 __all__ = ["Clipped", "clipped"]
 
 _FAR = 1e7
-"""Features this many times as large as the middle one are scaled down."""
+"""Features this many times as large as the middle one are scaled down: 14 of 16 digits would be lost."""
 _NEAR = 2.0**17
+"""What a scaled feature is to the middle one: its weights cost 1/_NEAR² of most norms, below most gaps."""
 _TOGETHER = 1e3
+"""Features within this ratio of each other are large together."""
 _CORRECTIONS = 3
+"""Each correction gains all but two or three digits, so the second one ends at rounding."""
+_LEAST = (0.0, 1e-10, 1e-6)
+"""Relative sizes from which dual weights are kept: where the large features tell classes apart by themselves,
+what an interior point leaves on their pairs cannot cancel and has to go."""
 _CUTOFFS = (1e-7, 1e-10, 1e-14)
+"""Relative sizes below which directions of the terms may be rounding."""
 _LARGEST_SYSTEM = 20_000_000
+"""Numbers in the terms that are still formed."""
+_TINY = 1e-9
+"""Dual weights below this have last digits that no feature of 1e16 times the middle size can bring up."""
+_SHARE = 4
+"""Samples of every class, for every large feature, that may take what last digits leave over."""
+_LARGEST_SETTLED = 2_000_000
+"""Numbers in the non-negative least-squares problem for it, which then takes a second."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +60,65 @@ class Clipped:
         return W * self.factors
 
     def duals(self, q: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield dual weights near ``q`` for which A(q) vanishes to rounding in the features that were scaled.
+        """Yield dual weights near ``q`` for which A(q) vanishes in the features that were scaled.
 
         More or less of A(q) can be told from rounding: that is left to the certificate.
         """
         large = np.flatnonzero(self.factors < 1.0)
+        seen = 0
+        for least in _LEAST:
+            pairs = np.argwhere(q > least * q.max())
+            if len(pairs) == seen:
+                continue
+            seen = len(pairs)
+            if seen * self.original.n_classes * len(large) > _LARGEST_SYSTEM:
+                yield q
+                return
+            terms = self._terms(pairs, large)
+            for cutoff in _CUTOFFS:
+                values = q[tuple(pairs.T)]
+                for _ in range(_CORRECTIONS):
+                    values = values / (float(values.sum()) or 1.0)
+                    values = np.maximum(values * (1.0 - least_change(terms * values, cutoff)), 0.0)
+                if values.any():
+                    corrected = np.zeros_like(q)
+                    corrected[tuple(pairs.T)] = values
+                    yield self._settled(corrected, large)
+
+    def _settled(self, q: np.ndarray, large: np.ndarray) -> np.ndarray:
+        """Dual weights whose last digits no longer count: what those leave of A(q), tiny weights take.
+
+        A weight near 1 comes in steps of 1e-16, and 1e12 of those are not little. Pairs without weight are
+        given some 1e-16, which comes in steps of 1e-32.
+        """
         pairs = np.argwhere(q > 0)
-        if len(pairs) * self.original.n_classes * len(large) > _LARGEST_SYSTEM:
-            yield q
-            return
-        terms = self._terms(pairs, large)
-        for cutoff in _CUTOFFS:
-            values = q[tuple(pairs.T)]
-            for _ in range(_CORRECTIONS):
-                values = np.maximum(values * (1.0 - least_change(terms * values, cutoff)), 0.0)
-            corrected = np.zeros_like(q)
-            corrected[tuple(pairs.T)] = values
-            yield corrected
+        terms, values = self._terms(pairs, large), q[tuple(pairs.T)]
+        left = precise_product(terms, head(terms), values[None]).high[:, 0]
+        others = self._others(q, _SHARE * (len(large) + 1))
+        size = float(np.abs(left).max(initial=0.0))
+        if size == 0.0 or len(left) * len(others) > _LARGEST_SETTLED:
+            return q
+        added = non_negative(self._terms(others, large), -left / size)
+        if added is None or not size * added.sum() <= _TINY:
+            return q
+        settled = q.copy()
+        settled[tuple(others.T)] += size * added
+        return settled
+
+    def _others(self, q: np.ndarray, share: int) -> np.ndarray:
+        """Pairs of next to no dual weight, of the first ``share`` samples of every class, shape [m, 2]."""
+        y = self.original.labels
+        free = q <= _TINY * q.max()
+        free[np.arange(len(y)), y] = False
+        early = np.zeros(len(y), dtype=bool)
+        for label in range(self.original.n_classes):
+            early[np.flatnonzero(y == label)[:share]] = True
+        return np.argwhere(free & early[:, None])
 
     def _terms(self, pairs: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the matrix [k f, s] that maps the dual weights of pairs to A(q) in some features."""
-        i, c = pairs.T
-        X = as_numpy(self.problem.features)[np.ix_(i, features)].T
-        terms = np.zeros((self.original.n_classes, len(features), len(pairs)))
-        places = np.arange(len(pairs))
-        terms[self.original.labels[i], :, places] += X.T
-        terms[c, :, places] -= X.T
-        return terms.reshape(-1, len(pairs))
+        X, k = as_numpy(self.problem.features)[:, features], self.original.n_classes
+        return pair_rows(X, self.original.labels, np.eye(k), pairs).reshape(len(pairs), k * len(features)).T
 
 
 def clipped(problem: Classification) -> Clipped | None:

@@ -1,4 +1,4 @@
-"""The pairs (i, c) of a reduced problem and its bilinear form, as interior-point methods use them."""
+"""The pairs (i, c) of a reduced problem: their margins, A(q), and the matrix that gives both."""
 
 from __future__ import annotations
 
@@ -6,10 +6,56 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sparse
 
 from steepest.maxmargin.forms.reduced import Reduced
 
-__all__ = ["Pairs"]
+__all__ = ["Pairs", "all_pairs", "dense_dual", "pair_rows", "towards"]
+
+
+def all_pairs(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Pairs (i, c) with c ≠ y_i, shape [n (k-1), 2], ordered by sample.
+
+    >>> all_pairs(np.array([0, 1]), 3).tolist()
+    [[0, 1], [0, 2], [1, 0], [1, 2]]
+    """
+    return np.argwhere(labels[:, None] != np.arange(classes))
+
+
+def dense_dual(values: np.ndarray, pairs: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Dual weights of pairs as an array [n, k], clipped at 0; uniform where none is positive."""
+    q = np.zeros(shape)
+    q[tuple(pairs.T)] = np.maximum(values, 0.0)
+    if not q.any():
+        q[tuple(pairs.T)] = 1.0
+    return q
+
+
+def pair_rows(features: np.ndarray, labels: np.ndarray, classes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Matrices (e_{y_i} - e_c) x_iᵀ of pairs, shape [s, r, c]: ⟨row, V⟩ is the margin of V.
+
+    Args:
+        features: x_i, shape [n, c].
+        labels: y_i, shape [n].
+        classes: coordinates e_c of the classes, shape [k, r]; the identity, or the mixing of a reduction.
+        pairs: (i, c), shape [s, 2].
+
+    >>> pair_rows(np.array([[5.0, 7.0]]), np.array([1]), np.eye(2), np.array([[0, 0]])).tolist()
+    [[[-5.0, -7.0], [5.0, 7.0]]]
+    """
+    i, c = pairs.T
+    return (classes[labels[i]] - classes[c])[:, :, None] * features[i][:, None, :]
+
+
+def towards(q: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """T with A(q) = Tᵀ X, shape [n, k], for q that is 0 at the true class: -q, and its row sums there.
+
+    >>> towards(np.array([[0.0, 0.25, 0.5]]), np.array([0])).tolist()
+    [[0.75, -0.25, -0.5]]
+    """
+    T = -q
+    T[np.arange(len(q)), labels] = np.einsum("ic->i", q)
+    return T
 
 
 @dataclass(frozen=True)
@@ -69,14 +115,20 @@ class Pairs:
 
     def margins(self, V: np.ndarray) -> np.ndarray:
         """Pair margins, 0 at the true class."""
-        logits = self.features @ (V if self.reduced.mixing is None else self.reduced.mixing @ V).T
+        logits = self.features @ self.in_classes(V).T
         return self.size * (logits[self.index, self.y][:, None] - logits)
+
+    def lowest_margin(self, V: np.ndarray) -> float:
+        """Smallest margin of any pair."""
+        return float(self.margins(V)[self.mask].min())
 
     def towards(self, q: np.ndarray) -> np.ndarray:
         """A(q) in class coordinates, shape [k, c]."""
-        T = -q
-        T[self.index, self.y] = np.einsum("ic->i", q)
-        return self.size * (T.T @ self.features)
+        return self.size * (towards(q, self.y).T @ self.features)
+
+    def in_classes(self, V: np.ndarray) -> np.ndarray:
+        """Weights of all classes from coordinates of the norm."""
+        return V if self.reduced.mixing is None else self.reduced.mixing @ V
 
     def in_norm(self, A: np.ndarray) -> np.ndarray:
         """Coordinates of the norm from class coordinates."""
@@ -86,9 +138,28 @@ class Pairs:
         """A(q) in the coordinates of the norm."""
         return self.in_norm(self.towards(q))
 
+    def rows(self, pairs: np.ndarray) -> np.ndarray:
+        """Matrices of the margins of pairs in the coordinates of the norm, shape [s, r, c]."""
+        classes = np.eye(self.reduced.classes) if self.reduced.mixing is None else self.reduced.mixing
+        return self.size * pair_rows(self.features, self.y, classes, pairs)
+
+    def matrix(self, pairs: np.ndarray) -> sparse.csr_array:
+        """The rows of pairs, flattened and sparse, shape [s, r c]: times V, flattened, it gives margins."""
+        if self.reduced.mixing is not None:
+            return sparse.csr_array(self.rows(pairs).reshape(len(pairs), -1))
+        # With all classes kept a row has two blocks, x_i and -x_i: nothing else is formed.
+        (i, c), d = pairs.T, self.features.shape[1]
+        X = self.size * self.features[i]
+        columns = np.stack([self.y[i] * d, c * d], axis=1)[:, :, None] + np.arange(d)
+        values = np.stack([X, -X], axis=1)
+        starts = np.arange(len(pairs) + 1) * 2 * d
+        shape = (len(pairs), self.reduced.classes * d)
+        matrix = sparse.csr_array((values.ravel(), columns.ravel(), starts), shape=shape)
+        matrix.eliminate_zeros()
+        return matrix
+
     def bounds(self, V: np.ndarray, A: np.ndarray) -> tuple[float, float]:
         """margin(V) / ‖V‖ and ‖A‖_*, without allowance for rounding."""
         norm = self.reduced.norm
         size = float(norm(V))
-        lowest = float(self.margins(V)[self.mask].min())
-        return (lowest / size if size > 0 else 0.0), float(norm.dual(A))
+        return (self.lowest_margin(V) / size if size > 0 else 0.0), float(norm.dual(A))

@@ -9,10 +9,11 @@ import numpy as np
 import scipy.linalg
 
 from steepest.arrays import as_numpy
-from steepest.geometry import Entrywise, Norm, Schatten
+from steepest.geometry import Norm
+from steepest.geometry.facts import UNITARILY_INVARIANT, is_true
 from steepest.problem import Classification
 
-__all__ = ["Reduced", "is_unitarily_invariant", "reduce"]
+__all__ = ["Reduced", "reduce"]
 
 _RANK_CUTOFF = 4e-16
 """Directions this much smaller than the largest, times sqrt(max(n, d)), are rounding of the others."""
@@ -54,31 +55,12 @@ class Reduced:
         V = W if self.mixing is None else self.mixing.T @ W
         return V if self.basis is None else V @ self.basis
 
-    def pair_margins(self, V: np.ndarray) -> np.ndarray:
-        """Margins of all pairs in the reduced features, shape [n, k], infinite at the true class."""
-        logits = self.features @ (V if self.mixing is None else self.mixing @ V).T
-        margins = logits[np.arange(len(logits)), self.labels][:, None] - logits
-        margins[np.arange(len(logits)), self.labels] = np.inf
-        return margins
-
-    def pair_sum(self, q: np.ndarray) -> np.ndarray:
-        """A(q) in reduced coordinates, for q of shape [n, k] that is 0 at the true class."""
-        towards = -q
-        towards[np.arange(len(q)), self.labels] += q.sum(axis=1)
-        A = towards.T @ self.features
-        return A if self.mixing is None else self.mixing.T @ A
-
-
-def is_unitarily_invariant(norm: Norm) -> bool:
-    """Whether ‖UWV‖ = ‖W‖ for orthogonal U and V: Schatten norms and the Frobenius norm."""
-    return isinstance(norm, Schatten) or (isinstance(norm, Entrywise) and norm.p == 2)
-
 
 def reduce(problem: Classification, norm: Norm) -> Reduced:
     """Scale the features, and for unitarily invariant norms leave out what no optimum needs.
 
     Projecting W onto the row space of X and onto the complement of the all-ones vector changes no
-    margin, and no unitarily invariant norm grows under a projection. For entry-wise norms neither holds.
+    margin, and no unitarily invariant norm grows under a projection. Of other norms nothing is assumed.
     """
     X = as_numpy(problem.features)
     largest = float(np.max(np.abs(X), initial=0.0))
@@ -87,7 +69,7 @@ def reduce(problem: Classification, norm: Norm) -> Reduced:
     size = float(np.sqrt(np.max(np.einsum("ij,ij->i", features, features)))) or 1.0
     features, scale = features / size, scale * size
     k = problem.n_classes
-    if not is_unitarily_invariant(norm):
+    if not is_true(UNITARILY_INVARIANT, norm):
         return Reduced(features, problem.labels, k, scale, None, None, norm)
     basis = _row_space(features)
     reduced = features if basis is None else features @ basis

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
-from steepest.maxmargin.forms.reduced import Reduced, is_unitarily_invariant
+from steepest.capabilities import Capability
 from steepest.maxmargin.interior.barriers import BallBarrier, barrier_parameter, evaluate
 
 Solve = Callable[[np.ndarray], np.ndarray]
 """Solve with the factored Newton matrix, right-hand sides of shape [k-1, c]."""
 
-__all__ = ["BallPoint", "EntryPoint", "SpectralPoint", "ball_parameter", "ball_point"]
+__all__ = ["BALL_BARRIER", "Ball", "BallPoint", "EntryBall", "EntryPoint", "SpectralBall", "SpectralPoint"]
 
 
 class BallPoint(Protocol):
@@ -48,21 +48,62 @@ class BallPoint(Protocol):
         ...
 
 
-def ball_parameter(reduced: Reduced) -> float:
-    """Barrier parameter of the ball of a reduced problem."""
-    rows, columns = reduced.shape
-    norm = reduced.norm
-    schatten = is_unitarily_invariant(norm) and norm.p != 2
-    return barrier_parameter(float(norm.p), min(rows, columns) if schatten else rows * columns)
+class Ball(Protocol):
+    """A unit ball with a self-concordant barrier."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether its points must have no more rows than columns."""
+        ...
+
+    def parameter(self, shape: tuple[int, int]) -> float:
+        """Barrier parameter for points of a shape."""
+        ...
+
+    def at(self, V: np.ndarray) -> BallPoint | None:
+        """The barrier at V, or None where ‖V‖ ≥ 1."""
+        ...
 
 
-def ball_point(reduced: Reduced, V: np.ndarray) -> BallPoint | None:
-    """The barrier of the norm ball at V, or None where ‖V‖ ≥ 1."""
-    norm = reduced.norm
-    if is_unitarily_invariant(norm) and norm.p != 2:
-        return SpectralPoint.at(V, float(norm.p))
-    barrier = evaluate(V.ravel(), float(norm.p))
-    return None if barrier is None else EntryPoint(barrier, V.shape)
+BALL_BARRIER: Capability[Ball] = Capability(
+    "a barrier of its unit ball", "A self-concordant barrier of the unit ball with its Hessian, factored."
+)
+
+
+@dataclass(frozen=True)
+class EntryBall:
+    """The ball of the entry-wise p-norm.
+
+    With coordinates that mix the classes, as reductions for unitarily invariant norms have them, p must be 2.
+    """
+
+    p: float
+    wide = False
+
+    def parameter(self, shape: tuple[int, int]) -> float:
+        """Barrier parameter for all entries."""
+        return barrier_parameter(self.p, shape[0] * shape[1])
+
+    def at(self, V: np.ndarray) -> EntryPoint | None:
+        """The barrier at V, or None outside."""
+        barrier = evaluate(V.ravel(), self.p)
+        return None if barrier is None else EntryPoint(barrier, (V.shape[0], V.shape[1]))
+
+
+@dataclass(frozen=True)
+class SpectralBall:
+    """The ball of the Schatten p-norm."""
+
+    p: float
+    wide = True
+
+    def parameter(self, shape: tuple[int, int]) -> float:
+        """Barrier parameter for the singular values."""
+        return barrier_parameter(self.p, min(shape))
+
+    def at(self, V: np.ndarray) -> SpectralPoint | None:
+        """The barrier at V, or None outside."""
+        return SpectralPoint.at(V, self.p)
 
 
 @dataclass(frozen=True)

@@ -12,99 +12,84 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import Pairs
-from steepest.maxmargin.forms.reduced import Reduced, is_unitarily_invariant
-from steepest.maxmargin.interior.balls import BallPoint, ball_parameter, ball_point
+from steepest.maxmargin.forms.reduced import Reduced
+from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, BallPoint
 from steepest.maxmargin.interior.newton import Newton, Step, WeightsSystem
 
 __all__ = ["solve_interior_point"]
 
 _MOST_ITERATIONS = 200
+"""Far beyond the twenty to sixty that problems take."""
+_MOST_STALLED = 5
+"""Iterations without better bounds inside after which only rounding is left."""
+# fmt: off
 _STEPS = (
-    0.9999,
-    0.999,
-    0.99,
-    0.98,
-    0.96,
-    0.93,
-    0.9,
-    0.85,
-    0.8,
-    0.7,
-    0.6,
-    0.5,
-    0.4,
-    0.3,
-    0.2,
-    0.1,
-    0.05,
-    0.02,
-    0.0,
+    0.9999, 0.999, 0.99, 0.98, 0.96, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.0
 )
+# fmt: on
+"""Shares of the way along the path, longest first: to try one costs less than another factorisation."""
 _DAMPINGS = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.25, 0.0))
+"""Shares of the way to the path and of the second-order corrections, fullest first."""
 _PROXIMITY = 0.9
+"""Distance from the path, in the local norm, that a step may end at; below 1 it can come back."""
+_SMALLEST_PRODUCT = 1e-3
+"""Share of μ below which no product s q may fall, so that no pair leaves the path behind."""
+_AT_START = 0.3
+"""Distance from the path of the start, V = 0 with equal dual weights, which sets its μ."""
+_BALL_SHARE = 0.1
+"""What the ball weighs beside the pairs: where these are many it would hardly count otherwise."""
 _CLOSE = 1e-3
 """The gap from which on the end of the path is looked ahead to."""
-_SMALLEST_PRODUCT = 1e-3
+_APART = 0.05
+"""Distance of the central difference for third derivatives, in the local norm: its error is its square."""
+_NOTHING = 1e-15
+"""An upper bound below this, with pair sums of size 1 at the start, is data that cannot be separated."""
 
 
 def solve_interior_point(reduced: Reduced, gap: float, deadline: Deadline) -> Candidate:
-    """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path."""
+    """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path.
+
+    Raises:
+        MissingCapability: the norm offers no barrier of its unit ball.
+    """
+    norm = reduced.norm
+    ball = BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
     rows, columns = reduced.shape
-    if is_unitarily_invariant(reduced.norm) and rows > columns:
+    if ball.wide and rows > columns:
         # Zero features make V wide, as its singular value decomposition below wants it, and cost nothing.
         features = np.pad(reduced.features, ((0, 0), (0, rows - columns)))
-        wide = solve_interior_point(replace(reduced, features=features), gap, deadline)
+        wide = _followed(replace(reduced, features=features), ball, gap, deadline)
         return replace(wide, weights=wide.weights[:, :columns])
-    path = _Path(reduced)
+    return _followed(reduced, ball, gap, deadline)
+
+
+def _followed(reduced: Reduced, ball: Ball, gap: float, deadline: Deadline) -> Candidate:
+    """The end of the central path."""
+    path = _Path(reduced, ball)
     point: _Point | None = path.start()
-    best = _Best(path.pairs, point.V, point.q)
-    inside, stalled, iterations = (-np.inf, np.inf), 0, 0
+    best = Best(point.V, point.q)
+    inside, stalled, iterations = Best(point.V, point.q), 0, 0
     for iterations in range(_MOST_ITERATIONS):  # noqa: B007
-        lower, upper = best.consider(point.V, point.q)
+        lower, upper = path.consider(best, point.V, point.q)
         # Progress is that of points inside: their ends run ahead of them, and not evenly.
-        stalled = 0 if lower > inside[0] or upper < inside[1] else stalled + 1
-        inside = max(lower, inside[0]), min(upper, inside[1])
-        if best.within(gap) or best.upper <= 1e-15 or stalled > 5 or deadline.passed:
+        improved = [inside.take_weights(point.V, lower), inside.take_dual(point.q, upper)]
+        stalled = 0 if any(improved) else stalled + 1
+        if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or deadline.passed:
             break
         directions = path.directions(point)
         if directions is None:
             break
         if upper - lower <= _CLOSE * upper:
-            best.consider(*directions.end(point))
+            path.consider(best, *directions.end(point))
             if best.within(gap):
                 break
         point = path.follow(point, directions)
         if point is None:
             break
-    return Candidate(best.V, best.q, iterations, "interior point")
-
-
-@dataclass
-class _Best:
-    """The weights and the dual weights of the best bounds so far; they may come from different points."""
-
-    pairs: Pairs
-    V: np.ndarray
-    q: np.ndarray
-    lower: float = -np.inf
-    upper: float = np.inf
-
-    def within(self, gap: float) -> bool:
-        return self.upper - self.lower <= gap * self.upper
-
-    def consider(self, V: np.ndarray, q: np.ndarray) -> tuple[float, float]:
-        """Keep what is better of V and q, and return the bounds of the two."""
-        total = float(q.sum())
-        if not total > 0.0:
-            return -np.inf, np.inf
-        lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q) / total)
-        if lower > self.lower:
-            self.V, self.lower = V, lower
-        if upper < self.upper:
-            self.q, self.upper = q, upper
-        return lower, upper
+    return Candidate(best.weights, best.dual, iterations, "interior point")
 
 
 @dataclass(frozen=True)
@@ -154,17 +139,28 @@ class _Directions:
 class _Path:
     """The central path of one problem; κ weighs the barrier of the ball against those of the pairs."""
 
-    def __init__(self, reduced: Reduced):
-        self.pairs = Pairs(reduced).balanced()
-        self.kappa = max(1.0, 0.1 * self.pairs.count / ball_parameter(reduced))
+    def __init__(self, reduced: Reduced, ball: Ball):
+        self.pairs, self.ball = Pairs(reduced).balanced(), ball
+        self.kappa = max(1.0, _BALL_SHARE * self.pairs.count / ball.parameter(reduced.shape))
+
+    def consider(self, best: Best, V: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+        """Keep what is better of V and q, and return the bounds of the two."""
+        total = float(q.sum())
+        if not total > 0.0:
+            return -np.inf, np.inf
+        lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q) / total)
+        best.take_weights(V, lower)
+        best.take_dual(q, upper)
+        return lower, upper
 
     def start(self) -> _Point:
         pairs = self.pairs
         V = np.zeros(pairs.reduced.shape)
         A = pairs.pair_sum(pairs.uniform)
-        ball = ball_point(pairs.reduced, V)
+        ball = self.ball.at(V)
         assert ball is not None
-        mu = ball.inverse_norm(A) / (0.3 * self.kappa) + 1e-12
+        # With a floor, for data whose equal dual weights happen to be optimal already.
+        mu = ball.inverse_norm(A) / (_AT_START * self.kappa) + 1e-12
         s = np.where(pairs.mask, mu * pairs.count, 1.0)
         return _Point(V, -mu * pairs.count, pairs.uniform, s, A, ball)
 
@@ -200,15 +196,12 @@ class _Path:
         return None
 
     def _curl(self, point: _Point, d: np.ndarray) -> np.ndarray:
-        """½∇³F[d, d], by a central difference of the gradient at distance 0.05 in the local norm."""
+        """½∇³F[d, d], by a central difference of the gradient in the local norm."""
         length = float(np.sqrt(max(0.0, np.sum(d * point.ball.hessian(d)))))
         if length == 0.0:
             return np.zeros_like(d)
-        h = 0.05 / length
-        ahead, behind = (
-            ball_point(self.pairs.reduced, point.V + h * d),
-            ball_point(self.pairs.reduced, point.V - h * d),
-        )
+        h = _APART / length
+        ahead, behind = self.ball.at(point.V + h * d), self.ball.at(point.V - h * d)
         if ahead is None or behind is None:
             return np.zeros_like(d)
         return (ahead.gradient + behind.gradient - 2.0 * point.ball.gradient) / (2.0 * h * h)
@@ -226,7 +219,7 @@ class _Path:
         if products.min() < _SMALLEST_PRODUCT * new_mu or new_mu > 2 * mu:
             return None
         V = point.V + sum(weight * step.dv for weight, step in parts)
-        ball = ball_point(self.pairs.reduced, V)
+        ball = self.ball.at(V)
         if ball is None:
             return None
         A = point.A + sum(weight * step.dsum for weight, step in parts)

@@ -20,8 +20,10 @@ from steepest.maxmargin.interior.balls import BallPoint
 __all__ = ["Newton", "Step", "System", "WeightsSystem", "cholesky"]
 
 _REFINEMENTS, _SLOW, _EXACT = 25, 3, 1e-13
-lapack: Any = scipy.linalg.lapack  # a compiled module without type stubs
+"""Most refinements of a solution, how many may gain less than half, and what is left where it is exact."""
 _ADDED = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
+"""Shares that are added to a diagonal, least first, until the Cholesky factor exists."""
+lapack: Any = scipy.linalg.lapack  # a compiled module without type stubs
 
 
 @dataclass(frozen=True)

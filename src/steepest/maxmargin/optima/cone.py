@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.optimize
 
+from steepest.maxmargin.forms.least_change import non_negative
+from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.optima.faces import Face
-from steepest.maxmargin.optima.refinement import pair_rows
 
 __all__ = ["OptimaCone", "Projection"]
 
 _ROUNDS = 400
+"""Rounds of constraints; curved faces need the most, some hundred."""
 _CUT = 1e-12
+"""By how much the nearest point may break a constraint, relative to the target: rounding of the margins."""
 _PAIRS_A_ROUND = 30
+"""Pairs that join at a time: few rest on the end, and each costs a column of the least-squares problem."""
 _LARGEST_ROWS = 1_000_000
 """Numbers in the constraints that are kept at a time; beyond that their projection would take minutes."""
 
@@ -53,6 +56,7 @@ class OptimaCone:
     """t of the basis, shape [s]."""
 
     def __post_init__(self):
+        self.pairs = Pairs(self.reduced)
         self.sizes = np.tensordot(self.basis, self.face.gauge, 2)
 
     @classmethod
@@ -62,7 +66,7 @@ class OptimaCone:
         """The cone of optima V + span(directions), directions of shape [f, r, c], V itself being one."""
         columns = np.concatenate([V[None], directions]).reshape(1 + len(directions), -1).T
         basis = np.linalg.qr(columns)[0].T
-        margin = float(reduced.pair_margins(V).min())
+        margin = Pairs(reduced).lowest_margin(V)
         # V itself may be outside of the ball by its own error, which the set has to allow.
         slack = max(slack, 2 * (float(reduced.norm(V)) - 1))
         return cls(reduced, face, np.ascontiguousarray(basis).reshape(-1, *V.shape), margin, slack)
@@ -125,7 +129,7 @@ class OptimaCone:
                 rows = np.concatenate([rows, new])
                 if rows.size > _LARGEST_ROWS:
                     break
-                multipliers = _non_negative(rows.T, -target)
+                multipliers = non_negative(rows.T, -target)
                 if multipliers is None:
                     break
                 # Dropping what the point does not rest on leaves it where it is, so distances still grow.
@@ -140,7 +144,8 @@ class OptimaCone:
     def _broken(self, point: np.ndarray, tolerance: float) -> tuple[np.ndarray, float]:
         """Constraints, of length 1, that a point breaks, and by how much it breaks the worst one."""
         V, t = self.matrix(point), float(self.sizes @ point)
-        short = (self.reduced.pair_margins(V) - (1 - self.slack) * self.margin * t).ravel()
+        margins = np.where(self.pairs.mask, self.pairs.margins(V), np.inf)
+        short = (margins - (1 - self.slack) * self.margin * t).ravel()
         worst = np.argpartition(short, min(_PAIRS_A_ROUND, short.size - 1))[:_PAIRS_A_ROUND]
         pairs = np.divmod(worst[short[worst] < 0], self.reduced.classes)
         cuts = self.face.cuts(V, t, 0.5 * tolerance)
@@ -157,12 +162,5 @@ class OptimaCone:
         return every[amounts > tolerance], float(np.max(amounts, initial=0.0))
 
     def _margin_rows(self, pairs: np.ndarray) -> np.ndarray:
-        rows = np.tensordot(pair_rows(self.reduced, pairs), self.basis, ([1, 2], [1, 2]))
+        rows = np.tensordot(self.pairs.rows(pairs), self.basis, ([1, 2], [1, 2]))
         return rows - (1 - self.slack) * self.margin * self.sizes
-
-
-def _non_negative(A: np.ndarray, b: np.ndarray) -> np.ndarray | None:
-    try:
-        return scipy.optimize.nnls(A, b, maxiter=max(100, 10 * A.shape[1]))[0]
-    except RuntimeError:
-        return None

@@ -18,19 +18,24 @@ import numpy as np
 import scipy.linalg
 
 from steepest.maxmargin.certificates.bounds import Bounds, dual_above, margin_below
+from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
-from steepest.maxmargin.optima.faces import Face, exposed_face
+from steepest.maxmargin.optima.faces import EXPOSED_FACE, ExposedFace, Face
 
-__all__ = ["Refined", "pair_rows", "refine"]
+__all__ = ["Refined", "refine"]
 
 _STEPS = 12
+"""Newton steps; from a gap of 1e-4 they need four where the active set is right."""
 _TIGHT = 1e-14
+"""Gap that only rounding is left of."""
 _CLOSED = 1e-10
 """Gap at which no other guess of the active set is needed."""
 _LEANS = (1.0, 0.1, 10.0, 0.01, 100.0, 0.001)
 """How many times its slack a dual weight has to be to count as not zero, in the order of trying."""
 _LEAST = 1e-12
+"""Relative size below which dual factors count as zero: interior points leave no more on inactive pairs."""
 _CUTOFF = 1e-13
+"""Relative size of directions of a Newton system that are rounding of its entries."""
 _LARGEST_ROWS = 30_000_000
 """Numbers in the rows of the support pairs that are still formed."""
 _SMALL_SYSTEM = 800
@@ -59,13 +64,18 @@ class Refined:
 
 
 def refine(reduced: Reduced, V: np.ndarray, q: np.ndarray) -> Refined | None:
-    """Return (V, q) made as accurate as Newton's method can, or None where the system is too large.
+    """Return (V, q) made as accurate as Newton's method can.
 
-    Which factor of a complementary pair is zero is a guess where both are small, so several are tried.
+    None where the system is too large, and where the norm offers no faces: balls of 1 < p < ∞ have none, and
+    there the end of an interior point is as accurate by itself. Which factor of a complementary pair is zero
+    is a guess where both are small, so several are tried.
     """
+    exposed = EXPOSED_FACE.of(reduced.norm)
+    if exposed is None:
+        return None
     best: Refined | None = None
     for lean in _LEANS:
-        start = _placed(reduced, V, q, lean)
+        start = _placed(reduced, exposed, V, q, lean)
         support = _support(reduced, start, lean)
         if _too_large(int(support.sum()), start.face):
             return best
@@ -97,22 +107,15 @@ def _iterated(here: Refined, support: np.ndarray) -> Refined:
     return best
 
 
-def pair_rows(reduced: Reduced, pairs: np.ndarray) -> np.ndarray:
-    """Matrices of the margins of pairs, shape [s, r, c]: ⟨row, V⟩ is the margin of V."""
-    i, c = pairs.T
-    mixing = np.eye(reduced.classes) if reduced.mixing is None else reduced.mixing
-    return (mixing[reduced.labels[i]] - mixing[c])[:, :, None] * reduced.features[i][:, None, :]
-
-
 def _too_large(pairs: int, face: Face) -> bool:
     return pairs + face.count > _LARGEST_SYSTEM or pairs * face.base.size > _LARGEST_ROWS
 
 
-def _placed(reduced: Reduced, V: np.ndarray, q: np.ndarray, lean: float) -> Refined:
+def _placed(reduced: Reduced, exposed: ExposedFace, V: np.ndarray, q: np.ndarray, lean: float) -> Refined:
     V = V / float(reduced.norm(V))
     bounds = _bounds(reduced, V, q)
     least = max(_LEAST, 10 * bounds.relative_gap)
-    face = exposed_face(reduced.norm, reduced.pair_sum(q), V, least, lean)
+    face = exposed(Pairs(reduced).pair_sum(q), V, least, lean)
     return Refined(reduced, face, V, q, bounds)
 
 
@@ -122,7 +125,7 @@ def _at(moved: Refined) -> Refined | None:
     if not (np.isfinite(total) and total > 0 and np.isfinite(moved.weights).all()):
         return None
     q = q / total
-    face = moved.face.at(moved.reduced.pair_sum(q))
+    face = moved.face.at(Pairs(moved.reduced).pair_sum(q))
     z = face.pull(moved.weights - face.base)
     if face.total is not None:
         z = z / float(face.total @ z)
@@ -132,22 +135,28 @@ def _at(moved: Refined) -> Refined | None:
 
 def _bounds(reduced: Reduced, V: np.ndarray, q: np.ndarray) -> Bounds:
     # In full classes, since the certificate takes differences of rows.
-    mixed = V if reduced.mixing is None else reduced.mixing @ V
+    mixed = Pairs(reduced).in_classes(V)
     lower = margin_below(reduced.features, reduced.labels, mixed, reduced.norm)
     return Bounds(lower, dual_above(reduced.features, reduced.labels, q, reduced.norm))
 
 
 def _support(reduced: Reduced, here: Refined, lean: float) -> np.ndarray:
-    margins = reduced.pair_margins(here.weights)
+    margins = _margins(reduced, here.weights)
     lowest = float(margins.min())
     slack = np.where(np.isfinite(margins), (margins - lowest) / abs(lowest), np.inf)
     relative = here.dual / here.dual.max()
     return (relative > lean * slack) & (relative > max(_LEAST, here.gap))
 
 
+def _margins(reduced: Reduced, V: np.ndarray) -> np.ndarray:
+    """Margins of all pairs, shape [n, k], infinite at the true class."""
+    pairs = Pairs(reduced)
+    return np.where(pairs.mask, pairs.margins(V), np.inf)
+
+
 def _mended(moved: Refined, support: np.ndarray) -> np.ndarray:
     """Leave out pairs of negative dual weight, take in pairs whose margin fell below the others."""
-    margins = moved.reduced.pair_margins(moved.weights)
+    margins = _margins(moved.reduced, moved.weights)
     level = float(np.mean(margins[support]))
     spread = float(np.ptp(margins[support]))
     missed = margins < level - max(1e-10 * abs(level), spread)
@@ -156,7 +165,7 @@ def _mended(moved: Refined, support: np.ndarray) -> np.ndarray:
 
 def _step(here: Refined, pairs: np.ndarray) -> Refined | None:
     reduced, face, places = here.reduced, here.face, tuple(pairs.T)
-    rows = pair_rows(reduced, pairs)
+    rows = Pairs(reduced).rows(pairs)
     flat = rows.reshape(len(pairs), -1)
     pulled = face.pull(rows)
     m, f = pulled.shape
@@ -170,7 +179,7 @@ def _step(here: Refined, pairs: np.ndarray) -> Refined | None:
     if face.total is not None:
         system[m : m + f, -1] = system[-1, m : m + f] = -face.total
     q = here.dual[places]
-    G = reduced.pair_sum(here.dual)
+    G = Pairs(reduced).pair_sum(here.dual)
     z = face.pull(here.weights - face.base)
     right = [-(flat @ here.weights.ravel()), -face.pull(G), np.array([float(q.sum()) - 1.0])]
     if face.total is not None:
@@ -182,5 +191,7 @@ def _step(here: Refined, pairs: np.ndarray) -> Refined | None:
     x = solved[0]
     change = np.zeros_like(here.dual)
     change[places] = x[:m]
-    weights = here.weights + face.turned(reduced.pair_sum(change), here.weights) + face.lift(x[m : m + f])
+    weights = (
+        here.weights + face.turned(Pairs(reduced).pair_sum(change), here.weights) + face.lift(x[m : m + f])
+    )
     return replace(here, weights=weights, dual=here.dual + change)

@@ -18,12 +18,14 @@ import numpy as np
 import scipy.linalg
 
 from steepest.arrays import as_numpy
-from steepest.geometry import Norm, Schatten
+from steepest.geometry import Norm
+from steepest.geometry.facts import STRICTLY_CONVEX, is_true
 from steepest.maxmargin.certificates.bounds import Bounds, certificate
+from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced, reduce
 from steepest.maxmargin.optima.cone import OptimaCone
-from steepest.maxmargin.optima.faces import is_strictly_convex
-from steepest.maxmargin.optima.refinement import Refined, pair_rows, refine
+from steepest.maxmargin.optima.faces import EXPOSED_FACE
+from steepest.maxmargin.optima.refinement import Refined, refine
 from steepest.maxmargin.optima.uniqueness import Uniqueness
 from steepest.problem import Classification
 from steepest.threads import linear_algebra_threads
@@ -33,20 +35,27 @@ __all__ = ["Canonical", "SetOfOptima"]
 Answer = TypeVar("Answer")
 
 _SLACK = 1e-12
+"""By how much a condition of the set may be broken, in relation: rounding of its margins and sizes."""
 _ACCURATE = 1e-9
 """Gap within which a face is known well enough to search it."""
 _ROUNDING = 1e-11
 """Relative gap that rounding alone may leave in a certificate."""
 _LEAST_GAP = 1e-15
+"""Gap taken for one that is closed to the last digit, whose root tells which dual weights are not zero."""
 _MOST_DIRECTIONS = 64
+"""Free directions that are all searched, which proves that there is no second optimum where none is found."""
 _FEW_DIRECTIONS = 3
+"""Of more directions these alone are searched; and so many searches may fail."""
 _ENDED = 1e-10
+"""Largest violation of a projection that has ended."""
 _UNSEEN = 1e-12
+"""Part of weights outside what margins see, above which it is more than rounding."""
 _TOO_COARSE = 1e-4
 """Gap beyond which Newton's method has nothing to start from."""
 _COARSEST = 1e-6
 """Gap beyond which W and q do not tell the face that the optima lie on."""
 _LARGEST_SPAN = 30_000_000
+"""Numbers in the basis of a face that is still formed."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +129,9 @@ class SetOfOptima:
 
     @cached_property
     def refined(self) -> Refined | None:
-        """The pair made accurate on its face; None for strictly convex norms and for too large problems."""
-        if is_strictly_convex(self.norm) or not self.separated or self.relative_gap > _TOO_COARSE:
+        """The pair made accurate on its face; None for norms without known faces, and for large problems."""
+        known = EXPOSED_FACE.of(self.norm) is not None
+        if not known or not self.separated or self.relative_gap > _TOO_COARSE:
             return None
         reduced = reduce(self.problem, self.norm)
         return refine(reduced, reduced.coordinates(self.weights), self.dual)
@@ -142,7 +152,7 @@ class SetOfOptima:
     def canonical(self) -> Canonical:
         """The optimum of least Frobenius norm; the given one where the set could not be worked out."""
         if self._hull is None:
-            return self._certified(self.weights, 0.0 if is_strictly_convex(self.norm) else None)
+            return self._certified(self.weights, 0.0 if is_true(STRICTLY_CONVEX, self.norm) else None)
         cone = self._hull.cone
         # The largest t on the cone's unit ball: for every optimum V, 1 = t(V) ≤ ‖P_K(t)‖ ‖V‖.
         found = cone.project(cone.sizes)
@@ -169,8 +179,10 @@ class SetOfOptima:
         """Whether the optimum is unique, with the evidence."""
         if not self.separated:
             return Uniqueness(None, "no weights of positive margin are known")
-        if is_strictly_convex(self.norm):
+        if is_true(STRICTLY_CONVEX, self.norm):
             return Uniqueness(True, f"the unit ball of the {self.norm} norm is strictly convex")
+        if EXPOSED_FACE.of(self.norm) is None:
+            return Uniqueness(None, f"the faces of the unit ball of the {self.norm} norm are not known")
         hull = self._hull
         if hull is None and self.refined is None and self.relative_gap <= _TOO_COARSE:
             return Uniqueness(None, "the problem is too large for the rank argument")
@@ -194,8 +206,7 @@ class SetOfOptima:
     def _rank_argument(self, hull: _Hull, unknowns: int | None) -> str:
         if not unknowns or hull.smallest_kept is None:
             single = f"A(q) exposes a single point of the unit ball (certified gap {self.attained_gap:.1e})"
-            spectral = isinstance(self.norm, Schatten) and self.norm.p == np.inf
-            return f"{single}, up to what no margin sees" if spectral else single
+            return f"{single}, up to what no margin sees" if hull.cone.face.spare else single
         return (
             f"the support pairs' equations on the face that A(q) exposes have full rank {hull.rank} of "
             f"{unknowns} unknowns (smallest singular value {hull.smallest_kept:.1e} of the largest, "
@@ -295,7 +306,7 @@ class SetOfOptima:
         assert self._hull is not None
         seen = self._hull.cone
         chosen = np.zeros(len(directions), dtype=bool)
-        if isinstance(self.norm, Schatten) and self.norm.p == np.inf:
+        if seen.face.spare:
             projected = seen.reduced.weights(seen.reduced.coordinates(directions))
             chosen = np.linalg.norm(directions - projected, axis=(1, 2)) > _UNSEEN
         distances = np.empty(len(directions))
@@ -307,7 +318,7 @@ class SetOfOptima:
 
     @cached_property
     def _whole_hull(self) -> _Hull | None:
-        """In all of the space, for the spectral norm: with what no margin sees and the norm does not mind."""
+        """In all of the space, where the face has room for what no margin sees and the norm does not mind."""
         refined = self.refined
         if refined is None:
             return None
@@ -316,7 +327,7 @@ class SetOfOptima:
             as_numpy(self.problem.features) / seen.scale,
             seen.labels, seen.classes, seen.scale, None, None, seen.norm,
         )  # fmt: skip
-        face = refined.face.at(seen.weights(seen.pair_sum(refined.dual)))
+        face = refined.face.at(seen.weights(Pairs(seen).pair_sum(refined.dual)))
         if face.count * face.base.size > _LARGEST_SPAN:
             return None
         return _hull(replace(refined, reduced=whole, face=face, weights=seen.weights(refined.weights)))
@@ -327,7 +338,7 @@ def _hull(refined: Refined) -> _Hull:
     gap = max(refined.gap, _LEAST_GAP)
     # Σ q_p (margin_p(W) - γ) ≤ gap γ for every optimum W: pairs with more dual weight are at γ.
     pairs = np.argwhere(q > np.sqrt(gap) * q.max())
-    rows = pair_rows(reduced, pairs)
+    rows = Pairs(reduced).rows(pairs)
     pulled = face.pull(rows) / np.linalg.norm(rows, axis=(1, 2))[:, None]
     if face.total is not None:
         pulled = np.concatenate([pulled, face.total[None] / np.linalg.norm(face.total)])

@@ -1,4 +1,4 @@
-"""Max margins as conic programs, solved by Clarabel: Frobenius, spectral, nuclear and entry-wise p."""
+"""Max margins as conic programs, solved by Clarabel: spectral, nuclear and every entry-wise norm."""
 
 from __future__ import annotations
 
@@ -8,69 +8,71 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
+from steepest.capabilities import Capability
 from steepest.extras import require
-from steepest.geometry import Entrywise, Norm
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.forms.reduced import Reduced, is_unitarily_invariant
-from steepest.maxmargin.peers.highs import all_pairs, dense_dual, pair_matrix
+from steepest.maxmargin.forms.pairs import Pairs, all_pairs, dense_dual
+from steepest.maxmargin.forms.reduced import Reduced
+from steepest.maxmargin.peers.linear_balls import LinearBall
 
-__all__ = ["has_cone", "solve_conic_program"]
+__all__ = [
+    "CONIC_PROGRAM",
+    "Form",
+    "linear_form",
+    "nuclear_form",
+    "power_form",
+    "quadratic_form",
+    "solve_conic_program",
+    "spectral_form",
+]
 
-_Outcome = tuple[np.ndarray, np.ndarray, int]
-_Run = Callable[..., _Outcome]
+Cone = tuple[str, float]
+"""Clarabel's name of a cone, and its size or exponent."""
+Outcome = tuple[np.ndarray, np.ndarray, int]
+"""Solution, multipliers and iterations; or weights, dual weights of the pairs and iterations."""
+Run = Callable[[Any, np.ndarray, Any, np.ndarray, list[Cone]], Outcome]
+"""Solves min ½ xᵀP x + cᵀx with b - A x in the cones, from P (or None), c, A, b and the cones."""
+Form = Callable[[tuple[int, int], Any, Run], Outcome]
+"""Weights, dual weights and iterations, from the shape of the weights, the pairs' matrix and a solver."""
 
-
-def _clarabel() -> Any:  # a compiled module without type stubs
-    import clarabel
-
-    return clarabel
-
-
-def has_cone(norm: Norm) -> bool:
-    """Whether the norm's ball is one that Clarabel's cones describe."""
-    return isinstance(norm, Entrywise) or norm.p in (1, 2, np.inf)
+CONIC_PROGRAM: Capability[Form] = Capability(
+    "a unit ball in Clarabel's cones", "The max-margin problem as a conic program over its unit ball."
+)
 
 
 def solve_conic_program(reduced: Reduced, gap: float, deadline: Deadline) -> Candidate:
     """Max margin by Clarabel, in the form that is smallest for the norm.
 
-    Frobenius: min ½‖W‖² with margins ≥ 1. Spectral: the ball as [[I, W], [Wᵀ, I]] ⪰ 0. Nuclear: the dual,
-    min t with [[tI, A(q)], [A(q)ᵀ, tI]] ⪰ 0. Entry-wise p: a power cone for every weight.
+    Raises:
+        MissingCapability: the norm offers no conic program.
+        MissingExtra: Clarabel is not installed.
     """
+    form = CONIC_PROGRAM.required_of("norm", reduced.norm, 'method="conic-program"', 'use method="auto"')
     require("peers", 'method="conic-program"')
+    import clarabel
+
     pairs = all_pairs(reduced.labels, reduced.classes)
-    A = pair_matrix(reduced, pairs)
-    norm = reduced.norm
-    if norm.p == 2:
-        form = _quadratic
-    elif is_unitarily_invariant(norm):
-        form = _spectral if norm.p == np.inf else _nuclear
-    else:
-        form = _power
     tolerance = min(1e-8, max(1e-11, 1e-2 * gap))
 
-    def run(P: Any, objective: np.ndarray, rows: Any, right: np.ndarray, cones: list) -> _Outcome:
-        return _run(P, objective, rows, right, cones, tolerance, deadline)
+    def run(P: Any, objective: np.ndarray, rows: Any, right: np.ndarray, cones: list[Cone]) -> Outcome:
+        return _run(clarabel, (P, objective, rows, right, cones), tolerance, deadline)
 
-    weights, values, iterations = form(reduced.shape, float(norm.p), A, run)
+    weights, values, iterations = form(reduced.shape, Pairs(reduced).matrix(pairs), run)
     return Candidate(
         weights.reshape(reduced.shape),
-        dense_dual(values, pairs, reduced),
+        dense_dual(values, pairs, (len(reduced.labels), reduced.classes)),
         iterations,
         "conic program (Clarabel)",
     )
 
 
 def _run(
-    P: Any,
-    objective: np.ndarray,
-    A: Any,
-    right: np.ndarray,
-    cones: list,
+    clarabel: Any,
+    program: tuple[Any, np.ndarray, Any, np.ndarray, list[Cone]],
     tolerance: float,
     deadline: Deadline,
-) -> _Outcome:
-    clarabel = _clarabel()
+) -> Outcome:
+    P, objective, A, right, cones = program
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
@@ -78,7 +80,8 @@ def _run(
     if np.isfinite(deadline.at):
         settings.time_limit = deadline.remaining
     P = sparse.csc_matrix((len(objective), len(objective))) if P is None else P
-    solution = clarabel.DefaultSolver(P, objective, sparse.csc_matrix(A), right, cones, settings).solve()
+    sets = [getattr(clarabel, name)(size) for name, size in cones]
+    solution = clarabel.DefaultSolver(P, objective, sparse.csc_matrix(A), right, sets, settings).solve()
     x, z = np.array(solution.x), np.array(solution.z)
     finite = np.isfinite(x).all() and np.isfinite(z).all()
     return (
@@ -86,16 +89,16 @@ def _run(
     )
 
 
-def _quadratic(_shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
-    clarabel = _clarabel()
+def quadratic_form(_shape: tuple[int, int], A: Any, run: Run) -> Outcome:
+    """Frobenius norm: min ½‖W‖² with margins ≥ 1."""
     m, unknowns = A.shape
     P = sparse.csc_matrix(sparse.identity(unknowns))
-    x, z, iterations = run(P, np.zeros(unknowns), -A, -np.ones(m), [clarabel.NonnegativeConeT(m)])
+    x, z, iterations = run(P, np.zeros(unknowns), -A, -np.ones(m), [("NonnegativeConeT", m)])
     return x, z, iterations
 
 
-def _spectral(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
-    clarabel = _clarabel()
+def spectral_form(shape: tuple[int, int], A: Any, run: Run) -> Outcome:
+    """Spectral norm: max γ with margins ≥ γ and [[I, W], [Wᵀ, I]] ⪰ 0."""
     m, unknowns = A.shape
     rows, columns = shape
     size = rows + columns
@@ -107,14 +110,14 @@ def _spectral(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
         (np.full(unknowns, -np.sqrt(2.0)), (places, np.arange(unknowns))), shape=(count, unknowns + 1)
     )
     right = np.concatenate([np.zeros(m), _svec_identity(size)])
-    cones = [clarabel.NonnegativeConeT(m), clarabel.PSDTriangleConeT(size)]
+    cones = [("NonnegativeConeT", m), ("PSDTriangleConeT", size)]
     objective = np.concatenate([np.zeros(unknowns), [-1.0]])
     x, z, iterations = run(None, objective, sparse.vstack([margins, block]), right, cones)
     return x[:-1], z[:m], iterations
 
 
-def _nuclear(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
-    clarabel = _clarabel()
+def nuclear_form(shape: tuple[int, int], A: Any, run: Run) -> Outcome:
+    """Nuclear norm, by its dual: min t over q in the simplex with [[tI, A(q)], [A(q)ᵀ, tI]] ⪰ 0."""
     m, unknowns = A.shape
     rows, columns = shape
     size = rows + columns
@@ -127,17 +130,35 @@ def _nuclear(shape: tuple[int, int], _p: float, A: Any, run: _Run) -> _Outcome:
     simplex = sparse.csr_array(np.concatenate([np.ones(m), [0.0]])[None, :])
     positive = sparse.hstack([-sparse.identity(m), sparse.csr_array((m, 1))])
     right = np.concatenate([[1.0], np.zeros(m + count)])
-    cones = [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(m), clarabel.PSDTriangleConeT(size)]
+    cones = [("ZeroConeT", 1), ("NonnegativeConeT", m), ("PSDTriangleConeT", size)]
     objective = np.concatenate([np.zeros(m), [1.0]])
     x, z, iterations = run(None, objective, sparse.vstack([simplex, positive, block]), right, cones)
     # The multiplier of the semidefinite block is minus the optimal weights, off the diagonal.
     return -z[1 + m :][places], x[:m], iterations
 
 
-def _power(_shape: tuple[int, int], p: float, A: Any, run: _Run) -> _Outcome:
-    clarabel = _clarabel()
+def linear_form(
+    shape: tuple[int, int], A: Any, run: Run, ball: Callable[[tuple[int, int]], LinearBall]
+) -> Outcome:
+    """Polyhedral norms: max γ over (x, γ) with margins(L x) ≥ γ, B x ≤ b and bounds on x."""
+    there = ball(shape)
+    m, (_, size) = A.shape[0], there.lift.shape
+    one = sparse.eye_array(size, format="csr")
+    limits = [(one, there.bounds[1]), (-one, -there.bounds[0])]
+    kept = [(rows, np.full(size, value)) for rows, value in limits if np.isfinite(value)]
+    kept.append((there.rows, there.right))
+    in_x = sparse.vstack([-(A @ there.lift), *(rows for rows, _ in kept)])
+    right = np.concatenate([np.zeros(m), *(values for _, values in kept)])
+    level = np.concatenate([np.ones(m), np.zeros(len(right) - m)])
+    objective = np.concatenate([np.zeros(size), [-1.0]])
+    program = sparse.hstack([in_x, sparse.csr_array(level[:, None])])
+    x, z, iterations = run(None, objective, program, right, [("NonnegativeConeT", len(right))])
+    return there.lift @ x[:-1], z[:m], iterations
+
+
+def power_form(_shape: tuple[int, int], A: Any, run: Run, p: float) -> Outcome:
+    """Entry-wise p-norm, 1 < p < ∞: max γ with |w|^p ≤ t · 1^(p-1) for each weight and Σ t ≤ 1."""
     m, unknowns = A.shape
-    # Unknowns (W, t, γ): |w|^p ≤ t · 1^(p-1) for each weight, Σ t ≤ 1.
     margins = sparse.hstack([-A, sparse.csr_array((m, unknowns)), sparse.csr_array(np.ones((m, 1)))])
     budget = sparse.csr_array(np.concatenate([np.zeros(unknowns), np.ones(unknowns), [0.0]])[None, :])
     index = np.arange(unknowns)
@@ -151,7 +172,7 @@ def _power(_shape: tuple[int, int], p: float, A: Any, run: _Run) -> _Outcome:
     fixed = np.zeros(3 * unknowns)
     fixed[1::3] = 1.0
     right = np.concatenate([np.zeros(m), [1.0], fixed])
-    cones = [clarabel.NonnegativeConeT(m + 1)] + [clarabel.PowerConeT(1 / p)] * unknowns
+    cones = [("NonnegativeConeT", m + 1)] + [("PowerConeT", 1 / p)] * unknowns
     objective = np.zeros(2 * unknowns + 1)
     objective[-1] = -1.0
     x, z, iterations = run(None, objective, sparse.vstack([margins, budget, cone]), right, cones)

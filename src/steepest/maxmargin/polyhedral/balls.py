@@ -15,10 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
+from steepest.capabilities import Capability
 from steepest.maxmargin.interior.barriers import BallBarrier, hessian
 from steepest.maxmargin.interior.newton import Newton, Step
 
-__all__ = ["BallChange", "Box", "Budget", "PolyhedralBall"]
+__all__ = ["POLYHEDRAL_BALL", "BallChange", "Box", "Budget", "PolyhedralBall"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class PolyhedralBall(Protocol):
         ...
 
 
+POLYHEDRAL_BALL: Capability[Callable[[np.ndarray], PolyhedralBall]] = Capability(
+    "a unit ball of linear inequalities",
+    "Variables and multipliers of the unit ball's inequalities, at W = 0 and a given A(q).",
+)
+
+
 @dataclass(frozen=True)
 class Box:
     """-1 ≤ W ≤ 1, the ball of the max-norm."""
@@ -78,6 +85,7 @@ class Box:
     def start(cls, A: np.ndarray) -> Box:
         """W = 0, and multipliers with z⁺ - z⁻ = A."""
         size = np.abs(A)
+        # Half of the mean size keeps multipliers of small entries off the boundary.
         least = 0.5 * float(np.mean(size))
         return cls(np.ones((2, *A.shape)), np.stack([np.maximum(A, 0.0), np.maximum(-A, 0.0)]) + least)
 
@@ -128,7 +136,7 @@ class Budget:
 
     @classmethod
     def start(cls, A: np.ndarray) -> Budget:
-        """W = 0 from equal parts, and t above ‖A‖_max."""
+        """W = 0 from equal parts, and t above ‖A‖_max by half, so that all multipliers are of one size."""
         t = 1.5 * float(np.abs(A).max())
         return cls(np.full((2, *A.shape), 0.5 / A.size), np.stack([t - A, t + A]), t)
 

@@ -9,33 +9,35 @@ whichever is smaller, and near a vertex in that of the few weights that are stil
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steepest.geometry import Norm, Schatten
+from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.interior.balls import EntryPoint
 from steepest.maxmargin.interior.newton import Newton, Step, System, WeightsSystem
-from steepest.maxmargin.polyhedral.balls import BallChange, Box, Budget, PolyhedralBall
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL, BallChange, PolyhedralBall
 from steepest.maxmargin.polyhedral.sample_system import SamplesSystem
 from steepest.maxmargin.polyhedral.vertex_system import VertexSystem
 
-__all__ = ["is_polyhedral", "operations", "solve_polyhedral"]
+__all__ = ["operations", "solve_polyhedral"]
 
 _MOST_ITERATIONS = 100
+"""Far beyond the ten to thirty that problems take."""
 _MOST_STALLED = 4
+"""Iterations that hardly lessen the products after which only rounding is left."""
 _ACCURATE = 1e-8
+"""What a Newton step may leave of its right-hand side; beyond, the path is lost in a few steps."""
 _LARGEST_SYSTEM = 6000
+"""Unknowns of a dense system: 300 MB and half a minute to factor."""
+_NOTHING = 1e-15
+"""An upper bound below this, with pair sums of size 1 at the start, is data that cannot be separated."""
 _SHARE = 0.995
 """Share of the way to the boundary that a step may go."""
-
-
-def is_polyhedral(norm: Norm) -> bool:
-    """Whether the norm is the max-norm or the sum-norm."""
-    return not isinstance(norm, Schatten) and norm.p in (1, math.inf)
 
 
 def operations(samples: int, features: int, classes: int) -> float:
@@ -53,30 +55,33 @@ def _in_samples(n: int, d: int, k: int) -> float:
 
 
 def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candidate:
-    """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path."""
+    """Weights and dual weights of relative gap ``gap``, or the best met where rounding ends the path.
+
+    Raises:
+        MissingCapability: the norm's unit ball is not one of linear inequalities that are known.
+    """
+    start = POLYHEDRAL_BALL.required_of("norm", reduced.norm, 'method="interior-point"', 'use method="auto"')
     pairs = Pairs(reduced).balanced()
-    point: _Point | None = _start(pairs)
-    best_lower, best_upper, V, q = -math.inf, math.inf, point.ball.weights, point.q
+    point: _Point | None = _start(pairs, start)
+    best = Best(point.ball.weights, point.q)
     least, stalled, iterations = math.inf, 0, 0
     for iterations in range(_MOST_ITERATIONS):  # noqa: B007
-        lower, upper = pairs.bounds(point.ball.weights, point.A / float(point.q.sum()))
-        if lower > best_lower:
-            best_lower, V = lower, point.ball.weights
-        if upper < best_upper:
-            best_upper, q = upper, point.q
-        now = (best_upper - best_lower) / best_upper if best_upper > 0 else 0.0
+        weights = point.ball.weights
+        lower, upper = pairs.bounds(weights, point.A / float(point.q.sum()))
+        best.take_weights(weights, lower)
+        best.take_dual(point.q, upper)
         left = float(np.sum(point.s * point.q, where=pairs.mask)) + float(
             np.sum(point.ball.variables * point.ball.multipliers)
         )
         stalled = stalled + 1 if left > 0.9 * least else 0
         least = min(left, least)
-        if now <= gap or best_upper <= 1e-15 or stalled > _MOST_STALLED or deadline.passed:
+        if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or deadline.passed:
             break
         following = _advance(pairs, point)
         if following is None:
             break
         point = following
-    return Candidate(V, q, iterations, "interior point (linear program)")
+    return Candidate(best.weights, best.dual, iterations, "interior point (linear program)")
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,10 @@ class _Point:
     """Place of the linear algebra that served last; those before it have failed on the way."""
 
 
-def _start(pairs: Pairs) -> _Point:
+def _start(pairs: Pairs, start: Callable[[np.ndarray], PolyhedralBall]) -> _Point:
     q = pairs.uniform
     A = pairs.pair_sum(q)
-    ball = Box.start(A) if pairs.reduced.norm.p == math.inf else Budget.start(A)
+    ball = start(A)
     level = float((ball.variables * ball.multipliers).mean()) * pairs.count
     return _Point(ball, -level, q, np.where(pairs.mask, level, 1.0), A)
 

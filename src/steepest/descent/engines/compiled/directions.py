@@ -9,7 +9,6 @@ and free of the thread pools that collapse when many small factorisations run si
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,45 +22,43 @@ from steepest.descent.engines.compiled.kernels import (
     sum_of_squares,
     vectorised,
 )
-from steepest.geometry import RANK_CUTOFF, Entrywise, Norm
+from steepest.descent.engines.compiled.norms import (
+    COLUMNS,
+    ENTRYWISE,
+    FROBENIUS,
+    MAX,
+    ROWS,
+    SUM,
+)
+from steepest.geometry import RANK_CUTOFF
 
-MAX, SUM, FROBENIUS, ENTRYWISE, SCHATTEN = range(5)
 _ORTHOGONAL = 4.0 * 2.0**-52
 _EPS = 2.0**-52
 _SWEEPS = 40
 
 
-class DirectionCode(NamedTuple):
-    """A norm as two numbers that compiled code can switch on."""
-
-    kind: int
-    power: float
-    """Directions weigh entries or singular values by their size to this power: q - 1, 1/p + 1/q = 1."""
-
-    @classmethod
-    def of(cls, norm: Norm) -> DirectionCode:
-        """Return the code of a norm of the family."""
-        p = float(norm.p)
-        power = math.inf if p == 1 else (0.0 if math.isinf(p) else 1.0 / (p - 1.0))
-        if p == 2:
-            return cls(FROBENIUS, 1.0)
-        if isinstance(norm, Entrywise):
-            return cls(MAX if power == 0 else SUM if math.isinf(power) else ENTRYWISE, power)
-        return cls(SCHATTEN, power)
-
-
 def direction_work(k: int, d: int) -> tuple[np.ndarray, ...]:
-    """Return scratch space for signals [k, d]: rows, basis, triangle, rotations and core."""
+    """Return scratch space for signals [k, d]: rows, basis, triangle, rotations, core, and two transposed."""
     small, large = min(k, d), max(k, d)
-    return (*np.zeros((2, small, large)), *np.zeros((3, small, small)))
+    return (*np.zeros((2, small, large)), *np.zeros((3, small, small)), *np.zeros((2, d, k)))
 
 
 @plain
-def direction(kind, power, signal, out, work):
+def direction(code, signal, out, work):
     """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0.
 
-    The signal is of order one, as scaled mantissas are.
+    ``code`` is the norm's :class:`~steepest.descent.engines.compiled.norms.DirectionCode`. The signal is of
+    order one, as scaled mantissas are.
     """
+    truncated = _unscaled(code.kind, code.power, code.across, signal, out, work)
+    if code.rows != 0.0 or code.columns != 0.0:
+        factor = float(signal.shape[0]) ** -code.rows * float(signal.shape[1]) ** -code.columns
+        scale_into(out, factor, out)
+    return truncated
+
+
+@plain
+def _unscaled(kind, power, across, signal, out, work):
     if kind == MAX:
         _sign(signal, out)
         return 0
@@ -78,6 +75,20 @@ def direction(kind, power, signal, out, work):
         return 0
     if kind == ENTRYWISE:
         _entrywise(signal, peak, power, out)
+        return 0
+    if kind == ROWS:
+        _by_rows(signal, peak, power, across, out)
+        return 0
+    if kind == COLUMNS:
+        # A view of the transposed would be another type, and compile everything again.
+        turned, written = work[5], work[6]
+        for i in range(signal.shape[0]):
+            for j in range(signal.shape[1]):
+                turned[j, i] = signal[i, j]
+        _by_rows(turned, peak, power, across, written)
+        for i in range(signal.shape[0]):
+            for j in range(signal.shape[1]):
+                out[i, j] = written[j, i]
         return 0
     return _schatten(power, signal, out, work)
 
@@ -116,8 +127,73 @@ def _entrywise(signal, peak, power, out):
 
 
 @plain
+def _by_rows(signal, peak, power, across, out):
+    """Write each row's own direction times its share: the direction of the rows' dual sizes across them."""
+    sizes = np.empty(signal.shape[0])
+    largest = 0.0
+    for i in range(signal.shape[0]):
+        sizes[i] = _row_direction(signal, i, peak, power, out)
+        largest = max(largest, sizes[i])
+    _vector_direction(sizes, largest, across)
+    for i in range(signal.shape[0]):
+        for j in range(signal.shape[1]):
+            out[i, j] *= sizes[i]
+
+
+@plain
+def _row_direction(signal, i, peak, power, out):
+    """Write the direction of row i into ``out``; return its dual size over the largest entry of all."""
+    top, first = 0.0, 0
+    for j in range(signal.shape[1]):
+        size = abs(signal[i, j]) / peak
+        if size > top:
+            top, first = size, j
+    for j in range(signal.shape[1]):
+        out[i, j] = 0.0
+    if top == 0.0:
+        return 0.0
+    if math.isinf(power):
+        out[i, first] = 1.0 if signal[i, first] > 0.0 else -1.0
+        return top
+    total = 0.0
+    for j in range(signal.shape[1]):
+        ratio = abs(signal[i, j]) / peak / top
+        if ratio > 0.0:
+            weight = ratio**power
+            total += weight * ratio
+            out[i, j] = weight if signal[i, j] > 0.0 else -weight
+    factor = total ** (-power / (1.0 + power))
+    for j in range(signal.shape[1]):
+        out[i, j] *= factor
+    # ‖a‖_q = (Σ a^q)^(1/q) with q = 1 + power.
+    return top * total ** (1.0 / (1.0 + power))
+
+
+@plain
+def _vector_direction(sizes, largest, power):
+    """Replace sizes of at least 0 by their entry-wise direction."""
+    if math.isinf(power):
+        found = False
+        for i in range(sizes.shape[0]):
+            chosen = not found and sizes[i] == largest
+            found = found or chosen
+            sizes[i] = 1.0 if chosen else 0.0
+        return
+    total = 0.0
+    for i in range(sizes.shape[0]):
+        ratio = sizes[i] / largest
+        if ratio > 0.0:
+            weight = ratio**power
+            total += weight * ratio
+            sizes[i] = weight
+    factor = total ** (-power / (1.0 + power))
+    for i in range(sizes.shape[0]):
+        sizes[i] *= factor
+
+
+@plain
 def _schatten(power, signal, out, work):
-    rows, basis, triangle, rotations, core = work
+    rows, basis, triangle, rotations, core = work[0], work[1], work[2], work[3], work[4]
     wide = signal.shape[0] <= signal.shape[1]
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):

@@ -63,6 +63,16 @@ def move(W, step_size, direction):
 
 
 @vectorised
+def move_on(W, step_size, direction, beta, previous):
+    """W += beta (W - previous) - step_size · direction, and previous ← W as it was (heavy ball)."""
+    entries, steps, before = W.reshape(-1), direction.reshape(-1), previous.reshape(-1)
+    for j in range(entries.shape[0]):
+        here = entries[j]
+        entries[j] = (here - step_size * steps[j]) + beta * (here - before[j])
+        before[j] = here
+
+
+@vectorised
 def sum_of_squares(matrix):
     """Squared Frobenius norm of a matrix [k, d]."""
     entries = matrix.reshape(-1)

@@ -6,21 +6,41 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.compilation import compiled_and_kept
-from steepest.descent.engines.compiled import directions, kernels
+from steepest.descent.engines.compiled import directions, kernels, norms
 from steepest.descent.engines.compiled import gradient as gradients
-from steepest.descent.engines.compiled.directions import DirectionCode, direction, direction_work
+from steepest.descent.engines.compiled.directions import direction, direction_work
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
-from steepest.descent.engines.compiled.kernels import add_scaled, move, scale_into
+from steepest.descent.engines.compiled.kernels import add_scaled, move, move_on, scale_into
+from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
+from steepest.descent.engines.compiled.signals import (
+    AVERAGE,
+    COMPILED_MOMENTUM,
+    COMPILED_SIGNAL,
+    HEAVY_BALL,
+    NESTEROV,
+)
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
 from steepest.problem import Classification
 from steepest.scaled import Scaled
+from steepest.signals import Fields
+
+
+def has_code(method: Method) -> bool:
+    """Whether everything that the method is made of brings compiled code."""
+    parts = (
+        (COMPILED_DIRECTION, method.norm),
+        (COMPILED_SIGNAL, method.signal),
+        (COMPILED_MOMENTUM, method.momentum_kind),
+    )
+    return all(capability.of(part) is not None for capability, part in parts)
 
 
 class Compiled:
@@ -28,50 +48,119 @@ class Compiled:
 
     name = "compiled"
 
+    @classmethod
+    def for_method(cls, method: Method) -> Compiled:
+        """Return the engine; MissingCapability where a part of the method brings no compiled code."""
+        purpose, remedy = 'engine="compiled"', 'use engine="auto", "batched" or "reference"'
+        COMPILED_DIRECTION.required_of("norm", method.norm, purpose, remedy)
+        COMPILED_SIGNAL.required_of("signal", method.signal, purpose, remedy)
+        COMPILED_MOMENTUM.required_of("momentum_kind", method.momentum_kind, purpose, remedy)
+        return cls()
+
     def advance(self, problem: Classification, methods: Sequence[Method], state: State, stop: int) -> State:
         """Return the runs after ``stop`` updates; see :class:`steepest.descent.engines.choice.Engine`."""
         return stack([_advance_run(problem, each, state.run(run), stop) for run, each in enumerate(methods)])
 
 
+class Walk(NamedTuple):
+    """Which samples and step sizes the steps take, from step ``start`` on."""
+
+    start: int
+    step_sizes: np.ndarray
+    """η of each step, shape [steps]."""
+    orders: np.ndarray
+    """Order of the samples in each epoch, shape [epochs, n]."""
+    first_epoch: int
+    batch_size: int
+    batches: int
+    """Batches an epoch, m."""
+    snapshots: np.ndarray
+    """Whether a step takes the snapshot, shape [steps]; empty where gradients are not corrected."""
+
+
+class Memory(NamedTuple):
+    """What the run carries from step to step, changed in place; log-scales are arrays of one number."""
+
+    weights: np.ndarray
+    momentum: np.ndarray
+    momentum_scale: np.ndarray
+    snapshot: np.ndarray
+    snapshot_gradient: np.ndarray
+    snapshot_scale: np.ndarray
+    previous: np.ndarray
+    """W_{t-1}, which the heavy ball alone looks at."""
+
+
 def _advance_run(problem: Classification, method: Method, state: State, stop: int) -> State:
     reshuffling = method.reshuffling(problem)
     m = reshuffling.batches
+    code = COMPILED_DIRECTION.of(method.norm)
+    snapshots, kind = COMPILED_SIGNAL.of(method.signal), COMPILED_MOMENTUM.of(method.momentum_kind)
+    assert code is not None
+    assert snapshots is not None
+    assert kind is not None
     state = state.map(lambda array: np.array(as_numpy(array), order="C"))
-    momentum_scale, snapshot_scale = state.momentum.log_scale, state.snapshot_gradient.log_scale
-    truncated = _advance(
-        (
-            _read_only(as_numpy(problem.features)),
-            _read_only(as_numpy(problem.features_head)),
-            _read_only(problem.labels),
-            head_bits(problem.dimension),
-            problem.largest_length,
-            method.loss.normalized,
-        ),
+    memory = _memory(state)
+    data = (
+        _read_only(as_numpy(problem.features)),
+        _read_only(as_numpy(problem.features_head)),
+        _read_only(problem.labels),
+        head_bits(problem.dimension),
+        problem.largest_length,
+        method.loss.normalized,
+    )
+    walk = Walk(
+        state.step,
+        _read_only(np.asarray(method.schedule(np.arange(state.step, stop)), dtype=np.float64)),
         _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,
         reshuffling.batch_size,
         m,
-        state.step,
-        _read_only(np.asarray(method.schedule(np.arange(state.step, stop)), dtype=np.float64)),
+        # With one batch an epoch the corrected gradient is the gradient itself.
+        _read_only(snapshots(method.seed, m, state.step, stop) if m > 1 else np.zeros(0, dtype=bool)),
+    )
+    truncated = _advance(
+        data,
+        walk,
+        code,
+        kind if method.momentum > 0 else AVERAGE,
         method.momentum,
-        method.variance_reduction and m > 1,
-        *DirectionCode.of(method.norm),
+        memory,
         gradient_work(problem.samples, problem.n_classes, problem.dimension),
         direction_work(problem.n_classes, problem.dimension),
-        state.weights[0],
-        state.momentum.mantissa[0],
-        momentum_scale,
-        state.snapshot[0],
-        state.snapshot_gradient.mantissa[0],
-        snapshot_scale,
     )
-    return replace(
-        state,
-        step=stop,
-        momentum=Scaled(state.momentum.mantissa, momentum_scale),
-        snapshot_gradient=Scaled(state.snapshot_gradient.mantissa, snapshot_scale),
-        truncated=state.truncated + truncated,
+    return replace(state, step=stop, fields=_fields(state, memory), truncated=state.truncated + truncated)
+
+
+def _memory(state: State) -> Memory:
+    """Return the state of one run as the loop changes it; what a signal does not keep is scratch."""
+    W = state.weights[0]
+
+    def scaled(name: str) -> tuple[np.ndarray, np.ndarray]:
+        kept = state.fields.get(name)
+        return (np.zeros_like(W), np.full(1, -np.inf)) if kept is None else (kept.mantissa[0], kept.log_scale)
+
+    def plain(name: str) -> np.ndarray:
+        kept = state.fields.get(name)
+        return np.zeros_like(W) if kept is None else kept[0]
+
+    return Memory(
+        W,
+        *scaled("momentum"),
+        plain("snapshot"),
+        *scaled("snapshot_gradient"),
+        plain("previous_weights"),
     )
+
+
+def _fields(state: State, memory: Memory) -> Fields:
+    after = {
+        "momentum": Scaled(memory.momentum[None], memory.momentum_scale),
+        "snapshot": memory.snapshot[None],
+        "snapshot_gradient": Scaled(memory.snapshot_gradient[None], memory.snapshot_scale),
+        "previous_weights": memory.previous[None],
+    }
+    return {name: after[name] for name in state.fields}
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -88,58 +177,50 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
     is part of the cache's key: code that an older version compiled is never run.
     """
 
-    def advance(
-        data,
-        orders,
-        first_epoch,
-        b,
-        m,
-        start,
-        step_sizes,
-        beta,
-        variance_reduction,
-        norm_kind,
-        norm_power,
-        work,
-        direction_scratch,
-        W,
-        momentum,
-        momentum_scale,
-        snapshot,
-        snapshot_gradient,
-        snapshot_scale,
-    ):
+    def advance(data, walk, code, momentum_kind, beta, memory, work, direction_scratch):
         """Advance one run in place, a step for each size; return in how many the rank cut-off took effect.
 
-        Matrices are [k, d]; the log-scales of momentum and snapshot gradient are arrays of one number.
+        ``walk`` and ``memory`` are the named tuples above; matrices are [k, d].
         """
         assert sources
-        n = data[0].shape[0]
+        n, m, b = data[0].shape[0], walk.batches, walk.batch_size
+        W, momentum, momentum_scale = memory.weights, memory.momentum, memory.momentum_scale
+        corrected = walk.snapshots.shape[0] > 0
         everything = np.arange(n)
         signal = np.empty_like(W)
         there = np.empty_like(W)
         step_direction = np.empty_like(W)
         truncated = 0
         scale = -np.inf
-        for offset in range(step_sizes.shape[0]):
-            step = start + offset
+        for offset in range(walk.step_sizes.shape[0]):
+            step = walk.start + offset
+            if corrected and walk.snapshots[offset]:
+                scale_into(W, 1.0, memory.snapshot)
+                memory.snapshot_scale[0] = gradient(
+                    data, everything, W, 1.0 / n, work, memory.snapshot_gradient
+                )
             position = step % m
-            if variance_reduction and position == 0:
-                scale_into(W, 1.0, snapshot)
-                snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient)
-            order = everything if m == 1 else orders[step // m - first_epoch]
+            order = everything if m == 1 else walk.orders[step // m - walk.first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
             scale = gradient(data, indices, W, m / n, work, signal)
-            if variance_reduction:
-                there_scale = gradient(data, indices, snapshot, m / n, work, there)
+            if corrected:
+                there_scale = gradient(data, indices, memory.snapshot, m / n, work, there)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
-                scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
-            if beta > 0.0:
+                scale = add_scaled(
+                    signal, scale, 1.0, memory.snapshot_gradient, memory.snapshot_scale[0], 1.0
+                )
+            followed = signal
+            if beta > 0.0 and momentum_kind != HEAVY_BALL:
                 momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
-                truncated += direction(norm_kind, norm_power, momentum, step_direction, direction_scratch)
+                followed = momentum
+                if momentum_kind == NESTEROV:
+                    scale = add_scaled(signal, scale, 1.0 - beta, momentum, momentum_scale[0], beta)
+                    followed = signal
+            truncated += direction(code, followed, step_direction, direction_scratch)
+            if momentum_kind == HEAVY_BALL:
+                move_on(W, walk.step_sizes[offset], step_direction, beta, memory.previous)
             else:
-                truncated += direction(norm_kind, norm_power, signal, step_direction, direction_scratch)
-            move(W, step_sizes[offset], step_direction)
+                move(W, walk.step_sizes[offset], step_direction)
         if beta == 0.0:
             scale_into(signal, 1.0, momentum)
             momentum_scale[0] = scale
@@ -149,7 +230,7 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
 
 
 def _digest_of_sources() -> str:
-    files = (kernels.__file__, gradients.__file__, directions.__file__)
+    files = (norms.__file__, kernels.__file__, gradients.__file__, directions.__file__)
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 
 

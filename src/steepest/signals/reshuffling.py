@@ -1,15 +1,4 @@
-"""What a step follows: mini-batch gradients by random reshuffling, variance reduction, momentum.
-
-A signal is made of three parts that compose (Appendix A of the paper):
-
-    g_t = ∇L_B(W_t)                                     :func:`minibatch_gradient`
-    V_t = ∇L_B(W_t) - ∇L_B(W̃) + ∇L(W̃)                   :func:`variance_reduced_gradient`
-    M_t = β M_{t-1} + (1 - β) (g_t or V_t), M_{-1} = 0   :func:`with_momentum`
-
-An epoch has m = ⌈n / b⌉ batches. Where b does not divide n the last batch is smaller, and every batch sum is
-multiplied by m / n rather than divided by its own size: then the m signals of an epoch, taken at fixed
-weights, average to the full gradient for every order of the samples. For n = m b that is the batch mean.
-"""
+"""Random reshuffling: which samples a step sees and the coins that it tosses, pure functions of a seed."""
 
 from __future__ import annotations
 
@@ -18,11 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from steepest.arrays import Array
-from steepest.losses import Loss, Samples, weighted_gradient
-from steepest.scaled import Scaled
+__all__ = ["Reshuffling", "coins"]
 
 _BLOCK_ENTRIES = 1 << 13
+_COINS = 1
 
 
 @dataclass(frozen=True)
@@ -88,20 +76,24 @@ def _shuffled_block(samples: int, seed: int, block: int) -> np.ndarray:
     return orders
 
 
-def minibatch_gradient(loss: Loss, batch: Samples, W: Array, factor: float) -> Scaled:
-    """Return factor · Σ_{i in batch} ∇ℓ_i(W), shape [..., k, d], with factor = m / n."""
-    return weighted_gradient(batch, loss.residuals(batch, W), factor)
+def coins(seed: int, first: int, last: int, probability: float) -> np.ndarray:
+    """Return whether the coins of the steps first, ..., last - 1 fell, shape [last - first].
+
+    A coin falls with the given probability. It is a pure function of (seed, step), the same in every engine
+    and after every resumption.
+
+    >>> coins(0, 0, 8, 0.5).tolist() == [*coins(0, 0, 5, 0.5).tolist(), *coins(0, 5, 8, 0.5).tolist()]
+    True
+    """
+    blocks = range(first // _BLOCK_ENTRIES, -(-last // _BLOCK_ENTRIES))
+    drawn = [_uniform_block(seed, block) for block in blocks]
+    offset = first - blocks.start * _BLOCK_ENTRIES if drawn else 0
+    uniform = np.concatenate(drawn) if drawn else np.zeros(0)
+    return uniform[offset : offset + last - first] < probability
 
 
-def variance_reduced_gradient(
-    loss: Loss, batch: Samples, W: Array, factor: float, snapshot: Array, snapshot_gradient: Scaled
-) -> Scaled:
-    """Return ∇L_B(W) - ∇L_B(W̃) + ∇L(W̃) for the snapshot W̃ and its full gradient (SVRG)."""
-    here = minibatch_gradient(loss, batch, W, factor)
-    there = minibatch_gradient(loss, batch, snapshot, factor)
-    return (here - there) + snapshot_gradient
-
-
-def with_momentum(signal: Scaled, momentum: Scaled, beta: Array | float) -> Scaled:
-    """Return β · momentum + (1 - β) · signal, an exponential moving average."""
-    return momentum * beta + signal * (1.0 - beta)
+@lru_cache(maxsize=8)
+def _uniform_block(seed: int, block: int) -> np.ndarray:
+    numbers = np.random.default_rng([seed, block, _COINS]).random(_BLOCK_ENTRIES)
+    numbers.setflags(write=False)
+    return numbers

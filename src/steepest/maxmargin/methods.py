@@ -1,0 +1,149 @@
+"""The methods by name: what each proposes for a problem in its own units, and what it asks of a norm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from steepest.arrays import as_numpy, namespace
+from steepest.capabilities import Capability
+from steepest.errors import MissingCapability
+from steepest.geometry import Norm
+from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
+from steepest.maxmargin.first_order.halpern import first_order
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.reduced import Reduced, reduce
+from steepest.maxmargin.interior.balls import BALL_BARRIER
+from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.peers.clarabel import CONIC_PROGRAM, solve_conic_program
+from steepest.maxmargin.peers.highs import solve_linear_program
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
+from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
+from steepest.maxmargin.row_generation import solve_by_rows
+from steepest.problem import Classification
+
+__all__ = ["METHODS", "Method", "Solver"]
+
+Solver = Callable[[Classification, Norm, float, Deadline], Iterator[Candidate]]
+"""Proposes weights and dual weights for a relative gap; what it proposes is certified elsewhere."""
+
+_MOST_ITERATIONS = 200_000
+"""Of the first-order method: minutes on small problems, where more would gain no digit."""
+_PACE, _PACE_OF_SWEEPS = 160.0, 40.0
+"""Iterations and sweeps that a digit of the gap may cost; beyond, an interior point is faster."""
+_ROUNDING = 0.8
+"""Share of the gap that a method aims at, so that what rounding adds in the certificate has room."""
+_VERTEX = 0.1
+"""The same for linear programs: the last iterations gain digits, and leave few dual weights to keep."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to solve, and the capabilities of which a norm must offer one; none is needed where empty."""
+
+    name: str
+    propose: Solver
+    needs: tuple[Capability[Any], ...] = ()
+
+    def serves(self, norm: Norm) -> bool:
+        """Whether the norm offers what the method needs."""
+        return not self.needs or any(each.of(norm) is not None for each in self.needs)
+
+    def check(self, norm: Norm, name: str) -> None:
+        """Raise MissingCapability where the method does not serve the norm, which the message calls so."""
+        if not self.serves(norm):
+            missing = " or ".join(each.name for each in self.needs)
+            raise MissingCapability("norm", name, missing, f'method="{self.name}"', 'use method="auto"')
+
+
+def _on_reduced(solve: Callable[[Reduced, float, Deadline], Candidate], share: float = 1.0) -> Solver:
+    """A method of reduced problems, asked for a share of the gap; its weights are taken back."""
+
+    def propose(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
+        reduced = reduce(problem, norm)
+        found = solve(reduced, share * gap, deadline)
+        yield replace(found, weights=reduced.weights(found.weights))
+
+    return propose
+
+
+by_polyhedral = _on_reduced(solve_polyhedral, _VERTEX)
+by_interior_point = _on_reduced(solve_interior_point, _ROUNDING)
+
+
+def by_coordinates(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    """Coordinate ascent in the dual, in features of size 1."""
+    X = as_numpy(problem.features)
+    size = float(np.max(np.abs(X)))
+    if size > 0.0:
+        ascend = DUAL_ASCENT.required_of("norm", norm, "coordinate ascent", 'use method="auto"')
+        W, q, sweeps = ascend(
+            X / size, problem.labels, problem.n_classes, _ROUNDING * gap, deadline, _PACE_OF_SWEEPS
+        )
+        yield Candidate(W, q, sweeps, "coordinate ascent")
+
+
+def by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
+    """Row generation."""
+    yield solve_by_rows(problem, norm, gap, deadline)
+
+
+def by_first_order(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline, pace: float = math.inf
+) -> Iterator[Candidate]:
+    """First-order iterations in features of size 1, as long as they keep a pace."""
+    X = problem.features
+    xp = namespace(X)
+    size = float(xp.max(xp.abs(X)))
+    if size > 0.0:
+        W, q, iterations = first_order(
+            X / size, problem.one_hot, norm, _ROUNDING * gap, deadline, _MOST_ITERATIONS, pace=pace
+        )
+        yield Candidate(as_numpy(W), as_numpy(q), iterations, "first-order (restarted Halpern PDHG)")
+
+
+def by_quick_first_order(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    """First-order iterations while they are fast."""
+    return by_first_order(problem, norm, gap, deadline, _PACE)
+
+
+def by_interior_points(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    """The interior point of the linear program where there is one, else that on the ball."""
+    solver = by_interior_point if POLYHEDRAL_BALL.of(norm) is None else by_polyhedral
+    return solver(problem, norm, gap, deadline)
+
+
+QUICK = Method("first-order", by_quick_first_order, (BALL_PROJECTION,))
+COORDINATES = Method("coordinate-ascent", by_coordinates, (DUAL_ASCENT,))
+POLYHEDRAL = Method("interior-point", by_polyhedral, (POLYHEDRAL_BALL,))
+BALL = Method("interior-point", by_interior_point, (BALL_BARRIER,))
+
+FIRST_ORDER = Method("first-order", by_first_order, (BALL_PROJECTION,))
+ROWS = Method("row-generation", by_rows, (BALL_BARRIER, POLYHEDRAL_BALL))
+LINEAR_PROGRAMS = Method("linear-program", _on_reduced(solve_linear_program), (LINEAR_BALL,))
+GENERAL: tuple[Method, ...] = ()
+"""Methods that need nothing but value, dual and direction: "auto" has them where no interior point serves."""
+METHODS = {
+    each.name: each
+    for each in (
+        *GENERAL,
+        FIRST_ORDER,
+        Method("interior-point", by_interior_points, (BALL_BARRIER, POLYHEDRAL_BALL)),
+        ROWS,
+        Method("conic-program", _on_reduced(solve_conic_program), (CONIC_PROGRAM,)),
+        LINEAR_PROGRAMS,
+    )
+}
+"""What ``max_margin(method=...)`` may name, beside "auto"."""

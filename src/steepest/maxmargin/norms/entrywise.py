@@ -1,0 +1,64 @@
+"""What solvers know about entry-wise norms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from steepest.geometry import Entrywise
+from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, DualAscent, coordinate_ascent
+from steepest.maxmargin.first_order.projections import (
+    BALL_PROJECTION,
+    ENTRIES,
+    BallCode,
+    BallProjection,
+    project_entries,
+)
+from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, EntryBall
+from steepest.maxmargin.optima.entry_faces import MaxFace, SumFace
+from steepest.maxmargin.optima.faces import EXPOSED_FACE, ExposedFace
+from steepest.maxmargin.peers.clarabel import CONIC_PROGRAM, Form, linear_form, power_form, quadratic_form
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL, LinearBall, box, budget
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL, Box, Budget, PolyhedralBall
+
+
+@BALL_PROJECTION.offered_by(Entrywise)
+def _projection(norm: Entrywise) -> BallProjection:
+    p = float(norm.p)
+    return BallProjection(partial(project_entries, p=p), BallCode(ENTRIES, p))
+
+
+@BALL_BARRIER.offered_by(Entrywise)
+def _barrier(norm: Entrywise) -> Ball:
+    return EntryBall(float(norm.p))
+
+
+@DUAL_ASCENT.offered_by(Entrywise)
+def _ascent(norm: Entrywise) -> DualAscent | None:
+    return coordinate_ascent if norm.p == 2 else None
+
+
+@POLYHEDRAL_BALL.offered_by(Entrywise)
+def _polyhedral_ball(norm: Entrywise) -> Callable[[np.ndarray], PolyhedralBall] | None:
+    return {math.inf: Box.start, 1: Budget.start}.get(norm.p)
+
+
+@LINEAR_BALL.offered_by(Entrywise)
+def _linear_ball(norm: Entrywise) -> Callable[[tuple[int, int]], LinearBall] | None:
+    return {math.inf: box, 1: budget}.get(norm.p)
+
+
+@CONIC_PROGRAM.offered_by(Entrywise)
+def _conic_program(norm: Entrywise) -> Form:
+    ball = _linear_ball(norm)
+    if ball is not None:
+        return partial(linear_form, ball=ball)
+    return quadratic_form if norm.p == 2 else partial(power_form, p=float(norm.p))
+
+
+@EXPOSED_FACE.offered_by(Entrywise)
+def _exposed_face(norm: Entrywise) -> ExposedFace | None:
+    return {math.inf: MaxFace.exposed, 1: SumFace.exposed}.get(norm.p)
