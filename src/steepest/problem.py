@@ -138,6 +138,11 @@ class Classification:
         margins, so ‖A(q)‖_* bounds the max margin from above for every q in the simplex.
         """
         xp = namespace(self.features)
+        q = as_floating(q, "q")
+        if q.ndim < 2 or tuple(q.shape[-2:]) != (self.samples, self.n_classes):
+            raise InvalidArgument(
+                "q", tuple(q.shape), f"give dual weights of shape [..., {self.samples}, {self.n_classes}]"
+            )
         q = xp.where(
             self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features))
         )

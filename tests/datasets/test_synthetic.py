@@ -122,7 +122,7 @@ def test_numpy_integers_are_integers():
         (
             orthogonal_scale_skewed,
             {"hard_classes": "some"},
-            'hard_classes=\'some\': give one of rare, frequent',
+            "hard_classes='some': give one of rare, frequent",
         ),
     ],
 )

@@ -34,8 +34,6 @@ def register_data_set(name: str, make: Generator) -> Generator:
         InvalidArgument: the name is taken or is not one word, or the signature has a parameter that cannot
             be typed on a command line.
     """
-    if not callable(make):
-        raise InvalidArgument("make", make, "give a function that returns a Classification, or X and y")
     parameters_of(make)
     DATA_SETS.register(name, make)
     return make

@@ -97,6 +97,8 @@ def parameters_of(make: Callable[..., Any]) -> tuple[Parameter, ...]:
     width float 0.1 of a ring, as a share of its radius.
     seed int 0
     """
+    if not callable(make):
+        raise InvalidArgument("make", make, "give a function that returns a Classification, or X and y")
     hints = _hints(make)
     lines = _argument_lines(getdoc(make) or "")
     found = [

@@ -12,6 +12,8 @@ from steepest.datasets.catalogue import data_set
 from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 
+_MOST_NUMBERS = 2**40
+"""Of features, n d: 8 terabytes."""
 _POSITIVE = "give a finite number greater than 0"
 
 
@@ -43,8 +45,8 @@ def gaussian(
     >>> problem.samples, problem.dimension, problem.n_classes
     (100, 100, 10)
     """
-    labels = _balanced_labels(classes, samples_per_class)
     features = whole_number("features", features, at_least=1)
+    labels = _balanced_labels(classes, samples_per_class, features)
     scale = real_number("scale", scale, _POSITIVE, above=0)
     X = scale * _generator("gaussian", seed).standard_normal((len(labels), features))
     return Classification(X, labels, name="gaussian")
@@ -78,8 +80,8 @@ def mixture(
     >>> problem.samples, problem.dimension, problem.n_classes
     (200, 50, 5)
     """
-    labels = _balanced_labels(classes, samples_per_class)
     features = whole_number("features", features, at_least=1)
+    labels = _balanced_labels(classes, samples_per_class, features)
     separation = real_number("separation", separation, _POSITIVE, above=0)
     rng = _generator("mixture", seed)
     means = rng.standard_normal((classes, features)) / math.sqrt(features)
@@ -124,6 +126,7 @@ def orthogonal_scale_skewed(
     """
     classes = whole_number("classes", classes, at_least=2)
     samples = whole_number("samples", samples, at_least=classes)
+    _require_room(samples, classes)
     smallest_scale = real_number("smallest_scale", smallest_scale, _POSITIVE, above=0)
     largest_scale = real_number("largest_scale", largest_scale, _POSITIVE, above=0)
     if largest_scale < smallest_scale:
@@ -147,7 +150,15 @@ def _generator(name: str, seed: int) -> np.random.Generator:
     return np.random.default_rng([*name.encode(), int(seed)])
 
 
-def _balanced_labels(classes: int, samples_per_class: int) -> np.ndarray:
+def _balanced_labels(classes: int, samples_per_class: int, features: int) -> np.ndarray:
     classes = whole_number("classes", classes, at_least=2)
     samples_per_class = whole_number("samples_per_class", samples_per_class, at_least=1)
+    _require_room(classes * samples_per_class, features)
     return np.repeat(np.arange(classes), samples_per_class)
+
+
+def _require_room(samples: int, features: int) -> None:
+    if samples * features > _MOST_NUMBERS:
+        raise InvalidArgument(
+            "features", f"{samples} × {features}", f"give at most {_MOST_NUMBERS} numbers in all"
+        )

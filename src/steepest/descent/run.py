@@ -25,6 +25,11 @@ from steepest.threads import available_cores
 Solutions = Solution | Mapping[str, Solution] | None
 
 
+_MOST_STEPS = 2**53
+"""Up to here float64, in which step sizes are worked out, tells steps apart."""
+_MOST_RECORDS = 10**7
+
+
 @overload
 def descend(
     problem: Classification,
@@ -134,9 +139,13 @@ def descend(
 
 def _record_steps(steps: object, records: int | Sequence[int]) -> np.ndarray:
     last = whole_number("steps", steps, 0)
+    if last > _MOST_STEPS:
+        raise InvalidArgument("steps", steps, f"give at most {_MOST_STEPS} steps")
     if isinstance(records, Integral):
         if isinstance(records, bool) or records < 2:
             raise InvalidArgument("records", records, "give an integer of at least 2, or the steps to record")
+        if records > _MOST_RECORDS:
+            raise InvalidArgument("records", records, f"give at most {_MOST_RECORDS}: each holds weights")
         spaced = np.rint(np.geomspace(1, max(1, last), int(records) - 1)).astype(np.int64)
         return np.unique(np.concatenate([[0], spaced[spaced <= last], [last]]))
     try:
