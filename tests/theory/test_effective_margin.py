@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.contracts.norms import FOREIGN, OTHERS
+from tests.problems import random_problem
 from tests.theory.instances import NORMS, instances
 
-from steepest import Classification, Entrywise, Method, Schatten, datasets, max_margin, theory
+from steepest import Classification, Entrywise, Method, Schatten, datasets, max_margin, norm, theory
 from steepest.errors import InvalidArgument
 from steepest.losses import CROSS_ENTROPY
 from steepest.theory.constants import noise_share
+from steepest.theory.effective_margin import setting
 
 PAIR = Classification([[1.0], [-1.0]], [0, 1])
 
@@ -111,3 +114,29 @@ def test_required_momentum_solves_for_a_margin_that_is_not_given():
     problem = datasets.gaussian(classes=3, samples_per_class=4, features=20, seed=1)
     given_margin = theory.required_momentum(problem, "frobenius", 3, max_margin(problem, "frobenius"))
     assert theory.required_momentum(problem, "frobenius", 3) == pytest.approx(given_margin, rel=1e-9)
+
+
+def test_signals_that_no_theorem_is_about_are_refused():
+    problem = random_problem()
+    for signal in ("saga", "loopless-svrg"):
+        with pytest.raises(
+            InvalidArgument, match=f"signal='{signal}': the theory covers minibatch and svrg alone"
+        ):
+            theory.effective_margin(problem, Method("max", 4, signal=signal), 1.0)
+    for kind in ("nesterov", "heavy-ball"):
+        with pytest.raises(InvalidArgument, match=f"momentum_kind='{kind}': the theory covers ema alone"):
+            theory.effective_margin(problem, Method("max", 4, 0.9, momentum_kind=kind), 1.0)
+    assert theory.effective_margin(problem, Method("max", 4, momentum_kind="nesterov"), 1.0)
+
+
+@pytest.mark.parametrize("own", [FOREIGN, *map(norm, OTHERS)], ids=str)
+def test_pair_norms_bound_what_a_step_changes_whatever_the_norm(own):
+    """|Δ margin| ≤ 2 R(‖·‖) ‖ΔW‖, also for norms that Lemma C.1 is not true of."""
+    problem = random_problem()
+    radius = theory.feature_radius(problem, own)
+    for W in np.random.default_rng(0).normal(size=(20, 4, 20)):
+        margins = problem.pair_margins(W)
+        assert np.abs(margins[np.isfinite(margins)]).max() <= 2 * radius * float(own(W)) * (1 + 1e-12)
+    method = Method(own, 4, 0.5)
+    sharp, paper = (setting(problem, method, constants) for constants in ("sharp", "paper"))
+    assert sharp.radius == radius <= paper.radius

@@ -64,10 +64,19 @@ class Setting:
 
 
 def setting(problem: Classification, method: MethodLike, constants: Constants = "sharp") -> Setting:
-    """Return the numbers that the theory of ``method`` on ``problem`` depends on."""
+    """Return the numbers that the theory of ``method`` on ``problem`` depends on.
+
+    The paper's R = max ‖x_i‖₁ bounds the dual norm of a pair by Lemma C.1, ‖A‖_max ≤ ‖A‖. For a norm that is
+    smaller than the max-norm somewhere, as those scaled by the shape can be, R(‖·‖) takes its place.
+
+    Raises:
+        InvalidArgument: other constants, or a signal or a momentum that the theory says nothing of.
+    """
+    _require_analysed(method)
     if constants not in get_args(Constants):
         raise InvalidArgument("constants", constants, f"give one of {', '.join(get_args(Constants))}")
     norm_ = norm(method.norm)
+    radius = feature_radius(problem, norm_)
     return Setting(
         samples=problem.samples,
         n_classes=problem.n_classes,
@@ -77,9 +86,21 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
         schedule=method.schedule,
         loss=loss(method.loss),
         norm=norm_,
-        radius=feature_radius(problem, norm_ if constants == "sharp" else "max"),
+        radius=radius if constants == "sharp" else max(radius, feature_radius(problem, "max")),
         constants=constants,
     )
+
+
+def _require_analysed(method: MethodLike) -> None:
+    """Refuse what Theorems 4.1, 4.3 and 4.6 are not about: they know two signals and one kind of momentum."""
+    signal, kind = (str(getattr(method, name, known[0])) for name, known in _ANALYSED.items())
+    if signal not in _ANALYSED["signal"]:
+        raise InvalidArgument("signal", signal, "the theory covers minibatch and svrg alone")
+    if float(method.momentum) > 0 and kind not in _ANALYSED["momentum_kind"]:
+        raise InvalidArgument("momentum_kind", kind, "the theory covers ema alone")
+
+
+_ANALYSED = {"signal": ("minibatch", "svrg"), "momentum_kind": ("ema",)}
 
 
 @dataclass(frozen=True)

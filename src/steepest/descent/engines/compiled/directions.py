@@ -44,21 +44,12 @@ def direction_work(k: int, d: int) -> tuple[np.ndarray, ...]:
 
 
 @plain
-def direction(code, signal, out, work):
+def direction(kind, power, across, signal, out, work):
     """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0.
 
-    ``code`` is the norm's :class:`~steepest.descent.engines.compiled.norms.DirectionCode`. The signal is of
-    order one, as scaled mantissas are.
+    The numbers are those of the norm's :class:`~steepest.descent.engines.compiled.norms.DirectionCode`, whose
+    factor is left to the step size. The signal is of order one, as scaled mantissas are.
     """
-    truncated = _unscaled(code.kind, code.power, code.across, signal, out, work)
-    if code.rows != 0.0 or code.columns != 0.0:
-        factor = float(signal.shape[0]) ** -code.rows * float(signal.shape[1]) ** -code.columns
-        scale_into(out, factor, out)
-    return truncated
-
-
-@plain
-def _unscaled(kind, power, across, signal, out, work):
     if kind == MAX:
         _sign(signal, out)
         return 0

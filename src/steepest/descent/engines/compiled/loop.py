@@ -67,7 +67,7 @@ class Walk(NamedTuple):
 
     start: int
     step_sizes: np.ndarray
-    """η of each step, shape [steps]."""
+    """η of each step, times the factor of the norm's directions, shape [steps]."""
     orders: np.ndarray
     """Order of the samples in each epoch, shape [epochs, n]."""
     first_epoch: int
@@ -111,7 +111,9 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
     )
     walk = Walk(
         state.step,
-        _read_only(np.asarray(method.schedule(np.arange(state.step, stop)), dtype=np.float64)),
+        _read_only(
+            code.factor(memory.weights.shape) * np.asarray(method.schedule(np.arange(state.step, stop)))
+        ),
         _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,
         reshuffling.batch_size,
@@ -183,44 +185,52 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
         ``walk`` and ``memory`` are the named tuples above; matrices are [k, d].
         """
         assert sources
-        n, m, b = data[0].shape[0], walk.batches, walk.batch_size
+        # Taken out of the tuples once: every access would count references.
+        n, m, b, start, first_epoch = (
+            data[0].shape[0],
+            walk.batches,
+            walk.batch_size,
+            walk.start,
+            walk.first_epoch,
+        )
+        kind, power, across = code.kind, code.power, code.across
+        step_sizes, orders, snapshots = walk.step_sizes, walk.orders, walk.snapshots
         W, momentum, momentum_scale = memory.weights, memory.momentum, memory.momentum_scale
-        corrected = walk.snapshots.shape[0] > 0
+        snapshot, snapshot_gradient = memory.snapshot, memory.snapshot_gradient
+        snapshot_scale, previous = memory.snapshot_scale, memory.previous
+        corrected = snapshots.shape[0] > 0
         everything = np.arange(n)
         signal = np.empty_like(W)
         there = np.empty_like(W)
         step_direction = np.empty_like(W)
         truncated = 0
         scale = -np.inf
-        for offset in range(walk.step_sizes.shape[0]):
-            step = walk.start + offset
-            if corrected and walk.snapshots[offset]:
-                scale_into(W, 1.0, memory.snapshot)
-                memory.snapshot_scale[0] = gradient(
-                    data, everything, W, 1.0 / n, work, memory.snapshot_gradient
-                )
+        for offset in range(step_sizes.shape[0]):
+            step = start + offset
+            if corrected and snapshots[offset]:
+                scale_into(W, 1.0, snapshot)
+                snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient)
             position = step % m
-            order = everything if m == 1 else walk.orders[step // m - walk.first_epoch]
+            order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
             scale = gradient(data, indices, W, m / n, work, signal)
             if corrected:
-                there_scale = gradient(data, indices, memory.snapshot, m / n, work, there)
+                there_scale = gradient(data, indices, snapshot, m / n, work, there)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
-                scale = add_scaled(
-                    signal, scale, 1.0, memory.snapshot_gradient, memory.snapshot_scale[0], 1.0
-                )
-            followed = signal
+                scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
             if beta > 0.0 and momentum_kind != HEAVY_BALL:
                 momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
-                followed = momentum
                 if momentum_kind == NESTEROV:
                     scale = add_scaled(signal, scale, 1.0 - beta, momentum, momentum_scale[0], beta)
-                    followed = signal
-            truncated += direction(code, followed, step_direction, direction_scratch)
-            if momentum_kind == HEAVY_BALL:
-                move_on(W, walk.step_sizes[offset], step_direction, beta, memory.previous)
+                    truncated += direction(kind, power, across, signal, step_direction, direction_scratch)
+                else:
+                    truncated += direction(kind, power, across, momentum, step_direction, direction_scratch)
             else:
-                move(W, walk.step_sizes[offset], step_direction)
+                truncated += direction(kind, power, across, signal, step_direction, direction_scratch)
+            if momentum_kind == HEAVY_BALL:
+                move_on(W, step_sizes[offset], step_direction, beta, previous)
+            else:
+                move(W, step_sizes[offset], step_direction)
         if beta == 0.0:
             scale_into(signal, 1.0, momentum)
             momentum_scale[0] = scale

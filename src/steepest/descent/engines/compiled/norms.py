@@ -27,6 +27,10 @@ class DirectionCode(NamedTuple):
     columns: float = 0.0
     """Power of the number of columns by which directions are divided."""
 
+    def factor(self, shape: tuple[int, ...]) -> float:
+        """Return what directions of matrices of this shape are multiplied by."""
+        return float(shape[0]) ** -self.rows * float(shape[1]) ** -self.columns
+
     def suits(self, shape: tuple[int, int]) -> bool:
         """Whether compiled code is quick for matrices of this shape; beyond, LAPACK's singular values are."""
         return self.kind != SCHATTEN or min(shape) <= _ROTATIONS_UP_TO
