@@ -6,7 +6,6 @@ wrong argument stands in RIGHT, by the parameter's name.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import inspect
 import warnings
@@ -99,6 +98,7 @@ RIGHT: dict[str, Any] = {
     "S": WEIGHTS,
     "q": np.full((6, 3), 0.1),
     "t": 3,
+    "step": 3,
     "momentum": 0.5,
     "batches": 3,
     "batch_size": 2,
@@ -126,6 +126,7 @@ RIGHT_FOR: dict[tuple[str, str], Any] = {
     ("datasets.generate", "name"): "gaussian",
     ("datasets.register_data_set", "name"): "of-a-test",
     ("geometry.norm", "name"): "max",
+    ("Method.named", "name"): "muon",
     ("geometry.norm_name", "norm"): st.norm("max"),
     ("signals.momentum_kind", "name"): "ema",
     ("signals.signal", "name"): "saga",
@@ -185,22 +186,58 @@ def called(part: Callable[..., Any], arguments: dict[str, Any]) -> object:
 PARTS = [each for each in public_parts() if each[0] not in INNER]
 
 
-@pytest.mark.parametrize(("name", "part"), PARTS, ids=[name for name, _ in PARTS])
-def test_only_errors_of_ours_come_of_wrong_arguments(name, part, monkeypatch, tmp_path):
+def complaint(part: Callable[..., Any], arguments: dict[str, Any]) -> str:
+    """Return what is wrong with how a call ends: nothing, if it works or an error of ours comes."""
+    try:
+        called(part, arguments)
+    except SteepestError as error:
+        return f"more than one line: {error}" if "\n" in str(error) else ""
+    except Exception as error:  # noqa: BLE001 - any other error is what is looked for
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+@pytest.fixture
+def aside(monkeypatch, tmp_path):
+    """Whatever a call registers or writes goes where no other test sees it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(st.datasets.DATA_SETS, "_parts", dict(st.datasets.DATA_SETS._parts))
+
+
+def complaints(name: str, part: Callable[..., Any], wrong: dict[str, Any]) -> list[str]:
     arguments = parameters(name, part)
-    failures = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", SteepestWarning)
-        for parameter in arguments:
-            for kind, wrong in WRONG.items():
-                try:
-                    called(part, {**arguments, parameter: wrong})
-                except SteepestError as error:
-                    if "\n" in str(error):
-                        failures.append(f"{parameter} = {kind}: more than one line: {error}")
-                except Exception as error:
-                    failures.append(f"{parameter} = {kind}: {type(error).__name__}: {error}")
-    assert not failures, "\n" + "\n".join(failures)
+        found = [
+            (parameter, kind, complaint(part, {**arguments, parameter: value}))
+            for parameter in arguments
+            for kind, value in wrong.items()
+        ]
+    return [f"{parameter} = {kind}: {text}" for parameter, kind, text in found if text]
+
+
+@pytest.mark.usefixtures("aside")
+@pytest.mark.parametrize(("name", "part"), PARTS, ids=[name for name, _ in PARTS])
+def test_only_errors_of_ours_come_of_wrong_arguments(name, part):
+    found = complaints(name, part, WRONG)
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.torch
+@pytest.mark.usefixtures("aside")
+def test_only_errors_of_ours_come_of_wrong_tensors():
+    import torch
+
+    wrong = {
+        "meta tensor": torch.zeros(3, 8, device="meta"),
+        "sparse tensor": torch.eye(8).to_sparse(),
+        "complex tensor": torch.zeros(3, 8, dtype=torch.complex64),
+        "tensor of another shape": torch.zeros(5),
+        "tensor with a gradient": torch.zeros(3, 8, requires_grad=True),
+        "half precision": torch.zeros(3, 8, dtype=torch.float16),
+    }
+    found = {name: complaints(name, part, wrong) for name, part in PARTS}
+    assert not any(found.values()), "\n" + "\n".join(
+        f"{name}: {each}" for name in found for each in found[name]
+    )

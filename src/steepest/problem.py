@@ -157,7 +157,9 @@ class Classification:
             raise InvalidArgument(
                 "W", tuple(W.shape), f"give weights of shape [..., {expected[0]}, {expected[1]}]"
             )
-        return xp.asarray(W, dtype=self.features.dtype, device=device(self.features))
+        # A layer's weights ask for gradients, of which NumPy knows nothing.
+        given = as_numpy(W) if isinstance(self.features, np.ndarray) else W
+        return xp.asarray(given, dtype=self.features.dtype, device=device(self.features))
 
 
 def as_problem(value: object) -> Classification:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from steepest.arguments import one_of, real_number, switch
-from steepest.errors import InvalidArgument, MissingCapability
+from steepest.errors import MissingCapability
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true

@@ -9,7 +9,7 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 
 _BLOCK_ENTRIES = 1 << 21
 
@@ -37,7 +37,7 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
     array([[ 0.333, -0.667],
            [-0.333,  0.667]])
     """
-    columns = _class_columns(problem)
+    columns = _class_columns(as_problem(problem))
     k, d = problem.n_classes, problem.dimension
     towards = np.zeros((k, k, d))
     towards[np.arange(k), :, columns] = np.eye(k) - 1.0 / k
@@ -66,7 +66,7 @@ def per_sample_bias(problem: Classification, norm_: Norm | str, W: Any) -> np.nd
     >>> bool(np.allclose(per_sample_bias(problem, "max", W), bias_direction(problem, "max")))
     True
     """
-    margins = as_numpy(problem.pair_margins(W))
+    margins = as_numpy(as_problem(problem).pair_margins(W))
     if margins.ndim != 2:
         raise InvalidArgument("W", np.shape(W), "give one matrix of weights, shape [k, d]")
     features, norm_ = as_numpy(problem.features), norm(norm_)

@@ -7,10 +7,9 @@ from typing import Protocol
 
 from array_api_compat import is_numpy_array, is_torch_array
 
+from steepest.arguments import one_of
 from steepest.descent.method import Method
 from steepest.descent.state import State
-from steepest.arguments import one_of
-from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 
 _COMPILED_UP_TO = 200_000_000
