@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -121,6 +122,14 @@ RIGHT: dict[str, Any] = {
     "kind": st.signals.momentum_kind("ema"),
     "signal_": st.signals.signal("saga"),
 }
+TINY = """
+name = "tiny"
+norm = "frobenius"
+steps = 10
+records = 3
+gap = 1e-3
+data = { kind = "gaussian", classes = 2, samples_per_class = 2, features = 5 }
+"""
 RIGHT_FOR: dict[tuple[str, str], Any] = {
     ("datasets.data_set", "name"): "of-a-test",
     ("datasets.generate", "name"): "gaussian",
@@ -136,15 +145,18 @@ RIGHT_FOR: dict[tuple[str, str], Any] = {
 """Where a parameter's name alone does not say what is right."""
 
 
-def public_parts() -> Iterator[tuple[str, Callable[..., Any]]]:
+def public_parts(rooms: Iterable[str]) -> Iterator[tuple[str, Callable[..., Any]]]:
     seen = set()
-    for room in ROOMS:
+    for room in rooms:
         module = importlib.import_module(f"steepest{room}")
         for name in getattr(module, "__all__", []):
             part = getattr(module, name)
             if id(part) not in seen and (inspect.isfunction(part) or _is_made_by_users(part)):
                 seen.add(id(part))
                 yield f"{part.__module__.split('.')[1] if room == '' else room[1:]}.{name}", part
+
+
+def public_methods() -> Iterator[tuple[str, Callable[..., Any]]]:
     for instance in INSTANCES:
         for name, method in inspect.getmembers(instance, inspect.ismethod):
             if not name.startswith("_") or name == "__call__":
@@ -183,7 +195,7 @@ def called(part: Callable[..., Any], arguments: dict[str, Any]) -> object:
     return part(*(arguments[name] for name in only), **{k: v for k, v in arguments.items() if k not in only})
 
 
-PARTS = [each for each in public_parts() if each[0] not in INNER]
+PARTS = [each for each in (*public_parts(ROOMS), *public_methods()) if each[0] not in INNER]
 
 
 def complaint(part: Callable[..., Any], arguments: dict[str, Any]) -> str:
@@ -238,6 +250,33 @@ def test_only_errors_of_ours_come_of_wrong_tensors():
         "half precision": torch.zeros(3, 8, dtype=torch.float16),
     }
     found = {name: complaints(name, part, wrong) for name, part in PARTS}
+    assert not any(found.values()), "\n" + "\n".join(
+        f"{name}: {each}" for name in found for each in found[name]
+    )
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("aside")
+def test_only_errors_of_ours_come_of_wrong_arguments_of_experiments(monkeypatch):
+    from steepest.experiments import Executor, load_experiment
+
+    Path("tiny.toml").write_text(TINY, encoding="utf-8")
+    tiny = load_experiment("tiny.toml")
+    monkeypatch.setattr("steepest.experiments.reproduction.paper_experiment", lambda _: tiny)
+    right = {
+        "experiment": tiny,
+        "directory": "results",
+        "path": "tiny.toml",
+        "name_or_path": "tiny.toml",
+        "figure": "figure1",
+        "settings": ["seed=1"],
+        "dataset": None,
+        "names": ["margins-are-certified"],
+        "executor": Executor("threads", 1),
+        "output": "page.html",
+    }
+    monkeypatch.setattr(f"{__name__}.RIGHT", RIGHT | right)
+    found = {name: complaints(name, part, WRONG) for name, part in public_parts([".experiments"])}
     assert not any(found.values()), "\n" + "\n".join(
         f"{name}: {each}" for name in found for each in found[name]
     )

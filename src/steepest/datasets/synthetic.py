@@ -12,8 +12,8 @@ from steepest.datasets.catalogue import data_set
 from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 
-_MOST_NUMBERS = 2**40
-"""Of features, n d: 8 terabytes."""
+_MOST_NUMBERS = 2**59
+"""Of features, n d: NumPy cannot count the bytes of more."""
 _POSITIVE = "give a finite number greater than 0"
 
 

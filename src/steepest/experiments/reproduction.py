@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steepest.arguments import switch
 from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.figures.margin_panels import FIGURES, save_figure
+from steepest.experiments.inputs import as_instance, as_path, as_progress
 from steepest.experiments.spec.cells import estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.spec.shipped import paper_experiment, paper_figures
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Report", "carry_out", "reproduce"]
+
+
+_FOLDER = "give a folder for results"
+_EXECUTOR = "give a steepest.experiments.Executor, or None"
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,16 @@ def reproduce(
         InvalidArgument: an unknown figure, or seeds that are none.
         RunError: something cannot be written, or a run cannot go on.
     """
-    experiments = [paper_experiment(name) for name in (paper_figures() if figure == "all" else [figure])]
+    every = isinstance(figure, str) and figure == "all"
+    experiments = [paper_experiment(name) for name in (paper_figures() if every else [figure])]
+    directory, progress = as_path("directory", directory, _FOLDER), as_progress(progress)
+    quick, bound = switch("quick", quick), switch("bound", bound)
+    executor = None if executor is None else as_instance("executor", executor, Executor, _EXECUTOR)
     if quick:
         experiments = [experiment.reduced() for experiment in experiments]
     if seeds is not None:
-        experiments = [experiment.replaced({"seed": list(seeds)}) for experiment in experiments]
+        chosen = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else seeds
+        experiments = [experiment.replaced({"seed": chosen}) for experiment in experiments]
     if bound:
         experiments = [experiment.replaced({"bound": True}) for experiment in experiments]
     works = [_work(experiment) for experiment in experiments]
@@ -132,7 +143,8 @@ def carry_out(
 
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
-    directory = Path(directory)
+    as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
+    directory, progress = as_path("directory", directory, _FOLDER), as_progress(progress)
     settings = write_settings(experiment, load_problems(experiment), directory)
     outcome = run_experiment(experiment, directory / "cells", progress, executor)
     report = write_report(experiment, outcome, directory)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from steepest.errors import DataFileError, InvalidArgument
+from steepest.experiments.inputs import as_path, as_table, as_texts
 from steepest.experiments.spec import values as accept
 from steepest.experiments.spec.data import KINDS, DataSet, DataSets
 from steepest.experiments.spec.schedule import ScheduleChoice
@@ -123,7 +124,8 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
         DataFileError: the file cannot be read or is not TOML (with the line).
         InvalidArgument: an unknown key or a value that cannot be used.
     """
-    path = Path(path)
+    path = as_path("path", path, "give the path of a TOML file")
+    overrides = as_table("overrides", overrides)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -133,7 +135,7 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataFileError(path, f"is not valid TOML: {error}") from error
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         _replace(table, key, value)
     table.setdefault("name", path.stem)
     return validated(_with_absolute_paths(table, path.parent))
@@ -146,7 +148,7 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
     {'momentum': [0, 0.9], 'norm': 'spectral', 'schedule.exponent': 0.3}
     """
     overrides: dict[str, Any] = {}
-    for setting in settings:
+    for setting in as_texts("settings", settings, "give texts such as momentum=[0,0.9]"):
         key, equals, value = setting.partition("=")
         if not equals or not key.strip() or not value.strip():
             raise InvalidArgument(
