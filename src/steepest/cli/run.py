@@ -86,4 +86,5 @@ def run(
         directory,
         quiet=quiet,
         as_json=as_json,
+        finals=True,
     )

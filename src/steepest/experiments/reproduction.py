@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from steepest.arguments import switch
 from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
 from steepest.experiments.figures.margin_panels import FIGURES, save_figure
+from steepest.experiments.final_errors import FinalError, final_errors
 from steepest.experiments.inputs import as_instance, as_path, as_progress
 from steepest.experiments.spec.cells import estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
@@ -48,6 +49,8 @@ class Report:
     """Cells that earlier calls had computed."""
     notes: tuple[str, ...]
     """Warnings about the settings of the runs, with numbers."""
+    final_errors: tuple[FinalError, ...] = ()
+    """What the runs came to in the end; none of a report that was interrupted."""
 
     @property
     def holds(self) -> bool:
@@ -129,6 +132,7 @@ def _joined(reports: Sequence[Report]) -> Report:
         sum(report.computed for report in reports),
         sum(report.reused for report in reports),
         tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        tuple(each for report in reports for each in report.final_errors),
     )
 
 
@@ -155,12 +159,13 @@ def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> R
     """Check the claims of an experiment's results and write its files; an interrupted one has neither."""
     claims: tuple[ClaimResult, ...] = ()
     files: list[Path] = []
+    finals: tuple[FinalError, ...] = ()
     if outcome.dataset is not None and not outcome.interrupted:
+        finals = final_errors(outcome.dataset)
         claims = check_claims(outcome.dataset, experiment.claims)
         files = list(_write(experiment, outcome, outcome.dataset, claims, directory))
-    return Report(
-        (experiment,), claims, files, outcome.interrupted, outcome.computed, outcome.reused, outcome.notes
-    )
+    counts = (outcome.interrupted, outcome.computed, outcome.reused)
+    return Report((experiment,), claims, files, *counts, outcome.notes, finals)
 
 
 def _write(
