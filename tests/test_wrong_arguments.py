@@ -20,6 +20,9 @@ from scipy.sparse import csr_array
 
 import steepest as st
 from steepest.errors import SteepestError, SteepestWarning
+from steepest.geometry.names import NORMS
+from steepest.losses import LOSSES
+from steepest.signals.names import MOMENTUM_KINDS, SIGNALS
 
 ROOMS = (
     "",
@@ -33,6 +36,10 @@ ROOMS = (
     ".theory",
 )
 INNER = {
+    "losses.log_mean_exp": "engines and losses call it in every step, on what they made",
+    "losses.normalized_residuals": "engines and losses call it in every step, on what they made",
+    "losses.residuals": "engines and losses call it in every step, on what they made",
+    "losses.weighted_gradient": "engines and losses call it in every step, on what they made",
     "signals.coins": "an engine calls it in every step",
     "signals.minibatch_gradient": "a signal calls it in every step, with what the engine made",
     "signals.variance_reduced_gradient": "a signal calls it in every step, with what the engine made",
@@ -87,6 +94,7 @@ RIGHT: dict[str, Any] = {
     "y": PROBLEM.labels,
     "norm": "frobenius",
     "norm_": "frobenius",
+    "loss_": "cross-entropy",
     "method": METHOD,
     "methods": METHOD,
     "schedule": st.PolynomialDecay(),
@@ -136,6 +144,8 @@ RIGHT_FOR: dict[tuple[str, str], Any] = {
     ("datasets.register_data_set", "name"): "of-a-test",
     ("geometry.norm", "name"): "max",
     ("Method.named", "name"): "muon",
+    ("losses.loss", "name"): "exponential",
+    ("losses.register_loss", "part"): st.losses.loss("exponential"),
     ("geometry.norm_name", "norm"): st.norm("max"),
     ("signals.momentum_kind", "name"): "ema",
     ("signals.signal", "name"): "saga",
@@ -213,7 +223,8 @@ def complaint(part: Callable[..., Any], arguments: dict[str, Any]) -> str:
 def aside(monkeypatch, tmp_path):
     """Whatever a call registers or writes goes where no other test sees it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(st.datasets.DATA_SETS, "_parts", dict(st.datasets.DATA_SETS._parts))
+    for parts in (st.datasets.DATA_SETS, LOSSES, SIGNALS, MOMENTUM_KINDS, NORMS):
+        monkeypatch.setattr(parts, "_parts", dict(parts._parts))
 
 
 def complaints(name: str, part: Callable[..., Any], wrong: dict[str, Any]) -> list[str]:

@@ -17,7 +17,9 @@ def norms(incomplete: str) -> list[str]:
 
 def losses(incomplete: str) -> list[str]:
     """Return the losses."""
-    return _starting(("cross-entropy", "exponential"), incomplete)
+    from steepest.losses import LOSSES
+
+    return _starting(LOSSES, incomplete)
 
 
 def data_sets(incomplete: str) -> list[str]:

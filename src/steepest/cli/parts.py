@@ -15,7 +15,7 @@ _WIDTH = 100
 def parts(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List what there is by name: norms and their families, signals, and data sets with their options.
+    """List what there is by name: norms, losses, signals, and data sets with their options.
 
     What a plug-in adds is listed like the rest.
 
@@ -26,7 +26,7 @@ def parts(
     from steepest.plugins import load_installed_plugins
 
     load_installed_plugins()
-    found = {"norms": _norms(), **_signals(), "data": _data_sets()}
+    found = {"norms": _norms(), "losses": _losses(), **_signals(), "data": _data_sets()}
     if as_json:
         print_json(found)
     else:
@@ -37,6 +37,12 @@ def _norms() -> list[str]:
     from steepest.geometry.names import FAMILIES, NORMS
 
     return [*NORMS, *(f"{family}-…" for family in FAMILIES)]
+
+
+def _losses() -> list[str]:
+    from steepest.losses import LOSSES
+
+    return list(LOSSES)
 
 
 def _signals() -> dict[str, list[str]]:

@@ -36,7 +36,7 @@ class Method:
         batch_size: samples a step, b; None takes all of them (the full batch).
         momentum: β, 0 ≤ β < 1, by default of an exponential moving average.
         variance_reduction: True is another way to write signal="svrg".
-        loss: "cross-entropy" or "exponential".
+        loss: a loss or its name, such as "cross-entropy"; :data:`steepest.losses.LOSSES` has all names.
         schedule: the step sizes η_t.
         seed: of the shuffling, a whole number of at least 0.
         signal: how the gradient is estimated, a signal or its name: "minibatch", "svrg", "loopless-svrg" or
@@ -155,7 +155,7 @@ class Method:
         """
         text = (
             f"{norm_name(self.norm)} b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
-            f"{self.loss} {self.schedule!r} seed={self.seed}"
+            f"{self.loss.name} {self.schedule!r} seed={self.seed}"
         )
         # What there was first is left out, so that results from before there was more keep their names.
         if str(self.signal) not in (_PLAIN, _REDUCED):

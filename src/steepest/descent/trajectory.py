@@ -13,7 +13,7 @@ from steepest.descent.method import Method
 from steepest.errors import InvalidArgument
 from steepest.extras import require
 from steepest.geometry import Norm, norm, same_norm
-from steepest.losses import Samples, log_mean_exp, normalized_residuals
+from steepest.losses import Samples, log_mean_exp, normalized_residuals, residuals
 from steepest.problem import Classification
 
 if TYPE_CHECKING:
@@ -253,12 +253,12 @@ def certified_margins(
 
 def _measure(problem: Classification, method: Method, recorded: np.ndarray) -> tuple[np.ndarray, ...]:
     weights = problem.weights_like_features(recorded)
-    residuals = method.loss.residuals(Samples.of(problem), weights)
+    found = residuals(method.loss, Samples.of(problem), weights)
     margins = as_numpy(problem.margin(weights))
-    certificates = method.norm.dual(problem.pair_sum(normalized_residuals(residuals)))
+    certificates = method.norm.dual(problem.pair_sum(normalized_residuals(found)))
     return (
-        as_numpy(log_mean_exp(residuals.log_losses)),
-        as_numpy(log_mean_exp(residuals.log_weights)),
+        as_numpy(log_mean_exp(found.log_losses)),
+        as_numpy(log_mean_exp(found.log_weights)),
         margins,
         _ratio(margins, as_numpy(method.norm(weights))),
         as_numpy(certificates),

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from array_api_compat import device
 
 from steepest.arrays import Array, namespace
-from steepest.losses import Loss, Residuals, Samples
+from steepest.losses import Loss, Samples, residuals
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 from steepest.signals.minibatch import minibatch_gradient
@@ -81,11 +81,11 @@ class SAGA:
 
 def _rows(loss: Loss, samples: Samples, weights: Array) -> tuple[Array, Array]:
     """Return residuals [runs, b, k], in which the true class has minus the others, and log-scales."""
-    residuals: Residuals = loss.residuals(samples, weights)
+    found = residuals(loss, samples, weights)
     xp = namespace(weights)
-    scale = xp.floor(residuals.log_weights.high)
-    size = xp.exp((residuals.log_weights.high - scale) + residuals.log_weights.low)
-    others = residuals.shares * size[..., None]
+    scale = xp.floor(found.log_weights.high)
+    size = xp.exp((found.log_weights.high - scale) + found.log_weights.low)
+    others = found.shares * size[..., None]
     return xp.where(samples.one_hot, -xp.sum(others, axis=-1, keepdims=True), others), scale
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from steepest.arguments import switch
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
+from steepest.losses import Loss
 from steepest.losses import loss as loss_named
 from steepest.problem import Classification, as_problem
 from steepest.schedules import PolynomialDecay, Schedule
@@ -18,6 +19,7 @@ from steepest.theory.constants import batches_per_epoch, feature_radius
 from steepest.theory.drift import drift_bound
 from steepest.theory.effective_margin import Setting, effective_margin_of, margin_value
 from steepest.theory.inputs import as_momentum, as_schedule
+from steepest.theory.lemma_constants import lemma_constants
 
 _PROBE = 100_000
 
@@ -67,7 +69,7 @@ def check_assumptions(
     batch_size: int | None = None,
     momentum: float = 0.0,
     variance_reduction: bool = False,
-    loss: str = "cross-entropy",
+    loss: Loss | str = "cross-entropy",
 ) -> AssumptionChecks:
     """Check each assumption of the theorems on a problem and a method, with the numbers behind the verdict.
 
@@ -80,10 +82,11 @@ def check_assumptions(
         batch_size: b, or None for the full batch.
         momentum: β.
         variance_reduction: whether the signal is variance reduced.
-        loss: "cross-entropy" or "exponential".
+        loss: a loss or its name, such as "cross-entropy".
 
     Raises:
         InvalidArgument: a batch size, norm, loss or margin that cannot be used.
+        MissingCapability: the loss offers no lemma constants.
 
     >>> from steepest import PolynomialDecay
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
@@ -95,6 +98,7 @@ def check_assumptions(
     Effective margin (4.3) holds: ρ = 2 > 0, with m = 1 and κ = 0
     """
     problem, schedule = as_problem(problem), as_schedule(schedule)
+    lemma_constants(loss)
     numbers = Setting(
         samples=problem.samples,
         n_classes=problem.n_classes,

@@ -19,6 +19,7 @@ from steepest.theory.constants import (
     required_momentum_for,
 )
 from steepest.theory.inputs import as_momentum, require_parts
+from steepest.theory.lemma_constants import LemmaConstants, lemma_constants
 
 Constants = Literal["sharp", "paper"]
 """Which constants: the smallest that this library can prove, or the paper's (derived again)."""
@@ -59,6 +60,11 @@ class Setting:
     constants: Constants
 
     @property
+    def lemmas(self) -> LemmaConstants:
+        """What the lemmas use of the loss; MissingCapability if it does not offer it."""
+        return lemma_constants(self.loss)
+
+    @property
     def sharp(self) -> bool:
         """Whether the constants are the sharp ones."""
         return self.constants == "sharp"
@@ -72,12 +78,14 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
 
     Raises:
         InvalidArgument: other constants, or a signal or a momentum that the theory says nothing of.
+        MissingCapability: the loss offers no lemma constants.
     """
     problem = as_problem(problem)
     require_parts("method", method, _READ, "give a steepest.Method")
     _require_analysed(method)
     one_of("constants", constants, get_args(Constants))
-    norm_ = norm(method.norm)
+    norm_, loss_ = norm(method.norm), loss(method.loss)
+    lemma_constants(loss_)
     radius = feature_radius(problem, norm_)
     return Setting(
         samples=problem.samples,
@@ -86,7 +94,7 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
         momentum=as_momentum(method.momentum),
         variance_reduction=bool(method.variance_reduction),
         schedule=method.schedule,
-        loss=loss(method.loss),
+        loss=loss_,
         norm=norm_,
         radius=radius if constants == "sharp" else max(radius, feature_radius(problem, "max")),
         constants=constants,

@@ -50,14 +50,14 @@ def predicted_rate(
     array([10.461,  1.092])
     """
     a, momentum, batches = _as_exponent(exponent), as_momentum(momentum), as_batches(batches)
-    samples = real_number("samples", whole_number("samples", samples, 1), "give fewer samples")
+    n = real_number("samples", whole_number("samples", samples, 1), "give fewer samples")
     switch("variance_reduction", variance_reduction)
     t = as_numpy(as_floating(steps, "steps"))
     if not np.all((t >= 2) & np.isfinite(t)):
         raise InvalidArgument("steps", steps, "give steps of at least 2")
     memory = momentum / (1.0 - momentum)
     noise = 1.0 + (memory + (batches - 1) ** 2 if variance_reduction else batches * memory)
-    warm_up = samples * (1.0 + math.log(noise) if a == 1 else noise ** ((1.0 - a) / a))
+    warm_up = n * (1.0 + math.log(noise) if a == 1 else noise ** ((1.0 - a) / a))
     if a < 0.5:
         accumulated = noise * t ** (1.0 - 2.0 * a)
     elif a == 0.5:

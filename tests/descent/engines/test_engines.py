@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from tests.contracts.loops import through
+from tests.contracts.losses import BARE, every_compiled_loss, every_loss
 from tests.contracts.norms import FOREIGN, every_norm
 from tests.exact import frobenius, gradient_and_logs
 from tests.problems import random_problem, weights_with_margins
@@ -23,7 +24,6 @@ import steepest as st
 from steepest.descent.engines.choice import engine_for
 from steepest.descent.state import State
 from steepest.errors import InvalidArgument, MissingCapability
-from steepest.losses import LOSSES
 from steepest.signals import MOMENTUM_KINDS
 from steepest.signals import SIGNALS as REGISTERED
 
@@ -108,7 +108,7 @@ def test_a_norm_from_outside_runs_and_is_never_taken_for_another():
 
 
 @pytest.mark.parametrize("engine", FAST)
-@pytest.mark.parametrize("loss", LOSSES)
+@every_compiled_loss
 @pytest.mark.parametrize("norm", ["frobenius", "spectral", "max", "schatten-3"])
 @pytest.mark.parametrize("margin", [40.0, 800.0, 2500.0])
 def test_engines_agree_at_losses_of_1e_minus_1000(engine, loss, norm, margin):
@@ -287,3 +287,21 @@ def test_batched_on_tensors_agrees_with_the_reference_on_arrays(norm, momentum, 
     fast = engine_for(twin, method, "batched").advance(twin, [method], start, 25)
     assert isinstance(fast.weights, torch.Tensor)
     np.testing.assert_allclose(fast.weights.numpy(), plain.weights, rtol=0, atol=1e-11)
+
+
+@every_loss
+def test_every_loss_runs_by_itself_and_a_loss_without_compiled_code_in_the_batched_engine(loss):
+    problem = random_problem()
+    method = st.Method("max", 5, 0.9, loss=loss, schedule=st.PolynomialDecay(0.2, 0.5))
+    run, plain = (st.descend(problem, method, 15, engine=each) for each in ("auto", "reference"))
+    assert run.engine == ("batched" if loss is BARE else "compiled")
+    np.testing.assert_allclose(run.weights, plain.weights, rtol=0, atol=1e-12)
+
+
+def test_the_compiled_engine_names_what_a_loss_lacks():
+    message = (
+        "^loss='additive-margin-2': engine=\"compiled\" needs compiled code for its residuals, "
+        'which it does not offer; use engine="auto", "batched" or "reference"$'
+    )
+    with pytest.raises(MissingCapability, match=message):
+        st.descend(random_problem(), st.Method(loss=BARE), 5, engine="compiled")

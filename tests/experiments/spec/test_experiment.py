@@ -45,7 +45,10 @@ REFUSED = {
     "batch size zero": ({"batch_size": 0}, "0 is no batch size; give an integer of at least 1, or 'full'"),
     "batch size a fraction": ({"batch_size": 2.5}, "2.5 is no batch size"),
     "switch as number": ({"variance_reduction": 1}, "1 is neither true nor false"),
-    "loss": ({"loss": "hinge"}, "'hinge' is no loss; give one of cross-entropy, exponential"),
+    "loss": (
+        {"loss": "hinge"},
+        "'hinge' is no loss; give one of cross-entropy, exponential, pairwise-logistic",
+    ),
     "negative seed": ({"seed": -1}, "-1 is no seed"),
     "steps": ({"steps": 1e4}, "steps=10000.0: give an integer of at least 1"),
     "records": ({"records": 1}, "records=1: give an integer of at least 2"),

@@ -19,7 +19,7 @@ class Promise:
     """The theory of one method on one data set, norm and loss; over seeds always the weakest."""
 
     share: float
-    """ρ / γ, in the median; where it is not positive the theorems promise nothing."""
+    """ρ / γ, in the median; where it is not positive the theorems promise nothing; NaN without a ρ."""
     error: np.ndarray
     """What the relative margin error cannot be above, at the runs' steps; NaN where nothing is proven."""
     floor: np.ndarray
@@ -78,6 +78,8 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, variance_reduction:
 
 
 def _why_nothing(share: float, batches: int, last: int) -> str:
+    if np.isnan(share):
+        return "Nothing: the theory has no lemma constants of this loss."
     size = f"{share:,.0f}" if abs(share) >= 100 else f"{share:.3g}"
     if share <= 0:
         return (

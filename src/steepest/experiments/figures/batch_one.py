@@ -98,6 +98,8 @@ def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = Fa
 
 def _bound_in_words(rows: Sequence[Runs]) -> str:
     shares = [promise_of(runs, 1, 0.0, False).share for runs in rows]
+    if np.isnan(shares).any():
+        return "No margin bound: the theory has no lemma constants of this loss."
     sizes = " and ".join(f"{share:,.0f} γ" for share in shares)
     # Batches of one are at least two an epoch, and then noise may always outweigh the margin.
     return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."

@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any
 
 from steepest.geometry import norm
+from steepest.losses import LOSSES
 
 __all__ = [
     "batch_size",
@@ -26,8 +27,6 @@ __all__ = [
     "step_size",
     "switch",
 ]
-
-LOSSES = ("cross-entropy", "exponential")
 
 _LARGEST_COUNT = 10**15
 _LARGEST_SEED = 2**63 - 1  # what a label of a NetCDF file can hold

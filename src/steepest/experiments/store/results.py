@@ -16,7 +16,7 @@ from steepest.experiments.sweep.naive import can_be_naive, naive_descent
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin import MaxMarginSolution, Status
 from steepest.problem import Classification
-from steepest.theory import bias_direction, effective_margin, feature_radius, margin_bound
+from steepest.theory import LEMMA_CONSTANTS, bias_direction, effective_margin, feature_radius, margin_bound
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +100,7 @@ def cell_dataset(
         for norm, each in solutions.items()
     }
     over_runs(distances[cell.norm], _DISTANCE, "1", _DISTANCE_NAME, "step")
-    effective = [effective_margin(problem, run.method, solution).value for run in trajectories]
+    effective = [_effective_margin(problem, run, solution) for run in trajectories]
     over_runs(effective, "effective_margin", "feature units", "effective margin ρ of the theory")
     floors = [margin_floor(problem, run, solution) for run in trajectories]
     over_runs(floors, "margin_floor", "feature units", _MARGIN_FLOOR, "step")
@@ -176,13 +176,20 @@ def cell_dataset(
     return xr.Dataset(variables, _labelled(_coordinates(cell, problem, trajectories[0].steps)))
 
 
+def _effective_margin(problem: Classification, run: Trajectory, solution: MaxMarginSolution) -> float:
+    """Return ρ, or NaN where the loss offers nothing that the theory could use."""
+    if LEMMA_CONSTANTS.of(run.method.loss) is None:
+        return np.nan
+    return effective_margin(problem, run.method, solution).value
+
+
 def margin_floor(problem: Classification, run: Trajectory, solution: MaxMarginSolution) -> np.ndarray:
     """Return the a-posteriori lower bound of a run's normalised margin at its records, shape [r].
 
     :func:`steepest.theory.margin_bound` with sharp constants (Theorems 4.1, 4.3, 4.6); -inf where it proves
-    nothing, as everywhere where the effective margin is not positive.
+    nothing, as everywhere where the effective margin is not positive, or the loss has no lemma constants.
     """
-    if effective_margin(problem, run.method, solution).vacuous:
+    if not _effective_margin(problem, run, solution) > 0:
         # Known at once; the bound's own sums over every step would only say it again.
         return np.full(len(run.steps), -np.inf)
     return margin_bound(problem, run, solution).floor

@@ -16,6 +16,9 @@ import numpy as np
 plain = numba.njit(nogil=True, error_model="numpy")
 """Compiles as written."""
 
+inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
+"""Compiles as written, into its caller: to hand on several arrays costs tens of nanoseconds a call."""
+
 vectorised = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 """Compiles sums of finite numbers in any order."""
 

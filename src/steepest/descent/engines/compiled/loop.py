@@ -12,11 +12,13 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.compilation import compiled_and_kept
-from steepest.descent.engines.compiled import directions, kernels, norms
+from steepest.descent.engines.compiled import directions, kernels, losses, norms
 from steepest.descent.engines.compiled import gradient as gradients
+from steepest.descent.engines.compiled.compiled_loss import COMPILED_LOSS
 from steepest.descent.engines.compiled.directions import direction, direction_work
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
 from steepest.descent.engines.compiled.kernels import add_scaled, move, move_on, scale_into
+from steepest.descent.engines.compiled.losses import loss_code
 from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
 from steepest.descent.engines.compiled.signals import (
     AVERAGE,
@@ -39,6 +41,7 @@ def has_code(method: Method) -> bool:
         (COMPILED_DIRECTION, method.norm),
         (COMPILED_SIGNAL, method.signal),
         (COMPILED_MOMENTUM, method.momentum_kind),
+        (COMPILED_LOSS, method.loss),
     )
     return all(capability.of(part) is not None for capability, part in parts)
 
@@ -55,6 +58,7 @@ class Compiled:
         COMPILED_DIRECTION.required_of("norm", method.norm, purpose, remedy)
         COMPILED_SIGNAL.required_of("signal", method.signal, purpose, remedy)
         COMPILED_MOMENTUM.required_of("momentum_kind", method.momentum_kind, purpose, remedy)
+        loss_code(method.loss)
         return cls()
 
     def advance(self, problem: Classification, methods: Sequence[Method], state: State, stop: int) -> State:
@@ -107,7 +111,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         _read_only(problem.labels),
         head_bits(problem.dimension),
         problem.largest_length,
-        method.loss.normalized,
+        *loss_code(method.loss),
     )
     walk = Walk(
         state.step,
@@ -240,7 +244,7 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
 
 
 def _digest_of_sources() -> str:
-    files = (norms.__file__, kernels.__file__, gradients.__file__, directions.__file__)
+    files = (losses.__file__, norms.__file__, kernels.__file__, gradients.__file__, directions.__file__)
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 
 
