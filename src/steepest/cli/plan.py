@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steepest.cli.output import print_json
 from steepest.cli.run import Settings, Spec
 from steepest.cli.terminal import waiting
 
@@ -46,7 +46,10 @@ def plan(
         experiment = experiment.reduced()
     with waiting("Timing a few steps of each kind of run"):
         found = plan_experiment(experiment, output or Path("results") / experiment.name)
-    typer.echo(json.dumps(_summary(found), indent=2, ensure_ascii=False) if as_json else _text(found))
+    if as_json:
+        print_json(_summary(found))
+    else:
+        typer.echo(_text(found))
 
 
 def _summary(plan: Plan) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli import completion
 from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 
@@ -16,6 +17,7 @@ Spec = Annotated[
         metavar="SPEC",
         help="A .toml file, or the name of an experiment that comes with steepest.",
         show_default=False,
+        autocompletion=completion.experiments,
     ),
 ]
 Settings = Annotated[
@@ -84,4 +86,5 @@ def run(
         directory,
         quiet=quiet,
         as_json=as_json,
+        finals=True,
     )

@@ -127,7 +127,7 @@ def large_momentum_recovers(runs: Runs) -> Measurements:
     large = _required(runs, lambda b: b >= runs.samples / 20, "of at least n/20")
     for b in large:
         yield runs.measurement("error / full batch", f"b = {b}", _ratio_to_full(runs, b, 0.99), at_most=1.3)
-    for b in (b for b in _mini_batches(runs) if b not in large and runs.has(b, 0.99, False)):
+    for b in (b for b in _mini_batches(runs) if b not in large and runs.has(b, 0.99)):
         yield runs.measurement("error / full batch, b < n/20", f"b = {b}", _ratio_to_full(runs, b, 0.99))
 
 
@@ -160,7 +160,7 @@ def batch_one_needs_longer(runs: Runs) -> Measurements:
 def worst_case_is_vacuous(runs: Runs) -> Measurements:
     """Measure the effective margin ρ of mini-batches without momentum and variance reduction."""
     for b in _required(runs, lambda b: b < runs.samples, "below n"):
-        if runs.has(b, 0.0, False):
+        if runs.has(b, 0.0):
             chosen = {"batch_size": b, "momentum": 0.0, "signal": "minibatch"}
             effective = runs.dataset["effective_margin"].sel(chosen)
             if np.isnan(effective.values).all():

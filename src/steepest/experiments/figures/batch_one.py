@@ -106,7 +106,7 @@ def _bound_in_words(rows: Sequence[Runs]) -> str:
 
 
 def _can_be_drawn(runs: Runs) -> bool:
-    return "bias_cosine" in runs.dataset and "reference" in runs.dataset and runs.has(1, 0.0, False)
+    return "bias_cosine" in runs.dataset and "reference" in runs.dataset and runs.has(1, 0.0)
 
 
 def _has_naive(runs: Runs) -> bool:

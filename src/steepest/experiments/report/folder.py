@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from steepest.errors import InvalidArgument, SteepestWarning
 from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
-from steepest.experiments.spec.cells import resolve
+from steepest.experiments.spec.cells import resolve, signals_described
 from steepest.experiments.store.results import combine
 from steepest.experiments.store.settings import SUFFIX, Settings, read_settings
 from steepest.experiments.store.store import Store, key_of

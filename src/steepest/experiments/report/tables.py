@@ -12,6 +12,7 @@ from typing import Any
 from steepest.experiments.claims.claims import ClaimResult, Verdict
 from steepest.experiments.claims.measurement import Measurement
 from steepest.experiments.report.folder import StoredCell, StoredExperiment
+from steepest.experiments.spec.cells import signals_described
 
 __all__ = ["ClaimTable", "claim_tables", "data_rows", "margin_rows", "setting_rows", "verdict_counts"]
 

@@ -116,9 +116,8 @@ class Cell:
     def margins(self) -> tuple[Margin, ...]:
         """The max margins that its runs are compared with, that of its own norm first."""
         norms = dict.fromkeys((self.norm, *self.references))
-        return tuple(
-            Margin(self.data, self.seed, self.fingerprint, norm, self.gap, self.plugins) for norm in norms
-        )
+        own = self.data, self.seed, self.fingerprint
+        return tuple(Margin(*own, norm, self.gap, self.plugins) for norm in norms)
 
     def methods(self, margin: float) -> list[Method]:
         """Return the cell's methods, momenta first, for a max margin γ that scales the step sizes."""

@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from steepest.errors import DataFileError, InvalidArgument
+from steepest.experiments.inputs import as_path, as_table, as_texts
 from steepest.experiments.spec import values as accept
-from steepest.experiments.spec.data import KINDS, DataSet, DataSets
+from steepest.experiments.spec.data import DataSet, DataSets
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.plugins import load_plugin
 
@@ -43,14 +44,14 @@ class Experiment(BaseModel):
     """A sweep: every combination of its grids, on each data set and seed.
 
     ``batch_size`` entries are sample counts or ``"full"``; ``seed`` draws the data (where it is random) and
-    shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the
-    relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
-    ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
-    Definition 4.8, ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on
-    data that is not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws
-    the theory's margin bound and predicted slope over the errors of ``figure``. ``plugins`` are files and
-    modules that register norms, signals, losses and data sets of one's own. ``variance_reduction`` is the older
-    way to write ``signal``: false is "minibatch", true is "svrg".
+    shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the relative
+    duality gap asked of each certified max margin. Besides the error in a run's own norm, ``reference`` asks
+    for the errors in further norms, ``bias`` for the cosine to the bias direction of Definition 4.8,
+    ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on data that is
+    not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws the theory's
+    margin bound and predicted slope over the errors of ``figure``. ``plugins`` are files and modules that
+    register norms, signals, losses and data sets of one's own. ``variance_reduction`` is the older way to
+    write ``signal``: false is "minibatch", true is "svrg".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -129,6 +130,8 @@ class Experiment(BaseModel):
     def replaced(self, changes: Mapping[str, Any]) -> Experiment:
         """Return this experiment with some keys replaced, validated like a file."""
         table = self.model_dump(exclude_unset=True)
+        if "variance_reduction" in changes:
+            table.pop("signal", None)
         return validated({**table, **changes})
 
     def reduced(self) -> Experiment:
@@ -143,7 +146,8 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
         DataFileError: the file cannot be read or is not TOML (with the line).
         InvalidArgument: an unknown key or a value that cannot be used.
     """
-    path = Path(path)
+    path = as_path("path", path, "give the path of a TOML file")
+    overrides = as_table("overrides", overrides)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -153,7 +157,7 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataFileError(path, f"is not valid TOML: {error}") from error
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         _replace(table, key, value)
     table.setdefault("name", path.stem)
     return validated(_with_absolute_paths(table, path.parent))
@@ -166,7 +170,7 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
     {'momentum': [0, 0.9], 'norm': 'spectral', 'schedule.exponent': 0.3}
     """
     overrides: dict[str, Any] = {}
-    for setting in settings:
+    for setting in as_texts("settings", settings, "give texts such as momentum=[0,0.9]"):
         key, equals, value = setting.partition("=")
         if not equals or not key.strip() or not value.strip():
             raise InvalidArgument(
@@ -216,10 +220,8 @@ def _position(entries: list[Any], index: str, dotted: str, value: Any) -> int:
 
 def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     # Files are named relative to the experiment that uses them, wherever the command is started.
-    plugins = [
-        str((folder / name).resolve()) if name.endswith(".py") else name
-        for name in _listed(table.get("plugins"))
-    ]
+    named = _listed(table.get("plugins"))
+    plugins = [str((folder / name).resolve()) if name.endswith(".py") else name for name in named]
     if plugins:
         table = {**table, "plugins": plugins}
     entries = table.get("data")
@@ -245,8 +247,10 @@ def _listed(value: Any) -> list[str]:
 def _refusal(error: ValidationError) -> InvalidArgument:
     first, *others = error.errors()
     cause = (first.get("ctx") or {}).get("error")
-    if isinstance(cause, InvalidArgument) and not first["loc"]:
-        return cause
+    if isinstance(cause, InvalidArgument):
+        place = _path(first["loc"])
+        argument = f"{place}.{cause.argument}" if place else cause.argument
+        return InvalidArgument(argument, cause.value, cause.remedy)
     remedy = _remedy(first) + (f" (and {len(others)} more)" if others else "")
     # What pydantic calls the input of a missing key is the table that lacks it.
     value = None if first["type"] == "missing" else first.get("input")
@@ -272,8 +276,6 @@ def _remedy(detail: Any) -> str:
             return "give a table, such as { initial = 0.1, exponent = 0.5 }"
         case "dict_type":
             return "give a table of keys and values"
-        case "union_tag_invalid" | "union_tag_not_found":
-            return f"give a kind of data: {', '.join(KINDS)}"
         case "value_error":
             cause = detail["ctx"]["error"]
             return cause.remedy if isinstance(cause, InvalidArgument) else str(cause)
@@ -284,16 +286,14 @@ def _remedy(detail: Any) -> str:
 def _accepted_keys(location: tuple[Any, ...]) -> list[str]:
     if "schedule" in location[:-1]:
         return list(ScheduleChoice.model_fields)
-    if location[0] == "data" and len(location) > 2:
-        return list(KINDS[location[2]].model_fields)
     return list(Experiment.model_fields)
 
 
 def _path(location: tuple[Any, ...]) -> str:
     text = ""
-    for position, part in enumerate(location):
+    for part in location:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif not (position == 2 and location[0] == "data"):  # pydantic names the kind there, which is no key
+        else:
             text += f".{part}" if text else str(part)
     return text

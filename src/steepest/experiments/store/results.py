@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.errors import InvalidArgument
+from steepest.experiments.inputs import as_path
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.naive import can_be_naive, naive_descent
@@ -298,7 +299,7 @@ def open_results(directory: str | Path) -> xr.Dataset:
     Warns:
         SteepestWarning: a file is damaged or foreign; it is left out.
     """
-    folder = Path(directory)
+    folder = as_path("directory", directory, "give the folder of a run")
     inside = folder / "cells"
     found = list(Store(inside if inside.is_dir() else folder).everything("runs"))
     if not found:

@@ -105,7 +105,7 @@ class Runs:
         """Whether the max-margin solution is known to be the only one, on each seed, shape [seeds]."""
         return self.dataset["unique_optimum"].values == 1
 
-    def has(self, batch_size: int, momentum: float, signal: str) -> bool:
+    def has(self, batch_size: int, momentum: float, signal: str = "minibatch") -> bool:
         """Whether these runs are among the results."""
         wanted = chosen_runs(batch_size, momentum, signal)
         if not all(value in self.dataset[name].values for name, value in wanted.items()):
@@ -116,7 +116,7 @@ class Runs:
         """Return a variable along the steps of :attr:`steps`, shape [seeds, r]; Missing if it was not run."""
         if not self.has(batch_size, momentum, signal):
             which = "the full batch" if batch_size == self.samples else f"batch size {batch_size}"
-            raise Missing(f"no run of {which} at momentum {momentum:g} with signal {signal}")
+            raise Missing(f"no run of {which} at momentum {momentum:g} {_in_words(signal)}")
         chosen = self.dataset[variable].sel(chosen_runs(batch_size, momentum, signal))
         return chosen.transpose("seed", "step").values[:, self.dataset["step"].values > 0]
 
@@ -160,6 +160,11 @@ class Runs:
 def chosen_runs(batch_size: int, momentum: float, signal: str = "minibatch") -> dict[str, Any]:
     """Return the labels of the runs of a batch size, a momentum and a signal."""
     return {"batch_size": batch_size, "momentum": momentum, "signal": signal}
+
+
+def _in_words(signal: str) -> str:
+    words = {"minibatch": "without variance reduction", "svrg": "with variance reduction"}
+    return words.get(signal, f"with the signal {signal}")
 
 
 def _without_empty(chosen: xr.Dataset) -> xr.Dataset:

@@ -15,6 +15,7 @@ from importlib import import_module
 from numbers import Integral
 from typing import Any, Protocol
 
+from steepest.arguments import one_of
 from steepest.errors import InvalidArgument, RunError
 from steepest.extras import require
 
@@ -84,12 +85,13 @@ class Executor:
     scheduler: str | None = None
 
     def __post_init__(self):
-        if self.backend not in BACKENDS:
-            raise InvalidArgument("backend", self.backend, f"give one of {', '.join(BACKENDS)}")
+        one_of("backend", self.backend, tuple(BACKENDS))
         if self.workers is not None and (
             isinstance(self.workers, bool) or not isinstance(self.workers, Integral) or self.workers < 1
         ):
             raise InvalidArgument("workers", self.workers, "give an integer of at least 1")
+        if self.scheduler is not None and not isinstance(self.scheduler, str):
+            raise InvalidArgument("scheduler", self.scheduler, "give its address as a text")
         if self.scheduler is not None and self.backend not in ("dask", "ray"):
             remedy = "only the backends dask and ray have a scheduler; name one of them too"
             raise InvalidArgument("scheduler", self.scheduler, remedy)

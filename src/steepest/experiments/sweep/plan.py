@@ -10,6 +10,7 @@ from pathlib import Path
 
 from steepest.descent import descend
 from steepest.errors import SteepestWarning
+from steepest.experiments.inputs import as_instance, as_path
 from steepest.experiments.spec.cells import Cell, Margin, Problems, estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.store.netcdf import encoded
@@ -81,6 +82,9 @@ def plan_experiment(experiment: Experiment, directory: Path | None = None) -> Pl
     Raises:
         InvalidArgument: the experiment cannot be run on its data.
     """
+    as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
+    if directory is not None:
+        directory = as_path("directory", directory, "give the folder of results, or None")
     problems = load_problems(experiment)
     cells = resolve(experiment, problems)
     store = None if directory is None else Store(directory / "cells")
