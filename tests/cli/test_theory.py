@@ -1,5 +1,6 @@
 """`steepest theory`: the table, the JSON, the momentum table, and every error as one line."""
 
+import errno
 import json
 
 import numpy as np
@@ -87,6 +88,22 @@ def test_figure(small, tmp_path, capsys):
     assert code == 0
     assert f"wrote {target}" in out
     assert "<svg" in target.read_text(encoding="utf-8")
+
+
+def test_a_figure_that_a_full_disk_cuts_short_leaves_the_one_that_was_there(
+    small, tmp_path, capsys, monkeypatch
+):
+    def no_space(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "bound.png"
+    target.write_bytes(b"the old one")
+    monkeypatch.setattr("os.fsync", no_space)
+    code, _, err = output(capsys, small, "--norm", "max", "--figure", target, "--steps", 50)
+    assert code == 3
+    assert err.splitlines()[-1] == f"error: {target}: cannot be written (No space left on device)"
+    assert target.read_bytes() == b"the old one"
+    assert {each.name for each in tmp_path.iterdir()} == {"bound.png", "small.npz"}
 
 
 def test_data_that_is_not_separable_exits_with_one(tmp_path, capsys):

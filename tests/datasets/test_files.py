@@ -326,6 +326,11 @@ OBJECTS = np.array([Malicious(), Malicious()], dtype=object)
         ),
         (
             "t.csv",
+            "y,y\n1,0\n2,1\n",
+            "several columns are called 'y': name the column of the labels by label",
+        ),
+        (
+            "t.csv",
             "digit,p0,p1\n3,0,1\n4,1,0\n",
             "no column is called label, labels, y, target, targets, class, ",
         ),

@@ -53,6 +53,9 @@ def run(
 ) -> None:
     """Run the experiment that a TOML file describes; what the folder holds already is not computed again.
 
+    Ends with a table of the errors at the last step. Ctrl-C and SIGTERM keep what was computed; the same
+    command goes on from there.
+
     Keys: name, title, data, norm, batch_size, momentum, variance_reduction, loss, schedule, steps, records,
     seed, gap, reference, bias, weights, figure, bound, claims, quick. Lists are grids. The paper's own
     experiments are such files.

@@ -75,7 +75,9 @@ def from_array(file: object, stream: IO[bytes], label: str | int | None) -> Samp
             "the .npy file of the labels by label (--label)",
         )
     names = [str(at) for at in range(X.shape[1])]
-    position, guessed = choose_label(file, names, [_holds(column) for column in X.T], label, named=False)
+    position, guessed = choose_label(
+        file, names, lambda: [_holds(column) for column in X.T], label, named=False
+    )
     y = X[:, position]
     if label is None:
         refuse_measurements(file, f"column {position}", y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -41,11 +41,16 @@ class Choice(NamedTuple):
 
 
 def choose_label(
-    file: object, names: Sequence[str], holds: Sequence[Holds], label: str | int | None, named: bool
+    file: object,
+    names: Sequence[str],
+    holds: Callable[[], Sequence[Holds]],
+    label: str | int | None,
+    named: bool,
 ) -> Choice:
     """Return the column that ``label`` names, by name or position, or the only one that can be the labels.
 
-    ``named`` tells whether the columns have names of their own, instead of positions.
+    ``named`` tells whether the columns have names of their own, instead of positions; ``holds`` returns what
+    each column holds, which is looked at only where no name tells.
 
     Raises:
         DataFileError: there is no such column, or none or several could be the labels.
@@ -54,13 +59,16 @@ def choose_label(
         return Choice(_given_column(file, names, label), "")
     known = [at for wanted in LABEL_NAMES for at, name in enumerate(names) if name.casefold() == wanted]
     if named and known:
+        if names.count(names[known[0]]) > 1:
+            raise DataFileError(file, f"several columns are called {names[known[0]]!r}: {_name_it(names)}")
         others = ", ".join(repr(names[at]) for at in known[1:])
         return Choice(known[0], f"{others} is taken for a feature" if others else "")
+    kinds = holds()
     for kind, reason in (
         (Holds.TEXT, "the only column of text"),
         (Holds.WHOLE, "the only one of whole numbers"),
     ):
-        found = [at for at, each in enumerate(holds) if each is kind]
+        found = [at for at, each in enumerate(kinds) if each is kind]
         if len(found) == 1:
             return Choice(found[0], reason)
         if found:

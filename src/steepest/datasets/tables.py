@@ -61,8 +61,9 @@ def samples_of(table: Table, label: str | int | None) -> Samples:
     if len(table.columns[0]) == 0:
         header = ", ".join(table.names)
         raise DataFileError(table.file, f"no rows under the header {header}: write a row for each sample")
-    holds = [_holds(each) for each in table.columns]
-    position, guessed = choose_label(table.file, table.names, holds, label, table.named)
+    position, guessed = choose_label(
+        table.file, table.names, lambda: [_holds(each) for each in table.columns], label, table.named
+    )
     _refuse_row_numbers(table, position)
     where = table.called(position)
     labels = _labels(table, position, where)

@@ -144,7 +144,7 @@ def _record_steps(steps: object, records: int | Sequence[int]) -> np.ndarray:
     if isinstance(records, Integral):
         if isinstance(records, bool) or records < 2:
             raise InvalidArgument("records", records, "give an integer of at least 2, or the steps to record")
-        if records > _MOST_RECORDS:
+        if int(records) > _MOST_RECORDS:
             raise InvalidArgument("records", records, f"give at most {_MOST_RECORDS}: each holds weights")
         spaced = np.rint(np.geomspace(1, max(1, last), int(records) - 1)).astype(np.int64)
         return np.unique(np.concatenate([[0], spaced[spaced <= last], [last]]))
