@@ -108,8 +108,10 @@ def _options(kind: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file_options(given: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(given.get("path"), str):
-        raise InvalidArgument("path", given.get("path"), "give the path of a file, as text")
+    if given.get("path") is None:
+        raise InvalidArgument("path", None, "is required")
+    if not isinstance(given["path"], str):
+        raise InvalidArgument("path", given["path"], "give the path of a file, as text")
     for name in ("label", "separator", "encoding"):
         value = given.get(name)
         if value is not None and not isinstance(value, str) and not (name == "label" and type(value) is int):

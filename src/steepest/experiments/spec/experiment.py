@@ -247,7 +247,8 @@ def _listed(value: Any) -> list[str]:
 def _refusal(error: ValidationError) -> InvalidArgument:
     first, *others = error.errors()
     cause = (first.get("ctx") or {}).get("error")
-    if isinstance(cause, InvalidArgument):
+    if isinstance(cause, InvalidArgument) and (not first["loc"] or _names_data(first["loc"])):
+        # Of the experiment as a whole, or of what a data set's own generator takes.
         place = _path(first["loc"])
         argument = f"{place}.{cause.argument}" if place else cause.argument
         return InvalidArgument(argument, cause.value, cause.remedy)
@@ -255,6 +256,11 @@ def _refusal(error: ValidationError) -> InvalidArgument:
     # What pydantic calls the input of a missing key is the table that lacks it.
     value = None if first["type"] == "missing" else first.get("input")
     return InvalidArgument(_path(first["loc"]) or "experiment", value, remedy)
+
+
+def _names_data(location: tuple[Any, ...]) -> bool:
+    """Whether this is the place of a data set as a whole."""
+    return len(location) == 2 and location[0] == "data"
 
 
 def _remedy(detail: Any) -> str:
