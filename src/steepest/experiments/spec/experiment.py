@@ -40,6 +40,10 @@ SomeNorms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_n
 ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim_name, may_be_empty=True))]
 
 
+_MOST_RECORDS = 10_000_000
+"""As many as a run may have: their weights alone would take gigabytes."""
+
+
 class Experiment(BaseModel):
     """A sweep: every combination of its grids, on each data set and seed.
 
@@ -69,7 +73,7 @@ class Experiment(BaseModel):
     loss: Losses = ("cross-entropy",)
     schedule: ScheduleChoice = ScheduleChoice(initial_times_margin=0.15)
     steps: Annotated[int, BeforeValidator(accept.count(at_least=1))] = 20_000
-    records: Annotated[int, BeforeValidator(accept.count(at_least=2))] = 200
+    records: Annotated[int, BeforeValidator(accept.count(at_least=2, at_most=_MOST_RECORDS))] = 200
     seed: Seeds = (0,)
     gap: Annotated[float, BeforeValidator(accept.gap)] = 1e-8
     reference: SomeNorms = ()
