@@ -7,8 +7,8 @@ import pytest
 from tests.experiments.small import run_into
 
 from steepest.experiments.claims.promises import promise_of
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.store.results import open_results
-from steepest.experiments.store.selection import Runs
 from steepest.plugins import VARIABLE, load_plugin
 
 PLUGIN = """

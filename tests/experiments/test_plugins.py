@@ -89,6 +89,7 @@ def test_an_experiment_of_ones_own_parts_runs_in_processes_that_know_none_of_the
     same = error.sel(signal="plugin-signal").values
     np.testing.assert_allclose(same, error.sel(signal="minibatch").values, rtol=0, atol=1e-12)
     assert np.isfinite(error.values).all()
+    assert outcome.dataset is not None
     assert float(outcome.dataset["max_margin"].sel(norm="plugin-doubled-max")[0, 0]) == pytest.approx(
         0.5 * float(outcome.dataset["max_margin"].sel(norm="max")[0, 0]), rel=1e-5
     )

@@ -25,14 +25,9 @@ def test_figure_1_has_the_settings_of_the_paper():
     assert (experiment.steps, experiment.records, experiment.seed) == (20_000, 200, (0, 1, 2))
     gaussian, mixture = experiment.data
     assert (gaussian.kind, mixture.kind) == ("gaussian", "mixture")
-    assert (gaussian.classes, gaussian.samples_per_class, gaussian.features, gaussian.scale) == (
-        10,
-        10,
-        100,
-        0.1,
-    )
-    assert (mixture.classes, mixture.samples_per_class, mixture.features) == (5, 40, 50)
-    assert mixture.separation == 1.5
+    sizes = {"classes": 10, "samples_per_class": 10, "features": 100, "scale": 0.1}
+    assert gaussian.options == sizes
+    assert mixture.options == {"classes": 5, "samples_per_class": 40, "features": 50, "separation": 1.5}
     assert experiment.schedule_for(gaussian).initial_step_size("frobenius", margin=0.5) == 1.0
     assert experiment.schedule_for(mixture).initial_step_size("frobenius", margin=0.5) == pytest.approx(0.3)
     assert len(experiment.claims) == 7

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from steepest.arguments import switch
 from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.figures.margin_panels import FIGURES, save_figure
 from steepest.experiments.final_errors import FinalError, final_errors
 from steepest.experiments.inputs import as_instance, as_path, as_progress
@@ -18,7 +19,6 @@ from steepest.experiments.spec.cells import estimated_seconds, load_problems, re
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.spec.shipped import paper_experiment, paper_figures
 from steepest.experiments.store.netcdf import write_netcdf
-from steepest.experiments.store.selection import Runs
 from steepest.experiments.store.settings import provenance, write_settings
 from steepest.experiments.sweep.executors import Executor
 from steepest.experiments.sweep.sweep import Outcome, Progress, run_experiment

@@ -5,8 +5,8 @@ from matplotlib import image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.experiments.synthetic import BATCH_SIZES, results
 
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.figures.margin_panels import margin_panels, save_figure
-from steepest.experiments.store.selection import Runs
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from steepest.errors import InvalidArgument, RunError
 from steepest.experiments import CLAIMS, open_results, write_page
 from steepest.experiments.claims.claims import Claim
 from steepest.experiments.claims.promises import promise_of
-from steepest.experiments.store.selection import Runs
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.store.store import Store
 from steepest.theory import predicted_rate
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.experiments.claims.margins import fitted_exponent
 from steepest.experiments.claims.measurement import Measurement
-from steepest.experiments.store.selection import Missing, Runs
+from steepest.experiments.claims.selection import Missing, Runs
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from steepest.errors import InvalidArgument
 from steepest.experiments.claims import batch_one, margins
 from steepest.experiments.claims.measurement import Measurement
+from steepest.experiments.claims.selection import Missing, Runs
 from steepest.experiments.inputs import as_instance, as_texts
-from steepest.experiments.store.selection import Missing, Runs
 
 if TYPE_CHECKING:
     import xarray as xr

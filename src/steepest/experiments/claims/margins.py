@@ -14,7 +14,7 @@ import numpy as np
 
 from steepest.errors import InvalidArgument
 from steepest.experiments.claims.measurement import Measurement
-from steepest.experiments.store.selection import Missing, Runs
+from steepest.experiments.claims.selection import Missing, Runs
 from steepest.theory import fit_exponent, predicted_exponent
 
 __all__ = [

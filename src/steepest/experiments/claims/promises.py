@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest import theory
-from steepest.experiments.store.selection import Runs, chosen_runs
+from steepest.experiments.claims.selection import Runs, chosen_runs
 
 __all__ = ["Promise", "promise_of"]
 

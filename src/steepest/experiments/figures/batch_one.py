@@ -9,7 +9,7 @@ import numpy as np
 
 from steepest.errors import InvalidArgument
 from steepest.experiments.claims.promises import promise_of
-from steepest.experiments.store.selection import Runs
+from steepest.experiments.claims.selection import Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

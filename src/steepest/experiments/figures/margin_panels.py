@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.experiments.claims.promises import promise_of
+from steepest.experiments.claims.selection import Missing, Runs
 from steepest.experiments.figures.batch_one import batch_one_panels
-from steepest.experiments.store.selection import Missing, Runs
 from steepest.files import writing
 
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ from steepest.experiments.inputs import as_instance, as_path
 from steepest.experiments.spec.cells import Cell, Margin, Problems, estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.store.netcdf import encoded
-from steepest.experiments.store.results import cell_dataset, solution_from
+from steepest.experiments.store.results import solution_from
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.executors import Executor
+from steepest.experiments.sweep.measure import cell_dataset
 from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.maxmargin.forms.candidate import Deadline
 

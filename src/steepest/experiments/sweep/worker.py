@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_limits
 from steepest.descent import descend
 from steepest.errors import CheckpointWarning, RunError, SteepestError, SteepestWarning
 from steepest.experiments.spec.cells import Cell, Margin
-from steepest.experiments.store.results import cell_dataset, solution_dataset, solution_from
+from steepest.experiments.store.results import solution_dataset, solution_from
 from steepest.experiments.store.store import Store, key_of
+from steepest.experiments.sweep.measure import cell_dataset
 from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.plugins import load_plugin
 from steepest.problem import Classification
