@@ -33,6 +33,7 @@ from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
 from steepest.problem import Classification
 from steepest.scaled import Scaled
+from steepest.schedules import step_sizes
 from steepest.signals import Fields, saga
 
 
@@ -121,7 +122,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
     walk = Walk(
         state.step,
         _read_only(
-            code.factor(memory.weights.shape) * np.asarray(method.schedule(np.arange(state.step, stop)))
+            code.factor(memory.weights.shape) * step_sizes(method.schedule, np.arange(state.step, stop))
         ),
         _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,

@@ -37,7 +37,7 @@ class SignalCode(NamedTuple):
     """A signal as the compiled loop knows it: a gradient over the batch, corrected or not."""
 
     snapshots: Snapshots
-    """At which steps the state's ``snapshot`` and ``snapshot_gradient``, which correct gradients, are taken."""
+    """At which steps the snapshot that corrects gradients is taken: two matrices of the state, as SVRG's."""
     keeps_table: bool = False
     """Whether a table of residuals does: what :class:`steepest.signals.saga.SAGA` keeps in the state."""
 
