@@ -17,7 +17,7 @@ __all__ = ["PolynomialDecay", "Schedule", "step_sizes"]
 class Schedule(Protocol):
     """A step size for each step t = 0, 1, 2, ...; called with one step or an array of steps."""
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Any, /) -> Any:
         """Return η_t for t = ``step``, a number or an array."""
         ...
 

@@ -99,7 +99,8 @@ def _checked(argument: str, part: object, fields: Fields, runs: int, taken: set[
         arrays = {name: value}
         if isinstance(value, Scaled):
             arrays = {name: value.mantissa, name + _SCALE: value.log_scale}
-        if not all(is_array_api_obj(each) and each.shape[:1] == (runs,) for each in arrays.values()):
+        shapes = [tuple(getattr(each, "shape", ())) for each in arrays.values() if is_array_api_obj(each)]
+        if len(shapes) < len(arrays) or any(shape[:1] != (runs,) for shape in shapes):
             remedy = f"its start must return arrays with the runs as first axis; {name!r} is none"
             raise InvalidArgument(argument, str(part), remedy)
         if not taken.isdisjoint(arrays):

@@ -324,6 +324,21 @@ def test_batched_on_tensors_agrees_with_the_reference_on_arrays(norm, momentum, 
     np.testing.assert_allclose(fast.weights.numpy(), plain.weights, rtol=0, atol=1e-11)
 
 
+@pytest.mark.torch
+@every_signal
+@every_kind_of_momentum
+def test_every_signal_and_momentum_on_tensors(signal, kind):
+    import torch
+
+    problem = random_problem()
+    twin = st.Classification(torch.asarray(problem.features.copy()), problem.labels)
+    method = st.Method(
+        "max", 5, 0.7, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.2, 0.5)
+    )
+    on_tensors, plain = (st.descend(each, method, 25, engine="batched") for each in (twin, problem))
+    np.testing.assert_allclose(on_tensors.weights, plain.weights, rtol=0, atol=1e-11)
+
+
 @every_loss
 def test_every_loss_runs_by_itself_and_a_loss_without_compiled_code_in_the_batched_engine(loss):
     problem = random_problem()
