@@ -31,7 +31,7 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "typer",
             "xarray",
         ),
-        "tables": ("pandas", "pyarrow"),
+        "tables": ("pyarrow",),
         "peers": ("clarabel",),
         "sklearn": ("sklearn",),
         "torch": ("torch",),

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from steepest.arguments import real_number
+from steepest.arrays import as_floating, as_numpy
 from steepest.errors import InvalidArgument
 
 __all__ = ["PolynomialDecay", "Schedule", "step_sizes"]
@@ -51,7 +52,10 @@ class PolynomialDecay:
 
     def __call__(self, step: Any) -> Any:
         """Return η_t for t = ``step``, a number or an array."""
-        return self.initial * (np.asarray(step) + 1.0) ** -self.exponent
+        numbers = as_numpy(as_floating(step, "step"))
+        if np.any(numbers < 0):
+            raise InvalidArgument("step", step, "give a step from 0 up, or an array of them")
+        return self.initial * (numbers + 1.0) ** -self.exponent
 
     @property
     def decreasing(self) -> bool:

@@ -9,7 +9,7 @@ from steepest.arguments import real_number, switch, whole_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, norm_name
 from steepest.losses import CROSS_ENTROPY, Loss, loss
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 from steepest.schedules import PolynomialDecay, Schedule
 from steepest.signals import SIGNALS, Momentum, Reshuffling, Signal, momentum_kind, signal
 
@@ -133,6 +133,7 @@ class Method:
 
     def batch_size_for(self, problem: Classification) -> int:
         """Return the number of samples a step on this problem; InvalidArgument if it has fewer samples."""
+        problem = as_problem(problem)
         if self.batch_size is None:
             return problem.samples
         if self.batch_size > problem.samples:
@@ -143,7 +144,7 @@ class Method:
 
     def reshuffling(self, problem: Classification) -> Reshuffling:
         """Return the order in which this method visits the samples of the problem."""
-        return Reshuffling(problem.samples, self.batch_size_for(problem), self.seed)
+        return Reshuffling(as_problem(problem).samples, self.batch_size_for(problem), self.seed)
 
     def fingerprint(self) -> str:
         """Return a text that names every setting: equal for methods whose runs are equal.

@@ -333,7 +333,7 @@ def test_every_signal_and_momentum_on_tensors(signal, kind):
     problem = random_problem()
     twin = st.Classification(torch.asarray(problem.features.copy()), problem.labels)
     method = st.Method(
-        "max", 5, 0.7, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.2, 0.5)
+        "max", 5, 0.7, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.03, 0.5)
     )
     on_tensors, plain = (st.descend(each, method, 25, engine="batched") for each in (twin, problem))
     np.testing.assert_allclose(on_tensors.weights, plain.weights, rtol=0, atol=1e-11)

@@ -92,25 +92,23 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
     ]
     for batch_size in runs.batch_sizes:
         for momentum in runs.momenta:
-            for reduced in map(bool, runs.dataset["variance_reduction"].values):
-                if not runs.has(batch_size, momentum, reduced):
+            for signal in map(str, runs.dataset["signal"].values):
+                if not runs.has(batch_size, momentum, signal):
                     continue
-                chosen = runs.dataset.sel(
-                    batch_size=batch_size, momentum=momentum, variance_reduction=reduced
-                )
+                chosen = runs.dataset.sel(batch_size=batch_size, momentum=momentum, signal=signal)
                 error = chosen["relative_margin_error"].transpose("seed", "step").values
                 there = np.flatnonzero(np.isfinite(error).any(axis=1))
                 yield {
                     "batch_size": batch_size,
                     "momentum": momentum,
-                    "variance_reduction": reduced,
+                    "signal": signal,
                     "seeds": [runs.seeds[place] for place in there],
                     "values": {
                         _key(name, reference): values
                         for name, reference in keys
                         if (values := _over_seeds(chosen, name, reference, there, kept))
                     },
-                    "theory": _theory(promise_of(runs, batch_size, momentum, reduced), kept),
+                    "theory": _theory(promise_of(runs, batch_size, momentum, signal), kept),
                 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.errors import InvalidArgument
+from steepest.experiments.inputs import as_path
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.naive import can_be_naive, naive_descent
@@ -16,6 +17,7 @@ from steepest.geometry import norm as as_norm
 from steepest.maxmargin import MaxMarginSolution, Status
 from steepest.problem import Classification
 from steepest.theory import LEMMA_CONSTANTS, bias_direction, effective_margin, feature_radius, margin_bound
+from steepest.theory.effective_margin import is_analysed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,19 +34,19 @@ __all__ = [
     "solution_from",
 ]
 
-DIMENSIONS = ("data", "loss", "norm", "batch_size", "momentum", "variance_reduction", "seed", "step")
+DIMENSIONS = ("data", "loss", "norm", "batch_size", "momentum", "signal", "seed", "step")
 """The dimensions of every series, in this order."""
 
 _CELL_LABELS = ("data", "loss", "norm", "batch_size", "seed")
-_RUN_LABELS = ("momentum", "variance_reduction")
+_RUN_LABELS = ("momentum", "variance_reduction", "signal")
 
 _AXES = {
     "data": ("1", "name of the data set"),
     "loss": ("1", "loss"),
     "norm": ("1", "norm of the steepest descent and of the max margin"),
     "batch_size": ("samples", "samples a step, b"),
-    "momentum": ("1", "momentum, the weight β of the past in the moving average"),
-    "variance_reduction": ("1", "whether gradients are corrected by a snapshot each epoch (SVRG)"),
+    "momentum": ("1", "momentum β, the weight of the past"),
+    "signal": ("1", "signal, how the gradient is estimated"),
     "seed": ("1", "seed of the data and of the shuffling"),
     "step": ("updates", "updates done, t"),
     "reference": ("1", "norm whose max margin the runs are compared with"),
@@ -83,7 +85,7 @@ def cell_dataset(
     """
     import xarray as xr
 
-    shape = (1, 1, 1, 1, len(cell.momenta), len(cell.variance_reduction), 1)
+    shape = (1, 1, 1, 1, len(cell.momenta), len(cell.signals), 1)
 
     def over_runs(values: Sequence[Any], name: str, units: str, long_name: str, *more: str) -> None:
         array = np.stack([np.asarray(value, float) for value in values])
@@ -176,8 +178,8 @@ def cell_dataset(
 
 
 def _effective_margin(problem: Classification, run: Trajectory, solution: MaxMarginSolution) -> float:
-    """Return ρ, or NaN where the loss offers nothing that the theory could use."""
-    if LEMMA_CONSTANTS.of(run.method.loss) is None:
+    """Return ρ, or NaN where the theory says nothing of the loss, the signal or the momentum."""
+    if LEMMA_CONSTANTS.of(run.method.loss) is None or not is_analysed(run.method):
         return np.nan
     return effective_margin(problem, run.method, solution).value
 
@@ -186,7 +188,7 @@ def margin_floor(problem: Classification, run: Trajectory, solution: MaxMarginSo
     """Return the a-posteriori lower bound of a run's normalised margin at its records, shape [r].
 
     :func:`steepest.theory.margin_bound` with sharp constants (Theorems 4.1, 4.3, 4.6); -inf where it proves
-    nothing, as everywhere where the effective margin is not positive, or the loss has no lemma constants.
+    nothing, as everywhere where the effective margin is not positive or not known.
     """
     if not _effective_margin(problem, run, solution) > 0:
         # Known at once; the bound's own sums over every step would only say it again.
@@ -226,7 +228,7 @@ def _coordinates(cell: Cell, problem: Classification, steps: np.ndarray) -> dict
         "norm": [cell.norm],
         "batch_size": [cell.batch_size],
         "momentum": list(cell.momenta),
-        "variance_reduction": list(cell.variance_reduction),
+        "signal": list(cell.signals),
         "seed": [cell.seed],
         "step": steps,
     }
@@ -256,7 +258,7 @@ def combine(datasets: Iterable[xr.Dataset]) -> xr.Dataset:
     """
     import xarray as xr
 
-    parts = list(datasets)
+    parts = [_with_signals(each) for each in datasets]
     if not parts:
         raise InvalidArgument("datasets", parts, "there are no results yet; run the experiment first")
     names = dict.fromkeys([*DIMENSIONS, *(str(name) for part in parts for name in part.dims)])
@@ -275,6 +277,15 @@ def combine(datasets: Iterable[xr.Dataset]) -> xr.Dataset:
     return xr.Dataset(variables, _labelled(coordinates))
 
 
+def _with_signals(dataset: xr.Dataset) -> xr.Dataset:
+    """Return results with the dimension ``signal``, also of the time when there were two and a switch."""
+    if "variance_reduction" not in dataset.dims:
+        return dataset
+    names = ["svrg" if reduced else "minibatch" for reduced in dataset["variance_reduction"].values]
+    renamed = dataset.rename(variance_reduction="signal")
+    return renamed.assign_coords(signal=("signal", names, _words(*_AXES["signal"])))
+
+
 def open_results(directory: str | Path) -> xr.Dataset:
     """Return every result in a folder as one dataset; ``.to_dataframe()`` of it is tidy, a row a record.
 
@@ -288,7 +299,7 @@ def open_results(directory: str | Path) -> xr.Dataset:
     Warns:
         SteepestWarning: a file is damaged or foreign; it is left out.
     """
-    folder = Path(directory)
+    folder = as_path("directory", directory, "give the folder of a run")
     inside = folder / "cells"
     found = list(Store(inside if inside.is_dir() else folder).everything("runs"))
     if not found:
