@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from steepest.descent import descend
-from steepest.errors import SteepestWarning
+from steepest.errors import InvalidArgument, SteepestWarning
 from steepest.experiments.inputs import as_instance, as_path
 from steepest.experiments.spec.cells import Cell, Margin, Problems, estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
@@ -112,6 +112,8 @@ def plan_experiment(experiment: Experiment, directory: Path | None = None, tell:
     as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
     if directory is not None:
         directory = as_path("directory", directory, "give the folder of results, or None")
+    if tell is not None and not callable(tell):
+        raise InvalidArgument("tell", tell, "give a function of a text and two whole numbers, or None")
     problems = load_problems(experiment)
     cells = resolve(experiment, problems)
     store = None if directory is None else Store(directory / "cells")
