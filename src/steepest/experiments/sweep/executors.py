@@ -244,7 +244,8 @@ def _connected_to_dask(scheduler: str | None) -> Iterator[Any]:
     _require_listener(address)
     try:
         client = distributed.Client(address, set_as_default=False, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
+        # A server of another protocol: its words are read as the size of a message.
         raise _no_scheduler(address, error) from error
     with client:
         _require_worker(client, address)
