@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from steepest.arrays import Array
 from steepest.arguments import real_number
+from steepest.arrays import Array
 from steepest.geometry.exponents import exponent_text
 from steepest.geometry.facts import (
     CANONICAL,
@@ -71,7 +71,9 @@ class ScaledNorm:
         required_norm("base", self.base)
         remedy = f"give a power from -{_LARGEST_POWER} to {_LARGEST_POWER}, such as -0.5"
         for name in ("rows", "columns"):
-            power = real_number(name, getattr(self, name), remedy, at_least=-_LARGEST_POWER, at_most=_LARGEST_POWER)
+            power = real_number(
+                name, getattr(self, name), remedy, at_least=-_LARGEST_POWER, at_most=_LARGEST_POWER
+            )
             object.__setattr__(self, name, power)
 
     def factor(self, shape: tuple[int, ...]) -> float:
