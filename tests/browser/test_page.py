@@ -55,12 +55,12 @@ def page(tmp_path_factory):
         loss="exponential",
         batch_size=3,
         momentum=0.0,
-        variance_reduction=False,
+        signal="minibatch",
         seed=1,
         claims=[],
     )
     data = {"kind": "gaussian", "classes": 3, "samples_per_class": 5, "features": 20}
-    alone = {"norm": "max", "momentum": 0.0, "variance_reduction": False, "seed": 1, "claims": []}
+    alone = {"norm": "max", "momentum": 0.0, "signal": "minibatch", "seed": 1, "claims": []}
     run_into(folder / "larger", name="larger", data=data, batch_size="full", **alone)
     return write_page(folder).path.as_uri()
 
@@ -154,11 +154,11 @@ def test_every_selector_changes_what_is_drawn(browser):
 def test_boxes_add_and_take_lines_which_look_different(browser):
     assert list(lines(browser)) == ["b = 3, β = 0", "b = 12 (full), β = 0"]
     box(browser, "momentum", "0.9").click()
-    box(browser, "variance_reduction", "with").click()
+    box(browser, "signal", "svrg").click()
     found = lines(browser)
     assert len(found) == 8
     assert found["b = 3, β = 0"]["dash"] != found["b = 3, β = 0.9"]["dash"]
-    assert found["b = 3, β = 0, variance reduction"]["mode"] == "lines+markers"
+    assert found["b = 3, β = 0, svrg"]["mode"] == "lines+markers"
     legend = browser.find_elements(By.CSS_SELECTOR, "#legend li")
     assert [item.text for item in legend] == list(found)
     rows = browser.find_elements(By.CSS_SELECTOR, "#values tbody tr")
@@ -253,12 +253,12 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
         return {table.find_element(By.TAG_NAME, "caption").text: table for table in found}
 
     assert list(maps()) == [
-        "frobenius norm, without variance reduction",
-        "frobenius norm, with variance reduction",
-        "max norm, without variance reduction",
-        "max norm, with variance reduction",
+        "frobenius norm, minibatch",
+        "frobenius norm, svrg",
+        "max norm, minibatch",
+        "max norm, svrg",
     ]
-    table = maps()["frobenius norm, without variance reduction"]
+    table = maps()["frobenius norm, minibatch"]
     assert [cell.text for cell in table.find_elements(By.CSS_SELECTOR, "th")] == [
         "β = 0",
         "β = 0.9",
@@ -275,10 +275,10 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
             >= 4.5
         )
     choose(browser, "map-quantity", "Cosine to the max-margin solution")
-    after = maps()["frobenius norm, without variance reduction"].find_elements(By.CSS_SELECTOR, "tbody td")
+    after = maps()["frobenius norm, minibatch"].find_elements(By.CSS_SELECTOR, "tbody td")
     assert float(after[2].text.splitlines()[0]) > 0.9
     choose(browser, "map-experiment", "single")
-    assert list(maps()) == ["spectral norm, without variance reduction"]
+    assert list(maps()) == ["spectral norm, minibatch"]
 
 
 def test_verdicts_are_words_beside_colours(browser):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from steepest.experiments.store.results import DIMENSIONS
+from steepest.experiments.dimensions import DIMENSIONS
 
 BATCH_SIZES = [1, 5, 10, 20, 50, 100]
 MOMENTA = [0.0, 0.5, 0.99]
@@ -59,7 +59,7 @@ def results(final_error: Error = as_the_paper_says, steps: int = 20_000, exponen
             "norm": ["frobenius"],
             "batch_size": BATCH_SIZES,
             "momentum": MOMENTA,
-            "variance_reduction": [False, True],
+            "signal": ["minibatch", "svrg"],
             "seed": SEEDS,
             "step": step,
         },

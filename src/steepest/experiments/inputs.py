@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["as_instance", "as_path", "as_progress", "as_table", "as_texts"]
+__all__ = ["Announce", "as_instance", "as_path", "as_progress", "as_table", "as_texts"]
+
+Announce = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done and how much there is."""
 
 
 def as_instance(argument: str, value: Any, kind: type, remedy: str) -> Any:

@@ -19,7 +19,7 @@ from steepest.theory.constants import (
     required_momentum_for,
 )
 from steepest.theory.inputs import as_momentum, require_parts
-from steepest.theory.lemma_constants import LemmaConstants, lemma_constants
+from steepest.theory.lemma_constants import LEMMA_CONSTANTS, LemmaConstants, lemma_constants
 
 Constants = Literal["sharp", "paper"]
 """Which constants: the smallest that this library can prove, or the paper's (derived again)."""
@@ -101,13 +101,29 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
     )
 
 
+def covers(method: MethodLike) -> bool:
+    """Return whether Theorems 4.1, 4.3 and 4.6 are about a method: its signal, its momentum and its loss.
+
+    >>> import steepest as st
+    >>> covers(st.Method("max", signal="svrg", momentum=0.9)), covers(st.Method("max", signal="saga"))
+    (True, False)
+    """
+    return _beyond(method) is None and LEMMA_CONSTANTS.of(loss(method.loss)) is not None
+
+
 def _require_analysed(method: MethodLike) -> None:
-    """Refuse what Theorems 4.1, 4.3 and 4.6 are not about: they know two signals and one kind of momentum."""
+    if (refusal := _beyond(method)) is not None:
+        raise refusal
+
+
+def _beyond(method: MethodLike) -> InvalidArgument | None:
+    """Return what the theorems are not about: they know two signals and one kind of momentum."""
     signal, kind = (str(getattr(method, name, known[0])) for name, known in _ANALYSED.items())
     if signal not in _ANALYSED["signal"]:
-        raise InvalidArgument("signal", signal, "the theory covers minibatch and svrg alone")
+        return InvalidArgument("signal", signal, "the theory covers minibatch and svrg alone")
     if float(method.momentum) > 0 and kind not in _ANALYSED["momentum_kind"]:
-        raise InvalidArgument("momentum_kind", kind, "the theory covers ema alone")
+        return InvalidArgument("momentum_kind", kind, "the theory covers ema alone")
+    return None
 
 
 _READ = ("norm", "batch_size", "momentum", "variance_reduction", "loss", "schedule")

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from steepest.experiments.claims.claims import Verdict, check_claims
+from steepest.experiments.claims.check import check_claims
+from steepest.experiments.claims.claim import Verdict
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import validated
 from steepest.experiments.sweep.sweep import run_experiment
@@ -33,11 +34,11 @@ def single_samples(**settings):
 
 
 def off(method):
-    return replace(method, variance_reduction=False)
+    return replace(method, signal="minibatch")
 
 
 def reduced(method):
-    return replace(method, variance_reduction=True)
+    return replace(method, signal="svrg")
 
 
 def momentum(labelled, used):

@@ -5,8 +5,9 @@ from matplotlib import image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.experiments.synthetic import BATCH_SIZES, results
 
-from steepest.experiments.figures.margin_panels import margin_panels, save_figure
-from steepest.experiments.store.selection import Runs
+from steepest.experiments.claims.selection import Runs
+from steepest.experiments.figures.draw import save_figure
+from steepest.experiments.figures.margin_panels import margin_panels
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_lines_are_medians_over_seeds(figure):
         data="gaussian", loss="cross-entropy", norm="frobenius", batch_size=5, momentum=0.5
     )
     line = figure.axes[1].lines[1]
-    wanted = expected.sel(variance_reduction=False).median("seed").values[1:]
+    wanted = expected.sel(signal="minibatch").median("seed").values[1:]
     assert line.get_ydata() == pytest.approx(wanted)
 
 
@@ -58,9 +59,11 @@ def test_files_are_pictures_and_the_same_each_time(figure, tmp_path):
 
 
 def test_runs_that_are_missing_leave_their_lines_out():
-    (runs,) = Runs.of(results().isel(variance_reduction=[0], seed=[0]))
+    dataset = results().isel(seed=[0])
+    reduced = (dataset["signal"] == "svrg") & (dataset["momentum"] > 0)
+    (runs,) = Runs.of(dataset.where(~reduced))
     figure = margin_panels(runs)
-    assert [len(axes.lines) for axes in figure.axes] == [6] * 6 + [0] * 3
+    assert [len(axes.lines) for axes in figure.axes] == [6] * 7 + [0] * 2
     assert "seed 0" in figure.get_suptitle()
 
 

@@ -16,8 +16,8 @@ import pytest
 import xarray as xr
 
 from steepest.errors import InvalidArgument, RunError, SteepestWarning
-from steepest.experiments.spec.cells import load_problems, resolve
 from steepest.experiments.spec.experiment import validated
+from steepest.experiments.spec.resolved import resolve
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep import executors
 from steepest.experiments.sweep.executors import Executor
@@ -130,7 +130,7 @@ def test_sweeps_of_their_own_in_one_folder_share_the_cells(alone, tmp_path):
 
 
 def test_a_claim_ends_with_its_process(tmp_path):
-    (cell, *_) = resolve(experiment := validated(LONG), load_problems(experiment))
+    (cell, *_) = resolve(validated(LONG)).cells
     store = Store(tmp_path)
     with start(tmp_path) as process:
         while not list(tmp_path.glob("unfinished/*/run-*.npz")):
@@ -179,7 +179,7 @@ def test_warnings_of_workers_reach_the_user_once(tmp_path):
     (tmp_path / "unfinished").mkdir()
     experiment = validated(SHORT)
     store = Store(tmp_path)
-    for cell in resolve(experiment, load_problems(experiment))[:2]:
+    for cell in resolve(experiment).cells[:2]:
         store.path(cell.description()).write_text("not ours", encoding="utf-8")
     with pytest.warns(SteepestWarning) as caught:
         run_experiment(experiment, tmp_path, executor=Executor("loky", 2))

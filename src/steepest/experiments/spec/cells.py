@@ -8,24 +8,26 @@ from typing import Any
 
 from steepest.descent import Method
 from steepest.errors import InvalidArgument
+from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
 from steepest.experiments.spec.data import DataSet, StoredSamples, identity
-from steepest.experiments.spec.experiment import Experiment
+from steepest.experiments.spec.experiment import AVERAGE, Experiment
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory import bias_direction
 
-__all__ = ["Cell", "Margin", "Problems", "estimated_seconds", "load_problems", "resolve"]
-
-Problems = Mapping[tuple[str, int], Classification]
-"""The samples of each data set's name and seed."""
+__all__ = ["Cell", "Margin", "cells_of"]
 
 Known = Mapping[tuple[str, int], Classification | StoredSamples]
-"""The same, or what is stored of them."""
+"""The samples of each data set's name and seed, or what is stored of them."""
 
 _SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
 _SECONDS_A_CELL = 0.5
 """What it takes to measure a cell's records and to write its file, however few its steps."""
+
+_BYTES = 8
+_COPIES = 2
+"""A run's records are joined into one array while each is still there."""
 
 _FORMAT = 5  # Raised when what a cell's file holds changes, so that older files are computed again.
 
@@ -58,19 +60,22 @@ class Margin:
 
 @dataclass(frozen=True)
 class Cell:
-    """Every combination of momentum and variance reduction at one data set, seed, norm, loss, batch size."""
+    """Every combination of momentum and signal at one data set, seed, norm, loss and batch size."""
 
     data: DataSet
     seed: int
     fingerprint: str
     """Hash of the samples: results belong to the data, not to its name."""
     samples: int
+    features: int
+    classes: int
     norm: str
     loss: str
     batch_size: int
     schedule: ScheduleChoice
     momenta: tuple[float, ...]
-    variance_reduction: tuple[bool, ...]
+    momentum_kind: str
+    signals: tuple[str, ...]
     steps: int
     records: int
     gap: float
@@ -91,12 +96,29 @@ class Cell:
     @property
     def runs(self) -> int:
         """Number of runs in the cell."""
-        return len(self.momenta) * len(self.variance_reduction)
+        return len(self.momenta) * len(self.signals)
 
     @property
     def run_steps(self) -> int:
         """Updates in all runs of the cell."""
         return self.steps * self.runs
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes one core: enough to order cells, and to tell long from short."""
+        multiplications = self.batch_size * self.classes * self.features
+        steps = self.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
+        return _SECONDS_A_CELL + steps
+
+    @property
+    def kept_records(self) -> int:
+        """Records of a run at most: there are no more than steps."""
+        return min(self.records, self.steps + 1)
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what its recorded weights take, in bytes, which is what memory goes to."""
+        return self.runs * self.kept_records * self.classes * self.features * _BYTES * _COPIES
 
     @property
     def margins(self) -> tuple[Margin, ...]:
@@ -109,9 +131,18 @@ class Cell:
         schedule = PolynomialDecay(self.schedule.initial_step_size(self.norm, margin), self.schedule.exponent)
         batch_size = None if self.batch_size == self.samples else self.batch_size
         return [
-            Method(self.norm, batch_size, momentum, reduced, self.loss, schedule, self.seed)
+            Method(
+                self.norm,
+                batch_size,
+                momentum,
+                loss=self.loss,
+                schedule=schedule,
+                seed=self.seed,
+                signal=signal,
+                momentum_kind=self.momentum_kind,
+            )
             for momentum in self.momenta
-            for reduced in self.variance_reduction
+            for signal in self.signals
         ]
 
     def description(self) -> dict[str, Any]:
@@ -127,7 +158,7 @@ class Cell:
             "batch_size": self.batch_size,
             "schedule": self.schedule.model_dump(exclude_none=True),
             "momentum": list(self.momenta),
-            "variance_reduction": list(self.variance_reduction),
+            **self._signals_described(),
             "steps": self.steps,
             "records": self.records,
             "gap": self.gap,
@@ -137,34 +168,20 @@ class Cell:
             "naive": self.naive,
         }
 
-
-def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:
-    """Return the samples of every data set and seed of an experiment.
-
-    Raises:
-        InvalidArgument: sizes or scales that do not go together, or more samples than memory holds.
-        DataFileError: a file that cannot be read.
-    """
-    return {
-        (data.name, seed): _loaded(data, seed, position)
-        for position, data in enumerate(experiment.data)
-        for seed in experiment.seed
-    }
+    def _signals_described(self) -> dict[str, Any]:
+        # As they were described before there were others, so that results of that time are found.
+        if set(self.signals) <= {PLAIN_SIGNAL, REDUCED_SIGNAL}:
+            described: dict[str, Any] = {
+                "variance_reduction": [signal == REDUCED_SIGNAL for signal in self.signals]
+            }
+        else:
+            described = {"signal": list(self.signals)}
+        average = self.momentum_kind == AVERAGE
+        return described if average else {**described, "momentum_kind": self.momentum_kind}
 
 
-def _loaded(data: DataSet, seed: int, position: int) -> Classification:
-    try:
-        return data.load(seed)
-    except InvalidArgument as error:
-        raise InvalidArgument(f"data[{position}].{error.argument}", error.value, error.remedy) from error
-    except MemoryError as error:
-        raise InvalidArgument(
-            f"data[{position}]", data.name, f"it does not fit in memory ({error})"
-        ) from error
-
-
-def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
-    """Return the cells of an experiment, in the order in which they are computed.
+def cells_of(experiment: Experiment, problems: Known) -> list[Cell]:
+    """Return the cells of an experiment on its samples, in the order in which they are computed.
 
     Raises:
         InvalidArgument: a batch size that is larger than a data set, or a bias direction where there is
@@ -176,14 +193,14 @@ def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
         Cell(
             data,
             seed,
-            problems[data.name, seed].fingerprint,
-            problems[data.name, seed].samples,
+            *_facts(problems[data.name, seed]),
             norm,
             loss,
             batch_size,
             experiment.schedule_for(data).for_norm(norm),
             experiment.momentum,
-            experiment.variance_reduction,
+            experiment.momentum_kind,
+            experiment.signal,
             experiment.steps,
             experiment.records,
             experiment.gap,
@@ -198,6 +215,12 @@ def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
         for loss in experiment.loss
         for batch_size in _batch_sizes(experiment, problems[data.name, seed])
     ]
+
+
+def _facts(problem: Classification | StoredSamples) -> tuple[str, int, int, int]:
+    if isinstance(problem, StoredSamples):
+        return problem.fingerprint, problem.samples, problem.features, problem.classes
+    return problem.fingerprint, problem.samples, problem.dimension, problem.n_classes
 
 
 def _require_bias(experiment: Experiment, problems: Known) -> None:
@@ -223,11 +246,3 @@ def _batch_sizes(experiment: Experiment, problem: Classification | StoredSamples
             raise InvalidArgument("batch_size", size, remedy)
     # "full" and n are the same runs.
     yield from dict.fromkeys(chosen)
-
-
-def estimated_seconds(cell: Cell, problems: Problems) -> float:
-    """Return about how long a cell takes one core: enough to order cells, and to tell long from short."""
-    problem = problems[cell.data.name, cell.seed]
-    multiplications = cell.batch_size * problem.n_classes * problem.dimension
-    steps = cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
-    return _SECONDS_A_CELL + steps

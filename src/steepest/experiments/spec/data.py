@@ -1,142 +1,119 @@
-"""The data sets that an experiment can name: seeded synthetic ones, the digits, and the user's own files."""
+"""The data sets that an experiment can name: every registered generator, and the user's own files.
+
+A generator's signature says what its table in an experiment takes; what the values must be, the generator
+checks when it makes the samples.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from steepest import datasets
+from steepest.datasets import DATA_SETS, Parameter, from_file, generate, parameters_of
+from steepest.errors import InvalidArgument
 from steepest.experiments.spec import values as accept
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.problem import Classification
 
-__all__ = ["KINDS", "DataSet", "DataSets", "StoredSamples", "identity"]
+__all__ = ["FILE", "DataSet", "DataSets", "StoredSamples", "identity", "kinds"]
 
-Classes = Annotated[int, BeforeValidator(accept.count(at_least=2))]
-Count = Annotated[int, BeforeValidator(accept.count(at_least=1))]
-Positive = Annotated[float, BeforeValidator(accept.positive)]
-
+FILE = "file"
+"""The kind of data that is read from a file of the user's."""
 
 Name = Annotated[str, BeforeValidator(accept.identifier)]
 Contrast = Annotated[bool, BeforeValidator(accept.switch)]
 """Whether data is there to show a difference: claims about an experiment's data leave it out."""
-STRICT = ConfigDict(extra="forbid", frozen=True)
+
+_SEED, _PATH = "seed", "path"
+_READING = (_PATH, "separator", "encoding")
+"""Where and how a file is read: the samples are told by their own hash."""
 
 
-class GaussianData(BaseModel):
-    """Independent Gaussian features, the paper's setting (k = 10, 10 samples a class, d = 100, scale 0.1)."""
-
-    model_config = STRICT
-
-    kind: Literal["gaussian"]
-    name: Name = "gaussian"
-    schedule: ScheduleChoice | None = None
-    classes: Classes = 10
-    samples_per_class: Count = 10
-    features: Count = 100
-    scale: Positive = 0.1
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:
-        """Return the samples that a seed draws."""
-        return datasets.gaussian(self.classes, self.samples_per_class, self.features, self.scale, seed)
+def _read(path: str, label: str | None = None, separator: str | None = None, encoding: str | None = None):
+    return from_file(path, label, separator, encoding)
 
 
-class MixtureData(BaseModel):
-    """Classes around random means: x = separation · μ_y + ε, with μ and ε both N(0, I/d)."""
-
-    model_config = STRICT
-
-    kind: Literal["mixture"]
-    name: Name = "mixture"
-    schedule: ScheduleChoice | None = None
-    classes: Classes = 5
-    samples_per_class: Count = 40
-    features: Count = 50
-    separation: Positive = 1.5
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:
-        """Return the samples that a seed draws."""
-        return datasets.mixture(self.classes, self.samples_per_class, self.features, self.separation, seed)
+def kinds() -> tuple[str, ...]:
+    """Return the kinds of data that an experiment can name."""
+    return (*DATA_SETS, FILE)
 
 
-class OrthogonalData(BaseModel):
-    """The orthogonal scale-skewed data of Theorem 4.9: x_i = α_i e_{y_i}, where rare classes are hard.
+def _maker(kind: object) -> Callable[..., Any] | None:
+    if kind == FILE:
+        return _read
+    return DATA_SETS[kind] if isinstance(kind, str) and kind in DATA_SETS else None
 
-    With ``hard_classes = "frequent"`` the counts stay and the scales are in reverse order.
+
+class DataSet(BaseModel):
+    """Samples of one kind: a generator's name with values for its parameters, or a file.
+
+    >>> DataSet(kind="gaussian", classes=3).load(seed=0).samples
+    30
     """
 
-    model_config = STRICT
+    model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: Literal["orthogonal"]
-    name: Name = "orthogonal"
+    kind: str
+    name: Name
     schedule: ScheduleChoice | None = None
-    classes: Classes = 5
-    samples: Count = 100
-    smallest_scale: Positive = 0.5
-    largest_scale: Positive = 3.0
-    hard_classes: Literal["rare", "frequent"] = "rare"
     contrast: Contrast = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_kind_takes(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            raise ValueError('give a kind such as "gaussian", or a table such as { kind = "gaussian" }')
+        maker = _maker(given.get("kind"))
+        if maker is None:
+            remedy = f"give a kind of data: {', '.join(kinds())}"
+            raise InvalidArgument("kind", given.get("kind"), remedy)
+        kind = given["kind"]
+        parameters = [each for each in parameters_of(maker) if each.name != _SEED]
+        own = [key for key in cls.model_fields if key != "contrast"]
+        _require_known(given, [*own, *(each.name for each in parameters), "contrast"])
+        values = {each.name: _value(each, given) for each in parameters}
+        return {"name": kind, **given, **values}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The values of the parameters of its kind, all of them."""
+        return dict(self.model_extra or {})
 
     def load(self, seed: int) -> Classification:
-        """Return the samples that a seed draws."""
-        return datasets.orthogonal_scale_skewed(
-            self.classes,
-            self.samples,
-            self.smallest_scale,
-            self.largest_scale,
-            seed,
-            hard_classes=self.hard_classes,
-        )
+        """Return the samples that a seed draws; a file and real data are the same for every seed.
+
+        Raises:
+            InvalidArgument: a value that the generator refuses.
+            DataFileError: a file that cannot be read.
+        """
+        if self.kind == FILE:
+            return _read(**self.options)
+        takes_seed = any(each.name == _SEED for each in parameters_of(DATA_SETS[self.kind]))
+        return generate(self.kind, **self.options, **({_SEED: seed} if takes_seed else {}))
 
 
-class DigitsData(BaseModel):
-    """scikit-learn's handwritten digits, scaled; the seed shuffles, the samples are always the same."""
-
-    model_config = STRICT
-
-    kind: Literal["digits"]
-    name: Name = "digits"
-    schedule: ScheduleChoice | None = None
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:  # noqa: ARG002
-        """Return the 1,797 samples."""
-        return datasets.digits()
+def _require_known(given: Mapping[str, Any], accepted: list[str]) -> None:
+    for key, value in given.items():
+        if key not in accepted:
+            close = get_close_matches(key, accepted, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise InvalidArgument(key, value, f"no such key; {hint}accepted: {', '.join(accepted)}")
 
 
-class FileData(BaseModel):
-    """The user's own samples from a .npz, .csv or .parquet file."""
-
-    model_config = STRICT
-
-    kind: Literal["file"]
-    name: Name = "file"
-    schedule: ScheduleChoice | None = None
-    path: Path
-    label: str | None = None
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:  # noqa: ARG002
-        """Return the samples of the file."""
-        return datasets.from_file(self.path, self.label)
-
-
-KINDS: dict[str, type[BaseModel]] = {
-    "gaussian": GaussianData,
-    "mixture": MixtureData,
-    "orthogonal": OrthogonalData,
-    "digits": DigitsData,
-    "file": FileData,
-}
-
-
-def _kind(given: Any) -> Any:
-    return given.get("kind") if isinstance(given, dict) else getattr(given, "kind", None)
+def _value(parameter: Parameter, given: Mapping[str, Any]) -> Any:
+    if parameter.name not in given:
+        if parameter.required:
+            raise InvalidArgument(parameter.name, None, f"is required: give {parameter.wanted}")
+        return parameter.default
+    value = given[parameter.name]
+    if isinstance(value, str) and parameter.type is not str:
+        # On a command line all is text; in a file numbers are written as such.
+        raise InvalidArgument(parameter.name, value, f"give {parameter.wanted}")
+    return parameter.value_of(value)
 
 
 def _as_tables(given: Any) -> list[Any]:
@@ -145,15 +122,6 @@ def _as_tables(given: Any) -> list[Any]:
         raise ValueError("an empty list has no runs; give at least one data set")
     return [{"kind": entry} if isinstance(entry, str) else entry for entry in entries]
 
-
-DataSet = Annotated[
-    Annotated[GaussianData, Tag("gaussian")]
-    | Annotated[MixtureData, Tag("mixture")]
-    | Annotated[OrthogonalData, Tag("orthogonal")]
-    | Annotated[DigitsData, Tag("digits")]
-    | Annotated[FileData, Tag("file")],
-    Discriminator(_kind),
-]
 
 DataSets = Annotated[tuple[DataSet, ...], BeforeValidator(_as_tables)]
 """One data set or a list; a bare kind such as "gaussian" stands for that data with its standard sizes."""
@@ -176,7 +144,13 @@ class StoredSamples:
     feature_bound: float
     """R = max ‖x‖₁, in units of the features."""
 
+    @classmethod
+    def of(cls, name: str, seed: int, problem: Classification) -> StoredSamples:
+        """Return what is to be known of samples."""
+        sizes = problem.samples, problem.dimension, problem.n_classes
+        return cls(name, seed, problem.fingerprint, *sizes, problem.feature_bound)
+
 
 def identity(data: DataSet) -> dict[str, Any]:
     """Return what the samples depend on besides the seed: no name, no schedule, no place on a disk."""
-    return data.model_dump(exclude={"name", "schedule", "path"})
+    return data.model_dump(exclude={"name", "schedule", *_READING})

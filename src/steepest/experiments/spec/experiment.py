@@ -8,29 +8,38 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from steepest.errors import DataFileError, InvalidArgument
+from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
+from steepest.experiments.figures.draw import FIGURES
 from steepest.experiments.inputs import as_path, as_table, as_texts
 from steepest.experiments.spec import values as accept
-from steepest.experiments.spec.data import KINDS, DataSet, DataSets
+from steepest.experiments.spec.data import DataSet, DataSets
+from steepest.experiments.spec.refusals import refusal_of
 from steepest.experiments.spec.schedule import ScheduleChoice
+from steepest.plugins import load_plugin
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
-__all__ = ["Experiment", "load_experiment", "parse_overrides", "validated"]
+__all__ = ["AVERAGE", "Experiment", "load_experiment", "parse_overrides", "validated"]
+
+AVERAGE = "ema"
+"""The kind of momentum that is meant where none is named."""
+
+_SIGNAL_KEYS = ("signal", "signals", "variance_reduction")
+"""Three ways to write one key: its name, the same for a list, and the switch that there was before names."""
 
 Norms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name))]
 BatchSizes = Annotated[tuple[int | Literal["full"], ...], BeforeValidator(accept.grid(accept.batch_size))]
 Momenta = Annotated[tuple[float, ...], BeforeValidator(accept.grid(accept.momentum))]
-Switches = Annotated[tuple[bool, ...], BeforeValidator(accept.grid(accept.switch))]
+Signals = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.signal_name))]
 Losses = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.loss_name))]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(accept.grid(accept.seed))]
 SomeNorms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
@@ -40,24 +49,32 @@ ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim
 class Experiment(BaseModel):
     """A sweep: every combination of its grids, on each data set and seed.
 
-    ``batch_size`` entries are sample counts or ``"full"``; ``seed`` draws the data (where it is random) and
-    shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the
-    relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
-    ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
-    Definition 4.8, ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on
-    data that is not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws
-    the theory's margin bound and predicted slope over the errors of ``figure``.
+    ``plugins`` are files, or modules, that register norms, data sets, signals, losses, claims or figures;
+    they are loaded before anything else is read, and by every worker process.
+
+    ``batch_size`` entries are sample counts or ``"full"``. ``signal`` names how gradients are estimated;
+    ``variance_reduction`` is another way to write it, false for "minibatch" and true for "svrg".
+    ``momentum_kind`` says what the momenta mean, for all runs. ``seed`` draws the data (where it is random)
+    and shuffles the samples. ``gap`` is the relative duality gap asked of each certified max margin.
+
+    Besides the error in a run's own norm, ``reference`` asks for the errors in further norms, ``bias`` for
+    the cosine to the bias direction of Definition 4.8, ``naive`` for the same of a run in the usual
+    arithmetic (single samples in these norms, on data that is not there for contrast), and ``weights`` for
+    the recorded weights themselves. ``bound`` draws the theory's margin bound and predicted slope over the
+    errors of ``figure``. ``quick`` holds the keys that a reduced run replaces.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, BeforeValidator(accept.identifier)]
     title: str = ""
+    plugins: tuple[str, ...] = ()
     data: DataSets
     norm: Norms
     batch_size: BatchSizes = ("full",)
     momentum: Momenta = (0.0,)
-    variance_reduction: Switches = (False,)
+    momentum_kind: Annotated[str, BeforeValidator(accept.momentum_kind_name)] = AVERAGE
+    signal: Signals = (PLAIN_SIGNAL,)
     loss: Losses = ("cross-entropy",)
     schedule: ScheduleChoice = ScheduleChoice(initial_times_margin=0.15)
     steps: Annotated[int, BeforeValidator(accept.count(at_least=1))] = 20_000
@@ -68,7 +85,7 @@ class Experiment(BaseModel):
     bias: Annotated[bool, BeforeValidator(accept.switch)] = False
     naive: SomeNorms = ()
     weights: Annotated[bool, BeforeValidator(accept.switch)] = False
-    figure: Literal["margin-panels", "batch-one"] | None = None
+    figure: Annotated[str | None, BeforeValidator(accept.figure_name)] = None
     bound: Annotated[bool, BeforeValidator(accept.switch)] = False
     claims: ClaimNames = ()
     quick: dict[str, Any] = Field(default_factory=dict)
@@ -91,17 +108,9 @@ class Experiment(BaseModel):
                 raise InvalidArgument(
                     "schedule", missing[0], f"data set {data.name} has no step size for this norm"
                 )
-        if self.figure == "batch-one" and not self._has_batch_one():
-            remedy = (
-                "it needs norm max or frobenius, batch_size 1, momentum 0, variance_reduction false, "
-                "reference norms and bias = true"
-            )
-            raise InvalidArgument("figure", self.figure, remedy)
+        if self.figure is not None and not (needs := FIGURES[self.figure].needs).met_by(dict(self)):
+            raise InvalidArgument("figure", self.figure, f"it needs {needs.words}")
         return self
-
-    def _has_batch_one(self) -> bool:
-        runs = 1 in self.batch_size and 0.0 in self.momentum and False in self.variance_reduction
-        return runs and self.bias and bool(self.reference) and bool({"max", "frobenius"} & set(self.norm))
 
     def schedule_for(self, data: DataSet) -> ScheduleChoice:
         """Return a data set's own schedule, or the experiment's."""
@@ -109,8 +118,7 @@ class Experiment(BaseModel):
 
     def replaced(self, changes: Mapping[str, Any]) -> Experiment:
         """Return this experiment with some keys replaced, validated like a file."""
-        table = self.model_dump(exclude_unset=True)
-        return validated({**table, **changes})
+        return validated(_merged(self.model_dump(exclude_unset=True), changes))
 
     def reduced(self) -> Experiment:
         """Return the quick form: the same question with the keys of ``quick`` replaced."""
@@ -136,9 +144,10 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
     except tomllib.TOMLDecodeError as error:
         raise DataFileError(path, f"is not valid TOML: {error}") from error
     for key, value in overrides.items():
+        table = _merged(table, {key: value}) if key in _SIGNAL_KEYS else table
         _replace(table, key, value)
     table.setdefault("name", path.stem)
-    return validated(_with_absolute_paths(table, path.parent))
+    return validated(_with_absolute_paths(table, path.parent), path.parent)
 
 
 def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
@@ -161,12 +170,52 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
     return overrides
 
 
-def validated(table: Mapping[str, Any]) -> Experiment:
-    """Build an experiment from a plain table, or raise InvalidArgument naming the first offending key."""
+def validated(table: Mapping[str, Any], folder: Path | None = None) -> Experiment:
+    """Build an experiment from a plain table, or raise InvalidArgument naming the first offending key.
+
+    Plug-ins are loaded first; their files are looked for in ``folder``, by default the current one.
+    """
+    plugins = _loaded_plugins(table.get("plugins", ()), folder or Path())
     try:
-        return Experiment.model_validate(dict(table))
+        return Experiment.model_validate({**_with_signal(table), "plugins": plugins})
     except ValidationError as error:
-        raise _refusal(error) from error
+        raise refusal_of(error, Experiment) from error
+
+
+def _loaded_plugins(given: Any, folder: Path) -> tuple[str, ...]:
+    names = as_texts(
+        "plugins", [given] if isinstance(given, str) else given, 'give files or modules, such as ["mine.py"]'
+    )
+    # Absolute, so that worker processes and later readers of the settings find the same file.
+    places = tuple(str((folder / name).resolve()) if name.endswith(".py") else name for name in names)
+    for place in places:
+        load_plugin(place)
+    return places
+
+
+def _with_signal(table: Mapping[str, Any]) -> dict[str, Any]:
+    given = [key for key in _SIGNAL_KEYS if key in table]
+    if not given:
+        return dict(table)
+    first, *others = given
+    if others:
+        raise InvalidArgument(others[0], table[others[0]], f"leave it out, {first} says it")
+    rest = {key: value for key, value in table.items() if key != first}
+    return {**rest, "signal": _as_signals(table[first]) if first == _SIGNAL_KEYS[-1] else table[first]}
+
+
+def _as_signals(switches: Any) -> list[str]:
+    try:
+        reduced = accept.grid(accept.switch)(switches)
+    except ValueError as error:
+        raise InvalidArgument(_SIGNAL_KEYS[-1], switches, str(error)) from error
+    return [REDUCED_SIGNAL if each else PLAIN_SIGNAL for each in reduced]
+
+
+def _merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with keys replaced; whichever way signals are written, the change replaces them."""
+    dropped = _SIGNAL_KEYS if any(key in _SIGNAL_KEYS for key in changes) else ()
+    return {**{key: value for key, value in table.items() if key not in dropped}, **changes}
 
 
 def _replace(table: dict[str, Any], dotted: str, value: Any) -> None:
@@ -207,60 +256,3 @@ def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         for entry in entries
     ]
     return {**table, "data": moved}
-
-
-def _refusal(error: ValidationError) -> InvalidArgument:
-    first, *others = error.errors()
-    cause = (first.get("ctx") or {}).get("error")
-    if isinstance(cause, InvalidArgument) and not first["loc"]:
-        return cause
-    remedy = _remedy(first) + (f" (and {len(others)} more)" if others else "")
-    # What pydantic calls the input of a missing key is the table that lacks it.
-    value = None if first["type"] == "missing" else first.get("input")
-    return InvalidArgument(_path(first["loc"]) or "experiment", value, remedy)
-
-
-def _remedy(detail: Any) -> str:
-    match detail["type"]:
-        case "extra_forbidden":
-            keys = _accepted_keys(detail["loc"])
-            close = get_close_matches(str(detail["loc"][-1]), keys, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            return f"no such key; {hint}accepted: {', '.join(keys)}"
-        case "missing":
-            return "is required"
-        case "literal_error":
-            return f"give {detail['ctx']['expected']}"
-        case "string_type":
-            return "give text"
-        case "path_type":
-            return "give the path of a file, as text"
-        case "model_type":
-            return "give a table, such as { initial = 0.1, exponent = 0.5 }"
-        case "dict_type":
-            return "give a table of keys and values"
-        case "union_tag_invalid" | "union_tag_not_found":
-            return f"give a kind of data: {', '.join(KINDS)}"
-        case "value_error":
-            cause = detail["ctx"]["error"]
-            return cause.remedy if isinstance(cause, InvalidArgument) else str(cause)
-        case _:
-            return detail["msg"]
-
-
-def _accepted_keys(location: tuple[Any, ...]) -> list[str]:
-    if "schedule" in location[:-1]:
-        return list(ScheduleChoice.model_fields)
-    if location[0] == "data" and len(location) > 2:
-        return list(KINDS[location[2]].model_fields)
-    return list(Experiment.model_fields)
-
-
-def _path(location: tuple[Any, ...]) -> str:
-    text = ""
-    for position, part in enumerate(location):
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif not (position == 2 and location[0] == "data"):  # pydantic names the kind there, which is no key
-            text += f".{part}" if text else str(part)
-    return text

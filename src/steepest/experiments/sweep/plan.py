@@ -1,30 +1,34 @@
-"""What an experiment would cost, before anything starts: runs, batches, time and memory, as measured here."""
+"""What an experiment would cost, before anything starts: runs, batches, time and memory, as measured here.
+
+Measuring takes about half a minute whatever the grid: of a grid that would take longer, the kinds of run that
+matter most are timed, and the others are estimated from those.
+"""
 
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Generic, TypeVar
 
-from steepest.descent import descend
-from steepest.errors import SteepestWarning
-from steepest.experiments.inputs import as_instance, as_path
-from steepest.experiments.spec.cells import Cell, Margin, Problems, estimated_seconds, load_problems, resolve
+from steepest.experiments.inputs import Announce, as_instance, as_path, as_progress
+from steepest.experiments.spec.cells import Cell, Margin, cells_of
 from steepest.experiments.spec.experiment import Experiment
-from steepest.experiments.store.netcdf import encoded
-from steepest.experiments.store.results import cell_dataset, solution_from
+from steepest.experiments.spec.resolved import Problems, made
+from steepest.experiments.store.solutions import solution_from
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.executors import Executor
+from steepest.experiments.sweep.memory import in_words, machine_memory
+from steepest.experiments.sweep.timing import Cost, measured_cost
 from steepest.maxmargin import MaxMarginSolution, max_margin
+from steepest.problem import Classification
 
 __all__ = ["Batch", "Plan", "plan_experiment"]
 
-_PROBE_SECONDS = 0.2
-_FIRST_PROBE = 64
-_MARGIN_SECONDS = 10.0
-_BYTES = 8
+_DATA_SECONDS, _MARGINS_SECONDS, _RUNS_SECONDS = 5.0, 10.0, 15.0
+"""How long data sets are made, max margins solved and runs timed; the first of each whatever it takes."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,11 @@ class Batch:
     runs: int
     """Runs in those cells."""
     run_steps_per_second: float
-    """Measured here, on all cores, with the runs of one cell side by side."""
+    """On all cores of this machine, with the runs of one cell side by side."""
     seconds: float
     """Estimate for all its cells, with what measuring the records and writing the file took here."""
+    timed: bool
+    """Whether it was timed; otherwise it is estimated from those that were, by the size of a step."""
 
 
 @dataclass(frozen=True)
@@ -60,24 +66,59 @@ class Plan:
     margins: int
     """Max margins to certify."""
     margin_seconds: float
-    """Estimate for those, from one measured for each data set and norm."""
+    """Estimate for those, from those that were solved here."""
     processes: int
     """Processes that the cells would be spread over; 0 if this one computes them itself."""
     batches: tuple[Batch, ...]
     memory_bytes: int
-    """Estimate of the largest cell's recorded weights and their measurement, which is what memory goes to."""
+    """Estimate of the largest cell's recorded weights, which is what memory goes to."""
+    machine_bytes: int | None
+    """What there is of memory; None where it cannot be told."""
+    unseen: int
+    """Data sets that were not made: taken to be as large as the others, with nothing of them stored."""
 
     @property
     def seconds(self) -> float:
         """Estimate of the whole time but for figures and claims, which take a few seconds each."""
         return self.margin_seconds + sum(batch.seconds for batch in self.batches)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its user should know before starting, a sentence each."""
+        said = []
+        at_once, most = self.memory_bytes * max(1, self.processes), self.machine_bytes
+        if most is not None and self.memory_bytes > most:
+            said.append(
+                f"memory will not do: the largest cell records {in_words(self.memory_bytes)}, and there are "
+                f"{in_words(most)}; ask for fewer records, momenta or signals at a time"
+            )
+        elif most is not None and at_once > most:
+            said.append(
+                f"memory will not do for {self.processes} cells at once, which record up to "
+                f"{in_words(at_once)}, and there are {in_words(most)}; run with fewer workers"
+            )
+        if untimed := sum(not batch.timed for batch in self.batches):
+            said.append(
+                f"{untimed:,} of {len(self.batches):,} kinds of run were not timed, since there are many; "
+                "they are estimated from the others by the size of a step"
+            )
+        if self.unseen:
+            said.append(
+                f"{self.unseen:,} data sets were not made, since there are many; they are taken to be as "
+                "large as the others, with nothing of them stored"
+            )
+        return tuple(said)
 
-def plan_experiment(experiment: Experiment, directory: Path | None = None) -> Plan:
+
+def plan_experiment(
+    experiment: Experiment, directory: Path | None = None, progress: Announce | None = None
+) -> Plan:
     """Say what an experiment would compute, with measured estimates; nothing is written.
 
-    Each kind of batch is run for a few steps, and one max margin of each data set and norm is solved (for at
-    most ten seconds). ``directory`` is the folder of results whose cells need not be computed again.
+    Of each kind a few runs take a few steps, and one max margin of each data set and norm is solved, for
+    about half a minute in all; what is left then is estimated (:attr:`Plan.warnings` say so). ``directory``
+    is the folder of results whose cells need not be computed again. ``progress`` is called with what is being
+    measured, how much is and how much there is.
 
     Raises:
         InvalidArgument: the experiment cannot be run on its data.
@@ -85,124 +126,167 @@ def plan_experiment(experiment: Experiment, directory: Path | None = None) -> Pl
     as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
     if directory is not None:
         directory = as_path("directory", directory, "give the folder of results, or None")
-    problems = load_problems(experiment)
-    cells = resolve(experiment, problems)
-    store = None if directory is None else Store(directory / "cells")
-    missing = [cell for cell in cells if store is None or not store.path(cell.description()).exists()]
-    seconds = sum(estimated_seconds(cell, problems) for cell in missing)
-    processes = Executor().processes(len(missing), seconds)
-    margins = _margins(missing, problems, store)
-    solved = sum(margin.seconds for margin in margins)
+    tell = as_progress(progress) or (lambda *_: None)
+    work = _work(experiment, None if directory is None else Store(directory / "cells"), tell)
+    cells = sum(kind.count for kind in work.kinds)
+    processes = Executor().processes(cells, sum(kind.first.seconds * kind.count for kind in work.kinds))
+    solved = _solved(work, tell)
+    typical = median([solution.seconds for solution in solved.values()] or [0.0])
+    solving = sum(
+        each.count * (known.seconds if (known := solved.get(_place(each.first))) else typical)
+        for each in work.margins
+    )
     return Plan(
         experiment,
-        len(cells),
-        len(cells) - len(missing),
-        sum(cell.runs for cell in missing),
-        sum(cell.run_steps for cell in missing),
-        sum(margin.count for margin in margins),
-        solved / max(1, processes),
+        work.cells,
+        work.cells - cells,
+        sum(kind.first.runs * kind.count for kind in work.kinds),
+        sum(kind.first.run_steps * kind.count for kind in work.kinds),
+        sum(each.count for each in work.margins),
+        solving / max(1, processes),
         processes,
-        tuple(_batch(alike, problems, margins, max(1, processes)) for alike in _alike(missing)),
-        max((_memory(cell, problems) for cell in missing), default=0),
+        _batches(work, solved, max(1, processes), tell),
+        max((kind.first.memory_bytes for kind in work.kinds), default=0),
+        machine_memory(),
+        work.unseen,
     )
 
 
-def _alike(cells: Iterable[Cell]) -> list[list[Cell]]:
-    groups: dict[object, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault((cell.data.name, cell.norm, cell.loss, cell.batch_size), []).append(cell)
-    return list(groups.values())
+Item = TypeVar("Item", Cell, Margin)
+Place = tuple[str, str]
+"""A data set and a norm."""
 
 
-def _batch(cells: list[Cell], problems: Problems, margins: Iterable[_Margins], workers: int) -> Batch:
-    cell = cells[0]
-    run_steps = sum(each.run_steps for each in cells)
-    rate = _measured_rate(cell, problems)
-    keeping = _seconds_to_keep(cell, problems, margins, rate) * len(cells) / min(workers, len(cells))
+@dataclass(frozen=True)
+class _Kind(Generic[Item]):
+    """Cells, or max margins, that differ in their seed alone: one, and how many are to be computed."""
+
+    first: Item
+    count: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What there is to compute, counted; data sets of further seeds are made only as far as time allows."""
+
+    problems: Problems
+    cells: int
+    kinds: Sequence[_Kind[Cell]]
+    margins: Sequence[_Kind[Margin]]
+    store: Store | None
+    unseen: int
+
+    def problem(self, item: Cell | Margin) -> Classification:
+        return self.problems[item.data.name, item.seed]
+
+
+def _work(experiment: Experiment, store: Store | None, tell: Announce) -> _Work:
+    started = time.monotonic()
+    problems: dict[tuple[str, int], Classification] = {}
+    seeds: list[int] = []
+    for seed in experiment.seed:
+        if seeds and time.monotonic() - started > _DATA_SECONDS:
+            break
+        tell(f"making the data of seed {seed}", len(seeds), len(experiment.seed))
+        problems |= made(experiment.model_copy(update={"seed": (seed,)}))
+        seeds.append(seed)
+    unseen = len(experiment.seed) - len(seeds)
+    cells = cells_of(experiment.model_copy(update={"seed": tuple(seeds)}), problems)
+
+    def is_missing(item: Cell | Margin) -> bool:
+        return store is None or not store.path(item.description()).exists()
+
+    missing = {id(cell) for cell in cells if is_missing(cell)}
+    kinds = [kind for kind in _kinds(cells, lambda cell: id(cell) in missing, unseen) if kind.count]
+    # Cells of other batch sizes share a max margin; those of cells that are stored are not needed.
+    margins = {
+        (*_place(margin), margin.fingerprint): margin
+        for cell in cells
+        if unseen or id(cell) in missing
+        for margin in cell.margins
+    }
+    return _Work(
+        problems,
+        len(cells) + unseen * sum(cell.seed == seeds[0] for cell in cells),
+        kinds,
+        _kinds(margins.values(), is_missing, unseen),
+        store,
+        unseen * len(experiment.data),
+    )
+
+
+def _kinds(items: Iterable[Item], is_missing: Callable[[Item], bool], unseen: int) -> list[_Kind[Item]]:
+    groups: dict[object, list[Item]] = {}
+    for item in items:
+        more = (item.loss, item.batch_size) if isinstance(item, Cell) else ()
+        groups.setdefault((item.data.name, item.norm, *more), []).append(item)
+    counts = [(group, [each for each in group if is_missing(each)]) for group in groups.values()]
+    # What further seeds add is what the first one has.
+    return [_Kind((missing or group)[0], len(missing) + unseen) for group, missing in counts]
+
+
+def _solved(work: _Work, tell: Announce) -> dict[Place, MaxMarginSolution]:
+    """Return one max margin of each data set and norm, stored or solved, as far as time allows."""
+    until = time.monotonic() + _MARGINS_SECONDS
+    solved: dict[Place, MaxMarginSolution] = {}
+    for each in work.margins:
+        margin, problem, left = each.first, work.problem(each.first), until - time.monotonic()
+        tell(margin.label, len(solved), len(work.margins))
+        found = None if work.store is None else work.store.load(margin.description())
+        if found is not None:
+            solved[_place(margin)] = solution_from(found, problem)
+        elif left > 0:
+            solved[_place(margin)] = max_margin(
+                problem, margin.norm, margin.gap, time_limit=left, canonical=True
+            )
+    return solved
+
+
+def _place(margin: Margin) -> Place:
+    return margin.data.name, margin.norm
+
+
+def _batches(
+    work: _Work, solved: Mapping[Place, MaxMarginSolution], workers: int, tell: Announce
+) -> tuple[Batch, ...]:
+    until = time.monotonic() + _RUNS_SECONDS
+    timed: dict[int, Cost] = {}
+    # What takes most of the time is to be known best.
+    for place in sorted(range(len(work.kinds)), key=lambda place: -work.kinds[place].first.seconds):
+        if timed and time.monotonic() > until:
+            break
+        cell = work.kinds[place].first
+        tell(cell.label, len(timed), len(work.kinds))
+        solutions = {margin.norm: solved.get(_place(margin)) for margin in cell.margins}
+        timed[place] = measured_cost(cell, work.problem(cell), solutions)
+    typical = _typical([(work.kinds[place].first, cost) for place, cost in timed.items()])
+    return tuple(
+        _batch(kind, timed.get(place) or typical(kind.first), workers, place in timed)
+        for place, kind in enumerate(work.kinds)
+    )
+
+
+def _typical(timed: Sequence[tuple[Cell, Cost]]) -> Callable[[Cell], Cost]:
+    """Return how to estimate what was not timed: as many times its rough guess as in the median of others."""
+    guesses = [(cell.run_steps / cost.rate) / cell.seconds for cell, cost in timed]
+    keeping = [cost.keeping / (cell.runs * cell.kept_records) for cell, cost in timed]
+    return lambda cell: Cost(
+        cell.run_steps / (median(guesses) * cell.seconds), median(keeping) * cell.runs * cell.kept_records
+    )
+
+
+def _batch(kind: _Kind[Cell], cost: Cost, workers: int, timed: bool) -> Batch:
+    cell = kind.first
+    steps = cell.run_steps * kind.count / cost.rate
+    keeping = cost.keeping * kind.count / min(workers, kind.count)
     return Batch(
         cell.data.name,
         cell.norm,
         cell.loss,
         cell.batch_size,
-        len(cells),
-        cell.runs * len(cells),
-        rate,
-        run_steps / rate + keeping,
+        kind.count,
+        cell.runs * kind.count,
+        cost.rate,
+        steps + keeping,
+        timed,
     )
-
-
-def _seconds_to_keep(cell: Cell, problems: Problems, margins: Iterable[_Margins], rate: float) -> float:
-    """Return how long it takes to measure the records of a cell and to make its file."""
-    solutions = {each.norm: each.solution for each in margins if each.data == cell.data.name}
-    if not all(margin.norm in solutions for margin in cell.margins):
-        return 0.0
-    problem = problems[cell.data.name, cell.seed]
-    steps = min(cell.steps, cell.records - 1)
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SteepestWarning)
-        trajectories = descend(
-            problem, cell.methods(1.0), steps, reference=solutions[cell.norm], records=range(steps + 1)
-        )
-    encoded(cell_dataset(cell, problem, solutions, trajectories))
-    return max(0.0, time.perf_counter() - started - cell.runs * steps / rate)
-
-
-def _measured_rate(cell: Cell, problems: Problems) -> float:
-    problem = problems[cell.data.name, cell.seed]
-    methods = cell.methods(margin=1.0)
-
-    def timed(steps: int) -> float:
-        started = time.perf_counter()
-        descend(problem, methods, steps, records=2)
-        return time.perf_counter() - started
-
-    with warnings.catch_warnings():
-        # The margin is not known yet, so that what descend would say of these step sizes means nothing.
-        warnings.simplefilter("ignore", SteepestWarning)
-        timed(1)  # loads the engine
-        steps = min(_FIRST_PROBE, cell.steps)
-        # Twice as many each time, until they take long enough to be timed.
-        while (seconds := timed(steps)) < _PROBE_SECONDS and steps < cell.steps:
-            steps = min(2 * steps, cell.steps)
-    return len(methods) * steps / seconds
-
-
-@dataclass(frozen=True)
-class _Margins:
-    """The max margins of a data set in a norm, one a seed: how many are missing, and one of them."""
-
-    data: str
-    norm: str
-    count: int
-    solution: MaxMarginSolution
-
-    @property
-    def seconds(self) -> float:
-        return self.count * self.solution.seconds
-
-
-def _margins(cells: Iterable[Cell], problems: Problems, store: Store | None) -> list[_Margins]:
-    alike: dict[tuple[str, str], dict[str, Margin]] = {}
-    for margin in (margin for cell in cells for margin in cell.margins):
-        alike.setdefault((margin.data.name, margin.norm), {})[margin.fingerprint] = margin
-    return [_solved(list(margins.values()), problems, store) for margins in alike.values()]
-
-
-def _solved(margins: list[Margin], problems: Problems, store: Store | None) -> _Margins:
-    first = margins[0]
-    found = None if store is None else store.load(first.description())
-    problem = problems[first.data.name, first.seed]
-    if found is None:
-        solution = max_margin(problem, first.norm, first.gap, time_limit=_MARGIN_SECONDS, canonical=True)
-    else:
-        solution = solution_from(found, problem)
-    missing = [each for each in margins if store is None or not store.path(each.description()).exists()]
-    return _Margins(first.data.name, first.norm, len(missing), solution)
-
-
-def _memory(cell: Cell, problems: Problems) -> int:
-    # A record keeps its weights [k, d]; a measurement holds every pair's margin [n, k] beside them.
-    problem = problems[cell.data.name, cell.seed]
-    record = problem.n_classes * (problem.dimension + problem.samples) * _BYTES
-    return cell.runs * cell.records * record
