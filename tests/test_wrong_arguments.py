@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 
 import steepest as st
 from steepest.errors import SteepestError, SteepestWarning
-from steepest.geometry.names import NORMS
+from steepest.geometry.names import FAMILIES, NORMS
 from steepest.losses import LOSSES
 from steepest.signals.names import MOMENTUM_KINDS, SIGNALS
 
@@ -40,6 +40,7 @@ INNER = {
     "losses.normalized_residuals": "engines and losses call it in every step, on what they made",
     "losses.residuals": "engines and losses call it in every step, on what they made",
     "losses.weighted_gradient": "engines and losses call it in every step, on what they made",
+    "schedules.step_sizes": "engines and theory call it, with a schedule that was checked",
     "signals.coins": "an engine calls it in every step",
     "signals.minibatch_gradient": "a signal calls it in every step, with what the engine made",
     "signals.variance_reduced_gradient": "a signal calls it in every step, with what the engine made",
@@ -143,6 +144,9 @@ RIGHT_FOR: dict[tuple[str, str], Any] = {
     ("datasets.generate", "name"): "gaussian",
     ("datasets.register_data_set", "name"): "of-a-test",
     ("geometry.norm", "name"): "max",
+    ("geometry.register_norm", "name"): "of-a-test",
+    ("geometry.register_norm_family", "name"): "of-a-test",
+    ("geometry.register_norm_family", "parse"): lambda text: st.norm("max"),
     ("Method.named", "name"): "muon",
     ("losses.loss", "name"): "exponential",
     ("losses.register_loss", "part"): st.losses.loss("exponential"),
@@ -223,7 +227,7 @@ def complaint(part: Callable[..., Any], arguments: dict[str, Any]) -> str:
 def aside(monkeypatch, tmp_path):
     """Whatever a call registers or writes goes where no other test sees it."""
     monkeypatch.chdir(tmp_path)
-    for parts in (st.datasets.DATA_SETS, LOSSES, SIGNALS, MOMENTUM_KINDS, NORMS):
+    for parts in (st.datasets.DATA_SETS, LOSSES, SIGNALS, MOMENTUM_KINDS, NORMS, FAMILIES):
         monkeypatch.setattr(parts, "_parts", dict(parts._parts))
 
 

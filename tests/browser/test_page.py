@@ -55,12 +55,12 @@ def page(tmp_path_factory):
         loss="exponential",
         batch_size=3,
         momentum=0.0,
-        signal="minibatch",
+        variance_reduction=False,
         seed=1,
         claims=[],
     )
     data = {"kind": "gaussian", "classes": 3, "samples_per_class": 5, "features": 20}
-    alone = {"norm": "max", "momentum": 0.0, "signal": "minibatch", "seed": 1, "claims": []}
+    alone = {"norm": "max", "momentum": 0.0, "variance_reduction": False, "seed": 1, "claims": []}
     run_into(folder / "larger", name="larger", data=data, batch_size="full", **alone)
     return write_page(folder).path.as_uri()
 
@@ -253,12 +253,12 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
         return {table.find_element(By.TAG_NAME, "caption").text: table for table in found}
 
     assert list(maps()) == [
-        "frobenius norm, minibatch",
-        "frobenius norm, svrg",
-        "max norm, minibatch",
-        "max norm, svrg",
+        "frobenius norm, signal minibatch",
+        "frobenius norm, signal svrg",
+        "max norm, signal minibatch",
+        "max norm, signal svrg",
     ]
-    table = maps()["frobenius norm, minibatch"]
+    table = maps()["frobenius norm, signal minibatch"]
     assert [cell.text for cell in table.find_elements(By.CSS_SELECTOR, "th")] == [
         "β = 0",
         "β = 0.9",
@@ -275,10 +275,10 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
             >= 4.5
         )
     choose(browser, "map-quantity", "Cosine to the max-margin solution")
-    after = maps()["frobenius norm, minibatch"].find_elements(By.CSS_SELECTOR, "tbody td")
+    after = maps()["frobenius norm, signal minibatch"].find_elements(By.CSS_SELECTOR, "tbody td")
     assert float(after[2].text.splitlines()[0]) > 0.9
     choose(browser, "map-experiment", "single")
-    assert list(maps()) == ["spectral norm, minibatch"]
+    assert list(maps()) == ["spectral norm, signal minibatch"]
 
 
 def test_verdicts_are_words_beside_colours(browser):

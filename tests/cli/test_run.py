@@ -88,7 +88,7 @@ def test_settings_and_the_reduced_form_change_what_is_run(spec, capsys):
     ("arguments", "message"),
     [
         (["--set", "momenta=0.5"], "momenta=0.5: no such key; did you mean momentum? accepted: name"),
-        (["--set", "data.0.kind=mnist"], "data[0]="),
+        (["--set", "data.0.kind=mnist"], "data[0].kind="),
         (["--set", "batch_size=13"], "batch_size=13: data set gaussian has 12 samples"),
         (["--set", "momentum"], "set='momentum': write key=value"),
         (["--set", "momentum=[0,0.9"], "momentum='[0,0.9': '[0,0.9' is no momentum"),

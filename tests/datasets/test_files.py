@@ -193,7 +193,7 @@ def test_parquet_keeps_the_types_of_labels(tmp_path):
 def test_a_separator_makes_any_file_a_table_of_text(tmp_path, name, separator):
     mark = {"tab": "\t", "space": "  ", "comma": ",", "\\t": "\t"}.get(separator) or separator
     text = mark.join(("a", "b", "y")) + "\n" + mark.join("12u") + "\n" + mark.join("34v") + "\n"
-    path = written(tmp_path, name, gzip.compress(text.encode()) if name.endswith("gz") else text)
+    path = written(tmp_path, name, gzip.compress(text.encode(), mtime=0) if name.endswith("gz") else text)
     problem = from_file(path, separator=separator)
     assert problem.features.tolist() == [[1, 2], [3, 4]]
     assert problem.classes.tolist() == ["u", "v"]
@@ -399,7 +399,7 @@ OBJECTS = np.array([Malicious(), Malicious()], dtype=object)
             "it holds zero bytes, as UTF-16 text does: name its encoding",
         ),
         ("t.csv", b"PK\x03\x04rest", "this is a zip archive or a spreadsheet, and no text: save it as CSV"),
-        ("t.csv.gz", gzip.compress(b"a,y\n1,u\n" * 99)[:25], "this gzip file is damaged ("),
+        ("t.csv.gz", gzip.compress(b"a,y\n1,u\n" * 99, mtime=0)[:25], "this gzip file is damaged ("),
         (
             "t.npy",
             lambda path: np.save(path, np.arange(3)),

@@ -49,7 +49,7 @@ def test_it_is_measured_and_nothing_is_promised_of_it(every):
     assert np.all(own.final("normalized_margin", own.samples, 0.0) > 0)
     assert np.isnan(own.dataset["effective_margin"].values).all()
     assert np.all(np.isneginf(own.dataset["margin_floor"].values))
-    promise = promise_of(own, own.samples, 0.0)
+    promise = promise_of(own, own.samples, 0.0, "minibatch")
     assert (promise.proven, promise.vacuous, promise.slope) == (False, False, None)
     assert promise.says == "Nothing: the theory has no lemma constants of this loss."
 

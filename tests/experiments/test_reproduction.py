@@ -27,8 +27,7 @@ def test_figure_1_has_the_settings_of_the_paper():
     assert (gaussian.kind, mixture.kind) == ("gaussian", "mixture")
     sizes = {"classes": 10, "samples_per_class": 10, "features": 100, "scale": 0.1}
     assert gaussian.options == sizes
-    sizes = {"classes": 5, "samples_per_class": 40, "features": 50, "separation": 1.5}
-    assert mixture.options == sizes
+    assert mixture.options == {"classes": 5, "samples_per_class": 40, "features": 50, "separation": 1.5}
     assert experiment.schedule_for(gaussian).initial_step_size("frobenius", margin=0.5) == 1.0
     assert experiment.schedule_for(mixture).initial_step_size("frobenius", margin=0.5) == pytest.approx(0.3)
     assert len(experiment.claims) == 7

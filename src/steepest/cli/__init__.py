@@ -11,7 +11,7 @@ from typing import cast
 import typer
 
 from steepest.cli.application import app
-from steepest.cli.exits import INTERRUPTED, RUN_ERROR, TERMINATED, USAGE
+from steepest.cli.exits import INTERRUPTED, RUN_ERROR, TERMINATED, USAGE, Told
 from steepest.cli.interrupts import termination_as_interrupt
 from steepest.errors import DataFileError, InvalidArgument, SteepestError, SteepestWarning
 
@@ -39,7 +39,8 @@ def _exit_code(arguments: list[str] | None) -> int:
             warnings.showwarning = _show_warning
             code = command.main(arguments, prog_name="steepest", standalone_mode=False) or 0
             # Typer makes an exit code of Ctrl-C without a word.
-            return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else code
+            unsaid = code == INTERRUPTED and not isinstance(code, Told)
+            return _fail("interrupted", INTERRUPTED) if unsaid else code
     except (InvalidArgument, DataFileError) as error:
         return _fail(str(error), USAGE)
     except SteepestError as error:

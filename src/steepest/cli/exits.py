@@ -10,3 +10,7 @@ INTERRUPTED = 130
 """By Ctrl-C."""
 TERMINATED = 143
 """By SIGTERM, otherwise like Ctrl-C."""
+
+
+class Told(int):
+    """An exit code whose reason the command itself has told."""

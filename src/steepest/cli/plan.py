@@ -10,7 +10,7 @@ import typer
 
 from steepest.cli.output import print_json
 from steepest.cli.run import Settings, Spec
-from steepest.cli.terminal import waiting
+from steepest.cli.terminal import progress
 
 if TYPE_CHECKING:
     from steepest.experiments import Plan
@@ -44,8 +44,8 @@ def plan(
     experiment = find_experiment(spec, parse_overrides(settings or []))
     if quick:
         experiment = experiment.reduced()
-    with waiting("Timing a few steps of each kind of run"):
-        found = plan_experiment(experiment, output or Path("results") / experiment.name)
+    with progress("kinds") as tell:
+        found = plan_experiment(experiment, output or Path("results") / experiment.name, tell)
     if as_json:
         print_json(_summary(found))
     else:
@@ -64,6 +64,8 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "processes": plan.processes,
         "seconds": plan.seconds,
         "memory_bytes": plan.memory_bytes,
+        "free_bytes": plan.free_bytes,
+        "warnings": list(plan.warnings),
         "batches": [asdict(batch) for batch in plan.batches],
     }
 
@@ -79,7 +81,7 @@ def _text(plan: Plan) -> str:
             str(batch.cells),
             str(batch.runs),
             f"{batch.run_steps_per_second:,.0f}",
-            _duration(batch.seconds),
+            _duration(batch.seconds) if batch.measured else f"~ {_duration(batch.seconds)}",
         )
         for batch in plan.batches
     ]
@@ -100,7 +102,7 @@ def _text(plan: Plan) -> str:
         f"{plan.margins} max margins to certify, about {_duration(plan.margin_seconds)}",
         f"about {_duration(plan.seconds)} in all {where} on this machine, figures not counted; {memory}",
     ]
-    return "\n".join([*lines, "", *facts] if plan.batches else facts)
+    return "\n".join([*lines, "", *facts, *plan.warnings] if plan.batches else facts)
 
 
 def _duration(seconds: float) -> str:

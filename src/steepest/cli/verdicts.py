@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE
+from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, Told
 from steepest.cli.finals import final_table
 from steepest.cli.output import print_json
 from steepest.cli.terminal import progress
@@ -50,7 +50,7 @@ def carry_out_and_show(
             typer.echo("\n".join([*final_table(report.final_errors), ""]))
         typer.echo(_text(name, report, directory))
     if report.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(Told(INTERRUPTED))
     raise typer.Exit(DONE if report.holds else NEGATIVE)
 
 

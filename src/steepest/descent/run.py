@@ -20,6 +20,7 @@ from steepest.descent.trajectory import Solution, Trajectory, as_reference
 from steepest.errors import InvalidArgument
 from steepest.geometry import norm, same_norm
 from steepest.problem import Classification, as_problem
+from steepest.schedules import step_sizes
 from steepest.threads import available_cores
 
 Solutions = Solution | Mapping[str, Solution] | None
@@ -116,6 +117,8 @@ def descend(
     single = isinstance(methods, Method)
     chosen = _validated_methods(methods, problem)
     recorded_steps = _record_steps(steps, records)
+    for each in chosen:
+        step_sizes(each.schedule, recorded_steps)
     steps = int(recorded_steps[-1])
     start = _start_weights(problem, initial_weights)
     references = [_reference_for(reference, each, problem) for each in chosen]

@@ -30,8 +30,6 @@ class Series:
     """What exactly it is, the ``long_name`` of labelled results."""
     logarithmic: bool = False
     """Whether it falls or grows over orders of magnitude, so that its axis is a logarithmic one."""
-    needs_reference: bool = False
-    """Whether it compares with a max-margin solution."""
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -46,14 +44,12 @@ _MEASURED = (
         "Relative margin error",
         "relative margin error, 1 - margin(W_t) / (‖W_t‖ γ)",
         logarithmic=True,
-        needs_reference=True,
     ),
     Series(
         "cosine",
         "1",
         "Cosine to the max-margin solution",
         "cosine of W_t to the canonical max-margin solution W*, of least Frobenius norm",
-        needs_reference=True,
     ),
     Series("log_loss", "1", "Log-loss", "natural logarithm of the loss"),
     Series("log_proxy", "1", "Log-proxy", "natural logarithm of the proxy G"),
@@ -123,7 +119,7 @@ _OF_EXPERIMENTS = (
 )
 
 OF_A_TRAJECTORY: tuple[Series, ...] = _MEASURED
-"""What every :class:`steepest.Trajectory` measures."""
+"""What every :class:`steepest.Trajectory` measures; the first two need a reference."""
 
 SERIES: Mapping[str, Series] = MappingProxyType(
     {series.name: series for series in (*OF_A_TRAJECTORY, *_OF_EXPERIMENTS)}

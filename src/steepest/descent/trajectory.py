@@ -137,10 +137,14 @@ class Trajectory:
         require("lab", "Trajectory.to_xarray", "xarray")
         import xarray
 
+        # Errors and cosines are those to the reference.
+        measured = [
+            each
+            for each in OF_A_TRAJECTORY
+            if self.reference is not None or each.name not in ("relative_margin_error", "cosine")
+        ]
         variables: dict[str, Any] = {
-            series.name: ("step", getattr(self, series.name), series.attributes)
-            for series in OF_A_TRAJECTORY
-            if self.reference is not None or not series.needs_reference
+            each.name: ("step", getattr(self, each.name), each.attributes) for each in measured
         }
         variables["weights"] = (
             ("step", "class", "feature"),

@@ -29,12 +29,10 @@ def as_path(argument: str, value: Any, remedy: str) -> Path:
     return Path(value)
 
 
-def as_progress(progress: Any) -> Any:
+def as_progress(progress: Any, argument: str = "progress") -> Any:
     """Return a function that is told of progress, or None."""
     if progress is not None and (isinstance(progress, type) or not callable(progress)):
-        raise InvalidArgument(
-            "progress", progress, "give a function of a text and two whole numbers, or None"
-        )
+        raise InvalidArgument(argument, progress, "give a function of a text and two whole numbers, or None")
     return progress
 
 

@@ -28,7 +28,7 @@ from steepest.theory.bound import MarginBound, margin_bound, predicted_margin_bo
 from steepest.theory.constants import batches_per_epoch, feature_radius, noise_factor, noise_share
 from steepest.theory.descent_lemma import descent_coefficients, descent_errors
 from steepest.theory.drift import DriftBound, drift_bound, drift_constant
-from steepest.theory.effective_margin import EffectiveMargin, covers, effective_margin, required_momentum
+from steepest.theory.effective_margin import EffectiveMargin, effective_margin, required_momentum
 from steepest.theory.inequality import Inequality
 from steepest.theory.lemma_constants import LEMMA_CONSTANTS, LemmaConstants, lemma_constants
 from steepest.theory.rates import FittedRate, fit_exponent, fit_rate, predicted_exponent, predicted_rate
@@ -51,7 +51,6 @@ __all__ = [
     "batches_per_epoch",
     "bias_direction",
     "check_assumptions",
-    "covers",
     "descent_coefficients",
     "descent_errors",
     "drift_bound",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -19,7 +20,7 @@ from steepest.theory.constants import (
     required_momentum_for,
 )
 from steepest.theory.inputs import as_momentum, require_parts
-from steepest.theory.lemma_constants import LEMMA_CONSTANTS, LemmaConstants, lemma_constants
+from steepest.theory.lemma_constants import LemmaConstants, lemma_constants
 
 Constants = Literal["sharp", "paper"]
 """Which constants: the smallest that this library can prove, or the paper's (derived again)."""
@@ -101,29 +102,23 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
     )
 
 
-def covers(method: MethodLike) -> bool:
-    """Return whether Theorems 4.1, 4.3 and 4.6 are about a method: its signal, its momentum and its loss.
-
-    >>> import steepest as st
-    >>> covers(st.Method("max", signal="svrg", momentum=0.9)), covers(st.Method("max", signal="saga"))
-    (True, False)
-    """
-    return _beyond(method) is None and LEMMA_CONSTANTS.of(loss(method.loss)) is not None
+def is_analysed(method: MethodLike) -> bool:
+    """Return whether Theorems 4.1, 4.3 and 4.6 are about the signal and the momentum of a method."""
+    return next(_not_analysed(method), None) is None
 
 
 def _require_analysed(method: MethodLike) -> None:
-    if (refusal := _beyond(method)) is not None:
-        raise refusal
+    for argument, name in _not_analysed(method):
+        remedy = f"the theory covers {' and '.join(_ANALYSED[argument])} alone"
+        raise InvalidArgument(argument, name, remedy)
 
 
-def _beyond(method: MethodLike) -> InvalidArgument | None:
-    """Return what the theorems are not about: they know two signals and one kind of momentum."""
+def _not_analysed(method: MethodLike) -> Iterator[tuple[str, str]]:
     signal, kind = (str(getattr(method, name, known[0])) for name, known in _ANALYSED.items())
     if signal not in _ANALYSED["signal"]:
-        return InvalidArgument("signal", signal, "the theory covers minibatch and svrg alone")
+        yield "signal", signal
     if float(method.momentum) > 0 and kind not in _ANALYSED["momentum_kind"]:
-        return InvalidArgument("momentum_kind", kind, "the theory covers ema alone")
-    return None
+        yield "momentum_kind", kind
 
 
 _READ = ("norm", "batch_size", "momentum", "variance_reduction", "loss", "schedule")

@@ -9,6 +9,7 @@ from steepest.experiments.claims.claim import Verdict
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import validated
 from steepest.experiments.sweep.sweep import run_experiment
+from steepest.signals import signal
 
 
 def mixture(**grids):
@@ -34,11 +35,11 @@ def single_samples(**settings):
 
 
 def off(method):
-    return replace(method, signal="minibatch")
+    return replace(method, signal=signal("minibatch"))
 
 
 def reduced(method):
-    return replace(method, signal="svrg")
+    return replace(method, signal=signal("svrg"))
 
 
 def momentum(labelled, used):

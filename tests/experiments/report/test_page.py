@@ -72,7 +72,7 @@ def test_curves_are_medians_and_ranges_of_the_stored_runs(folder, page):
 def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     run_into(tmp_path, steps=4000, norm="frobenius", momentum=0.0, batch_size=[3, "full"])
     (runs,) = Runs.of(open_results(tmp_path))
-    full = promise_of(runs, 12, 0.0)
+    full = promise_of(runs, 12, 0.0, "minibatch")
     assert (full.share, full.vacuous, full.proven) == (1.0, False, True)
     worst = runs.curve("relative_margin_error", 12, 0.0).max(axis=0)
     known = np.isfinite(full.error)
@@ -84,7 +84,7 @@ def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     steps, multiples = full.slope
     rate = predicted_rate(0.5, 12, steps)
     np.testing.assert_allclose(multiples, rate / rate[-1])
-    small = promise_of(runs, 3, 0.0)
+    small = promise_of(runs, 3, 0.0, "minibatch")
     assert (small.vacuous, small.proven, small.slope) == (True, False, None)
     assert small.says.startswith("Vacuous: with 4 batches an epoch the noise of sampling may")
     reduced = promise_of(runs, 3, 0.0, "svrg")
@@ -95,7 +95,7 @@ def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     np.testing.assert_allclose(np.array(drawn["theory"]["error"], float)[known], full.error[known], rtol=1e-6)
     assert [value is None for value in drawn["theory"]["error"]] == (~known).tolist()
     older = Runs.of(open_results(tmp_path).drop_vars("margin_floor"))
-    assert "stored without the theory's bound" in promise_of(next(older), 12, 0.0).says
+    assert "stored without the theory's bound" in promise_of(next(older), 12, 0.0, "minibatch").says
 
 
 def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):

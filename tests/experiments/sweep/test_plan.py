@@ -1,7 +1,12 @@
 import math
 import os
 
+import pytest
+
+from steepest.errors import InvalidArgument
 from steepest.experiments.spec.experiment import validated
+from steepest.experiments.sweep import plan as plan_module
+from steepest.experiments.sweep import timing
 from steepest.experiments.sweep.plan import plan_experiment
 from steepest.experiments.sweep.sweep import run_experiment
 
@@ -35,7 +40,7 @@ def test_a_plan_counts_runs_batches_and_margins():
     assert math.isfinite(plan.seconds)
     assert plan.seconds > plan.margin_seconds > 0
     # The largest cell: three runs of ten records on 200 samples, 50 features, five classes.
-    assert plan.memory_bytes == 3 * 10 * 5 * (50 + 200) * 8
+    assert plan.memory_bytes == 3 * 10 * 5 * 50 * 8 * 2
 
 
 def test_every_max_margin_that_runs_are_compared_with_is_counted():
@@ -56,3 +61,40 @@ def test_what_the_folder_holds_is_left_out(tmp_path):
     done = plan_experiment(part, tmp_path)
     assert (done.runs, done.margins, done.seconds, done.batches, done.memory_bytes) == (0, 0, 0.0, (), 0)
     assert len(list((tmp_path / "cells").glob("*.nc"))) == 4 + 2  # planning wrote nothing
+
+
+def test_thousands_of_momenta_are_told_from_a_few(monkeypatch):
+    """The cost of planning does not grow with the grid: a few runs stand for all."""
+    measured = []
+    original = timing.descend
+
+    def counted(problem, methods, *arguments, **settings):
+        measured.append(len(methods))
+        return original(problem, methods, *arguments, **settings)
+
+    monkeypatch.setattr(timing, "descend", counted)
+    momenta = [place / 2000 for place in range(2000)]
+    small = validated({**SMALL, "data": SMALL["data"][0], "norm": "max", "momentum": momenta, "seed": 0})
+    plan = plan_experiment(small)
+    assert plan.runs == 2 * 2000
+    assert max(measured) <= 16
+    assert all(batch.measured for batch in plan.batches)
+
+
+def test_what_there_is_no_time_to_measure_is_estimated_and_said(monkeypatch):
+    monkeypatch.setattr(plan_module, "_RUNS_SECONDS", 0.0)
+    told = []
+    plan = plan_experiment(validated(SMALL), tell=lambda what, done, total: told.append((done, total)))
+    assert [batch.measured for batch in plan.batches].count(True) == 1
+    assert all(batch.seconds > 0 for batch in plan.batches)
+    assert (0, 8) in told
+    (said,) = plan.warnings
+    assert said.startswith("7 of 8 kinds of run were not timed, since there are many; they are estimated")
+
+
+def test_a_cell_that_does_not_fit_is_said():
+    experiment = validated({**SMALL, "records": 10_000_000, "steps": 10**9, "norm": "max", "batch_size": 5})
+    plan = plan_experiment(experiment)
+    assert plan.free_bytes is None or not plan.fits
+    with pytest.raises(InvalidArgument, match="records=100000000000: give an integer of at most 10,000,000"):
+        validated({**SMALL, "records": 100_000_000_000})

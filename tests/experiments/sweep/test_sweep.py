@@ -61,7 +61,7 @@ def test_runs_are_those_that_descend_makes(finished):
     run = st.descend(problem, method, 300, reference=solution, records=20)
     chosen = dataset.sel(
         data="gaussian", norm="spectral", loss="cross-entropy", batch_size=5, momentum=0.5, seed=3,
-        variance_reduction=True,
+        signal="svrg",
     )  # fmt: skip
     for name in ("relative_margin_error", "cosine", "log_loss", "margin", "upper_bound"):
         np.testing.assert_allclose(chosen[name].values, getattr(run, name), rtol=1e-9, atol=1e-9)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from steepest.errors import InvalidArgument, SteepestWarning
 from steepest.experiments.claims.check import check_claims
 from steepest.experiments.claims.claim import ClaimResult, Verdict
+from steepest.experiments.spec.cells import signals_described
 from steepest.experiments.store.results import combine
 from steepest.experiments.store.settings import SUFFIX, Settings, read_settings
 from steepest.experiments.store.store import Store, key_of
@@ -51,7 +52,7 @@ class StoredCell:
     @property
     def runs(self) -> int:
         """Number of runs."""
-        return self.dataset.sizes["momentum"] * self.dataset.sizes["signal"]
+        return len(self.description["momentum"]) * len(signals_described(self.description))
 
     def _label(self, name: str) -> str:
         return str(self.dataset[name].item())

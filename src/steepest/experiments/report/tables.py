@@ -12,6 +12,7 @@ from typing import Any
 from steepest.experiments.claims.claim import ClaimResult, Verdict
 from steepest.experiments.claims.measurement import Measurement
 from steepest.experiments.report.folder import StoredCell, StoredExperiment
+from steepest.experiments.spec.cells import signals_described
 from steepest.experiments.spec.experiment import AVERAGE
 
 __all__ = ["ClaimTable", "claim_tables", "data_rows", "margin_rows", "setting_rows", "verdict_counts"]
@@ -174,7 +175,7 @@ def setting_rows(experiment: StoredExperiment) -> list[tuple[str, str]]:
             "schedule": _distinct(cell.description["schedule"] for cell in experiment.cells),
             "momentum": first["momentum"],
             "momentum_kind": first.get("momentum_kind", AVERAGE),
-            "signal": experiment.cells[0].dataset["signal"].values.tolist(),
+            "signal": signals_described(first),
             **{name: first[name] for name in ("steps", "records", "gap")},
         }
     return [row for name, value in table.items() if value not in ({}, [], "") for row in _flat(name, value)]

@@ -16,7 +16,7 @@ from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory import bias_direction
 
-__all__ = ["Cell", "Margin", "cells_of"]
+__all__ = ["Cell", "Margin", "cells_of", "described_signals", "signals_described"]
 
 Known = Mapping[tuple[str, int], Classification | StoredSamples]
 """The samples of each data set's name and seed, or what is stored of them."""
@@ -158,7 +158,8 @@ class Cell:
             "batch_size": self.batch_size,
             "schedule": self.schedule.model_dump(exclude_none=True),
             "momentum": list(self.momenta),
-            **self._signals_described(),
+            **described_signals(self.signals),
+            **({} if self.momentum_kind == AVERAGE else {"momentum_kind": self.momentum_kind}),
             "steps": self.steps,
             "records": self.records,
             "gap": self.gap,
@@ -168,16 +169,23 @@ class Cell:
             "naive": self.naive,
         }
 
-    def _signals_described(self) -> dict[str, Any]:
-        # As they were described before there were others, so that results of that time are found.
-        if set(self.signals) <= {PLAIN_SIGNAL, REDUCED_SIGNAL}:
-            described: dict[str, Any] = {
-                "variance_reduction": [signal == REDUCED_SIGNAL for signal in self.signals]
-            }
-        else:
-            described = {"signal": list(self.signals)}
-        average = self.momentum_kind == AVERAGE
-        return described if average else {**described, "momentum_kind": self.momentum_kind}
+
+def described_signals(signals: tuple[str, ...]) -> dict[str, Any]:
+    """Return signals as descriptions keep them: where there are no others, by the name that there was first.
+
+    >>> described_signals(("minibatch", "svrg")), described_signals(("saga",))
+    ({'variance_reduction': [False, True]}, {'signal': ['saga']})
+    """
+    if set(signals) <= {PLAIN_SIGNAL, REDUCED_SIGNAL}:
+        return {"variance_reduction": [signal == REDUCED_SIGNAL for signal in signals]}
+    return {"signal": list(signals)}
+
+
+def signals_described(description: Mapping[str, Any]) -> list[str]:
+    """Return the signals of a description, the inverse of :func:`described_signals`."""
+    if "signal" in description:
+        return [str(each) for each in description["signal"]]
+    return [REDUCED_SIGNAL if reduced else PLAIN_SIGNAL for reduced in description["variance_reduction"]]
 
 
 def cells_of(experiment: Experiment, problems: Known) -> list[Cell]:

@@ -1,55 +1,39 @@
-"""The data sets that an experiment can name: every registered generator, and the user's own files.
+"""The data sets that an experiment can name: whatever has a generator by that name, and the user's own files.
 
-A generator's signature says what its table in an experiment takes; what the values must be, the generator
-checks when it makes the samples.
+A table of data has a few keys of its own, and those that the generator's signature has: a generator that a
+plug-in registers is a kind of data at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from steepest.datasets import DATA_SETS, Parameter, from_file, generate, parameters_of
+from steepest import datasets
+from steepest.datasets.catalogue import DATA_SETS, generate
+from steepest.datasets.parameters import parameters_of
 from steepest.errors import InvalidArgument
 from steepest.experiments.spec import values as accept
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.problem import Classification
 
-__all__ = ["FILE", "DataSet", "DataSets", "StoredSamples", "identity", "kinds"]
+__all__ = ["DataSet", "DataSets", "StoredSamples", "identity", "keys_of"]
 
-FILE = "file"
-"""The kind of data that is read from a file of the user's."""
-
-Name = Annotated[str, BeforeValidator(accept.identifier)]
-Contrast = Annotated[bool, BeforeValidator(accept.switch)]
-"""Whether data is there to show a difference: claims about an experiment's data leave it out."""
-
-_SEED, _PATH = "seed", "path"
-_READING = (_PATH, "separator", "encoding")
-"""Where and how a file is read: the samples are told by their own hash."""
-
-
-def _read(path: str, label: str | None = None, separator: str | None = None, encoding: str | None = None):
-    return from_file(path, label, separator, encoding)
-
-
-def kinds() -> tuple[str, ...]:
-    """Return the kinds of data that an experiment can name."""
-    return (*DATA_SETS, FILE)
-
-
-def _maker(kind: object) -> Callable[..., Any] | None:
-    if kind == FILE:
-        return _read
-    return DATA_SETS[kind] if isinstance(kind, str) and kind in DATA_SETS else None
+_FILE = "file"
+_OF_FILES = ("path", "label", "separator", "encoding")
+_OWN = ("kind", "name", "schedule", "contrast")
+_SEED = "seed"
 
 
 class DataSet(BaseModel):
-    """Samples of one kind: a generator's name with values for its parameters, or a file.
+    """A data set of an experiment: its kind, how results call it, and what its generator takes.
+
+    ``contrast`` marks data that is there to show a difference: claims about an experiment's data leave it
+    out. Every other key is an argument of the generator, with the generator's default where it is not given.
 
     >>> DataSet(kind="gaussian", classes=3).load(seed=0).samples
     30
@@ -58,69 +42,92 @@ class DataSet(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     kind: str
-    name: Name
+    name: Annotated[str, BeforeValidator(accept.identifier)]
     schedule: ScheduleChoice | None = None
-    contrast: Contrast = False
+    contrast: Annotated[bool, BeforeValidator(accept.switch)] = False
 
     @model_validator(mode="before")
     @classmethod
-    def _as_its_kind_takes(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            raise ValueError('give a kind such as "gaussian", or a table such as { kind = "gaussian" }')
-        maker = _maker(given.get("kind"))
-        if maker is None:
-            remedy = f"give a kind of data: {', '.join(kinds())}"
-            raise InvalidArgument("kind", given.get("kind"), remedy)
-        kind = given["kind"]
-        parameters = [each for each in parameters_of(maker) if each.name != _SEED]
-        own = [key for key in cls.model_fields if key != "contrast"]
-        _require_known(given, [*own, *(each.name for each in parameters), "contrast"])
-        values = {each.name: _value(each, given) for each in parameters}
-        return {"name": kind, **given, **values}
+    def _with_options(cls, table: Any) -> Any:
+        if isinstance(table, str):
+            table = {"kind": table}
+        if not isinstance(table, Mapping):
+            raise ValueError("give the name of a data set, or a table with its kind")
+        kind = table.get("kind")
+        if not isinstance(kind, str) or not (kind == _FILE or kind in DATA_SETS):
+            kinds = ", ".join([*DATA_SETS, _FILE])
+            raise InvalidArgument("kind", kind, f"give a kind of data: {kinds}")
+        own = {name: value for name, value in table.items() if name in _OWN}
+        given = {name: value for name, value in table.items() if name not in _OWN}
+        for name in given:
+            if name not in keys_of(kind):
+                raise InvalidArgument(name, given[name], _no_such_key(name, kind))
+        return {"name": kind, **own, **(_file_options(given) if kind == _FILE else _options(kind, given))}
 
     @property
     def options(self) -> dict[str, Any]:
-        """The values of the parameters of its kind, all of them."""
+        """The arguments of the generator, without the seed."""
         return dict(self.model_extra or {})
 
     def load(self, seed: int) -> Classification:
-        """Return the samples that a seed draws; a file and real data are the same for every seed.
-
-        Raises:
-            InvalidArgument: a value that the generator refuses.
-            DataFileError: a file that cannot be read.
-        """
-        if self.kind == FILE:
-            return _read(**self.options)
+        """Return the samples; a generator with an argument ``seed`` draws them by it."""
+        if self.kind == _FILE:
+            return datasets.from_file(**self.options)
         takes_seed = any(each.name == _SEED for each in parameters_of(DATA_SETS[self.kind]))
         return generate(self.kind, **self.options, **({_SEED: seed} if takes_seed else {}))
 
 
-def _require_known(given: Mapping[str, Any], accepted: list[str]) -> None:
-    for key, value in given.items():
-        if key not in accepted:
-            close = get_close_matches(key, accepted, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise InvalidArgument(key, value, f"no such key; {hint}accepted: {', '.join(accepted)}")
+def keys_of(kind: str) -> tuple[str, ...]:
+    """Return the keys that a table of data of that kind may have.
+
+    >>> keys_of("digits")
+    ('kind', 'name', 'schedule', 'contrast')
+    """
+    if kind == _FILE:
+        return (*_OWN, *_OF_FILES)
+    return (*_OWN, *(each.name for each in parameters_of(DATA_SETS[kind]) if each.name != _SEED))
 
 
-def _value(parameter: Parameter, given: Mapping[str, Any]) -> Any:
-    if parameter.name not in given:
-        if parameter.required:
-            raise InvalidArgument(parameter.name, None, f"is required: give {parameter.wanted}")
-        return parameter.default
-    value = given[parameter.name]
-    if isinstance(value, str) and parameter.type is not str:
-        # On a command line all is text; in a file numbers are written as such.
-        raise InvalidArgument(parameter.name, value, f"give {parameter.wanted}")
-    return parameter.value_of(value)
+def _no_such_key(name: str, kind: str) -> str:
+    keys = keys_of(kind)
+    close = get_close_matches(name, keys, n=1)
+    return f"no such key; {f'did you mean {close[0]}? ' if close else ''}accepted: {', '.join(keys)}"
+
+
+def _options(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return every argument of a generator but the seed, as given or by default."""
+    options: dict[str, Any] = {}
+    for each in parameters_of(DATA_SETS[kind]):
+        if each.name == _SEED:
+            continue
+        if each.name in given:
+            options[each.name] = each.value_of(given[each.name])
+        elif each.required:
+            raise InvalidArgument(each.name, None, "is required")
+        else:
+            options[each.name] = each.default
+    return options
+
+
+def _file_options(given: dict[str, Any]) -> dict[str, Any]:
+    if given.get("path") is None:
+        raise InvalidArgument("path", None, "is required")
+    if not isinstance(given["path"], str):
+        raise InvalidArgument("path", given["path"], "give the path of a file, as text")
+    for name in ("label", "separator", "encoding"):
+        value = given.get(name)
+        if value is not None and not isinstance(value, str) and not (name == "label" and type(value) is int):
+            raise InvalidArgument(name, value, "give text")
+    # What files take since later is left out where it is not given: results keep their names.
+    later = {name: given[name] for name in ("separator", "encoding") if given.get(name) is not None}
+    return {"path": given["path"], "label": given.get("label"), **later}
 
 
 def _as_tables(given: Any) -> list[Any]:
     entries = list(given) if isinstance(given, (list, tuple)) else [given]
     if not entries:
         raise ValueError("an empty list has no runs; give at least one data set")
-    return [{"kind": entry} if isinstance(entry, str) else entry for entry in entries]
+    return entries
 
 
 DataSets = Annotated[tuple[DataSet, ...], BeforeValidator(_as_tables)]
@@ -153,4 +160,4 @@ class StoredSamples:
 
 def identity(data: DataSet) -> dict[str, Any]:
     """Return what the samples depend on besides the seed: no name, no schedule, no place on a disk."""
-    return data.model_dump(exclude={"name", "schedule", *_READING})
+    return data.model_dump(exclude={"name", "schedule", "path"})

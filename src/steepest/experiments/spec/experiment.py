@@ -33,6 +33,9 @@ __all__ = ["AVERAGE", "Experiment", "load_experiment", "parse_overrides", "valid
 AVERAGE = "ema"
 """The kind of momentum that is meant where none is named."""
 
+_MOST_RECORDS = 10_000_000
+"""As many as a run may have: their weights alone would take gigabytes."""
+
 _SIGNAL_KEYS = ("signal", "signals", "variance_reduction")
 """Three ways to write one key: its name, the same for a list, and the switch that there was before names."""
 
@@ -78,7 +81,7 @@ class Experiment(BaseModel):
     loss: Losses = ("cross-entropy",)
     schedule: ScheduleChoice = ScheduleChoice(initial_times_margin=0.15)
     steps: Annotated[int, BeforeValidator(accept.count(at_least=1))] = 20_000
-    records: Annotated[int, BeforeValidator(accept.count(at_least=2))] = 200
+    records: Annotated[int, BeforeValidator(accept.count(at_least=2, at_most=_MOST_RECORDS))] = 200
     seed: Seeds = (0,)
     gap: Annotated[float, BeforeValidator(accept.gap)] = 1e-8
     reference: SomeNorms = ()

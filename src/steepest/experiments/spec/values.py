@@ -111,14 +111,14 @@ def claim_name(given: Any) -> str:
     return given
 
 
-def count(at_least: int) -> Callable[[Any], int]:
-    """Return a validator for an integer with a smallest value."""
+def count(at_least: int, at_most: int = _LARGEST_COUNT) -> Callable[[Any], int]:
+    """Return a validator for an integer with a smallest and a largest value."""
 
     def validate(given: Any) -> int:
         if not _is_integer(given) or given < at_least:
             raise ValueError(f"give an integer of at least {at_least}")
-        if given > _LARGEST_COUNT:
-            raise ValueError(f"give an integer of at most {_LARGEST_COUNT:,}")
+        if given > at_most:
+            raise ValueError(f"give an integer of at most {at_most:,}")
         return given
 
     return validate

@@ -15,7 +15,8 @@ from steepest.experiments.spec.cells import Cell
 from steepest.experiments.sweep.naive import can_be_naive, naive_descent
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
-from steepest.theory import bias_direction, covers, effective_margin, feature_radius, margin_bound
+from steepest.theory import LEMMA_CONSTANTS, bias_direction, effective_margin, feature_radius, margin_bound
+from steepest.theory.effective_margin import is_analysed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,7 +69,9 @@ def margin_floor(problem: Classification, run: Trajectory, solution: MaxMarginSo
 
 def _effective_margin(problem: Classification, run: Trajectory, solution: MaxMarginSolution) -> float:
     """Return ρ, or NaN where the theory is not about the run's loss, signal or momentum."""
-    return effective_margin(problem, run.method, solution).value if covers(run.method) else np.nan
+    if LEMMA_CONSTANTS.of(run.method.loss) is None or not is_analysed(run.method):
+        return np.nan
+    return effective_margin(problem, run.method, solution).value
 
 
 @dataclass(frozen=True)

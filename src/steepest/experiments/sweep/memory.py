@@ -10,8 +10,9 @@ from pathlib import Path
 from steepest.errors import RunError
 from steepest.experiments.spec.cells import Cell
 
-__all__ = ["in_words", "machine_memory", "require_memory"]
+__all__ = ["free_memory", "in_words", "machine_memory", "require_memory"]
 
+_STATE = Path("/proc/meminfo")
 _LIMIT_OF_GROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -23,6 +24,17 @@ def machine_memory() -> int | None:
     with suppress(OSError, ValueError):
         found.append(int(_LIMIT_OF_GROUP.read_text(encoding="ascii")))
     return min(found, default=None)
+
+
+def free_memory() -> int | None:
+    """Return the memory that is free now, files that are kept in it counted as free; None if unknown."""
+    with suppress(OSError, StopIteration, ValueError):
+        lines = _STATE.read_text(encoding="ascii").splitlines()
+        available = next(line for line in lines if line.startswith("MemAvailable:"))
+        most = machine_memory()
+        free = int(available.split()[1]) * 1024
+        return free if most is None else min(free, most)
+    return machine_memory()
 
 
 def require_memory(cells: Iterable[Cell]) -> None:

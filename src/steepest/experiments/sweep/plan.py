@@ -20,7 +20,7 @@ from steepest.experiments.spec.resolved import Problems, made
 from steepest.experiments.store.solutions import solution_from
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.executors import Executor
-from steepest.experiments.sweep.memory import in_words, machine_memory
+from steepest.experiments.sweep.memory import free_memory, in_words
 from steepest.experiments.sweep.timing import Cost, measured_cost
 from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.problem import Classification
@@ -47,7 +47,7 @@ class Batch:
     """On all cores of this machine, with the runs of one cell side by side."""
     seconds: float
     """Estimate for all its cells, with what measuring the records and writing the file took here."""
-    timed: bool
+    measured: bool
     """Whether it was timed; otherwise it is estimated from those that were, by the size of a step."""
 
 
@@ -72,10 +72,15 @@ class Plan:
     batches: tuple[Batch, ...]
     memory_bytes: int
     """Estimate of the largest cell's recorded weights, which is what memory goes to."""
-    machine_bytes: int | None
-    """What there is of memory; None where it cannot be told."""
+    free_bytes: int | None
+    """Memory that is free on this machine now; None where it cannot be told."""
     unseen: int
     """Data sets that were not made: taken to be as large as the others, with nothing of them stored."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the largest cell fits into the memory that is free, as far as that is known."""
+        return self.free_bytes is None or self.memory_bytes <= self.free_bytes
 
     @property
     def seconds(self) -> float:
@@ -86,18 +91,18 @@ class Plan:
     def warnings(self) -> tuple[str, ...]:
         """What its user should know before starting, a sentence each."""
         said = []
-        at_once, most = self.memory_bytes * max(1, self.processes), self.machine_bytes
-        if most is not None and self.memory_bytes > most:
+        at_once, free = self.memory_bytes * max(1, self.processes), self.free_bytes
+        if not self.fits:
             said.append(
-                f"memory will not do: the largest cell records {in_words(self.memory_bytes)}, and there are "
-                f"{in_words(most)}; ask for fewer records, momenta or signals at a time"
+                f"memory will not do: the largest cell records {in_words(self.memory_bytes)}, and "
+                f"{in_words(free or 0)} are free; take fewer records, momenta or signals at a time"
             )
-        elif most is not None and at_once > most:
+        elif free is not None and at_once > free:
             said.append(
                 f"memory will not do for {self.processes} cells at once, which record up to "
-                f"{in_words(at_once)}, and there are {in_words(most)}; run with fewer workers"
+                f"{in_words(at_once)}, and {in_words(free)} are free; run with fewer workers"
             )
-        if untimed := sum(not batch.timed for batch in self.batches):
+        if untimed := sum(not batch.measured for batch in self.batches):
             said.append(
                 f"{untimed:,} of {len(self.batches):,} kinds of run were not timed, since there are many; "
                 "they are estimated from the others by the size of a step"
@@ -111,13 +116,13 @@ class Plan:
 
 
 def plan_experiment(
-    experiment: Experiment, directory: Path | None = None, progress: Announce | None = None
+    experiment: Experiment, directory: Path | None = None, tell: Announce | None = None
 ) -> Plan:
     """Say what an experiment would compute, with measured estimates; nothing is written.
 
     Of each kind a few runs take a few steps, and one max margin of each data set and norm is solved, for
     about half a minute in all; what is left then is estimated (:attr:`Plan.warnings` say so). ``directory``
-    is the folder of results whose cells need not be computed again. ``progress`` is called with what is being
+    is the folder of results whose cells need not be computed again. ``tell`` is called with what is being
     measured, how much is and how much there is.
 
     Raises:
@@ -126,11 +131,11 @@ def plan_experiment(
     as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
     if directory is not None:
         directory = as_path("directory", directory, "give the folder of results, or None")
-    tell = as_progress(progress) or (lambda *_: None)
-    work = _work(experiment, None if directory is None else Store(directory / "cells"), tell)
+    told: Announce = as_progress(tell, "tell") or (lambda *_: None)
+    work = _work(experiment, None if directory is None else Store(directory / "cells"), told)
     cells = sum(kind.count for kind in work.kinds)
     processes = Executor().processes(cells, sum(kind.first.seconds * kind.count for kind in work.kinds))
-    solved = _solved(work, tell)
+    solved = _solved(work, told)
     typical = median([solution.seconds for solution in solved.values()] or [0.0])
     solving = sum(
         each.count * (known.seconds if (known := solved.get(_place(each.first))) else typical)
@@ -145,9 +150,9 @@ def plan_experiment(
         sum(each.count for each in work.margins),
         solving / max(1, processes),
         processes,
-        _batches(work, solved, max(1, processes), tell),
+        _batches(work, solved, max(1, processes), told),
         max((kind.first.memory_bytes for kind in work.kinds), default=0),
-        machine_memory(),
+        free_memory(),
         work.unseen,
     )
 
@@ -275,7 +280,7 @@ def _typical(timed: Sequence[tuple[Cell, Cost]]) -> Callable[[Cell], Cost]:
     )
 
 
-def _batch(kind: _Kind[Cell], cost: Cost, workers: int, timed: bool) -> Batch:
+def _batch(kind: _Kind[Cell], cost: Cost, workers: int, measured: bool) -> Batch:
     cell = kind.first
     steps = cell.run_steps * kind.count / cost.rate
     keeping = cost.keeping * kind.count / min(workers, kind.count)
@@ -288,5 +293,5 @@ def _batch(kind: _Kind[Cell], cost: Cost, workers: int, timed: bool) -> Batch:
         cell.runs * kind.count,
         cost.rate,
         steps + keeping,
-        timed,
+        measured,
     )

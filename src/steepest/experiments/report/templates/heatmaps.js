@@ -25,7 +25,7 @@ const mapOf = (group, signal, quantity, share) => {
   const rows = sizes.map((size) => element("tr", {},
     element("th", { scope: "row", textContent: `b = ${DIMENSIONS.batch_size(size, group)}` }),
     ...momenta.map((momentum) => mapCell(lines.find((line) => line.batch_size === size && line.momentum === momentum), quantity, share))));
-  const title = `${group.norm} norm, ${signal}`;
+  const title = `${group.norm} norm, signal ${signal}`;
   const table = element("table", { className: "map" }, element("caption", { textContent: title }), element("thead", {}, head), element("tbody", {}, ...rows));
   const scroll = element("div", { className: "scroll", tabIndex: 0 }, table);
   scroll.setAttribute("role", "region");
