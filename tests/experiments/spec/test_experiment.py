@@ -96,13 +96,21 @@ REFUSED = {
         {"data": {"kind": "gaussian", "schedule": {"initial": -1}}},
         "data[0].schedule.initial=-1: give a finite number",
     ),
+    "signal": ({"signal": ["minibatch", "sag"]}, "'sag' is no signal; give one of minibatch, svrg"),
+    "signals twice": (
+        {"signals": "svrg", "variance_reduction": True},
+        "variance_reduction=True: leave it out, signals says it",
+    ),
+    "kind of momentum": ({"momentum_kind": "sum"}, "'sum' is no momentum kind; give one of ema"),
+    "plug-in": ({"plugins": "none.py"}, "none.py': no such file"),
+    "plug-in as number": ({"plugins": [3]}, "plugins=3: give files or modules"),
     "list as claim": ({"claims": [["all"]]}, "['all'] is no claim"),
     "batch-one figure of other runs": (
         {"figure": "batch-one"},
         "figure='batch-one': it needs norm max or frobenius, batch_size 1, momentum 0",
     ),
     "claim": ({"claims": ["all"]}, "'all' is no claim; known: full-batch-converges"),
-    "figure": ({"figure": "pie"}, "figure='pie': give 'margin-panels' or 'batch-one'"),
+    "figure": ({"figure": "pie"}, "figure='pie': 'pie' is no figure; give one of batch-one, margin-panels"),
     "name": ({"name": "../escape"}, "name='../escape': give a name of letters"),
     "same name twice": ({"data": ["gaussian", "gaussian"]}, "data.name='gaussian': two data sets share it"),
     "classes as text": (
