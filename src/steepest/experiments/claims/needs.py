@@ -46,7 +46,7 @@ _KEYS = {
     ),
     "naive": _Key(
         "naive norms",
-        "does not repeat the runs naively (naive = the norm)",
+        "does not repeat the runs naively (naive = {norm})",
         lambda runs: "naive_bias_cosine" in runs.dataset,
     ),
 }
@@ -77,7 +77,7 @@ class Needs:
         """Return what the results lack, in words; empty if they have all."""
         missing = [_KEYS[key].lacking for key in self.keys if not _KEYS[key].held(runs)]
         if missing:
-            return f"the experiment {' and '.join(missing)}"
+            return f"the experiment {' and '.join(missing)}".format(norm=runs.norm)
         if self.run is not None and not runs.has(*self.run):
             return f"no run of {runs.words(*self.run)}"
         return ""
