@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Measurement"]
+import numpy as np
+
+from steepest.experiments.claims.selection import Runs
+
+__all__ = ["Measurement", "Measurements", "over_seeds", "where_unique"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +58,38 @@ class Measurement:
             return ()
         low, high = self.expected
         return tuple(value for value in self.values if not low <= value <= high)
+
+
+Measurements = Iterator[Measurement]
+
+
+def over_seeds(
+    runs: Runs,
+    quantity: str,
+    where: str,
+    values: Sequence[float] | np.ndarray,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+    expected: tuple[float, float] | None = None,
+) -> Measurement:
+    """Return a measurement with one value for each seed of the runs."""
+    return Measurement(quantity, where, runs.seeds, tuple(map(float, values)), at_least, at_most, expected)
+
+
+def where_unique(
+    runs: Runs,
+    unique: np.ndarray,
+    quantity: str,
+    where: str,
+    values: np.ndarray,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+) -> Measurements:
+    """Yield a measurement that is held to its bounds on the seeds of a unique optimum alone."""
+    for kept, words, bounds in (
+        (unique, quantity, (at_least, at_most)),
+        (~unique, f"{quantity}, which is not known to be unique", (-math.inf, math.inf)),
+    ):
+        if kept.any():
+            seeds = tuple(seed for seed, chosen in zip(runs.seeds, kept, strict=True) if chosen)
+            yield Measurement(words, where, seeds, tuple(map(float, values[kept])), *bounds)
