@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, TORCH, TORCH_SINGLE, ArrayKind
 
@@ -29,7 +30,36 @@ class Foreign:
         return f"foreign-{self.base}"
 
 
+@dataclass(frozen=True)
+class Uneven:
+    """A foreign norm of NumPy arrays, ‖w ∘ A‖_base, whose weights w [k, d] change with place and shape.
+
+    No two rows or columns are alike, it is no product on products of columns and rows, a row of zeros more
+    changes it, and it lies neither above the max-norm nor below the sum-norm. It has no text form.
+    """
+
+    base: st.geometry.Norm
+
+    @staticmethod
+    def weights(A):
+        rows, columns = np.indices(A.shape[-2:])
+        return 2.0 ** ((rows + 2 * columns) % 3) / A.shape[-2]
+
+    def __call__(self, A):
+        return self.base(A * self.weights(A))
+
+    def dual(self, A):
+        return self.base.dual(A / self.weights(A))
+
+    def direction(self, S):
+        w = self.weights(S)
+        return self.base.direction(S / w) / w
+
+    __repr__ = object.__repr__
+
+
 FOREIGN = Foreign(st.Entrywise(3))
+UNEVEN = Uneven(st.Schatten(4))
 
 P_NORMS = (
     "max",

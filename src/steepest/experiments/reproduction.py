@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -176,12 +177,16 @@ def _write(
         yield write_text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
 
 
+_UNFIT = re.compile(r"[^\w.()+-]")
+
+
 def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
     if experiment.figure is None:
         return
     runs = list(Runs.of(dataset))
     for part, drawn in FIGURES[experiment.figure](runs, experiment.title, experiment.bound):
-        yield from save_figure(drawn, stem.with_name(f"{stem.name}-{part}"))
+        # Names of norms hold characters, such as / and :, that names of files may not.
+        yield from save_figure(drawn, stem.with_name(f"{stem.name}-{_UNFIT.sub('_', part)}"))
 
 
 def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequence[str]) -> str:

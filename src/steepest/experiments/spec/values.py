@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
-from steepest.geometry import norm
+from steepest import geometry
 from steepest.losses import LOSSES
 
 __all__ = [
@@ -46,7 +46,7 @@ def grid(entry: Callable[[Any], Any], *, may_be_empty: bool = False) -> Callable
 
 def norm_name(given: Any) -> str:
     """Accept a norm by name and give its canonical name."""
-    return str(norm(given))
+    return geometry.norm_name(geometry.norm(given))
 
 
 def batch_size(given: Any) -> int | str:

@@ -13,6 +13,7 @@ from steepest.experiments.spec.cells import Cell
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.naive import can_be_naive, naive_descent
 from steepest.geometry import norm as as_norm
+from steepest.geometry import norm_name
 from steepest.maxmargin import MaxMarginSolution, Status
 from steepest.problem import Classification
 from steepest.theory import LEMMA_CONSTANTS, bias_direction, effective_margin, feature_radius, margin_bound
@@ -324,7 +325,7 @@ def solution_dataset(solution: MaxMarginSolution) -> xr.Dataset:
             "dual": (("sample", "class"), solution.dual, {"long_name": "dual weights q"}),
         },
         attrs={
-            "norm": str(solution.norm),
+            "norm": norm_name(solution.norm),
             "margin": solution.margin,
             "upper_bound": solution.upper_bound,
             "relative_gap": solution.relative_gap,
