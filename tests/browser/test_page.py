@@ -154,7 +154,7 @@ def test_every_selector_changes_what_is_drawn(browser):
 def test_boxes_add_and_take_lines_which_look_different(browser):
     assert list(lines(browser)) == ["b = 3, β = 0", "b = 12 (full), β = 0"]
     box(browser, "momentum", "0.9").click()
-    box(browser, "variance_reduction", "with").click()
+    box(browser, "signal", "svrg").click()
     found = lines(browser)
     assert len(found) == 8
     assert found["b = 3, β = 0"]["dash"] != found["b = 3, β = 0.9"]["dash"]

@@ -7,8 +7,8 @@ import pytest
 from tests.experiments.small import run_into
 
 from steepest.experiments.claims.promises import promise_of
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.store.results import open_results
-from steepest.experiments.store.selection import Runs
 from steepest.plugins import VARIABLE, load_plugin
 
 PLUGIN = """
@@ -49,14 +49,14 @@ def test_it_is_measured_and_nothing_is_promised_of_it(every):
     assert np.all(own.final("normalized_margin", own.samples, 0.0) > 0)
     assert np.isnan(own.dataset["effective_margin"].values).all()
     assert np.all(np.isneginf(own.dataset["margin_floor"].values))
-    promise = promise_of(own, own.samples, 0.0, False)
+    promise = promise_of(own, own.samples, 0.0, "minibatch")
     assert (promise.proven, promise.vacuous, promise.slope) == (False, False, None)
-    assert promise.says == "Nothing: the theory has no lemma constants of this loss."
+    assert promise.says == "Nothing: the theory is not about this loss, signal or kind of momentum."
 
 
 def test_the_pairwise_logistic_loss_has_its_bound(every):
     runs = every["pairwise-logistic"]
-    effective = runs.dataset["effective_margin"].sel(momentum=0.0, variance_reduction=False)
+    effective = runs.dataset["effective_margin"].sel(momentum=0.0, signal="minibatch")
     np.testing.assert_allclose(effective, runs.dataset["max_margin"].squeeze(), rtol=1e-12)
     floors = runs.curve("margin_floor", runs.samples, 0.0)
     assert np.all(floors <= runs.curve("normalized_margin", runs.samples, 0.0) + 1e-12)

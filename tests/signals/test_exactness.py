@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import mpmath
@@ -13,7 +14,16 @@ import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.losses import CROSS_ENTROPY, gradient
 from steepest.scaled import zeros_like
-from steepest.signals import MOMENTUM_KINDS, SIGNALS, Draw, coins, momentum_kind, register_signal, signal
+from steepest.signals import (
+    MOMENTUM_KINDS,
+    SIGNALS,
+    Draw,
+    coins,
+    minibatch_gradient,
+    momentum_kind,
+    register_signal,
+    signal,
+)
 
 every_signal = pytest.mark.parametrize("name", sorted(SIGNALS))
 
@@ -185,5 +195,60 @@ def test_signals_that_are_none_are_refused():
         st.Method(momentum_kind="adam")
     with pytest.raises(InvalidArgument, match=r"variance_reduction=True: leave it out, signal=saga says it"):
         st.Method(variance_reduction=True, signal="saga")
-    with pytest.raises(InvalidArgument, match=r"signal=.*: give a name, or an object"):
+    with pytest.raises(InvalidArgument, match=r"signal=.*: give an object with methods start and step"):
         register_signal(object())  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A signal that keeps whatever it is told to, under any name."""
+
+    name: str
+    field: str = "kept"
+    value: object = None
+
+    def start(self, _problem, _loss, weights):
+        return {self.field: weights if self.value is None else self.value}
+
+    def step(self, draw, weights, _fields):
+        return minibatch_gradient(draw.loss, draw.batch, weights, draw.factor), {}
+
+    def __str__(self):
+        return self.name
+
+
+class Nameless:
+    start, step = Kept.start, Kept.step
+
+
+@dataclass
+class Unhashable:
+    start, step = Kept.start, Kept.step
+
+
+def test_signals_that_could_be_mistaken_are_refused():
+    for wrong, message in [
+        (Kept("svrg"), "signal=Kept.*: another one of that name is known; its __str__ must tell them apart"),
+        (Nameless(), "signal=.*Nameless.*: give its class a __str__ that names it and its parameters"),
+        (Unhashable(), "signal='.*Unhashable.*': make it hashable: a frozen dataclass is"),
+    ]:
+        with pytest.raises(InvalidArgument, match=message):
+            st.Method(signal=wrong)  # type: ignore[arg-type]
+
+
+def test_states_that_no_run_could_go_on_from_are_refused():
+    for wrong, message in [
+        (
+            Kept("one", field="momentum"),
+            "signal='one': rename what it keeps as 'momentum': the name is",
+        ),
+        (Kept("two", field="weights"), "signal='two': rename what it keeps as 'weights'"),
+        (
+            Kept("three", value=3.0),
+            "signal='three': its start must return arrays with the runs as first axis",
+        ),
+        (Kept("four", value=np.zeros(7)), "signal='four': its start must return arrays with the runs"),
+    ]:
+        for engine in ("auto", "reference"):
+            with pytest.raises(InvalidArgument, match=message):
+                st.descend(random_problem(), st.Method(batch_size=3, signal=wrong), 3, engine=engine)

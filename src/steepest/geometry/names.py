@@ -43,6 +43,8 @@ _MEANINGS = {
     "1": "the sum of the moduli (sum), the sum of the singular values (nuclear), an induced norm",
     "2": "the root of the sum of squares (frobenius), the largest singular value (spectral)",
 }
+_LARGEST_SHOWN = 10**6
+"""Exponents above it are no exponents, and their digits no help."""
 _SHORT_FORMS = {
     "fro": "frobenius",
     "f": "frobenius",
@@ -239,8 +241,11 @@ def _reason(text: str) -> str:
     bare = re.fullmatch(rf"(?:l|ell)?[-_ ]?p?({_NUMBER}|∞)", text, re.ASCII)
     if bare:
         written = bare[1].replace("infinity", "inf").replace("∞", "inf")
-        number = float(Fraction(written)) if "inf" not in written else math.inf
-        written = "inf" if number == math.inf else str(Fraction(written) if "/" in written else number)
+        exact = None if "inf" in written else Fraction(written)
+        if exact is not None and exact > _LARGEST_SHOWN:
+            return ""
+        number = math.inf if exact is None else float(exact)
+        written = "inf" if exact is None else str(exact if "/" in written else number)
         written = written.removesuffix(".0")
         families = (
             f"that of the entries (entrywise-{written}), that of the singular values (schatten-{written})"

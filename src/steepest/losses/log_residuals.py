@@ -19,7 +19,7 @@ from steepest.arrays import Array, namespace
 from steepest.doubled import Doubled, precise_product
 from steepest.losses.names import loss
 from steepest.losses.protocol import Loss, Residuals
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 from steepest.scaled import Scaled
 
 __all__ = [
@@ -45,6 +45,7 @@ class Samples(NamedTuple):
     @classmethod
     def of(cls, problem: Classification) -> Samples:
         """Return all samples of the problem."""
+        problem = as_problem(problem)
         return cls(problem.features, problem.features_head, problem.one_hot)
 
     def take(self, indices: Array) -> Samples:

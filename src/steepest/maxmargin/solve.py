@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from steepest.errors import InvalidArgument
+from steepest.arguments import one_of, real_number, switch
 from steepest.geometry import Norm, norm_label
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
@@ -20,7 +20,7 @@ from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
 from steepest.maxmargin.solution import MaxMarginSolution
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
 
 __all__ = ["METHODS", "max_margin"]
@@ -28,6 +28,8 @@ __all__ = ["METHODS", "max_margin"]
 METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
 
+_GAP = "give a relative gap between 0 and 1, such as 1e-8"
+_TIME = "give a positive number of seconds, or None for no limit"
 _OF_BASE = 0.8
 """Share of the gap that is asked of a norm in the place of its multiple, whose rounding is added."""
 _MANY = 40
@@ -82,8 +84,10 @@ def max_margin(
     >>> round(solution.margin, 7), solution.separable
     (2.0, True)
     """
-    norm = as_norm(norm)
-    _check(norm, gap, method, time_limit)
+    problem, norm = as_problem(problem), as_norm(norm)
+    gap, canonical = real_number("gap", gap, _GAP, above=0, below=1), switch("canonical", canonical)
+    time_limit = None if time_limit is None else real_number("time_limit", time_limit, _TIME, above=0)
+    _check_method(norm, method)
     with linear_algebra_threads(None, problem.multiplications):
         solution = _solution(problem, norm, gap, method, Deadline.after(time_limit))
         return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution
@@ -113,15 +117,8 @@ def _solution(
     return record.solution(gap, time.perf_counter() - started)
 
 
-def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> None:
-    if not (isinstance(gap, (int, float)) and 0.0 < gap < 1.0):
-        raise InvalidArgument("gap", gap, "give a relative gap between 0 and 1, such as 1e-8")
-    if time_limit is not None and not time_limit > 0:
-        raise InvalidArgument(
-            "time_limit", time_limit, "give a positive number of seconds, or None for no limit"
-        )
-    if method not in METHODS:
-        raise InvalidArgument("method", method, f"choose one of {', '.join(METHODS)}")
+def _check_method(norm: Norm, method: str) -> None:
+    one_of("method", method, METHODS)
     if method != "auto":
         multiple = MULTIPLE.of(norm)
         methods.METHODS[method].check(norm if multiple is None else multiple[0], norm_label(norm))

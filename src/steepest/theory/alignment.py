@@ -39,7 +39,7 @@ def measured_alignment(problem: Classification, method: MethodLike, W: Any) -> n
     1.4105
     """
     numbers = setting(problem, method)
-    W = np.asarray(W, dtype=float)
+    W = as_numpy(problem.weights_like_features(W))
     flat = W.reshape(-1, *W.shape[-2:])
     values = [alignment_parts(problem, numbers, method.batch_size, each) for each in flat]
     return np.array([size - 2.0 * noise for size, noise in values]).reshape(W.shape[:-2])

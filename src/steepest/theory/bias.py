@@ -10,7 +10,7 @@ from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm, norm_label
 from steepest.losses import CROSS_ENTROPY, Loss, Samples, loss, residuals
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 
 _BLOCK_ENTRIES = 1 << 21
 _ALIKE = 1e-9
@@ -42,7 +42,7 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
     array([[ 0.333, -0.667],
            [-0.333,  0.667]])
     """
-    columns = _class_columns(problem)
+    columns = _class_columns(as_problem(problem))
     k, d = problem.n_classes, problem.dimension
     towards = np.zeros((k, k, d))
     towards[np.arange(k), :, columns] = np.eye(k) - 1.0 / k
@@ -77,7 +77,7 @@ def per_sample_bias(
     >>> bool(np.allclose(per_sample_bias(problem, "max", W), bias_direction(problem, "max")))
     True
     """
-    weights = problem.weights_like_features(W)
+    weights = as_problem(problem).weights_like_features(W)
     if weights.ndim != 2:
         raise InvalidArgument("W", np.shape(W), "give one matrix of weights, shape [k, d]")
     features, norm_ = as_numpy(problem.features), norm(norm_)

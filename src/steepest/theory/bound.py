@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from steepest.arguments import switch
 from steepest.arrays import as_numpy
 from steepest.problem import Classification
 from steepest.theory.alignment import alignment_along
@@ -21,6 +22,7 @@ from steepest.theory.effective_margin import (
     margin_value,
     setting,
 )
+from steepest.theory.inputs import as_steps, require_parts
 from steepest.theory.loss_lemmas import log_total_odds, loss_deficit
 from steepest.theory.steps import step_sizes
 
@@ -55,6 +57,9 @@ class MarginBound:
     def gap(self) -> np.ndarray:
         """The same as an upper bound on ρ - margin(W_t) / ‖W_t‖, shape [r]; infinite where there is none."""
         return self.effective_margin.value - self.floor
+
+
+_READ = ("method", "steps", "log_loss", "weights")
 
 
 def margin_bound(
@@ -103,6 +108,8 @@ def margin_bound(
     >>> bool(1.8 < bound.floor[-1] <= trajectory.normalized_margin[-1] <= 2.0)
     True
     """
+    require_parts("trajectory", trajectory, _READ, "give a run, as steepest.descend returns it")
+    switch("measured_noise", measured_noise)
     numbers = setting(problem, trajectory.method, constants)
     rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
     steps = np.asarray(trajectory.steps)
@@ -167,7 +174,7 @@ def predicted_margin_bound(
     """
     numbers = setting(problem, method, constants)
     rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
-    steps = np.asarray(steps, dtype=int)
+    steps = as_steps(steps)
     horizon = int(steps[-1])
     sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)
     nothing = MarginBound(rho, steps, np.full(len(steps), -np.inf), math.inf)

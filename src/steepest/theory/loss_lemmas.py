@@ -245,6 +245,7 @@ def curvature(radius: float, step_size: Array) -> np.ndarray:
     np.float64(0.718282)
     """
     x = 2.0 * radius * np.asarray(step_size, dtype=float)
-    series = x * x * (0.5 + x / 6.0 + x * x / 24.0)
+    small = np.minimum(x, 1e-3)
+    series = small * small * (0.5 + small / 6.0 + small * small / 24.0)
     with np.errstate(over="ignore"):
         return np.where(x < 1e-3, series, np.expm1(x) - x)[()]

@@ -28,6 +28,7 @@ compiled_norms = pytest.mark.parametrize(
 def compiled_direction(norm, S):
     out = np.full_like(S, np.nan)
     code = COMPILED_DIRECTION.of(norm)
+    assert code is not None
     work = directions.direction_work(*S.shape)
     truncated = directions.direction(code.kind, code.power, code.across, S, out, work)
     return code.factor(S.shape) * out, truncated

@@ -13,6 +13,7 @@ import numpy as np
 
 from steepest.descent.engines.compiled.kernels import (
     add_multiple,
+    copy_multiple,
     dot,
     plain,
     renormalized,
@@ -77,8 +78,35 @@ def gradient(data, indices, W, factor, work, out):
             chosen[count] = indices[i]
             count += 1
     out[:] = 0.0
-    _add_outer_products(residuals, count, chosen, X, out)
+    add_outer_products(residuals, count, chosen, X, out)
     return renormalized(out, shift)
+
+
+@plain
+def residual_rows(data, indices, W, work, rows, scales):
+    """Write each sample's residuals, minus their sum at its class, into ``rows`` [b, k].
+
+    Arguments as in :func:`gradient`. Each row has a log-scale of its own, written into ``scales`` [b]:
+    samples may differ by any power of e.
+    """
+    X, X_head, labels, head_bits, largest_length, loss_kind, loss_address = data
+    residuals, low, numbers, _, W_head, bits, powers = work
+    doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
+    if doubled:
+        split_rows(W, head_bits, W_head)
+    for i in range(indices.shape[0]):
+        label = labels[indices[i]]
+        if doubled:
+            _doubled_logits(X, X_head, indices[i], W, W_head, residuals, low, 0)
+            _to_log_odds(label, residuals, low, 0)
+        else:
+            _logits(X, indices[i : i + 1], W, residuals)
+            _subtract_true(residuals, 0, label)
+            residuals[0, label] = -math.inf
+        scales[i] = residuals_of(loss_kind, loss_address, 1, residuals, low, doubled, numbers, bits, powers)
+        residuals[0, label] = 0.0
+        copy_multiple(rows, i, numbers[WEIGHTS, 0], residuals, 0)
+        rows[i, label] = -numbers[WEIGHTS, 0] * numbers[TOTALS, 0]
 
 
 @vectorised
@@ -149,7 +177,7 @@ def _add_four_to_two(out, c, X, i, j, m, n, a, b, d, e, f, g, h, o):
 
 
 @plain
-def _add_outer_products(residuals, count, chosen, X, out):
+def add_outer_products(residuals, count, chosen, X, out):
     """Add Σ_i residuals_i x_iᵀ over the first ``count`` rows to ``out`` [k, d], four samples at a time."""
     k = out.shape[0]
     R = residuals

@@ -58,6 +58,13 @@ def copy_row(target, i, A, j):
 
 
 @vectorised
+def copy_multiple(target, i, factor, A, j):
+    """Overwrite row i of the target with factor times row j of A."""
+    for column in range(target.shape[1]):
+        target[i, column] = factor * A[j, column]
+
+
+@vectorised
 def move(W, step_size, direction):
     """W -= step_size · direction, for matrices [k, d]."""
     entries, steps = W.reshape(-1), direction.reshape(-1)

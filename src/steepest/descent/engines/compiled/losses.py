@@ -170,7 +170,7 @@ def _of_totals(correction: Callable[[float], float]) -> Callable[..., float]:
 
     def residuals(b, log_odds, low, doubled, numbers, bits, powers):
         if not doubled:
-            low[:] = 0.0
+            low[:b] = 0.0
         _relative_to_largest(b, log_odds, low, numbers)
         _exponentials_of_rows(b, log_odds, numbers, bits, powers)
         largest = -math.inf
