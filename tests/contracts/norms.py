@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, TORCH, TORCH_SINGLE, ArrayKind
+from tests.contracts.arrays import NUMPY
+from tests.contracts.loops import through
 
 import steepest as st
 
@@ -104,13 +105,8 @@ any_norm = pytest.mark.parametrize("norm", ALL_NORMS, ids=str)
 """Every norm that there is, and a foreign one."""
 
 
-def _with_kinds(*others: ArrayKind):
-    cases = [pytest.param(norm, NUMPY, id=f"{norm}-{NUMPY}") for norm in ALL_NORMS]
-    for kind in others:
-        marks = pytest.mark.torch if kind.library == "torch" else ()
-        cases += [pytest.param(st.norm(name), kind, id=f"{name}-{kind}", marks=marks) for name in FEW]
-    return pytest.mark.parametrize(("norm", "kind"), cases)
-
-
-any_norm_of_any_kind = _with_kinds(NUMPY_SINGLE, TORCH, TORCH_SINGLE)
-any_norm_of_any_double = _with_kinds(TORCH)
+through_all_norms = through("norm", ALL_NORMS)
+through_norms = through(
+    "norm", lambda named: ALL_NORMS if named["kind"] == NUMPY else [st.norm(name) for name in FEW]
+)
+"""Every norm for NumPy's float64, one of each kind for the other kinds of arrays."""

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.contracts.norms import FOREIGN, any_norm
+from tests.contracts.loops import through
+from tests.contracts.norms import FOREIGN, through_all_norms
 
 import steepest as st
 from steepest.errors import InvalidArgument, SteepestError
@@ -89,7 +90,7 @@ def test_families_differ_even_where_their_values_agree():
     assert st.Entrywise(2) != st.Schatten(2)
 
 
-@any_norm
+@through_all_norms
 def test_norms_are_values(norm):
     assert pickle.loads(pickle.dumps(norm)) == norm
     assert copy.deepcopy(norm) == norm
@@ -98,7 +99,7 @@ def test_norms_are_values(norm):
 
 
 @FAMILIES
-@pytest.mark.parametrize(
+@through(
     "p",
     [
         0.5,

@@ -9,7 +9,7 @@ import pytest
 import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.contracts.norms import ALL_NORMS, FOREIGN, any_norm
+from tests.contracts.norms import ALL_NORMS, FOREIGN, UNEVEN, through_all_norms
 
 import steepest as st
 from steepest.errors import InvalidArgument
@@ -58,7 +58,7 @@ def test_mean_square_norms_are_operator_norms():
     assert float(st.norm("mean-square-column")(A)) == pytest.approx(one_hot, rel=1e-14)
 
 
-@any_norm
+@through_all_norms
 def test_no_search_finds_more_than_the_dual_norm(norm):
     """max ⟨S, V⟩ / ‖V‖ by Nelder and Mead from the direction and from random starts, on 2 x 2 matrices."""
     S = random_matrix(2, (2, 2))
@@ -105,8 +105,8 @@ def test_a_scaled_norm_says_what_it_is_a_multiple_of():
     assert factor((3, 16)) == 4.0
 
 
-@any_norm
 @given(seed=seeds)
+@through_all_norms
 def test_bounds_of_errors_hold_for_every_sign(norm, seed):
     """‖E‖_* ≤ the bound for every E of these absolute values."""
     error = np.abs(random_matrix(seed))

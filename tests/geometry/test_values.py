@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from tests.contracts.arrays import every_kind
-from tests.contracts.norms import any_norm
+from tests.contracts.loops import through
+from tests.contracts.norms import through_all_norms
 from tests.geometry import exact
 from tests.geometry.instances import matrices, well_conditioned
 
@@ -23,8 +24,8 @@ B = [[1.0, -2.0, 2.0], [0.0, 2.0, 0.0]]
 
 
 @every_kind
-@pytest.mark.parametrize(
-    ("name", "matrix", "value", "dual", "direction"),
+@through(
+    "case",
     [
         ("max", A, 4, 7, [[1, 0], [0, -1]]),
         ("sum", A, 7, 4, [[0, 0], [0, -1]]),
@@ -42,7 +43,8 @@ B = [[1.0, -2.0, 2.0], [0.0, 2.0, 0.0]]
         ("entrywise-1.5", B, None, 25 ** (1 / 3), np.array([[1, -4, 4], [0, 4, 0]]) / 25 ** (2 / 3)),
     ],
 )
-def test_small_cases_by_hand(kind, name, matrix, value, dual, direction):
+def test_small_cases_by_hand(kind, case):
+    name, matrix, value, dual, direction = case
     norm = st.norm(name)
     if value is not None:
         assert float(norm(kind(matrix))) == pytest.approx(value, rel=4 * kind.eps)
@@ -83,7 +85,7 @@ def test_entrywise_values_and_directions_against_50_digits(S, p, decades):
 
 
 @pytest.mark.parametrize("p", [1, Fraction(3, 2), 3, 4, Fraction(21, 20), 20, math.inf], ids=str)
-@pytest.mark.parametrize("shape", [(4, 4), (3, 7), (3, 20), (9, 4)], ids=str)
+@through("shape", [(4, 4), (3, 7), (3, 20), (9, 4)])
 def test_schatten_values_and_directions_against_50_digits(p, shape):
     S = well_conditioned(shape, np.random.default_rng(8))
     norm = st.Schatten(p)
@@ -129,9 +131,9 @@ def test_no_feasible_direction_beats_ours_by_an_independent_solver(name):
     assert np.sum(S * norm.direction(S)) == pytest.approx(problem.value, rel=1e-6)
 
 
-@any_norm
 @settings(max_examples=5)
 @given(seed=some.integers(0, 2**32 - 1))
+@through_all_norms
 def test_no_random_feasible_matrix_beats_the_direction(norm, seed):
     generator = np.random.default_rng(seed)
     S = generator.standard_normal((3, 5))
