@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 
+from steepest.arguments import real_number
 from steepest.arrays import Array
-from steepest.errors import InvalidArgument
 from steepest.geometry.exponents import exponent_text
 from steepest.geometry.facts import (
     CANONICAL,
@@ -41,8 +40,8 @@ from steepest.geometry.schatten import Schatten
 
 __all__ = ["MEAN_SQUARE", "ScaledNorm"]
 
-# A billion rows and as many columns to this power are still within the range of floats.
-_LARGEST_POWER = 16
+# A billion rows and as many columns, each to this power, are still within the range of floats.
+_BEYOND = 17
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class ScaledNorm:
 
     Args:
         base: any norm.
-        rows: power of the number of rows, from -16 to 16.
+        rows: power of the number of rows, between -17 and 17.
         columns: power of the number of columns, likewise.
 
     Raises:
@@ -71,11 +70,9 @@ class ScaledNorm:
     def __post_init__(self):
         required_norm("base", self.base)
         for name in ("rows", "columns"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) <= _LARGEST_POWER:
-                remedy = f"give a power from -{_LARGEST_POWER} to {_LARGEST_POWER}, such as -0.5"
-                raise InvalidArgument(name, value, remedy)
-            object.__setattr__(self, name, float(value))
+            remedy = f"give a power between -{_BEYOND} and {_BEYOND}, such as -0.5"
+            power = real_number(name, getattr(self, name), remedy, above=-_BEYOND, below=_BEYOND)
+            object.__setattr__(self, name, power)
 
     def factor(self, shape: tuple[int, ...]) -> float:
         """Return k^rows d^columns for matrices of shape [..., k, d], 1 where they are empty."""
