@@ -15,6 +15,7 @@ from tests.contracts.norms import ALL_NORMS, FOREIGN, UNEVEN, Foreign, Uneven, t
 
 import steepest as st
 from steepest.errors import InvalidArgument
+from steepest.geometry import norm_name
 from steepest.geometry.facts import (
     CANONICAL,
     MULTIPLE,
@@ -135,8 +136,12 @@ class Titled:
 def test_a_norm_that_calls_itself_by_the_name_of_another_is_not_that_other():
     own = Titled(st.Entrywise(3), "frobenius", np.ones(2))
     assert not same_norm(own, st.Entrywise(2))
+    with pytest.raises(InvalidArgument, match="a __str__ that names it alone"):
+        norm_name(own)  # a checkpoint of the Frobenius norm would be taken for its own
     problem = st.Classification([[1.0], [-1.0]], [0, 1])
-    with pytest.raises(InvalidArgument, match="give one in the frobenius norm"):
+    with pytest.raises(
+        InvalidArgument, match="a solution in the frobenius norm.*give one in the Titled norm"
+    ):
         st.descend(problem, st.Method(own), 3, reference=st.max_margin(problem, "frobenius"))
 
 
