@@ -9,7 +9,7 @@ from typing import Any
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["Announce", "as_instance", "as_path", "as_progress", "as_table", "as_texts"]
+__all__ = ["Announce", "as_function", "as_instance", "as_path", "as_progress", "as_table", "as_texts"]
 
 Announce = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done and how much there is."""
@@ -19,6 +19,13 @@ def as_instance(argument: str, value: Any, kind: type, remedy: str) -> Any:
     """Return an object of a class as it is."""
     if not isinstance(value, kind):
         raise InvalidArgument(argument, value, remedy)
+    return value
+
+
+def as_function(argument: str, value: Any) -> Any:
+    """Return what can be called, and is no class, as it is."""
+    if isinstance(value, type) or not callable(value):
+        raise InvalidArgument(argument, value, "give a function")
     return value
 
 

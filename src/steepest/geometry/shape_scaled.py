@@ -40,8 +40,8 @@ from steepest.geometry.schatten import Schatten
 
 __all__ = ["MEAN_SQUARE", "ScaledNorm"]
 
-# A billion rows and as many columns to this power are still within the range of floats.
 _LARGEST_POWER = 16
+"""A billion rows and as many columns, each to this power, are still within the range of floats."""
 
 
 @dataclass(frozen=True)

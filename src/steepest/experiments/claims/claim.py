@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
+from steepest.arguments import whole_number
 from steepest.experiments.claims.measurement import Measurement, Measurements
 from steepest.experiments.claims.needs import NOTHING_MORE, Needs
 from steepest.experiments.claims.selection import Missing, Runs
+from steepest.experiments.inputs import as_function, as_instance
 from steepest.registry import Registry
 
 __all__ = ["CLAIMS", "LONG_RUN", "Claim", "ClaimResult", "Verdict", "claim"]
@@ -124,11 +126,16 @@ def claim(
         steps: updates after which it is decided; 0 for a claim that is about no run.
 
     Raises:
-        InvalidArgument: the name is taken, or is not one word.
+        InvalidArgument: the name is taken, or is not one word; other texts, needs or numbers than these.
     """
+    for argument, value in (("statement", statement), ("threshold", threshold)):
+        as_instance(argument, value, str, "say it in words, such as 'log-loss ≤ -10'")
+    as_instance("needs", needs, Needs, "give steepest.experiments.Needs")
+    whole_number("steps", steps, 0)
 
     def register(measure: MeasureFunction) -> MeasureFunction:
-        CLAIMS.register(name, Claim(name, statement, threshold, measure, needs, steps))
+        measured = as_function("measure", measure)
+        CLAIMS.register(name, Claim(name, statement, threshold, measured, needs, steps))
         return measure
 
     return register

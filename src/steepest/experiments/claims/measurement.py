@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
+from steepest.arrays import as_floating, as_numpy
+from steepest.errors import InvalidArgument
 from steepest.experiments.claims.selection import Runs
+from steepest.experiments.inputs import as_instance
 
 __all__ = ["Measurement", "Measurements", "over_seeds", "where_unique"]
 
@@ -72,8 +76,20 @@ def over_seeds(
     at_most: float = math.inf,
     expected: tuple[float, float] | None = None,
 ) -> Measurement:
-    """Return a measurement with one value for each seed of the runs."""
-    return Measurement(quantity, where, runs.seeds, tuple(map(float, values)), at_least, at_most, expected)
+    """Return a measurement with one value for each seed of the runs.
+
+    Raises:
+        InvalidArgument: as many values as there are seeds are not given, or bounds that are no numbers.
+    """
+    as_instance("runs", runs, Runs, "give the Runs that a claim is called with")
+    for name, bound in (("at_least", at_least), ("at_most", at_most)):
+        as_instance(name, bound, Real, "give a number")
+    taken = as_numpy(as_floating(values, "values"))
+    if taken.shape != (len(runs.seeds),):
+        raise InvalidArgument("values", values, f"give one value for each of the {len(runs.seeds)} seeds")
+    return Measurement(
+        quantity, where, runs.seeds, tuple(taken.tolist()), float(at_least), float(at_most), expected
+    )
 
 
 def where_unique(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "GROUPS", "draw_figure", "save_figure"]
 
+_UNFIT = re.compile(r"[^\w.()+-]")
+"""Characters, such as / and :, that names of norms hold and names of files may not."""
+
 GROUPS = (margin_panels, batch_one)
 """The files that register the figures of steepest itself."""
 
@@ -29,7 +33,7 @@ def draw_figure(name: str, dataset: xr.Dataset, stem: Path, title: str, *, bound
         RunError: a file cannot be written.
     """
     for part, drawn in FIGURES[name].draw(list(Runs.of(dataset)), title, bound):
-        yield from save_figure(drawn, stem.with_name(f"{stem.name}-{part}"))
+        yield from save_figure(drawn, stem.with_name(f"{stem.name}-{_UNFIT.sub('_', part)}"))
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from steepest.experiments.claims.needs import NOTHING_MORE, Needs
 from steepest.experiments.claims.selection import Runs
+from steepest.experiments.inputs import as_function, as_instance
 from steepest.registry import Registry
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ def figure(name: str, *, needs: Needs = NOTHING_MORE) -> Callable[[DrawFunction]
         needs: what an experiment must ask for; refused before it runs where it does not.
 
     Raises:
-        InvalidArgument: the name is taken, or is not one word.
+        InvalidArgument: the name is taken, or is not one word, or needs that are none.
     """
+    as_instance("needs", needs, Needs, "give steepest.experiments.Needs")
 
     def register(draw: DrawFunction) -> DrawFunction:
-        FIGURES.register(name, Drawing(name, draw, needs))
+        FIGURES.register(name, Drawing(name, as_function("draw", draw), needs))
         return draw
 
     return register

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steepest.errors import InvalidArgument
-from steepest.experiments.inputs import Announce, as_instance
+from steepest.experiments.inputs import Announce, as_instance, as_progress
 from steepest.experiments.spec.cells import Cell, cells_of
 from steepest.experiments.spec.data import DataSet
 from steepest.experiments.spec.experiment import Experiment
@@ -62,7 +62,7 @@ def resolve(
     if isinstance(experiment, ResolvedExperiment):
         return experiment
     as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
-    problems = made(experiment, progress)
+    problems = made(experiment, as_progress(progress))
     return ResolvedExperiment(experiment, problems, tuple(cells_of(experiment, problems)))
 
 

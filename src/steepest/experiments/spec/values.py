@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
+from steepest import geometry
 from steepest.experiments.claims.check import CLAIMS
 from steepest.experiments.figures.draw import FIGURES
-from steepest.geometry import norm
 from steepest.losses import LOSSES
 from steepest.registry import Registry
 from steepest.signals import MOMENTUM_KINDS, SIGNALS
@@ -53,7 +53,7 @@ def grid(entry: Callable[[Any], Any], *, may_be_empty: bool = False) -> Callable
 
 def norm_name(given: Any) -> str:
     """Accept a norm by name and give its canonical name."""
-    return str(norm(given))
+    return geometry.norm_name(geometry.norm(given))
 
 
 def batch_size(given: Any) -> int | str:

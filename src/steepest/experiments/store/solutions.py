@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steepest.geometry import norm as as_norm
+from steepest.geometry import norm_name
 from steepest.maxmargin import MaxMarginSolution, Status
 from steepest.problem import Classification
 
@@ -25,7 +26,7 @@ def solution_dataset(solution: MaxMarginSolution) -> xr.Dataset:
             "dual": (("sample", "class"), solution.dual, {"long_name": "dual weights q"}),
         },
         attrs={
-            "norm": str(solution.norm),
+            "norm": norm_name(solution.norm),
             "margin": solution.margin,
             "upper_bound": solution.upper_bound,
             "relative_gap": solution.relative_gap,
