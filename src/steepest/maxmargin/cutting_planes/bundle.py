@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest.maxmargin.cutting_planes.game import Game
-from steepest.maxmargin.cutting_planes.master import Curvature, solve_master
+from steepest.maxmargin.cutting_planes.master import Curvature, Master, solve_master
 
 __all__ = ["Bundle"]
 
@@ -27,8 +27,6 @@ _FIRST_CURVATURE = 0.02
 """Of B at the start, times P and the dual norm: the curvature of a ball seen from its centre is one."""
 _OF_PREDICTED = 1e-2
 """Share of the predicted decrease to which the master problem is solved."""
-_MOST_CUTS, _LAST = 300, 30
-"""Cuts beyond which the quarter of smallest shares is forgotten, but for the last ones."""
 
 
 @dataclass
@@ -51,8 +49,8 @@ class Bundle:
         value, size = game.cut(q).value, len(q)
         return cls(game, q, value, _FIRST_CURVATURE * size * value * np.eye(size))
 
-    def advance(self) -> tuple[np.ndarray, np.ndarray]:
-        """One master problem and one cut; the weights that combine the cuts, and their dual weights."""
+    def advance(self) -> Master:
+        """One master problem, and cuts on the way to its dual weights."""
         game, M = self.game, self.game.matrix()
         expected = min(abs(self.predicted), game.left)
         metric = Curvature(self.tau * self.B, self.q)
@@ -62,18 +60,18 @@ class Bundle:
         step = master.q - self.q
         model = float((M @ master.q).max())
         self.predicted = self.value - model - 0.5 * self.tau * float(step @ (self.B @ step))
-        value = game.cut(master.q).value
+        q, cut = game.cut_on_the_way(self.q, master.q)
+        value = cut.value
         if value <= self.value - _DESCENT * self.predicted:
             aggregate = master.shares @ M
             self._learn(aggregate)
-            self.last, self.failures = (step, aggregate), 0
-            self.q, self.value, self.tau = master.q, value, max(1.0, _LOOSER * self.tau)
+            self.last, self.failures = (q - self.q, aggregate), 0
+            self.q, self.value, self.tau = q, value, max(1.0, _LOOSER * self.tau)
         else:
             self.failures += 1
             if value > self.value and self.failures > _CALM:
                 self.tau = min(_TIGHTEST, _TIGHTER * self.tau)
-        self._forget(master.shares)
-        return W, master.q
+        return master
 
     def _learn(self, aggregate: np.ndarray) -> None:
         if self.last is None:
@@ -88,10 +86,12 @@ class Bundle:
         turned = share * turned + (1.0 - share) * image
         self.B += np.outer(turned, turned / float(step @ turned)) - np.outer(image, image / curvature)
 
-    def _forget(self, shares: np.ndarray) -> None:
-        count = len(self.game.cuts)
-        if count <= _MOST_CUTS:
-            return
-        old = len(shares)
-        kept = np.argsort(shares, kind="stable")[old // 4 :]
-        self.game.forget(np.union1d(kept, np.arange(max(0, old - _LAST), count)))
+    def choose(self, kept: np.ndarray, count: int) -> None:
+        """Take over another choice of pairs: places of those kept, which come first, and how many there are."""
+        typical = float(np.diagonal(self.B).mean())
+        B = typical * np.eye(count)
+        B[: len(kept), : len(kept)] = self.B[np.ix_(kept, kept)]
+        q = np.zeros(count)
+        q[: len(kept)] = self.q[kept]
+        self.B, self.q, self.last = B, q / q.sum(), None
+        self.value = self.game.cut(self.q).value

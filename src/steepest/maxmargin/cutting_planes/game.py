@@ -11,6 +11,9 @@ from steepest.maxmargin.forms.pairs import Pairs, dense_dual
 
 __all__ = ["Cut", "Game"]
 
+_ON_THE_WAY = (1.0, 0.5, 0.2)
+"""Where cuts are made on the way to a point that a master problem proposes: some halve the number of problems."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -85,6 +88,13 @@ class Game:
                 self.best.take_dual(dense_dual(q, self.chosen, self.pairs.mask.shape), cut.value)
         return cut
 
+    def cut_on_the_way(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, Cut]:
+        """Cuts between two points, which cost little beside a master problem; the lowest and its place."""
+        places = [start + share * (end - start) for share in _ON_THE_WAY]
+        cuts = [self.cut(q) for q in places]
+        lowest = min(range(len(cuts)), key=lambda j: cuts[j].value)
+        return places[lowest], cuts[lowest]
+
     def matrix(self) -> np.ndarray:
         """The margins of all cuts, shape [J, P]."""
         return np.array([cut.margins for cut in self.cuts])
@@ -111,3 +121,10 @@ class Game:
         """Play on other pairs; the cuts are taken along."""
         self.chosen = chosen
         self.cuts = [Cut(cut.weights, self.margins(cut.weights), cut.value) for cut in self.cuts]
+
+    def violated(self, W: np.ndarray) -> np.ndarray:
+        """Pairs outside the game whose margins are below those of all pairs in it, shape [s, 2]."""
+        margins = self.pairs.margins(W)
+        outside = self.pairs.mask.copy()
+        outside[tuple(self.chosen.T)] = False
+        return np.argwhere(outside & (margins < float(margins[tuple(self.chosen.T)].min())))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.linalg.blas
 
 __all__ = ["Curvature", "Master", "solve_master"]
 
@@ -16,6 +17,7 @@ _SHORT = 0.995
 _ROUNDING = 1e-15
 _STALLED = 1e-8
 """Steps as short as that gain nothing more."""
+blas: Any = scipy.linalg.blas  # a compiled module without type stubs
 
 
 @dataclass(frozen=True)
@@ -233,13 +235,13 @@ def _system(M: np.ndarray, curvature: Curvature | None, point: _Point) -> _Syste
     ratio_q, ratio_cuts = point.q / point.reduced, point.shares / point.above
     if of_weights:
         weighted = M.T * ratio_cuts
-        K = weighted @ M
+        K = _gram(M.T * np.sqrt(ratio_cuts))
         if curvature is not None:
             K += curvature.matrix
         K[np.diag_indices(P)] += 1.0 / ratio_q
     else:
         weighted = M * ratio_q
-        K = weighted @ M.T
+        K = _gram(M * np.sqrt(ratio_q))
         K[np.diag_indices(J)] += 1.0 / ratio_cuts
     try:
         factor = scipy.linalg.cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
@@ -259,6 +261,11 @@ def _system(M: np.ndarray, curvature: Curvature | None, point: _Point) -> _Syste
     if not np.isfinite(corner).all() or np.linalg.det(corner) == 0.0:
         return None
     return _System(M, curvature, point, factor, weighted, of_weights, border, corner)
+
+
+def _gram(A: np.ndarray) -> np.ndarray:
+    """Lower triangle of A Aᵀ, at half the price of a product."""
+    return blas.dsyrk(1.0, A, lower=1) if A.flags.f_contiguous else blas.dsyrk(1.0, A.T, trans=1, lower=1)
 
 
 def _back(factor: Any, right: np.ndarray) -> np.ndarray:

@@ -8,12 +8,21 @@ What either proposes is evaluated like everything else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 import numpy as np
 import scipy.linalg
 
 from steepest.maxmargin.cutting_planes.game import Game
 
-__all__ = ["equalise_by_dual_weights", "equalise_by_weights"]
+__all__ = ["Polish", "equalise_by_dual_weights", "equalise_by_weights"]
+
+_CLOSE = 1e-2
+"""Gap below which corrections begin: before, the active pairs are not known."""
+_GAINED = 0.7
+"""Share to which a correction must bring the gap not to pause."""
+_LONGEST_PAUSE = 8
 
 _ACTIVE = 1e-7
 """Dual weights above this share of the largest are those of active pairs."""
@@ -29,6 +38,32 @@ _DIFFERENCE = 1e-5
 """Relative step of central differences: errors of 1e-10 by curvature, 1e-11 by rounding."""
 _NUMBERS = 1 << 21
 """Numbers in the matrices whose directions are computed at once."""
+
+
+@dataclass
+class Polish:
+    """Both corrections, each with pauses that double while it gains nothing."""
+
+    game: Game
+    pauses: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """For each: looks to wait, and how long the pause is that it is in."""
+
+    def correct(self, W: np.ndarray, q: np.ndarray) -> None:
+        """Correct weights W, of dual weights q, and the dual weights of the best upper bound."""
+        if self.game.gap > _CLOSE:
+            return
+        self._unless_paused("weights", lambda: equalise_by_weights(self.game, W, q))
+        self._unless_paused("dual weights", lambda: equalise_by_dual_weights(self.game, self.game.dual))
+
+    def _unless_paused(self, name: str, correction: Callable[[], None]) -> None:
+        left, pause = self.pauses.get(name, (0, 0))
+        if left > 0:
+            self.pauses[name] = (left - 1, pause)
+            return
+        before = self.game.gap
+        correction()
+        pause = 0 if self.game.gap <= _GAINED * before else min(_LONGEST_PAUSE, max(1, 2 * pause))
+        self.pauses[name] = (pause, pause)
 
 
 def equalise_by_weights(game: Game, W: np.ndarray, q: np.ndarray) -> None:
