@@ -86,12 +86,12 @@ class Bundle:
         turned = share * turned + (1.0 - share) * image
         self.B += np.outer(turned, turned / float(step @ turned)) - np.outer(image, image / curvature)
 
-    def choose(self, kept: np.ndarray, count: int) -> None:
-        """Take over another choice of pairs: places of those kept, which come first, and how many there are."""
-        typical = float(np.diagonal(self.B).mean())
-        B = typical * np.eye(count)
+    def choose(self, kept: np.ndarray) -> None:
+        """Go on with the pairs that the game has now: those kept, by their old places, and new ones."""
+        size = self.game.size
+        B = float(np.diagonal(self.B).mean()) * np.eye(size)
         B[: len(kept), : len(kept)] = self.B[np.ix_(kept, kept)]
-        q = np.zeros(count)
+        q = np.zeros(size)
         q[: len(kept)] = self.q[kept]
         self.B, self.q, self.last = B, q / q.sum(), None
         self.value = self.game.cut(self.q).value

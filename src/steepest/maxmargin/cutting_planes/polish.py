@@ -28,12 +28,10 @@ _ACTIVE = 1e-7
 """Dual weights above this share of the largest are those of active pairs."""
 _MOST_ACTIVE = 1200
 """Active pairs up to which their matrices are made and factored."""
-_ROUNDS = 5
+_ROUNDS = 6
 """Corrections in a row: violated pairs are taken in, and Newton's steps repeated."""
 _RANK = 1e-11
 """Relative size below which directions of a matrix of active pairs are rounding."""
-_GAIN = 0.5
-"""Share to which a round must bring the gap for another."""
 _DIFFERENCE = 1e-5
 """Relative step of central differences: errors of 1e-10 by curvature, 1e-11 by rounding."""
 _NUMBERS = 1 << 21
@@ -95,19 +93,19 @@ def equalise_by_weights(game: Game, W: np.ndarray, q: np.ndarray) -> None:
 
 def equalise_by_dual_weights(game: Game, q: np.ndarray) -> None:
     """Newton's method on the active pairs, by differences of the direction: their margins become equal."""
-    active = q > _ACTIVE * q.max()
+    active, before = q > _ACTIVE * q.max(), np.inf
     for _ in range(_ROUNDS):
-        if np.count_nonzero(active) > _MOST_ACTIVE or game.gap == 0.0:
+        if np.count_nonzero(active) > _MOST_ACTIVE:
             return
-        before = game.gap
         q = _newton(game, q, active)
         if q is None:
             return
         cut = game.cut(q)
-        game.take_weights(cut.weights)
-        if not game.gap <= _GAIN * before:
+        # The first step may lose much, where it finds out which pairs are active.
+        gap = 1.0 - game.take_weights(cut.weights) / cut.value if cut.value > 0.0 else 0.0
+        if not 0.0 < gap < before:
             return
-        active = (q > 0.0) | (cut.margins < float(q @ cut.margins))
+        active, before = (q > 0.0) | (cut.margins < float(q @ cut.margins)), gap
 
 
 def _newton(game: Game, q: np.ndarray, active: np.ndarray) -> np.ndarray | None:

@@ -21,6 +21,8 @@ _DECREASE, _CURVATURE = 1e-4, 0.5
 """Shares of the slope in the two conditions of the line search."""
 _MOST_TRIALS = 30
 """Of step sizes: at the end of a bisection of a step by 1e9 the rest is rounding."""
+_JOINING = 0.1
+"""Roots of the dual weights of pairs that join, times that of all if they were equal."""
 _FIRST = 0.1
 """Length of the first step, where u is of length 1."""
 blas: Any = scipy.linalg.blas  # a compiled module without type stubs
@@ -72,6 +74,23 @@ class Squares:
         if found or new.value < point.value:
             self.point = new
         return found
+
+    def choose(self, kept: np.ndarray) -> None:
+        """Go on with the pairs that the game has now: those kept, by their old places, and new ones.
+
+        New ones start with small dual weights, as zeros stay zeros.
+        """
+        old, size = self.point.u[kept], self.game.size
+        u = np.full(size, _JOINING * float(np.linalg.norm(old)) / np.sqrt(size))
+        u[: len(kept)] = old
+        self.point = _Point.at(self.game, u)
+        if self.inverse is not None:
+            places = np.ix_(kept, kept)
+            lower = np.tril(self.inverse)[places]
+            inverse = np.diag(np.full(size, float(np.diagonal(self.inverse).mean())))
+            # Places are in order, so that the lower triangle stays one.
+            inverse[: len(kept), : len(kept)] = lower
+            self.inverse = np.asfortranarray(inverse)
 
     def _searched(self, direction: np.ndarray, slope: float, length: float) -> tuple[_Point, bool]:
         """The first point of a bisection that decreases enough and is steep enough no more."""
