@@ -13,6 +13,23 @@ def frobenius(matrix):
     return mpmath.sqrt(mpmath.fsum(entry**2 for entry in matrix))
 
 
+def residuals_and_loss(loss_name, a):
+    """Return (residuals of the classes, loss) of a sample with log-odds ``a``, from the definitions."""
+    if loss_name == "pairwise-logistic":
+        return [1 / (1 + mpmath.exp(-each)) for each in a], mpmath.fsum(
+            mpmath.log1p(mpmath.exp(each)) for each in a
+        )
+    if loss_name == "pairwise-arsinh":
+        e = [mpmath.exp(each) for each in a]
+        return [each / mpmath.sqrt(1 + each**2) for each in e], mpmath.fsum(map(mpmath.asinh, e))
+    margin = mpmath.mpf(loss_name.removeprefix("additive-margin-")) if "margin" in loss_name else 0
+    e = [mpmath.exp(each + margin) for each in a]
+    total = mpmath.fsum(e)
+    if loss_name == "exponential":
+        return e, total
+    return [each / (1 + total) for each in e], mpmath.log1p(total)
+
+
 def gradient_and_logs(X, labels, W, loss_name, digits=DIGITS):
     """Return (gradient as an mpmath matrix [k, d], log-loss, log-proxy) of samples X [n, d] at W [k, d]."""
     with mpmath.workdps(digits):
@@ -25,13 +42,11 @@ def gradient_and_logs(X, labels, W, loss_name, digits=DIGITS):
         for i in range(n):
             y = int(labels[i])
             logits = [mpmath.fsum(W[c][j] * X[i][j] for j in range(d)) for c in range(k)]
-            exponentials = [mpmath.exp(logits[c] - logits[y]) if c != y else mpmath.mpf(0) for c in range(k)]
-            total = mpmath.fsum(exponentials)
-            scale = 1 / (1 + total) if loss_name == "cross-entropy" else mpmath.mpf(1)
-            loss += mpmath.log1p(total) if loss_name == "cross-entropy" else total
-            proxy += total * scale
-            for c in range(k):
-                residual = exponentials[c] * scale if c != y else -total * scale
+            others = [c for c in range(k) if c != y]
+            residuals, sample_loss = residuals_and_loss(loss_name, [logits[c] - logits[y] for c in others])
+            loss += sample_loss
+            proxy += mpmath.fsum(residuals)
+            for c, residual in [*zip(others, residuals, strict=True), (y, -mpmath.fsum(residuals))]:
                 for j in range(d):
                     gradient[c, j] += residual * X[i][j] / n
         return gradient, mpmath.log(loss / n), mpmath.log(proxy / n)

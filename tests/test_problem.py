@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from scipy.sparse import csr_array
 from tests.problems import random_problem
 
 import steepest as st
@@ -22,12 +26,16 @@ from steepest.errors import InvalidArgument, InvalidData
         (np.array(["b", "a", "b"], dtype=object), ["a", "b"]),
         (np.array([7, 5, 7], dtype=np.uint8), [5, 7]),
         (np.array([["x"], ["y"], ["x"]]), ["x", "y"]),
+        ([2**70 + 1, 2**70, 2**70 + 1], [2**70, 2**70 + 1]),
+        ([2**63 + 2, -1, 2**63 + 3], [-1, 2**63 + 2, 2**63 + 3]),
+        ([2**53 + 1, 0.5, 2**53], [0.5, 2**53, 2**53 + 1]),
+        (["007", "7", "007"], ["007", "7"]),
     ],
 )
 def test_labels_of_any_dtype_are_mapped_and_kept(labels, classes):
     problem = st.Classification([[1.0], [2.0], [3.0]], labels)
     assert problem.classes.tolist() == classes
-    assert problem.classes[problem.labels].tolist() == np.asarray(labels).ravel().tolist()
+    assert problem.classes[problem.labels].tolist() == np.asarray(labels, dtype=object).ravel().tolist()
     assert problem.labels.dtype == np.int64
 
 
@@ -47,9 +55,37 @@ def test_labels_of_any_dtype_are_mapped_and_kept(labels, classes):
         ([[1.0], [2.0]], ["a", None], r"y\[1\]=None: give every sample a label"),
         ([[1.0], [2.0]], [0.0, np.nan], r"y\[1\]=.*nan.*: give every sample a label"),
         (np.array([[1.0], [2.0]], dtype=object), np.array(["a", 3], dtype=object), "labels of one kind"),
-        ([["a"], ["b"]], [0, 1], "give an array of numbers"),
-        ([[1.0], [2.0, 3.0]], [0, 1], "give an array of numbers"),
-        (np.array([[1j], [2j]]), [0, 1], "give an array of numbers .*complex"),
+        ([["a"], ["b"]], [0, 1], r"X='<U1': give numbers; these are text or records"),
+        ([["1"], ["2"]], [0, 1], r"X='<U1': give numbers; these are text or records"),
+        ([[1.0], [2.0, 3.0]], [0, 1], r"X='list': give a rectangular array of real numbers"),
+        (np.array([[1j], [2j]]), [0, 1], r"X='complex128': give real numbers; these are complex"),
+        (np.array([[1j], [2]], dtype=object), [0, 1], r"X=1j: give real numbers, and nothing else"),
+        (np.array([["1"], [2]], dtype=object), [0, 1], r"X='1': give real numbers, and nothing else"),
+        (np.array([[None], [2]], dtype=object), [0, 1], r"X=None: give real numbers, and nothing else"),
+        (np.array([[10**400], [2]], dtype=object), [0, 1], r"X='object': an integer lies beyond what"),
+        (
+            np.array([[0], [1]], "M8[D]"),
+            [0, 1],
+            r"X='datetime64\[D\]': these are dates: subtract one and divide",
+        ),
+        (np.array([[0], [1]], "m8[s]"), [0, 1], r"X='timedelta64\[s\]': these are dates"),
+        (
+            [[1.0, 0], [1e308, 1e307]],
+            [0, 1],
+            r"X\[1, 0\]=1e\+308: sums of such features leave float64: divide",
+        ),
+        (csr_array([[1.0], [2.0]]), [0, 1], r"X='csr_array': this matrix is sparse: give its toarray\(\)"),
+        (np.ma.masked_equal([[1.0], [2.0]], 2), [0, 1], r"X='MaskedArray': 1 of 2 entries are masked"),
+        ([[2**53 + 1], [0]], [0, 1], r"X=9007199254740993: float64 would round it: subtract an offset"),
+        (np.array([[2**64 - 1], [0]], np.uint64), [0, 1], r"X=18446744073709551615: float64 would round it"),
+        (np.ndarray, [0, 1], r"X=<class 'numpy.ndarray'>: this is a class: give an array"),
+        (None, [0, 1], r"X=None: give real numbers, and nothing else"),
+        ([[1.0], [2.0]], np.ma.masked_equal([0, 1], 1), r"y='MaskedArray': 1 of 2 entries are masked"),
+        ([[1.0], [2.0]], csr_array([[0.0, 1.0]]), r"y='csr_array': this matrix is sparse"),
+        ([[1.0], [2.0]], [0j, 1j], r"y='complex128': give labels that sort: numbers, booleans or text"),
+        ([[1.0], [2.0]], ["7", 7], r"y=\['7', 7\]: give labels of one kind .*, not numbers and str"),
+        ([[1.0], [2.0]], [True, 2], r"y=\[True, 2\]: give labels of one kind .*, not booleans and numbers"),
+        ([[1.0], [2.0]], ["a", np.nan], r"y\[1\]=nan: give every sample a label \(1 missing\)"),
     ],
 )
 def test_unusable_data_is_refused_with_its_position_and_the_remedy(X, y, message):
@@ -64,6 +100,12 @@ def test_data_is_copied_and_read_only():
     assert np.all(problem.features == 1)
     with pytest.raises(ValueError, match="read-only"):
         problem.features[0, 0] = 2.0
+
+
+def test_what_is_no_plain_array_but_holds_every_number_is_taken():
+    exact = [[2**60, 0.5], [Fraction(1, 4), Decimal(2)]]
+    for X in (np.array(exact, dtype=object), np.ma.array(exact, dtype=float)):
+        assert st.Classification(X, [0, 1]).features.tolist() == [[2.0**60, 0.5], [0.25, 2.0]]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
@@ -106,6 +148,32 @@ def test_fingerprint_names_the_data():
     assert problem.fingerprint != random_problem(seed=2).fingerprint
     flipped = st.Classification(problem.features, (problem.labels + 1) % 4)
     assert problem.fingerprint != flipped.fingerprint
+
+
+@pytest.mark.lab
+def test_data_frames_are_taken_and_their_missing_values_refused():
+    import pandas as pd
+
+    assert st.Classification(pd.DataFrame({"a": [1, 2]}), pd.Series(["u", "v"])).features.tolist() == [
+        [1],
+        [2],
+    ]
+    with pytest.raises(InvalidData, match=r"y\[1\]=.*: give every sample a label"):
+        st.Classification([[1.0], [2.0]], pd.array(["a", None], dtype="string"))
+    with pytest.raises(InvalidData, match=r"X=<NA>: give real numbers, and nothing else"):
+        st.Classification(pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}, dtype=object), [0, 1])
+
+
+@pytest.mark.torch
+def test_tensors_without_values_are_refused():
+    import torch
+
+    with pytest.raises(InvalidData, match=r"X='Tensor': this tensor is on the device meta"):
+        st.Classification(torch.zeros(2, 2, device="meta"), [0, 1])
+    with pytest.raises(InvalidData, match=r"X='Tensor': this tensor is sparse: give tensor.to_dense\(\)"):
+        st.Classification(torch.eye(2).to_sparse(), [0, 1])
+    with pytest.raises(InvalidData, match=r"y='Tensor': this tensor is on the device meta"):
+        st.Classification(np.eye(2), torch.zeros(2, device="meta"))
 
 
 @pytest.mark.torch

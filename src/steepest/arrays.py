@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_torch_array, size
 
-__all__ = ["Array", "as_floating", "as_numpy", "namespace", "size"]
+from steepest.errors import InvalidArgument
+
+__all__ = ["Array", "as_floating", "as_numpy", "namespace", "plain_array", "size"]
 
 Array = Any
 """A NumPy array or a PyTorch tensor; whatever comes in comes out."""
+
+_EXACT_INTEGERS = 2**53
+"""Up to here float64 holds every integer."""
 
 
 def namespace(*arrays: Array) -> Any:
@@ -18,20 +25,68 @@ def namespace(*arrays: Array) -> Any:
     return array_namespace(*arrays)
 
 
-def as_floating(values: Array) -> Array:
+def plain_array(values: Any, argument: str = "array") -> Array:
+    """Return an array or a tensor with every entry in memory; nested lists become NumPy arrays.
+
+    Raises:
+        InvalidArgument: a masked array with masked entries, a sparse matrix, a tensor without values (device
+            meta), or nested lists of unequal lengths.
+
+    >>> plain_array(np.ma.masked_equal([1, 2], 2), "X")
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: X='MaskedArray': 1 of 2 entries are masked: fill or drop them
+    """
+    if type(values) is np.ndarray:
+        return values
+    if isinstance(values, np.ma.MaskedArray):
+        masked = int(np.ma.getmaskarray(values).sum())
+        if masked:
+            raise InvalidArgument(
+                argument,
+                "MaskedArray",
+                f"{masked} of {values.size} entries are masked: fill or drop them",
+            )
+        return np.asarray(values)
+    if is_torch_array(values):
+        return _plain_tensor(values, argument)
+    if isinstance(values, type):
+        raise InvalidArgument(argument, values, "this is a class: give an array")
+    if hasattr(values, "todense"):
+        raise InvalidArgument(argument, type(values).__name__, "this matrix is sparse: give its toarray()")
+    if is_array_api_obj(values) and not isinstance(values, np.ndarray):
+        return values
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise InvalidArgument(
+            argument, type(values).__name__, "give a rectangular array of real numbers"
+        ) from error
+
+
+def as_floating(values: Any, argument: str = "array") -> Array:
     """Return the array with a real floating dtype: numbers and nested lists become float64 NumPy arrays.
 
     Raises:
-        TypeError: complex numbers, which have no real floating counterpart.
+        InvalidArgument: as :func:`plain_array`, and numbers that have no real floating counterpart: complex
+            ones, dates, text, and integers that float64 would round.
 
     >>> as_floating([[1, 2]]).dtype
     dtype('float64')
+    >>> as_floating([2**53 + 1], "X")
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: X=9007199254740993: float64 would round it: subtract an offset first
     """
-    array: Array = values if is_array_api_obj(values) else np.asarray(values)
+    array = plain_array(values, argument)
     xp = array_namespace(array)
-    if xp.isdtype(array.dtype, "complex floating"):
-        raise TypeError("these numbers are complex")
-    return array if xp.isdtype(array.dtype, "real floating") else xp.astype(array, xp.float64)
+    if xp.isdtype(array.dtype, "real floating"):
+        return array
+    if xp.isdtype(array.dtype, "integral"):
+        _require_exact(array, argument, xp)
+    elif not xp.isdtype(array.dtype, "bool"):
+        array = _real_numbers(array, argument)
+    return xp.astype(array, xp.float64)
 
 
 def as_numpy(array: Array) -> np.ndarray:
@@ -39,3 +94,52 @@ def as_numpy(array: Array) -> np.ndarray:
     if is_torch_array(array):
         return array.detach().cpu().numpy()
     return np.asarray(array)
+
+
+def _plain_tensor(tensor: Any, argument: str) -> Any:
+    if tensor.device.type == "meta":
+        raise InvalidArgument(argument, "Tensor", "this tensor is on the device meta, which holds no values")
+    if str(tensor.layout) != "torch.strided":
+        raise InvalidArgument(argument, "Tensor", "this tensor is sparse: give tensor.to_dense()")
+    return tensor
+
+
+def _require_exact(array: Array, argument: str, xp: Any) -> None:
+    if xp.iinfo(array.dtype).bits < 64 or 0 in array.shape:
+        return
+    host = as_numpy(array)
+    large = host[(host > _EXACT_INTEGERS) | (host < -_EXACT_INTEGERS)]
+    _refuse_rounded(large.tolist(), argument)
+
+
+def _refuse_rounded(integers: list[int], argument: str) -> None:
+    for integer in integers:
+        if int(float(integer)) != integer:
+            remedy = "float64 would round it: subtract an offset first"
+            raise InvalidArgument(argument, integer, remedy)
+
+
+def _real_numbers(array: Array, argument: str) -> Array:
+    """Return Python's own numbers in an array of objects; refuse every other dtype that is left."""
+    kind = np.dtype(array.dtype).kind if isinstance(array, np.ndarray) else "c"
+    if kind == "c":
+        raise InvalidArgument(argument, str(array.dtype), "give real numbers; these are complex")
+    if kind in "mM":
+        raise InvalidArgument(
+            argument,
+            str(array.dtype),
+            "these are dates: subtract one and divide by np.timedelta64(1, 'D'), for days",
+        )
+    if kind != "O":
+        raise InvalidArgument(argument, str(array.dtype), "give numbers; these are text or records")
+    entries = array.ravel().tolist()
+    for entry in entries:
+        if not isinstance(entry, (Real, Decimal, np.bool_)):
+            raise InvalidArgument(argument, entry, "give real numbers, and nothing else")
+    try:
+        _refuse_rounded([each for each in entries if isinstance(each, int)], argument)
+    except OverflowError as error:
+        raise InvalidArgument(
+            argument, str(array.dtype), "an integer lies beyond what float64 can hold"
+        ) from error
+    return array

@@ -7,10 +7,42 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from steepest.errors import SteepestWarning
 
-__all__ = ["compiled_and_kept"]
+__all__ = ["callback", "caller", "compiled_and_kept"]
+
+
+def callback(signature: Any, function: Callable[..., Any]) -> Any:
+    """Compile a function that compiled code learns of late: what :func:`caller` makes takes its ``address``.
+
+    It must not raise: nothing would come of the error.
+    """
+    return numba.cfunc(signature, error_model="numpy")(function)
+
+
+def caller(signature: Any) -> Any:
+    """Return a function for compiled code: call(address, arguments) calls the callback at an address.
+
+    To hand over the callback itself would cost tens of microseconds each time, and a warning of numba's.
+    """
+
+    @intrinsic
+    def call(_typing, _address, _arguments):
+        def generate(context, builder, _signature, values):
+            address, arguments = values
+            kinds = [context.get_value_type(each) for each in signature.args]
+            kind = ir.FunctionType(context.get_value_type(signature.return_type), kinds)
+            unpacked = cgutils.unpack_tuple(builder, arguments, len(kinds))
+            return builder.call(builder.inttoptr(address, kind.as_pointer()), unpacked)
+
+        return signature.return_type(types.intp, types.Tuple(signature.args)), generate
+
+    return call
 
 
 def compiled_and_kept(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ class InvalidArgument(SteepestError, ValueError):
     """
 
     def __init__(self, argument: str, value: object, remedy: str):
-        super().__init__(f"{argument}={_shorten(value)}: {remedy}")
+        super().__init__(f"{argument}={_shorten(value)}: {' '.join(remedy.split())}")
         self.argument = argument
         self.value = value
         self.remedy = remedy

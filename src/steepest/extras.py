@@ -31,7 +31,7 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "typer",
             "xarray",
         ),
-        "tables": ("pandas", "pyarrow"),
+        "tables": ("pyarrow",),
         "peers": ("clarabel",),
         "sklearn": ("sklearn",),
         "torch": ("torch",),
@@ -50,7 +50,7 @@ def require(extra: str, purpose: str, *modules: str) -> None:
     Raises:
         MissingExtra: one is not, with the purpose, the packages and the command that installs them.
 
-    >>> require("lab", "Trajectory.to_xarray", "xarray")
+    >>> require("lab", "an example", "numpy")
     """
     missing = [_PACKAGES.get(name, name) for name in modules or MODULES[extra] if not _is_installed(name)]
     if missing:

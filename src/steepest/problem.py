@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from array_api_compat import device, is_array_api_obj
+from array_api_compat import device, is_torch_array
 
-from steepest.arrays import Array, as_floating, as_numpy, namespace
+from steepest.arrays import Array, as_floating, as_numpy, namespace, plain_array
 from steepest.doubled import head
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm
@@ -25,8 +27,9 @@ class Classification:
         name: how results and messages call this problem.
 
     Raises:
-        InvalidData: a wrong shape, a value that is NaN or infinite (with its position), fewer than two
-            classes, or labels that are missing or do not sort.
+        InvalidData: a wrong shape, a value that is NaN or infinite (with its position), features that are no
+            numbers or that float64 would round (integers above 2^53), masked entries, a sparse matrix, fewer
+            than two classes, or labels that are missing or do not sort.
 
     Weights W have shape [k, d] (row c belongs to class c), with any leading batch dimensions; the logits
     are X Wᵀ. The margin of a pair (i, c), c ≠ y_i, is (e_{y_i} - e_c)ᵀ W x_i.
@@ -49,6 +52,8 @@ class Classification:
     def __init__(self, X: Any, y: Any, name: str | None = None):
         self.features = _validated_features(X)
         self.classes, self.labels = _encoded_labels(y, self.features.shape[0])
+        if name is not None and not isinstance(name, str):
+            raise InvalidArgument("name", name, "give a text")
         self.name = name or "data"
 
     def __repr__(self) -> str:
@@ -133,6 +138,11 @@ class Classification:
         margins, so ‖A(q)‖_* bounds the max margin from above for every q in the simplex.
         """
         xp = namespace(self.features)
+        q = as_floating(q, "q")
+        if q.ndim < 2 or tuple(q.shape[-2:]) != (self.samples, self.n_classes):
+            raise InvalidArgument(
+                "q", tuple(q.shape), f"give dual weights of shape [..., {self.samples}, {self.n_classes}]"
+            )
         q = xp.where(
             self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features))
         )
@@ -141,13 +151,15 @@ class Classification:
     def weights_like_features(self, W: Array) -> Array:
         """Return W as an array beside the features; InvalidArgument if its shape is not [..., k, d]."""
         xp = namespace(self.features)
-        W = as_floating(W)
+        W = as_floating(W, "W")
         expected = (self.n_classes, self.dimension)
         if W.ndim < 2 or tuple(W.shape[-2:]) != expected:
             raise InvalidArgument(
                 "W", tuple(W.shape), f"give weights of shape [..., {expected[0]}, {expected[1]}]"
             )
-        return xp.asarray(W, dtype=self.features.dtype, device=device(self.features))
+        # A layer's weights ask for gradients, of which NumPy knows nothing.
+        given = as_numpy(W) if isinstance(self.features, np.ndarray) else W
+        return xp.asarray(given, dtype=self.features.dtype, device=device(self.features))
 
 
 def as_problem(value: object) -> Classification:
@@ -188,15 +200,13 @@ def towards_true_class(xp: Any, q: Array, one_hot: Array) -> Array:
 
 def _validated_features(X: Any) -> Array:
     try:
-        X = as_floating(X)
-    except (TypeError, ValueError) as error:
-        raise InvalidData(
-            "X", type(X).__name__, f"give an array of numbers of shape [n, d] ({error})"
-        ) from error
+        X = as_floating(X, "X")
+    except InvalidArgument as error:
+        raise InvalidData(error.argument, error.value, error.remedy) from error
     xp = namespace(X)
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidData("X", tuple(X.shape), "give features of shape [n, d] with n and d at least 1")
-    X = xp.astype(X, xp.float64, copy=True)
+    X = xp.astype(X.detach() if is_torch_array(X) else X, xp.float64, copy=True)
     bad = as_numpy(~xp.isfinite(X))
     if bad.any():
         row, column = (int(index) for index in np.argwhere(bad)[0])
@@ -205,29 +215,94 @@ def _validated_features(X: Any) -> Array:
             float(X[row, column]),
             f"replace values that are not finite ({int(bad.sum())} of {bad.size})",
         )
+    _require_room_for_sums(X)
     if isinstance(X, np.ndarray):
         X.setflags(write=False)
     return X
 
 
+def _require_room_for_sums(X: Array) -> None:
+    """Refuse features whose sums over a sample and over all samples leave float64."""
+    host = as_numpy(X)
+    lengths = np.abs(host).max(axis=1) / np.finfo(np.float64).max * (2.0 * host.shape[0] * host.shape[1])
+    if lengths.max() >= 1.0:
+        row = int(lengths.argmax())
+        column = int(np.abs(host[row]).argmax())
+        raise InvalidData(
+            f"X[{row}, {column}]",
+            float(host[row, column]),
+            "sums of such features leave float64: divide all of them by a number such as 1e100",
+        )
+
+
 def _encoded_labels(y: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    y = as_numpy(y) if is_array_api_obj(y) else np.asarray(y)
+    y = _label_array(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (samples,):
         raise InvalidData(
             "y", tuple(y.shape), f"give one label for each of the {samples} samples, shape [{samples}]"
         )
-    missing = np.array([label is None or label != label for label in y.tolist()])
+    if y.dtype.kind in "cV":
+        raise InvalidData("y", str(y.dtype), "give labels that sort: numbers, booleans or text")
+    labels = y.tolist()
+    missing = np.array([_is_missing(label) for label in labels])
     if missing.any():
         position = int(np.argmax(missing))
         raise InvalidData(
-            f"y[{position}]", y[position], f"give every sample a label ({int(missing.sum())} missing)"
+            f"y[{position}]", labels[position], f"give every sample a label ({int(missing.sum())} missing)"
         )
+    if y.dtype == object:
+        _require_one_kind(labels)
     try:
         classes, labels = np.unique(y, return_inverse=True)
-    except TypeError as error:
-        raise InvalidData("y", y.dtype, f"give labels of one kind that can be sorted ({error})") from error
+    except (TypeError, ValueError) as error:
+        raise InvalidData(
+            "y", str(y.dtype), f"give labels of one kind that can be sorted ({error})"
+        ) from error
     if len(classes) < 2:
         raise InvalidData("y", classes.tolist(), "give samples of at least two classes")
     return classes, labels.astype(np.int64)
+
+
+def _label_array(y: Any) -> np.ndarray:
+    """Return the labels as an array in which no two of them have become one."""
+    try:
+        array = as_numpy(plain_array(y, "y"))
+    except InvalidArgument as error:
+        raise InvalidData(error.argument, error.value, error.remedy) from error
+    if not isinstance(y, (list, tuple)) or array.ndim != 1:
+        return array
+    # In lists of several kinds numbers became text, and in lists of integers large ones became floats.
+    kinds = {_kind_of_label(label) for label in y}
+    if len(kinds) == 1 and (array.dtype.kind != "f" or _all_exact(y)):
+        return array
+    exact = np.empty(len(y), dtype=object)
+    exact[:] = y
+    return exact
+
+
+def _all_exact(numbers: Sequence[Any]) -> bool:
+    return all(not isinstance(each, Integral) or int(float(each)) == each for each in numbers)
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except (TypeError, ValueError):
+        return True  # pandas.NA equals nothing, and an array in the place of a label is none
+
+
+def _require_one_kind(labels: list[Any]) -> None:
+    kinds = {_kind_of_label(label) for label in labels}
+    if len(kinds) > 1:
+        raise InvalidData(
+            "y", labels[:3], f"give labels of one kind that can be sorted, not {' and '.join(sorted(kinds))}"
+        )
+
+
+def _kind_of_label(label: Any) -> str:
+    # True equals 1 and would be the same class.
+    if isinstance(label, (bool, np.bool_)):
+        return "booleans"
+    return "numbers" if isinstance(label, Real) else type(label).__name__

@@ -57,6 +57,8 @@ class Registry(Mapping[str, Part], Generic[Part]):
         return self._parts[name]
 
     def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
         if name not in self._parts:
             load_installed_plugins()
         return name in self._parts

@@ -8,13 +8,17 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from steepest.arguments import real_number
+from steepest.arrays import as_floating, as_numpy
+from steepest.errors import InvalidArgument
+
+__all__ = ["PolynomialDecay", "Schedule", "step_sizes"]
 
 
 @runtime_checkable
 class Schedule(Protocol):
     """A step size for each step t = 0, 1, 2, ...; called with one step or an array of steps."""
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Any, /) -> Any:
         """Return η_t for t = ``step``, a number or an array."""
         ...
 
@@ -48,7 +52,10 @@ class PolynomialDecay:
 
     def __call__(self, step: Any) -> Any:
         """Return η_t for t = ``step``, a number or an array."""
-        return self.initial * (np.asarray(step) + 1.0) ** -self.exponent
+        numbers = as_numpy(as_floating(step, "step"))
+        if np.any(numbers < 0):
+            raise InvalidArgument("step", step, "give a step from 0 up, or an array of them")
+        return self.initial * (numbers + 1.0) ** -self.exponent
 
     @property
     def decreasing(self) -> bool:
@@ -59,3 +66,20 @@ class PolynomialDecay:
     def summable(self) -> bool:
         """Whether the step sizes have a finite sum (Assumption 3.3 asks for an infinite one)."""
         return self.exponent > 1
+
+
+def step_sizes(schedule: Schedule, steps: np.ndarray) -> np.ndarray:
+    """Return η_t for an array of steps, in float64; a schedule that returns one number means it for all.
+
+    Raises:
+        InvalidArgument: what the schedule returns is no finite number of at least 0 for each step.
+
+    >>> step_sizes(lambda step: 0.1, np.arange(3))
+    array([0.1, 0.1, 0.1])
+    """
+    found = np.asarray(schedule(steps))
+    fits = found.dtype.kind in "fiu" and found.shape in ((), steps.shape)
+    if not fits or not np.all(np.isfinite(found) & (found >= 0)):
+        remedy = "for an array of steps it must return a finite number of at least 0 for each"
+        raise InvalidArgument("schedule", schedule, remedy)
+    return np.broadcast_to(found.astype(np.float64), steps.shape).copy()

@@ -154,11 +154,11 @@ def test_every_selector_changes_what_is_drawn(browser):
 def test_boxes_add_and_take_lines_which_look_different(browser):
     assert list(lines(browser)) == ["b = 3, β = 0", "b = 12 (full), β = 0"]
     box(browser, "momentum", "0.9").click()
-    box(browser, "variance_reduction", "with").click()
+    box(browser, "signal", "svrg").click()
     found = lines(browser)
     assert len(found) == 8
     assert found["b = 3, β = 0"]["dash"] != found["b = 3, β = 0.9"]["dash"]
-    assert found["b = 3, β = 0, variance reduction"]["mode"] == "lines+markers"
+    assert found["b = 3, β = 0, svrg"]["mode"] == "lines+markers"
     legend = browser.find_elements(By.CSS_SELECTOR, "#legend li")
     assert [item.text for item in legend] == list(found)
     rows = browser.find_elements(By.CSS_SELECTOR, "#values tbody tr")
@@ -253,10 +253,10 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
         return {table.find_element(By.TAG_NAME, "caption").text: table for table in found}
 
     assert list(maps()) == [
-        "frobenius norm, without variance reduction",
-        "frobenius norm, with variance reduction",
-        "max norm, without variance reduction",
-        "max norm, with variance reduction",
+        "frobenius norm, signal minibatch",
+        "frobenius norm, signal svrg",
+        "max norm, signal minibatch",
+        "max norm, signal svrg",
     ]
     table = maps()["frobenius norm, without variance reduction"]
     assert [cell.text for cell in table.find_elements(By.CSS_SELECTOR, "th")] == [

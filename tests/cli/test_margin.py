@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import subprocess
@@ -91,7 +92,7 @@ def test_output_holds_weights_and_dual_weights_that_prove_the_bounds(capsys, axe
     assert main(["margin", axes, "--norm", "spectral", "--output", str(file), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["output"] == str(file)
-    problem = st.datasets.from_file(axes)
+    problem = st.datasets.from_file(axes, "kind")
     with np.load(file, allow_pickle=False) as written:
         norm = st.norm(str(written["norm"]))
         assert norm == st.norm("spectral")
@@ -144,18 +145,22 @@ def test_a_gap_that_is_not_reached_exits_with_3_and_the_best_bounds(capsys):
 def test_a_bad_option_is_one_line_and_exit_code_2(capsys, axes, options, message):
     assert main(["margin", axes, *options]) == 2
     shown = capsys.readouterr()
-    assert message in shown.err
-    assert shown.err.startswith("error: ")
-    assert shown.err.count("\n") == 1
+    *told, error = shown.err.splitlines()
+    assert error.startswith("error: ")
+    assert message in error
+    assert [line for line in told if not line.startswith("axes.csv: labels in column 'kind'")] == []
     assert shown.out == ""
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("gauss", "error: data='gauss': give gaussian, mixture, orthogonal, digits, or the path of a .npz,"),
+        (
+            "gauss",
+            "error: data='gauss': did you mean \"gaussian\"? give digits, gaussian,",
+        ),
         ("none.parquet", "error: none.parquet: there is no such file\n"),
-        ("data.xls", "error: data.xls: its name ends in .xls: give a .npz, .csv or .parquet file\n"),
+        ("data.xls", "error: data.xls: its name ends in .xls: give a .npz, .npy,"),
     ],
 )
 def test_bad_data_is_one_line_and_exit_code_2(capsys, data, message):
@@ -163,11 +168,113 @@ def test_bad_data_is_one_line_and_exit_code_2(capsys, data, message):
     assert capsys.readouterr().err.startswith(message)
 
 
-def test_a_file_that_cannot_be_written_is_one_line_and_exit_code_3(capsys, axes, tmp_path):
+def test_a_name_that_no_file_can_have_is_refused_before_the_work(capsys, axes, tmp_path):
     folder = tmp_path / "taken.npz"
     folder.mkdir()
-    assert main(["margin", axes, "--norm", "max", "--output", str(folder)]) == 3
-    assert capsys.readouterr().err == f"error: {folder}: cannot be written (Is a directory)\n"
+    for output, message in (
+        (folder, "this is a folder"),
+        (tmp_path / f"{'x' * 300}.npz", "File name too long"),
+    ):
+        assert main(["margin", axes, "--norm", "max", "--output", str(output)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: output=")
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path):
+    path = tmp_path / "weights.npz"
+    command = [
+        sys.executable,
+        "-m",
+        "steepest",
+        "margin",
+        "gaussian",
+        "--norm",
+        "frobenius",
+        "--output",
+        str(path),
+    ]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    before = path.read_bytes()
+    full = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+    code = (
+        f"{full} sys.argv = {['steepest', *command[3:]]}; runpy.run_module('steepest', run_name='__main__')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 3
+    assert run.stderr == f"error: {path}: cannot be written (File too large)\n"
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["weights.npz"]
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        (["gaussian"], (100, 100, 10)),
+        (["gaussian", "--classes", "3", "--samples-per-class", "4", "--features", "20"], (12, 20, 3)),
+        (["--samples", "12", "--classes=3", "orthogonal", "--hard-classes", "frequent"], (12, 3, 3)),
+    ],
+)
+def test_sizes_and_seed_of_generated_data_are_options(capsys, options, shape):
+    found = []
+    for seed in ([], ["--seed", "0"], ["--seed", "1"]):
+        assert main(["margin", *options, *seed, "--norm", "frobenius", "--gap", "1e-4", "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert (found[0]["samples"], found[0]["features"], found[0]["classes"]) == shape
+    assert found[0]["fingerprint"] == found[1]["fingerprint"] != found[2]["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["gaussian", "--classes", "many"], "classes='many': give a whole number"),
+        (["gaussian", "--classes", "1"], "classes=1: give a whole number of at least 2"),
+        (
+            ["gaussian", "--samples", "5"],
+            "samples='5': this data takes classes, samples_per_class, features, scale",
+        ),
+        (["gaussian", "--label", "y"], "label='y': this data takes classes,"),
+        (["digits", "--seed", "1"], "seed='1': this data takes no options"),
+        (["axes.csv", "--seed", "1"], "seed='1': a file takes label, separator, encoding"),
+        (["gaussian", "--clases", "3"], "No such option: --clases (Possible options: --classes"),
+    ],
+)
+def test_an_option_that_the_data_does_not_have_is_refused(capsys, options, message):
+    assert main(["margin", *options, "--norm", "max"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {message}")
+    assert error.count("\n") == 1
+
+
+def test_the_labels_of_a_file_are_told_on_standard_error(capsys, axes):
+    assert main(["margin", axes, "--norm", "max"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == (
+        "axes.csv: labels in column 'kind' (a guess: the only column of text; label, --label, names "
+        "another); 2 classes: u 1, v 1\n"
+    )
+    assert "labels in" not in shown.out
+
+
+def test_standard_input_with_a_separator_and_an_encoding(capsys, monkeypatch):
+    text = "a;b;größe\n2;0;süß\n0;1;herb\n".encode("latin-1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    options = ["--separator", ";", "--encoding", "latin-1", "--label", "größe"]
+    assert main(["margin", "-", "--norm", "max", *options]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == "standard input: labels in column 'größe'; 2 classes: herb 1, süß 1\n"
+    assert shown.out.startswith("standard input: 2 samples, 2 features, 2 classes; max norm")
+
+
+def test_features_at_the_end_of_float64_are_one_line(capsys, tmp_path):
+    path = tmp_path / "huge.csv"
+    path.write_text("a,b,y\n1e308,0,u\n0,1e308,v\n-1e308,1e307,u\n")
+    for command in ("margin", "theory"):
+        assert main([command, str(path), "--norm", "frobenius", "--json"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {path}: X[0, 0]=1e+308: sums of such features leave float64: divide")
+        assert error.count("\n") == 1
 
 
 def test_digits_without_scikit_learn_name_the_extra():

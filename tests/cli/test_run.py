@@ -53,11 +53,18 @@ def test_an_experiment_of_ones_own_is_planned_run_and_reused(spec, capsys):
     assert "not decided  full-batch-converges: gaussian, frobenius" in shown
     assert "too few steps: 200 were run" in shown
     assert "one page     steepest report results/mine\n" in shown
+    table = [line.split() for line in shown.split("\n\n")[0].splitlines()]
+    assert " ".join(table[0]) == "relative margin error at the last step"
+    assert " ".join(table[1]).startswith("all with data gaussian, loss cross-entropy, norm frobenius")
+    assert table[2] == ["batch", "size", "momentum", "error"]
+    assert [row[:2] for row in table[3:]] == [["5", "0.0"], ["5", "0.5"], ["12", "0.0"], ["12", "0.5"]]
     folder = spec.parent / "results" / "mine"
     assert {path.name for path in folder.glob("mine*")} >= {"mine-gaussian.png", "mine.nc", "mine-claims.md"}
 
     assert main(["run", str(spec), "--quiet", "--json", "--set", "seed=[0,7]"]) == 1
     found = json.loads(capsys.readouterr().out)
+    assert [each["seeds"] for each in found["final_errors"]] == [2, 2, 2, 2]
+    assert all(each["least"] <= each["median"] <= each["largest"] < 1 for each in found["final_errors"])
     assert (found["cells_computed"], found["cells_reused"]) == (2, 2)
 
     assert main(["plan", str(spec), "--json", "--set", "seed=[0,7]"]) == 0
@@ -81,7 +88,7 @@ def test_settings_and_the_reduced_form_change_what_is_run(spec, capsys):
     ("arguments", "message"),
     [
         (["--set", "momenta=0.5"], "momenta=0.5: no such key; did you mean momentum? accepted: name"),
-        (["--set", "data.0.kind=mnist"], "data[0]="),
+        (["--set", "data.0.kind=mnist"], "data[0].kind="),
         (["--set", "batch_size=13"], "batch_size=13: data set gaussian has 12 samples"),
         (["--set", "momentum"], "set='momentum': write key=value"),
         (["--set", "momentum=[0,0.9"], "momentum='[0,0.9': '[0,0.9' is no momentum"),

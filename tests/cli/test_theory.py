@@ -1,5 +1,6 @@
 """`steepest theory`: the table, the JSON, the momentum table, and every error as one line."""
 
+import errno
 import json
 
 import numpy as np
@@ -25,7 +26,7 @@ def output(capsys, *arguments):
 
 def test_table(small, capsys):
     code, out, err = output(capsys, small, "--norm", "spectral", "--batch-size", 4, "--momentum", 0.99)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "small.npz: labels in array 'y'; 3 classes: 0 4, 1 4, 2 4\n")
     for text in ("Separable (3.1) holds", "Drift (3.4) holds", "effective margin", "t₁", "sharp", "paper"):
         assert text in out
     assert "promises nothing" not in out
@@ -89,6 +90,22 @@ def test_figure(small, tmp_path, capsys):
     assert "<svg" in target.read_text(encoding="utf-8")
 
 
+def test_a_figure_that_a_full_disk_cuts_short_leaves_the_one_that_was_there(
+    small, tmp_path, capsys, monkeypatch
+):
+    def no_space(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "bound.png"
+    target.write_bytes(b"the old one")
+    monkeypatch.setattr("os.fsync", no_space)
+    code, _, err = output(capsys, small, "--norm", "max", "--figure", target, "--steps", 50)
+    assert code == 3
+    assert err.splitlines()[-1] == f"error: {target}: cannot be written (No space left on device)"
+    assert target.read_bytes() == b"the old one"
+    assert {each.name for each in tmp_path.iterdir()} == {"bound.png", "small.npz"}
+
+
 def test_data_that_is_not_separable_exits_with_one(tmp_path, capsys):
     path = tmp_path / "mixed.csv"
     path.write_text("x,label\n1,a\n1,b\n2,a\n", encoding="utf-8")
@@ -115,6 +132,10 @@ def test_data_that_is_not_separable_exits_with_one(tmp_path, capsys):
             ["--norm", "max", "--figure", "bound.txt"],
             "figure='bound.txt': give a file name that ends in .png",
         ),
+        (
+            ["--norm", "max", "--figure", "bound.png", "--steps", "0"],
+            "steps=0: give at least 1 step to compare",
+        ),
         (["--norm", "max", "--figure", "missing/bound.png"], "make the folder missing first"),
         ([], "Missing option '--norm'"),
     ],
@@ -123,6 +144,7 @@ def test_errors_are_one_line(small, capsys, arguments, message):
     code, out, err = output(capsys, small, *arguments)
     assert code == 2
     assert out == ""
-    assert err.startswith("error: ")
-    assert message in err
-    assert len(err.splitlines()) == 1
+    *told, error = err.splitlines()
+    assert error.startswith("error: ")
+    assert message in error
+    assert [line for line in told if not line.startswith("small.npz: labels in array 'y'")] == []

@@ -98,17 +98,17 @@ def test_numpy_integers_are_integers():
 @pytest.mark.parametrize(
     ("make", "arguments", "message"),
     [
-        (gaussian, {"classes": 1}, "classes=1: give an integer of at least 2"),
-        (gaussian, {"classes": 2.0}, "classes=2.0: give an integer of at least 2"),
-        (gaussian, {"samples_per_class": 0}, "samples_per_class=0: give an integer of at least 1"),
-        (gaussian, {"features": True}, "features=True: give an integer of at least 1"),
+        (gaussian, {"classes": 1}, "classes=1: give a whole number of at least 2"),
+        (gaussian, {"classes": 2.0}, "classes=2.0: give a whole number of at least 2"),
+        (gaussian, {"samples_per_class": 0}, "samples_per_class=0: give a whole number of at least 1"),
+        (gaussian, {"features": True}, "features=True: give a whole number of at least 1"),
         (gaussian, {"scale": 0.0}, "scale=0.0: give a finite number greater than 0"),
         (gaussian, {"scale": float("nan")}, "scale=nan: give a finite number greater than 0"),
-        (gaussian, {"seed": -1}, "seed=-1: give an integer of at least 0"),
-        (mixture, {"features": 0}, "features=0: give an integer of at least 1"),
+        (gaussian, {"seed": -1}, "seed=-1: give a whole number of at least 0"),
+        (mixture, {"features": 0}, "features=0: give a whole number of at least 1"),
         (mixture, {"separation": float("inf")}, "separation=inf: give a finite number greater than 0"),
-        (mixture, {"seed": None}, "seed=None: give an integer of at least 0"),
-        (orthogonal_scale_skewed, {"samples": 4}, "samples=4: give an integer of at least 5"),
+        (mixture, {"seed": None}, "seed=None: give a whole number of at least 0"),
+        (orthogonal_scale_skewed, {"samples": 4}, "samples=4: give a whole number of at least 5"),
         (
             orthogonal_scale_skewed,
             {"smallest_scale": "1"},
@@ -122,7 +122,7 @@ def test_numpy_integers_are_integers():
         (
             orthogonal_scale_skewed,
             {"hard_classes": "some"},
-            'hard_classes=\'some\': give "rare" or "frequent"',
+            "hard_classes='some': give one of rare, frequent",
         ),
     ],
 )

@@ -14,7 +14,10 @@ import pytest
 from tests.problems import random_problem
 
 import steepest as st
+from steepest.descent.engines.choice import engine_for
+from steepest.descent.sweep import Run, Sweep
 from steepest.errors import SteepestWarning
+from steepest.signals import MOMENTUM_KINDS, SIGNALS
 
 METHODS = [
     st.Method(norm, 5, beta, reduced, schedule=st.PolynomialDecay(0.02, 0.3), seed=2)
@@ -54,7 +57,7 @@ def start(steps, engine, directory=""):
         [sys.executable, "-c", LONG_RUN, str(steps), engine, str(directory)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])},
     )
 
 
@@ -118,6 +121,51 @@ def test_another_run_does_not_take_the_file(tmp_path):
     st.descend(random_problem(), METHODS[0], 101, checkpoint=tmp_path)
     st.descend(random_problem(), METHODS[1], 100, checkpoint=tmp_path)
     assert len(list(tmp_path.glob("run-*.npz"))) == 4
+
+
+@pytest.mark.parametrize("engine", ["compiled", "batched", "reference"])
+@pytest.mark.parametrize("kind", MOMENTUM_KINDS)
+@pytest.mark.parametrize("name", SIGNALS)
+def test_every_signal_and_momentum_goes_on_bit_for_bit(name, kind, engine, tmp_path):
+    method = st.Method("spectral", 5, 0.8, signal=name, momentum_kind=kind, seed=2)
+    problem, steps = random_problem(), np.array([0, 10, 17, 30])
+    whole = Run(problem, method, engine_for(problem, method, engine), steps, np.zeros((4, 20)), None)
+    Sweep(problem, [whole]).finish(1, None)
+    first = Run(problem, method, engine_for(problem, method, engine), steps, np.zeros((4, 20)), None)
+    first.keep_in(tmp_path)
+    first.record(first.start, 0)
+    for stop in (10, 17, 23):
+        first.state = first.engine.advance(problem, [method], first.state, stop)
+        first.record(first.state.weights[0], int(first.state.truncated[0]))
+    first.save()
+    second = Run(problem, method, engine_for(problem, method, engine), steps, np.zeros((4, 20)), None)
+    second.keep_in(tmp_path)
+    assert second.state.step == 23
+    Sweep(problem, [second]).finish(1, None)
+    np.testing.assert_array_equal(np.stack(second.weights), np.stack(whole.weights))
+    for key, array in whole.state.arrays().items():
+        np.testing.assert_array_equal(second.state.arrays()[key], array)
+
+
+def test_files_of_the_first_version_are_read(tmp_path):
+    """They held a snapshot whether the signal had one or not, and were named by the same settings."""
+    whole = [st.descend(random_problem(), each, 50, records=[20]) for each in METHODS]
+    for method, expected in zip(METHODS, whole, strict=True):
+        problem, steps = random_problem(), np.array([0, 20, 50])
+        run = Run(problem, method, engine_for(problem, method), steps, np.zeros((4, 20)), None)
+        state = run.engine.advance(problem, [method], run.state, 20)
+        run.keep_in(tmp_path)
+        zeros, none = np.zeros((1, 4, 20)), np.full(1, -np.inf)
+        old = {"snapshot": zeros, "snapshot_gradient": zeros, "snapshot_gradient_log_scale": none}
+        assert run.file is not None
+        np.savez(
+            run.file.path,
+            recorded_weights=np.stack([zeros[0], state.weights[0]]),
+            recorded_truncated=np.zeros(2, dtype=int),
+            **{**old, **state.arrays()},
+        )
+        resumed = st.descend(problem, method, 50, records=[20], checkpoint=tmp_path)
+        np.testing.assert_array_equal(resumed.weights, expected.weights)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a file of ours", None])

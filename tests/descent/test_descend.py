@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +116,43 @@ def test_momentum_that_must_stall_is_warned_of_with_numbers():
     with pytest.warns(SteepestWarning, match=r"stalls for 249\d of 3000 steps"):
         st.descend(problem, method, 3000, reference={"frobenius": known})
     st.descend(problem, st.Method(batch_size=4, momentum=0.5, schedule=SCHEDULE), 1000, reference=known)
+    # Averages of directions do not stall: gradients of every age count the same.
+    ball = replace(method, momentum_kind="heavy-ball")
+    st.descend(problem, ball, 1000, reference=known)
+    with pytest.warns(SteepestWarning, match="stalls"):
+        st.descend(problem, replace(method, momentum_kind="nesterov"), 1000, reference=known)
+
+
+@pytest.mark.parametrize("signal", ["loopless-svrg", "saga"])
+def test_corrections_of_every_signal_that_cannot_hold_are_warned_of(signal):
+    method = st.Method("max", 1, signal=signal, schedule=st.PolynomialDecay(1.0, 0.5))
+    with pytest.warns(SteepestWarning, match="variance reduction cannot hold .* gradients of an epoch ago"):
+        st.descend(random_problem(), method, 30)
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled", "batched"])
+def test_a_schedule_may_be_one_number(engine):
+    problem = random_problem()
+    runs = [
+        st.descend(problem, st.Method("max", 5, schedule=each), 64, records=[64], engine=engine).final_weights
+        for each in (lambda _step: 0.25, st.PolynomialDecay(0.25, 0.0))
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda _step: "0.1",
+        lambda step: 1.0 - step,
+        lambda step: step[:-1],
+        lambda step: step * np.nan,
+    ],
+    ids=["text", "negative", "too few", "not a number"],
+)
+def test_step_sizes_that_are_none_are_refused(schedule):
+    with pytest.raises(InvalidArgument, match=r"schedule=.*a finite number of at least 0 for each"):
+        st.descend(random_problem(), st.Method(schedule=schedule), 20)
 
 
 def test_variance_reduction_that_cannot_hold_is_warned_of_once_for_all_seeds():

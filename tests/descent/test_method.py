@@ -9,6 +9,7 @@ from tests.problems import random_problem
 
 import steepest as st
 from steepest.errors import InvalidArgument
+from steepest.signals import MOMENTUM_KINDS, SIGNALS
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,41 @@ def test_batch_size_must_fit_the_problem():
     assert st.Method().batch_size_for(random_problem()) == 12
     with pytest.raises(InvalidArgument, match="batch_size=13: give an integer from 1 to 12, or None"):
         st.Method(batch_size=13).batch_size_for(random_problem())
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("plain", ["signum", "normalized-sgd", "n-msgd", "muon"])
+def test_names_of_every_signal_are_read_back(signal, plain):
+    method = st.Method.named(f"{signal}-{plain}", batch_size=5)
+    assert str(method.signal) == signal
+    assert st.Method.named(method.name, batch_size=5) == method
+
+
+def test_fingerprints_of_the_first_version_are_those_that_its_files_hold():
+    steps = "PolynomialDecay(initial=0.1, exponent=0.5)"
+    for method, fingerprint in [
+        (st.Method(), f"frobenius b=None beta=0.0 vr=False cross-entropy {steps} seed=0"),
+        (
+            st.Method("spectral", 5, 0.99, True, "exponential", seed=7),
+            f"spectral b=5 beta=0.99 vr=True exponential {steps} seed=7",
+        ),
+        (
+            st.Method("schatten-2.5", 1, signal="svrg", momentum_kind="ema"),
+            f"schatten-2.5 b=1 beta=0.0 vr=True cross-entropy {steps} seed=0",
+        ),
+        (
+            st.Method("entrywise-1.1", 2, 0.5, seed=1),
+            f"entrywise-1.1 b=2 beta=0.5 vr=False cross-entropy {steps} seed=1",
+        ),
+    ]:
+        assert method.fingerprint() == fingerprint
+
+
+def test_every_signal_and_momentum_has_a_fingerprint_of_its_own():
+    methods = [
+        st.Method(batch_size=2, momentum=0.5, signal=signal, momentum_kind=kind)
+        for signal in SIGNALS
+        for kind in MOMENTUM_KINDS
+    ]
+    assert len({each.fingerprint() for each in methods}) == len(methods)
+    assert len(set(methods)) == len(methods)

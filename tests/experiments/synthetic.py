@@ -59,7 +59,7 @@ def results(final_error: Error = as_the_paper_says, steps: int = 20_000, exponen
             "norm": ["frobenius"],
             "batch_size": BATCH_SIZES,
             "momentum": MOMENTA,
-            "variance_reduction": [False, True],
+            "signal": ["minibatch", "svrg"],
             "seed": SEEDS,
             "step": step,
         },

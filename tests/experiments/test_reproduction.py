@@ -7,7 +7,6 @@ from tests.experiments.synthetic import as_the_paper_says, results
 from steepest.errors import InvalidArgument, RunError
 from steepest.experiments import Verdict, paper_experiment, paper_figures, reproduce, reproduction
 from steepest.experiments.reproduction import write_report
-from steepest.experiments.spec.data import GaussianData, MixtureData
 from steepest.experiments.sweep.sweep import Outcome, run_experiment
 
 
@@ -22,19 +21,13 @@ def test_figure_1_has_the_settings_of_the_paper():
     assert experiment.norm == ("frobenius",)
     assert experiment.batch_size == (1, 5, 10, 20, 50, "full")
     assert experiment.momentum == (0.0, 0.5, 0.99)
-    assert experiment.variance_reduction == (False, True)
+    assert experiment.signal == ("minibatch", "svrg")
     assert (experiment.steps, experiment.records, experiment.seed) == (20_000, 200, (0, 1, 2))
     gaussian, mixture = experiment.data
-    assert isinstance(gaussian, GaussianData)
-    assert isinstance(mixture, MixtureData)
-    assert (gaussian.classes, gaussian.samples_per_class, gaussian.features, gaussian.scale) == (
-        10,
-        10,
-        100,
-        0.1,
-    )
-    assert (mixture.classes, mixture.samples_per_class, mixture.features) == (5, 40, 50)
-    assert mixture.separation == 1.5
+    assert (gaussian.kind, mixture.kind) == ("gaussian", "mixture")
+    sizes = {"classes": 10, "samples_per_class": 10, "features": 100, "scale": 0.1}
+    assert gaussian.options == sizes
+    assert mixture.options == {"classes": 5, "samples_per_class": 40, "features": 50, "separation": 1.5}
     assert experiment.schedule_for(gaussian).initial_step_size("frobenius", margin=0.5) == 1.0
     assert experiment.schedule_for(mixture).initial_step_size("frobenius", margin=0.5) == pytest.approx(0.3)
     assert len(experiment.claims) == 7

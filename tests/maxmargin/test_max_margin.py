@@ -165,7 +165,7 @@ cones = 'method="conic-program" needs a unit ball in Clarabel\'s cones, which it
         ({"gap": 0.0}, "gap=0.0: give a relative gap between 0 and 1"),
         ({"gap": float("nan")}, "give a relative gap between 0 and 1"),
         ({"time_limit": -1}, "time_limit=-1: give a positive number of seconds"),
-        ({"method": "simplex"}, "method='simplex': choose one of auto, "),
+        ({"method": "simplex"}, "method='simplex': give one of auto, "),
         ({"norm": "l2"}, "l2"),
         ({"norm": "frobenius", "method": "linear-program"}, linear_ball),
         ({"norm": "schatten-3", "method": "conic-program"}, cones),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import mpmath
@@ -11,9 +12,18 @@ from tests.problems import random_problem
 
 import steepest as st
 from steepest.errors import InvalidArgument
-from steepest.losses import CROSS_ENTROPY
+from steepest.losses import CROSS_ENTROPY, gradient
 from steepest.scaled import zeros_like
-from steepest.signals import MOMENTUM_KINDS, SIGNALS, Draw, coins, momentum_kind, register_signal, signal
+from steepest.signals import (
+    MOMENTUM_KINDS,
+    SIGNALS,
+    Draw,
+    coins,
+    minibatch_gradient,
+    momentum_kind,
+    register_signal,
+    signal,
+)
 
 every_signal = pytest.mark.parametrize("name", sorted(SIGNALS))
 
@@ -117,7 +127,7 @@ def test_signals_are_unbiased(name):
     signals = [
         chosen.step(draw(1, list(batch)), W, fields)[0].rounded()[0] for batch in combinations(range(6), 2)
     ]
-    full = CROSS_ENTROPY.gradient(problem, W).rounded()[0]
+    full = gradient(problem, CROSS_ENTROPY, W).rounded()[0]
     np.testing.assert_allclose(np.mean(signals, axis=0), full, rtol=0, atol=1e-14)
 
 
@@ -133,7 +143,7 @@ def test_a_loopless_snapshot_is_taken_once_in_m_steps_and_is_the_same_in_every_c
 def test_kinds_of_momentum_by_hand():
     """Signals 1, then 2, at β = 1/2: the average is 1/2, 5/4; Nesterov looks ahead; the ball rolls on."""
     problem = st.Classification([[1.0], [-1.0]], [0, 1])
-    one = CROSS_ENTROPY.gradient(problem, np.zeros((1, 2, 1)))
+    one = gradient(problem, CROSS_ENTROPY, np.zeros((1, 2, 1)))
     beta, weights = np.array([0.5]), np.zeros((1, 2, 1))
     expected = {"ema": (0.5, 1.25), "nesterov": (0.75, 1.625), "heavy-ball": (1.0, 2.0)}
     for name, sizes in expected.items():
@@ -158,10 +168,10 @@ def test_the_sum_form_has_the_direction_of_the_average():
     fields, total = kind.start(np.zeros((1, 4, 20))), np.zeros((4, 20))
     followed = zeros_like(np.zeros((1, 4, 20)))
     for _ in range(6):
-        gradient = CROSS_ENTROPY.gradient(problem, generator.normal(size=(1, 4, 20)))
-        followed, changed = kind.follow(gradient, np.array([0.9]), fields)
+        full = gradient(problem, CROSS_ENTROPY, generator.normal(size=(1, 4, 20)))
+        followed, changed = kind.follow(full, np.array([0.9]), fields)
         fields = {**fields, **changed}
-        total = 0.9 * total + gradient.rounded()[0]
+        total = 0.9 * total + full.rounded()[0]
     np.testing.assert_allclose(followed.rounded()[0], 0.1 * total, rtol=0, atol=1e-15)
 
 
@@ -185,5 +195,60 @@ def test_signals_that_are_none_are_refused():
         st.Method(momentum_kind="adam")
     with pytest.raises(InvalidArgument, match=r"variance_reduction=True: leave it out, signal=saga says it"):
         st.Method(variance_reduction=True, signal="saga")
-    with pytest.raises(InvalidArgument, match=r"signal=.*: give a name, or an object"):
+    with pytest.raises(InvalidArgument, match=r"signal=.*: give an object with methods start and step"):
         register_signal(object())  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A signal that keeps whatever it is told to, under any name."""
+
+    name: str
+    field: str = "kept"
+    value: object = None
+
+    def start(self, _problem, _loss, weights):
+        return {self.field: weights if self.value is None else self.value}
+
+    def step(self, draw, weights, _fields):
+        return minibatch_gradient(draw.loss, draw.batch, weights, draw.factor), {}
+
+    def __str__(self):
+        return self.name
+
+
+class Nameless:
+    start, step = Kept.start, Kept.step
+
+
+@dataclass
+class Unhashable:
+    start, step = Kept.start, Kept.step
+
+
+def test_signals_that_could_be_mistaken_are_refused():
+    for wrong, message in [
+        (Kept("svrg"), "signal=Kept.*: another one of that name is known; its __str__ must tell them apart"),
+        (Nameless(), "signal=.*Nameless.*: give its class a __str__ that names it and its parameters"),
+        (Unhashable(), "signal='.*Unhashable.*': make it hashable: a frozen dataclass is"),
+    ]:
+        with pytest.raises(InvalidArgument, match=message):
+            st.Method(signal=wrong)  # type: ignore[arg-type]
+
+
+def test_states_that_no_run_could_go_on_from_are_refused():
+    for wrong, message in [
+        (
+            Kept("one", field="momentum"),
+            "signal='one': rename what it keeps as 'momentum': the name is",
+        ),
+        (Kept("two", field="weights"), "signal='two': rename what it keeps as 'weights'"),
+        (
+            Kept("three", value=3.0),
+            "signal='three': its start must return arrays with the runs as first axis",
+        ),
+        (Kept("four", value=np.zeros(7)), "signal='four': its start must return arrays with the runs"),
+    ]:
+        for engine in ("auto", "reference"):
+            with pytest.raises(InvalidArgument, match=message):
+                st.descend(random_problem(), st.Method(batch_size=3, signal=wrong), 3, engine=engine)

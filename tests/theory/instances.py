@@ -21,7 +21,7 @@ NORMS = (
     Schatten(1.25),
     Schatten(9),
 )
-LOSSES = ("cross-entropy", "exponential")
+LOSSES = ("cross-entropy", "exponential", "pairwise-logistic")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ def residuals(X, y, W, name):
     relative = Z - Z[rows, y][:, None]
     if name == "exponential":
         r = np.exp(relative)
+    elif name == "pairwise-logistic":
+        r = np.exp(-np.logaddexp(0.0, -relative))
     else:
         shifted = np.exp(Z - Z.max(axis=1, keepdims=True))
         r = shifted / shifted.sum(axis=1, keepdims=True)
@@ -27,6 +29,10 @@ def loss(X, y, W, name):
     rows = np.arange(len(y))
     if name == "exponential":
         return float(np.mean(residuals(X, y, W, name).sum(axis=1)))
+    if name == "pairwise-logistic":
+        each = np.logaddexp(0.0, Z - Z[rows, y][:, None])
+        each[rows, y] = 0.0
+        return float(np.mean(each.sum(axis=1)))
     top = Z.max(axis=1)
     return float(np.mean(np.log(np.exp(Z - top[:, None]).sum(axis=1)) + top - Z[rows, y]))
 

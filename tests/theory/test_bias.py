@@ -53,7 +53,7 @@ def test_field_is_the_constant_bias_along_runs_on_orthogonal_data(loss):
     for norm_ in NORMS[:5]:
         method = Method(norm_, batch_size=1, loss=loss, schedule=PolynomialDecay(0.3, 0.5))
         for W in descend(problem, method, 600, records=5).weights:
-            field = theory.per_sample_bias(problem, norm_, W)
+            field = theory.per_sample_bias(problem, norm_, W, loss)
             np.testing.assert_allclose(field, theory.bias_direction(problem, norm_), atol=1e-9)
 
 
@@ -61,7 +61,7 @@ def test_field_is_the_constant_bias_along_runs_on_orthogonal_data(loss):
 def test_field_is_the_mean_direction_of_single_samples(instance):
     each = -plain.sample_gradients(instance.X, instance.y, 0.1 * instance.W, instance.loss)
     expected = instance.norm.direction(each).mean(axis=0)
-    ours = theory.per_sample_bias(instance.problem, instance.norm, 0.1 * instance.W)
+    ours = theory.per_sample_bias(instance.problem, instance.norm, 0.1 * instance.W, instance.loss)
     if str(instance.norm) in ("max", "sum"):  # ties are decided by rounding there
         assert float(instance.norm(ours)) <= 1 + 1e-12
         each_ours = np.sum(each * ours, axis=(1, 2)).mean()

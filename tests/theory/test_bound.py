@@ -13,6 +13,7 @@ from tests.theory.instances import LOSSES, NORMS
 
 from steepest import Classification, Entrywise, Method, PolynomialDecay, descend
 from steepest.errors import InvalidArgument
+from steepest.losses import residual_weights
 from steepest.theory.alignment import alignment_along, measured_alignment
 from steepest.theory.bound import margin_bound, predicted_margin_bound
 from steepest.theory.descent_lemma import descent_errors
@@ -239,7 +240,7 @@ def test_measured_alignment_bounds_every_batch(norm_):
     method = Method(norm_, batch_size=3)
     for W in rng.normal(size=(3, 3, 4)):
         value = float(measured_alignment(problem, method, W))
-        q = Method().loss.residual_weights(problem, W)
+        q = residual_weights(problem, Method().loss, W)
         size = norm_.dual(problem.pair_sum(q))
         worst = max(
             sampling_noise(problem, "cross-entropy", W, np.array(batch), 2, norm_).left

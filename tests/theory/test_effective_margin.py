@@ -10,7 +10,7 @@ from tests.theory.instances import NORMS, instances
 
 from steepest import Classification, Entrywise, Method, Schatten, datasets, max_margin, norm, theory
 from steepest.errors import InvalidArgument
-from steepest.losses import CROSS_ENTROPY
+from steepest.losses import CROSS_ENTROPY, residual_weights
 from steepest.theory.constants import noise_share
 from steepest.theory.effective_margin import setting
 
@@ -42,7 +42,7 @@ def test_by_hand():
 def test_vacuous_without_momentum_for_every_m_above_one_on_any_data(instance):
     """γ ≤ ‖A(q)‖_* ≤ 2R for any q, so γ - 4(m-1)R ≤ -2R: whatever the data, the norm and the constants."""
     problem, norm_ = instance.problem, instance.norm
-    q = CROSS_ENTROPY.residual_weights(problem, instance.W)
+    q = residual_weights(problem, CROSS_ENTROPY, instance.W)
     upper_bound = float(norm_.dual(problem.pair_sum(q)))  # of the max margin, by duality
     for constants in ("sharp", "paper"):
         for size in range(1, problem.samples):

@@ -12,7 +12,7 @@ from tests.theory.instances import LOSSES, NORMS, instances, make_instance
 from tests.theory.lemmas import NAMES, evaluate, worst_cases
 
 from steepest import Classification
-from steepest.losses import loss as loss_named
+from steepest.losses import log_loss
 from steepest.theory import loss_lemmas, noise_lemmas
 from steepest.theory.inequality import Inequality
 
@@ -98,7 +98,7 @@ def test_full_batch_has_no_noise():
 def test_lemmas_at_a_loss_of_1e_minus_1000():
     problem = Classification([[1.0, 0.2], [-1.0, 0.1], [-0.8, 0.3]], [0, 1, 1])
     W = 1500.0 * np.array([[1.0, 0.0], [-1.0, 0.0]])
-    assert float(loss_named("cross-entropy").log_loss(problem, W)) < -2300
+    assert float(log_loss(problem, "cross-entropy", W)) < -2300
     lower, upper = loss_lemmas.gradient_and_proxy(problem, "cross-entropy", W, 1.0, "spectral")
     assert lower.holds()
     assert upper.holds()
@@ -165,6 +165,6 @@ def test_the_exponential_loss_may_exceed_exp_of_minus_the_margin():
     """Only e^{-margin} ≤ nL is true: with more than two classes L ≤ e^{-margin} fails at W = 0."""
     problem = Classification(np.eye(3), [0, 1, 2])
     W = np.zeros((3, 3))
-    assert math.exp(float(loss_named("exponential").log_loss(problem, W))) == pytest.approx(2.0)
+    assert math.exp(float(log_loss(problem, "exponential", W))) == pytest.approx(2.0)
     assert math.exp(-float(problem.margin(W))) == 1.0
     assert loss_lemmas.separation(problem, "exponential", W).holds()

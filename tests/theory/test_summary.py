@@ -68,3 +68,15 @@ def test_data_that_is_not_separable_and_unknown_schedules():
     with pytest.raises(InvalidArgument, match="spectral norm"):
         st.theory.summarize(PROBLEM, st.Method("max"), SOLUTION)
     assert math.isfinite(plain["effective_margin"].sharp or math.nan)
+
+
+@pytest.mark.parametrize("schedule", [0.1, None])
+@pytest.mark.parametrize("scale", [1e-300, 1e160, 1e300])
+def test_no_number_is_nan_whatever_the_scale_of_the_features(scale, schedule):
+    scaled = st.Classification(scale * PROBLEM.features, PROBLEM.labels)
+    solution = st.max_margin(scaled, "max", 1e-6)
+    steps = st.PolynomialDecay(schedule or 0.15 / solution.margin, 0.5)
+    for options in ({}, {"batch_size": 3, "momentum": 0.9, "variance_reduction": True}):
+        summary = st.theory.summarize(scaled, st.Method("max", schedule=steps, **options), solution)
+        numbers = [value for each in summary.quantities for value in (each.sharp, each.paper)]
+        assert not any(value != value for value in numbers)

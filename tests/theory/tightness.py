@@ -46,7 +46,7 @@ def random_instances(name, count=300):
     largest = 0.0
     for seed in range(count):
         rng = np.random.default_rng(seed)
-        instance = make_instance(rng, NORMS[seed % len(NORMS)], LOSSES[seed % 2])
+        instance = make_instance(rng, NORMS[seed % len(NORMS)], LOSSES[seed // len(NORMS) % len(LOSSES)])
         largest = max(largest, *(claim.ratio for claim in evaluate(name, instance, rng)))
     return largest
 
@@ -67,7 +67,7 @@ def random_runs(signal, count=150):
     largest = 0.0
     for seed in range(count):
         rng = np.random.default_rng(seed)
-        norm_, loss = NORMS[seed % len(NORMS)], LOSSES[seed % 2]
+        norm_, loss = NORMS[seed % len(NORMS)], LOSSES[seed // len(NORMS) % len(LOSSES)]
         problem = make_instance(rng, norm_, loss).problem
         size = max(1, problem.samples // 2) if seed % 3 else 1
         schedule = PolynomialDecay(float(rng.choice([0.003, 0.03, 0.3])), 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import cast
 import typer
 
 from steepest.cli.application import app
-from steepest.cli.exits import INTERRUPTED, RUN_ERROR, USAGE
+from steepest.cli.exits import INTERRUPTED, RUN_ERROR, TERMINATED, USAGE, Told
+from steepest.cli.interrupts import termination_as_interrupt
 from steepest.errors import DataFileError, InvalidArgument, SteepestError, SteepestWarning
 
 __all__ = ["app", "main"]
@@ -23,14 +25,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every error is one line on standard error.
 
     0: done, 1: a claim failed or the data is not separable, 2: the arguments cannot be used, 3: the run could
-    not be finished, 130: interrupted.
+    not be finished, 130: interrupted by Ctrl-C, 143: by SIGTERM.
     """
+    with termination_as_interrupt() as termination:
+        code = _exit_code(None if arguments is None else list(arguments))
+    return TERMINATED if code == INTERRUPTED and termination.came else code
+
+
+def _exit_code(arguments: list[str] | None) -> int:
     command = typer.main.get_command(app)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            given = None if arguments is None else list(arguments)
-            return command.main(given, prog_name="steepest", standalone_mode=False) or 0
+            code = command.main(arguments, prog_name="steepest", standalone_mode=False) or 0
+            # Typer makes an exit code of Ctrl-C without a word.
+            unsaid = code == INTERRUPTED and not isinstance(code, Told)
+            return _fail("interrupted", INTERRUPTED) if unsaid else code
     except (InvalidArgument, DataFileError) as error:
         return _fail(str(error), USAGE)
     except SteepestError as error:
@@ -38,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
     except OSError as error:
-        return _fail(str(error), RUN_ERROR)
+        where = "" if error.filename is None else f"{error.filename}: "
+        code = USAGE if error.errno == errno.ENAMETOOLONG else RUN_ERROR
+        return _fail(f"{where}{error.strerror or error}", code)
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error or 'this machine has no more'})", RUN_ERROR)
     except _UsageError as error:
         return _fail(f"{_message(error)} (see {_command_path(error)} --help)", USAGE)
     except Exception:  # noqa: BLE001 - a mistake of ours must not exit like a claim that failed

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
+from steepest.cli.names import Norm
+from steepest.cli.output import check_writable, print_json
 from steepest.cli.terminal import waiting
-from steepest.errors import InvalidArgument, RunError
 
 if TYPE_CHECKING:
     from steepest.maxmargin import MaxMarginSolution
@@ -18,33 +19,15 @@ if TYPE_CHECKING:
 
 
 def margin(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="gaussian, mixture, orthogonal, digits, or the path of a .npz, .csv or .parquet file.",
-            show_default=False,
-        ),
-    ],
-    norm: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="max, sum, frobenius, nuclear, spectral, entrywise-P or schatten-P with P from 1 up.",
-            show_default=False,
-        ),
-    ],
+    context: typer.Context,
+    data: Data,
+    norm: Norm,
     gap: Annotated[
         float, typer.Option(help="Relative gap between the two bounds that is small enough.")
     ] = 1e-8,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="The label in a file: a column's name, or its position from 0; in an .npz an array's name. "
-            "Default: label, y, target or class, else a table's last column.",
-        ),
-    ] = None,
+    label: Label = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
     time_limit: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Stop after so many seconds with the best bounds so far."),
@@ -77,23 +60,24 @@ def margin(
 
     - `steepest margin flowers.csv --label species --norm max --json`
 
-    - `steepest margin gaussian --norm schatten-4 --gap 1e-5 --output weights.npz`
+    - `steepest margin gaussian --classes 3 --seed 1 --norm schatten-4 --output weights.npz`
+
+    - `zcat flowers.csv.gz | steepest margin - --norm spectral`
     """
-    from steepest.datasets import load
+    from steepest.geometry import norm as parse_norm
     from steepest.maxmargin import max_margin
 
+    parsed = parse_norm(norm)
     if output is not None:
-        _check_writable(output)
-    problem = load(data, label=label)
-    with waiting(f"max margin of {problem.name} in the {norm} norm"):
-        solution = max_margin(problem, norm, gap, time_limit=time_limit, canonical=canonical)
+        check_writable("output", output, [".npz"])
+    problem = load_data(context, data, label, separator, encoding)
+    with waiting(f"max margin of {problem.name} in the {parsed} norm"):
+        solution = max_margin(problem, parsed, gap, time_limit=time_limit, canonical=canonical)
         _ = solution.uniqueness  # worked out while the user is told to wait
     if output is not None:
         _write(output, problem, solution)
     if as_json:
-        typer.echo(
-            json.dumps(_summary(problem, solution, output), indent=2, ensure_ascii=False, allow_nan=False)
-        )
+        print_json(_summary(problem, solution, output))
     else:
         typer.echo(_text(problem, solution, output))
     raise typer.Exit(_exit_code(solution, gap))
@@ -155,20 +139,14 @@ def _text(problem: Classification, solution: MaxMarginSolution, output: Path | N
     return "\n".join([heading, *(f"  {name:<14}{value}" for name, value in rows.items())])
 
 
-def _check_writable(output: Path) -> None:
-    # Told before the work, not after it.
-    if output.suffix != ".npz":
-        raise InvalidArgument("output", str(output), "give a file name that ends in .npz")
-    if not output.parent.is_dir():
-        raise InvalidArgument("output", str(output), f"make the folder {output.parent} first")
-
-
 def _write(output: Path, problem: Classification, solution: MaxMarginSolution) -> None:
     import numpy as np
 
-    try:
+    from steepest.files import writing
+
+    with writing(output) as file:
         np.savez_compressed(
-            output,
+            file,
             weights=solution.weights,
             dual=solution.dual,
             support=solution.support,
@@ -177,5 +155,3 @@ def _write(output: Path, problem: Classification, solution: MaxMarginSolution) -
             upper_bound=solution.upper_bound,
             norm=str(solution.norm),
         )
-    except OSError as error:
-        raise RunError(f"{output}: cannot be written ({error.strerror or error})") from error

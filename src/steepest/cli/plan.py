@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steepest.cli.output import print_json
 from steepest.cli.run import Settings, Spec
-from steepest.cli.terminal import waiting
+from steepest.cli.terminal import progress
 
 if TYPE_CHECKING:
     from steepest.experiments import Plan
@@ -44,9 +44,12 @@ def plan(
     experiment = find_experiment(spec, parse_overrides(settings or []))
     if quick:
         experiment = experiment.reduced()
-    with waiting("Timing a few steps of each kind of run"):
-        found = plan_experiment(experiment, output or Path("results") / experiment.name)
-    typer.echo(json.dumps(_summary(found), indent=2, ensure_ascii=False) if as_json else _text(found))
+    with progress("kinds") as tell:
+        found = plan_experiment(experiment, output or Path("results") / experiment.name, tell)
+    if as_json:
+        print_json(_summary(found))
+    else:
+        typer.echo(_text(found))
 
 
 def _summary(plan: Plan) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "processes": plan.processes,
         "seconds": plan.seconds,
         "memory_bytes": plan.memory_bytes,
+        "free_bytes": plan.free_bytes,
         "batches": [asdict(batch) for batch in plan.batches],
     }
 
@@ -76,7 +80,7 @@ def _text(plan: Plan) -> str:
             str(batch.cells),
             str(batch.runs),
             f"{batch.run_steps_per_second:,.0f}",
-            _duration(batch.seconds),
+            _duration(batch.seconds) if batch.measured else f"~ {_duration(batch.seconds)}",
         )
         for batch in plan.batches
     ]
@@ -97,6 +101,11 @@ def _text(plan: Plan) -> str:
         f"{plan.margins} max margins to certify, about {_duration(plan.margin_seconds)}",
         f"about {_duration(plan.seconds)} in all {where} on this machine, figures not counted; {memory}",
     ]
+    if not all(batch.measured for batch in plan.batches):
+        facts.append("times after ~ are estimated from the measured ones, by multiplications")
+    if not plan.fits:
+        free = f"{(plan.free_bytes or 0) / 1e6:,.0f} MB are free"
+        facts.append(f"the largest cell will not fit: {free}; take fewer records or momenta at a time")
     return "\n".join([*lines, "", *facts] if plan.batches else facts)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steepest.cli.output import print_json
 from steepest.cli.terminal import waiting
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ def report(
 
     with waiting(f"Reading {directory}"):
         page = write_page(directory, output)
-    typer.echo(json.dumps(_summary(page), indent=2, ensure_ascii=False) if as_json else _text(page))
+    if as_json:
+        print_json(_summary(page))
+    else:
+        typer.echo(_text(page))
 
 
 def _summary(page: Page) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli import completion
 from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 from steepest.errors import InvalidArgument
@@ -16,7 +17,10 @@ def reproduce(
     figure: Annotated[
         str,
         typer.Argument(
-            metavar="FIGURE", help="A figure of the paper: figure1 to figure4, or all.", show_default=False
+            metavar="FIGURE",
+            help="A figure of the paper: figure1 to figure4, or all.",
+            show_default=False,
+            autocompletion=completion.figures,
         ),
     ],
     output: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli import completion
 from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 
@@ -16,6 +17,7 @@ Spec = Annotated[
         metavar="SPEC",
         help="A .toml file, or the name of an experiment that comes with steepest.",
         show_default=False,
+        autocompletion=completion.experiments,
     ),
 ]
 Settings = Annotated[
@@ -51,6 +53,9 @@ def run(
 ) -> None:
     """Run the experiment that a TOML file describes; what the folder holds already is not computed again.
 
+    Ends with a table of the errors at the last step. Ctrl-C and SIGTERM keep what was computed; the same
+    command goes on from there.
+
     Keys: name, title, data, norm, batch_size, momentum, variance_reduction, loss, schedule, steps, records,
     seed, gap, reference, bias, weights, figure, bound, claims, quick. Lists are grids. The paper's own
     experiments are such files.
@@ -84,4 +89,5 @@ def run(
         directory,
         quiet=quiet,
         as_json=as_json,
+        finals=True,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
+from steepest.cli.names import Loss, Norm
+from steepest.cli.output import check_writable, print_json
 from steepest.cli.terminal import progress, waiting
 from steepest.errors import InvalidArgument, RunError
 
@@ -25,22 +27,9 @@ _COLUMNS = (50, 10, 14)
 
 
 def theory(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="gaussian, mixture, orthogonal, digits, or the path of a .npz, .csv or .parquet file.",
-            show_default=False,
-        ),
-    ],
-    norm: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="max, sum, frobenius, nuclear, spectral, entrywise-P or schatten-P with P from 1 up.",
-            show_default=False,
-        ),
-    ],
+    context: typer.Context,
+    data: Data,
+    norm: Norm,
     batch_size: Annotated[
         int | None, typer.Option(metavar="B", help="Samples a step. Default: all of them.")
     ] = None,
@@ -55,14 +44,11 @@ def theory(
             help="Step sizes INITIAL (t+1)^-EXPONENT. Default: 0.15 over the max margin, 0.5.",
         ),
     ] = None,
-    loss: Annotated[
-        str, typer.Option(metavar="NAME", help="cross-entropy or exponential.")
-    ] = "cross-entropy",
+    loss: Loss = "cross-entropy",
     gap: Annotated[float, typer.Option(help="Relative gap of the max margin that is small enough.")] = 1e-6,
-    label: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="The label in a file, as for steepest margin."),
-    ] = None,
+    label: Label = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
     momentum_table: Annotated[
         bool,
         typer.Option(
@@ -101,7 +87,6 @@ def theory(
 
     - `steepest theory gaussian --norm spectral --schedule 0.3,0.5 --figure bound.png`
     """
-    from steepest.datasets import load
     from steepest.descent import Method
     from steepest.maxmargin import max_margin
     from steepest.theory import summarize
@@ -110,8 +95,10 @@ def theory(
     # Told before the max margin is computed, not after it.
     Method(norm, batch_size, momentum, variance_reduction, loss, steps_given)
     if figure is not None:
-        _check_figure(figure)
-    problem = load(data, label=label)
+        check_writable("figure", figure, [".png", ".pdf", ".svg"])
+    if steps < 1 and (momentum_table or figure is not None):
+        raise InvalidArgument("steps", steps, "give at least 1 step to compare")
+    problem = load_data(context, data, label, separator, encoding)
     with waiting(f"max margin of {problem.name} in the {norm} norm"):
         solution = max_margin(problem, norm, gap)
     sizes = steps_given or _default_schedule(solution)
@@ -121,7 +108,7 @@ def theory(
     if figure is not None:
         _draw(figure, problem, method, solution, steps)
     if as_json:
-        typer.echo(json.dumps(_summary(summary, solution, method, rows), indent=2, allow_nan=False))
+        print_json(_summary(summary, solution, method, rows))
     else:
         typer.echo(_text(summary, method, rows, figure))
     raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[solution.separable])
@@ -141,14 +128,11 @@ def _parsed_schedule(text: str) -> PolynomialDecay:
 def _default_schedule(solution: MaxMarginSolution) -> PolynomialDecay:
     from steepest.schedules import PolynomialDecay
 
-    return PolynomialDecay(0.15 / solution.margin if solution.margin > 0 else 0.1, 0.5)
-
-
-def _check_figure(figure: Path) -> None:
-    if figure.suffix not in (".png", ".pdf", ".svg"):
-        raise InvalidArgument("figure", str(figure), "give a file name that ends in .png, .pdf or .svg")
-    if not figure.parent.is_dir():
-        raise InvalidArgument("figure", str(figure), f"make the folder {figure.parent} first")
+    initial = 0.15 / solution.margin if solution.margin > 0 else 0.1
+    if math.isinf(initial):
+        remedy = f"0.15 over the max margin {solution.margin} leaves float64: give --schedule"
+        raise InvalidArgument("schedule", "its default", remedy)
+    return PolynomialDecay(initial, 0.5)
 
 
 def _draw(
@@ -156,6 +140,7 @@ def _draw(
 ) -> None:
     from steepest.descent import descend
     from steepest.experiments.figures.bound import bound_figure
+    from steepest.files import writing
 
     if not solution.separable:
         raise RunError("figure: the data is not known to be separable, so there is no margin error to draw")
@@ -165,7 +150,9 @@ def _draw(
         )
     if not trajectory.completed:
         raise KeyboardInterrupt
-    bound_figure(problem, trajectory, solution).savefig(figure, dpi=150)
+    drawn = bound_figure(problem, trajectory, solution)
+    with writing(figure) as file:
+        drawn.savefig(file, format=figure.suffix[1:], dpi=150)
 
 
 def _momenta(
@@ -228,7 +215,7 @@ def _text(
     parts += ["", _cells("", "", "sharp", "paper")]
     parts += [_cells(each.name, each.symbol, each.sharp, each.paper) for each in summary.quantities]
     rho = summary["effective_margin"].sharp
-    if rho is not None and rho <= 0:
+    if rho is not None and not rho > 0:
         parts += [
             "",
             "The effective margin is not positive, so the theory promises nothing for this method here.",

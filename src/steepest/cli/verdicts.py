@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE
+from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, Told
+from steepest.cli.finals import final_table
+from steepest.cli.output import print_json
 from steepest.cli.terminal import Report as Progress
 from steepest.cli.terminal import progress
 
@@ -28,8 +29,12 @@ def carry_out_and_show(
     *,
     quiet: bool,
     as_json: bool,
+    finals: bool = False,
 ) -> None:
-    """Run an experiment under a progress display, print what it came to, and exit with its code."""
+    """Run an experiment under a progress display, print what it came to, and exit with its code.
+
+    ``finals`` adds a table of the errors at the last step.
+    """
     from steepest.experiments.sweep.sweep import NotSeparable
 
     try:
@@ -39,11 +44,13 @@ def carry_out_and_show(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(NEGATIVE) from error
     if as_json:
-        typer.echo(json.dumps(_summary(name, report), indent=2, ensure_ascii=False))
+        print_json(_summary(name, report))
     else:
+        if finals and report.final_errors:
+            typer.echo("\n".join([*final_table(report.final_errors), ""]))
         typer.echo(_text(name, report, directory))
     if report.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(Told(INTERRUPTED))
     raise typer.Exit(DONE if report.holds else NEGATIVE)
 
 
@@ -67,6 +74,16 @@ def _summary(name: str, report: Report) -> dict[str, Any]:
                 "remarks": list(claim.remarks),
             }
             for claim in report.claims
+        ],
+        "final_errors": [
+            {
+                **each.run,
+                "median": each.median,
+                "least": each.least,
+                "largest": each.largest,
+                "seeds": each.seeds,
+            }
+            for each in report.final_errors
         ],
         "files": [str(file) for file in report.files],
         "notes": list(report.notes),

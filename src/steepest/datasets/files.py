@@ -1,49 +1,89 @@
-"""The user's own data: .npz archives, and .csv and .parquet tables."""
+"""The user's own data: archives and arrays of NumPy, tables of text and parquet, and standard input."""
 
 from __future__ import annotations
 
-import csv
+import io
 import os
-import zipfile
-import zlib
+import stat
+import sys
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
-from steepest.errors import DataFileError, InvalidData
+from steepest.datasets.archives import from_archive, from_array
+from steepest.datasets.tables import Samples, parquet_table, samples_of
+from steepest.datasets.texts import parsed_separator, text_table
+from steepest.errors import DataFileError, InvalidArgument, InvalidData, SteepestWarning
 from steepest.extras import require
 from steepest.problem import Classification
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["STANDARD_INPUT", "SUFFIXES", "DataFile", "from_file", "read_file"]
 
-SUFFIXES = (".npz", ".csv", ".parquet")
-"""Endings of the files that can be read."""
+SUFFIXES = (".npz", ".npy", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+"""Endings of the files that can be read; a separator makes any other a table of text."""
 
-FEATURE_NAMES = ("x", "features", "data")
-"""Names under which an .npz archive may hold its features, in any case."""
+STANDARD_INPUT = "-"
+"""The path that stands for standard input."""
 
-LABEL_NAMES = ("label", "labels", "y", "target", "class")
-"""Names of a label column or array, in any case, in the order in which they are looked for."""
+_MAGIC = {b"PK\x03\x04": ".npz", b"\x93NUMPY": ".npy", b"PAR1": ".parquet"}
+_CLASSES_SHOWN = 12
 
 
-def from_file(path: str | os.PathLike[str], label: str | int | None = None) -> Classification:
-    r"""Read features and labels from an .npz, .csv or .parquet file.
+@dataclass(frozen=True)
+class DataFile:
+    """A file's problem, and how its labels were found."""
+
+    problem: Classification
+    label: str
+    """Where the labels are, such as "column 'species'"."""
+    guessed: str
+    """Why there, where neither the user nor a name says so; otherwise empty."""
+
+    def __str__(self) -> str:
+        """Return one line with the label's place, the classes and their counts."""
+        guess = f" (a guess: {self.guessed}; label, --label, names another)" if self.guessed else ""
+        counts = np.bincount(self.problem.labels).tolist()
+        shown = [f"{_short(name)} {count}" for name, count in zip(self.problem.classes, counts, strict=True)]
+        rest = len(shown) - _CLASSES_SHOWN
+        if rest > 0:
+            few, many = min(counts), max(counts)
+            shown = [*shown[:_CLASSES_SHOWN], f"… {rest} more, {few} to {many} samples each"]
+        return (
+            f"{self.problem.name}: labels in {self.label}{guess}; {len(counts)} classes: {', '.join(shown)}"
+        )
+
+
+def from_file(
+    path: str | os.PathLike[str],
+    label: str | int | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> Classification:
+    r"""Read features and labels from a file; docs/data.md has every form and rule.
 
     Args:
-        path: an .npz archive holds features of shape [n, d] as ``X``, ``features`` or ``data``. A table has
-            a row for each sample; every column but the label must hold numbers. A .csv file is separated
-            by commas; its first line is the header, unless it holds numbers (a header may number columns
-            0, 1, 2, ... beside a column called as below).
+        path: an .npz archive holds features of shape [n, d] as ``X``, ``features`` or ``data``; a .npy file
+            holds the features, or features and labels. A table (.csv, .tsv, either with .gz, or .parquet)
+            has a row for each sample; every column but the label must hold numbers. The first line of
+            text is the header, unless it holds numbers. "-" is standard input.
         label: the label's column by name, or by position from 0 (negative from the end); in an archive
-            the array's name. By default one called label, labels, y, target or class, else a table's last
-            column.
+            the array's name; beside a .npy file the .npy file of the labels. By default what is called
+            label, y, target, class or category; else the only column of text, or of whole numbers.
+        separator: the character between the values of a text: "," in .csv, a tab in .tsv by default.
+        encoding: of a text, such as latin-1. UTF-8 by default.
 
     Raises:
         DataFileError: the file is missing, has another ending, is damaged or empty, has rows of different
-            lengths, a value that is missing, infinite or no number, or no such label. The message names
-            the file, what was found and the remedy.
+            lengths, a value that is missing, infinite or no number, or no column that must be the label. The
+            message names the file, what was found and the remedy.
+        MissingExtra: tables need pyarrow.
+
+    Warns:
+        SteepestWarning: the label's column was guessed.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "flowers.csv"
@@ -52,211 +92,105 @@ def from_file(path: str | os.PathLike[str], label: str | int | None = None) -> C
     >>> problem.classes.tolist(), problem.features.tolist()
     (['rose', 'tulip'], [[1.5, 2.0], [0.5, 3.0]])
     """
-    file = Path(path).expanduser()
-    suffix = file.suffix.lower()
-    if suffix not in SUFFIXES:
-        found = f"its name ends in {suffix}" if suffix else "its name has no ending"
-        raise DataFileError(path, f"{found}: give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
-    if not file.exists():
-        raise DataFileError(path, "there is no such file")
-    if not file.is_file():
-        raise DataFileError(path, "this is a folder: give the file inside it")
-    if file.stat().st_size == 0:
-        raise DataFileError(path, "the file is empty: write a row for each sample")
+    found = read_file(path, label, separator, encoding)
+    if found.guessed:
+        warnings.warn(str(found), SteepestWarning, stacklevel=2)
+    return found.problem
+
+
+def read_file(
+    path: str | os.PathLike[str],
+    label: str | int | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> DataFile:
+    """Read a file as :func:`from_file` does, and say how its labels were found, without a warning.
+
+    Raises:
+        DataFileError, MissingExtra: as :func:`from_file`.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidArgument("path", path, "give the path of a file")
+    mark = None if separator is None else parsed_separator(separator)
+    name = os.fspath(path)
     try:
-        if suffix == ".npz":
-            X, y = _from_archive(file, label)
+        if name == STANDARD_INPUT:
+            name, form, source = "standard input", None, nullcontext(sys.stdin.buffer)
         else:
-            X, y = _from_table(file, _read_csv(file) if suffix == ".csv" else _read_parquet(file), label)
-        return Classification(X, y, name=file.name)
+            file = Path(path).expanduser()
+            form, source = _form(file, path, mark), file.open("rb")
+            name = file.name
+        with source as stream:
+            samples = _samples(path, stream, form, label, mark, encoding)
+        return DataFile(
+            Classification(samples.features, samples.labels, name), samples.label, samples.guessed
+        )
     except InvalidData as error:
         raise DataFileError(path, str(error)) from error
-    except (PermissionError, UnicodeDecodeError, csv.Error) as error:
-        raise DataFileError(path, f"the file cannot be read ({error})") from error
-
-
-def _from_archive(file: Path, label: str | int | None) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {key: _plain_array(file, archive, key) for key in archive.files}
-    except (zipfile.BadZipFile, ValueError, TypeError, AttributeError, EOFError, zlib.error) as error:
-        raise DataFileError(
-            file, "this is no .npz archive: write it with numpy.savez(file, X=X, y=y)"
-        ) from error
-    found = f"it holds {', '.join(arrays) or 'nothing'}"
-    label_key = _first_known(list(arrays), LABEL_NAMES) if label is None else label
-    if label_key not in arrays:
-        wanted = "" if label is None else f" called {label!r}"
-        raise DataFileError(file, f"no array of labels{wanted} ({found}): save it as y")
-    feature_key = _first_known([key for key in arrays if key != label_key], FEATURE_NAMES)
-    if feature_key is None:
-        raise DataFileError(file, f"no array of features ({found}): save it as X")
-    return arrays[feature_key], arrays[label_key]
-
-
-def _plain_array(file: Path, archive: Any, key: str) -> np.ndarray:
-    try:
-        return archive[key]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
+    except OSError as error:
+        if isinstance(error, DataFileError):
             raise
-        raise DataFileError(
-            file, f"array {key} holds Python objects, which can run code when read: save numbers or text"
-        ) from error
+        raise DataFileError(path, f"the file cannot be read ({error.strerror or error})") from error
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
-    require("tables", f"a {file.suffix.lower()} file")
-    import pandas as pd
-    import pyarrow as pa
-
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.reader(lines)
-        first_row = next(filter(None, reader), None)
-        more = any(reader)
-    if first_row is None:
-        raise DataFileError(file, "the file is empty: write a row for each sample")
-    if len(first_row) == 1:
-        raise DataFileError(
-            file, f"only one column ({first_row[0]!r}): separate features and label by commas"
-        )
-    if not more:
-        raise DataFileError(file, f"only one line ({','.join(first_row)[:60]}): write a row for each sample")
-    header = 0 if _is_header(file, first_row) else None
+def _form(file: Path, path: object, separator: str | None) -> str | None:
+    """Return the ending that says what the file is; None where only its content does, as in a pipe."""
     try:
-        # This engine refuses rows of different lengths and rounds decimals correctly.
-        return pd.read_csv(file, header=header, engine="pyarrow", encoding="utf-8")
-    except (pd.errors.ParserError, pa.ArrowInvalid) as error:
-        raise DataFileError(
-            file, _uneven_row(file, len(first_row)) or f"this is no table ({error})"
-        ) from error
+        status = file.stat()
+    except ValueError as error:
+        raise DataFileError(path, f"the file cannot be read ({error})") from error
+    except FileNotFoundError as error:
+        form = _ending(file)
+        if form not in SUFFIXES and separator is None:
+            raise _unknown(path, form) from error
+        raise DataFileError(path, "there is no such file") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DataFileError(path, "this is a folder: give the file inside it")
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    form = _ending(file)
+    if form not in SUFFIXES and separator is None:
+        raise _unknown(path, form)
+    if status.st_size == 0:
+        raise DataFileError(path, "the file is empty: write a row for each sample")
+    return form if form in SUFFIXES else ".csv"
 
 
-def _uneven_row(file: Path, width: int) -> str | None:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.reader(lines)
-        for row in filter(None, reader):
-            if len(row) != width:
-                return f"line {reader.line_num} has {len(row)} values, the first has {width}: make them equal"
-    return None
+def _ending(file: Path) -> str:
+    endings = [each.lower() for each in file.suffixes[-2:]]
+    return "".join(endings) if endings[-1:] == [".gz"] else "".join(endings[-1:])
 
 
-def _is_header(file: Path, row: list[str]) -> bool:
-    numbers = [field for field in row if _is_number(field)]
-    if not numbers:
-        return True
-    if not any(numbers == [str(start + i) for i in range(len(numbers))] for start in (0, 1)):
-        return False
-    if any(field.lower() in ("", *LABEL_NAMES) for field in row):
-        return True
-    # To guess here could silently lose a sample, or make one of a header.
-    raise DataFileError(
-        file, f"its first line, {','.join(row)[:60]}, may be a header or a sample: write a header with names"
-    )
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_parquet(file: Path) -> pd.DataFrame:
-    require("tables", f"a {file.suffix.lower()} file")
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        return pd.read_parquet(file, engine="pyarrow")
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataFileError(file, f"this is no parquet file ({error})") from error
-
-
-def _from_table(file: Path, table: pd.DataFrame, label: str | int | None) -> tuple[np.ndarray, np.ndarray]:
-    names = [str(name) for name in table.columns]
-    if len(table) == 0:
-        raise DataFileError(file, f"no rows under the header {', '.join(names)}: write a row for each sample")
-    if len(names) < 2:
-        raise DataFileError(file, f"only one column ({names[0]}): give features and a label")
-    position = _label_position(file, table, names, label)
-    _refuse_row_numbers(file, table)
-    columns = [_numbers(file, table, at) for at in range(len(names)) if at != position]
-    y = table.iloc[:, position]
-    if y.isna().any():
-        row = int(y.isna().to_numpy().argmax())
-        raise DataFileError(
-            file, f"no label in row {row + 1} of column {names[position]!r}: give one, or drop the row"
-        )
-    # A list, so that text becomes an array of text: pandas would give one of Python objects.
-    return np.stack(columns, axis=1), np.array(y.tolist())
-
-
-def _first_known(names: list[str], known: tuple[str, ...]) -> str | None:
-    return next((name for wanted in known for name in names if name.lower() == wanted), None)
-
-
-def _label_position(file: Path, table: pd.DataFrame, names: list[str], label: str | int | None) -> int:
-    if label is None:
-        known = _first_known(names, LABEL_NAMES)
-        return _last_column(file, table, names) if known is None else names.index(known)
-    if label in names:
-        return names.index(str(label))
-    try:
-        return range(len(names))[int(label)]
-    except (ValueError, IndexError) as error:
-        listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-        raise DataFileError(
-            file, f"no column {label!r}: name one of {listed}, or give a position from 0 to {len(names) - 1}"
-        ) from error
-
-
-def _last_column(file: Path, table: pd.DataFrame, names: list[str]) -> int:
-    last = table.iloc[:, -1]
-    # Fractions are measurements: taken for labels they would silently make nearly every row its own class.
-    if last.dtype.kind == "f":
-        values = last.to_numpy()
-        fractions = values[np.isfinite(values) & (values != np.round(values))]
-        if fractions.size:
-            raise DataFileError(
-                file,
-                f"no column is called {', '.join(LABEL_NAMES)}, and the last, {names[-1]!r}, holds "
-                f"fractions ({fractions[0]}): name the column of the labels",
-            )
-    return len(names) - 1
-
-
-def _refuse_row_numbers(file: Path, table: pd.DataFrame) -> None:
-    first = table.iloc[:, 0]
-    unnamed = str(table.columns[0]).strip() in ("", "Unnamed: 0")
-    if unnamed and first.dtype.kind in "iu" and (np.diff(first.to_numpy()) == 1).all():
-        raise DataFileError(
-            file, "the first column has no name and numbers the rows: leave it out (index=False)"
-        )
-
-
-def _numbers(file: Path, table: pd.DataFrame, position: int) -> np.ndarray:
-    import pandas as pd
-
-    column = table.iloc[:, position]
-    if column.dtype.kind in "mMc":
-        raise _no_feature(file, column, f"holds {column.dtype} values")
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise _no_feature(
-            file, column, f"has no value in row {missing.argmax() + 1} ({missing.sum()} missing)"
-        )
-    values = pd.Series(pd.to_numeric(column, errors="coerce")).to_numpy(np.float64, na_value=np.nan)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = int(bad.argmax())
-        found = repr(column.iloc[row]) if column.dtype == object or column.dtype == "str" else values[row]
-        raise _no_feature(file, column, f"holds {found} in row {row + 1} ({bad.sum()} like it)")
-    return values
-
-
-def _no_feature(file: Path, column: pd.Series, found: str) -> DataFileError:
+def _unknown(path: object, ending: str) -> DataFileError:
+    found = f"its name ends in {ending}" if ending else "its name has no ending"
     return DataFileError(
-        file, f"column {str(column.name)!r} {found}: give finite numbers, drop it, or name it as the label"
+        path, f"{found}: give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, or a separator for a text"
     )
+
+
+def _samples(
+    path: object,
+    stream: IO[bytes],
+    form: str | None,
+    label: str | int | None,
+    separator: str | None,
+    encoding: str | None,
+) -> Samples:
+    if form is None:
+        content = stream.read()
+        stream = io.BytesIO(content)
+        form = next((form for magic, form in _MAGIC.items() if content.startswith(magic)), ".csv")
+    if form == ".npz":
+        return from_archive(path, stream, label)
+    if form == ".npy":
+        return from_array(path, stream, label)
+    require("tables", f"a {form} file")
+    if form == ".parquet":
+        return samples_of(parquet_table(path, stream), label)
+    usual = "\t" if form.startswith(".tsv") else ","
+    return samples_of(text_table(path, stream.read(), separator or usual, encoding), label)
+
+
+def _short(name: Any, limit: int = 30) -> str:
+    text = " ".join(str(name).split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from steepest.datasets.catalogue import data_set
 from steepest.extras import require
 from steepest.problem import Classification
 
 
+@data_set("digits")
 def digits() -> Classification:
     """Handwritten digits of scikit-learn: 1797 images of 8 by 8 pixels, X [1797, 64] in [0, 1], ten classes.
 

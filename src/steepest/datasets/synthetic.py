@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
 
+from steepest.arguments import one_of, real_number, whole_number
+from steepest.datasets.catalogue import data_set
 from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 
+_MOST_NUMBERS = 2**59
+"""Of features, n d: NumPy cannot count the bytes of more."""
+_POSITIVE = "give a finite number greater than 0"
 
+
+@data_set("gaussian")
 def gaussian(
     classes: int = 10,
     samples_per_class: int = 10,
@@ -23,6 +30,13 @@ def gaussian(
     Such data is linearly separable almost surely while d ≥ n - 1. Shapes: X [n, d] and y [n] with
     n = classes · samples_per_class, sorted by class.
 
+    Args:
+        classes: number of classes k, from 2 up.
+        samples_per_class: samples of each class.
+        features: number of features d.
+        scale: standard deviation of every feature.
+        seed: seed of the random draw, from 0 up.
+
     Raises:
         InvalidArgument: fewer than two classes, a count below 1, a scale that is not positive and finite,
             or a negative seed.
@@ -31,13 +45,14 @@ def gaussian(
     >>> problem.samples, problem.dimension, problem.n_classes
     (100, 100, 10)
     """
-    labels = _balanced_labels(classes, samples_per_class)
-    _require_count("features", features, 1)
-    _require_positive("scale", scale)
+    features = whole_number("features", features, at_least=1)
+    labels = _balanced_labels(classes, samples_per_class, features)
+    scale = real_number("scale", scale, _POSITIVE, above=0)
     X = scale * _generator("gaussian", seed).standard_normal((len(labels), features))
     return Classification(X, labels, name="gaussian")
 
 
+@data_set("mixture")
 def mixture(
     classes: int = 5,
     samples_per_class: int = 40,
@@ -50,6 +65,13 @@ def mixture(
     Its max margin rests on few samples, so that small batches often hold no support vector. Shapes: X [n, d]
     and y [n] with n = classes · samples_per_class, sorted by class.
 
+    Args:
+        classes: number of classes k, from 2 up.
+        samples_per_class: samples of each class.
+        features: number of features d.
+        separation: how far the means lie apart, in units of the spread inside a class.
+        seed: seed of the random draw, from 0 up.
+
     Raises:
         InvalidArgument: fewer than two classes, a count below 1, a separation that is not positive and
             finite, or a negative seed.
@@ -58,15 +80,16 @@ def mixture(
     >>> problem.samples, problem.dimension, problem.n_classes
     (200, 50, 5)
     """
-    labels = _balanced_labels(classes, samples_per_class)
-    _require_count("features", features, 1)
-    _require_positive("separation", separation)
+    features = whole_number("features", features, at_least=1)
+    labels = _balanced_labels(classes, samples_per_class, features)
+    separation = real_number("separation", separation, _POSITIVE, above=0)
     rng = _generator("mixture", seed)
     means = rng.standard_normal((classes, features)) / math.sqrt(features)
     noise = rng.standard_normal((len(labels), features)) / math.sqrt(features)
     return Classification(separation * means[labels] + noise, labels, name="mixture")
 
 
+@data_set("orthogonal")
 def orthogonal_scale_skewed(
     classes: int = 5,
     samples: int = 100,
@@ -74,7 +97,7 @@ def orthogonal_scale_skewed(
     largest_scale: float = 3.0,
     seed: int = 0,
     *,
-    hard_classes: str = "rare",
+    hard_classes: Literal["rare", "frequent"] = "rare",
 ) -> Classification:
     """Samples along their own class's axis, x_i = α_i e_{y_i}, with scales and counts that differ by class.
 
@@ -85,6 +108,14 @@ def orthogonal_scale_skewed(
     contrast. Shapes: X [n, k], y [n], sorted by class. This is the data of Section 4.4 and Theorem 4.9: with
     batches of one sample, descent follows the counts alone, not the scales.
 
+    Args:
+        classes: number of classes k, from 2 up.
+        samples: number of samples n over all classes, from k up.
+        smallest_scale: lower end of the scales of the hardest class.
+        largest_scale: lower end of the scales of the easiest class.
+        seed: seed of the random draw, from 0 up.
+        hard_classes: whether the classes of small scale are the rare or the frequent ones.
+
     Raises:
         InvalidArgument: fewer than two classes, fewer samples than classes, scales that are not positive,
             finite and in order, an unknown ``hard_classes``, or a negative seed.
@@ -93,16 +124,16 @@ def orthogonal_scale_skewed(
     >>> np.bincount(problem.labels)
     array([ 8, 10, 24, 30, 28])
     """
-    _require_count("classes", classes, 2)
-    _require_count("samples", samples, classes)
-    _require_positive("smallest_scale", smallest_scale)
-    _require_positive("largest_scale", largest_scale)
+    classes = whole_number("classes", classes, at_least=2)
+    samples = whole_number("samples", samples, at_least=classes)
+    _require_room(samples, classes)
+    smallest_scale = real_number("smallest_scale", smallest_scale, _POSITIVE, above=0)
+    largest_scale = real_number("largest_scale", largest_scale, _POSITIVE, above=0)
     if largest_scale < smallest_scale:
         raise InvalidArgument(
             "largest_scale", largest_scale, f"give at least smallest_scale ({smallest_scale})"
         )
-    if hard_classes not in ("rare", "frequent"):
-        raise InvalidArgument("hard_classes", hard_classes, 'give "rare" or "frequent"')
+    one_of("hard_classes", hard_classes, ("rare", "frequent"))
     rng = _generator("orthogonal", seed)
     lowest = np.geomspace(smallest_scale, largest_scale, classes)
     counts = 1 + rng.multinomial(samples - classes, lowest / lowest.sum())
@@ -114,22 +145,20 @@ def orthogonal_scale_skewed(
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:
-    _require_count("seed", seed, 0)
+    seed = whole_number("seed", seed, at_least=0)
     # The name keeps the streams of two data sets apart, and apart from shuffling with the same seed.
     return np.random.default_rng([*name.encode(), int(seed)])
 
 
-def _balanced_labels(classes: int, samples_per_class: int) -> np.ndarray:
-    _require_count("classes", classes, 2)
-    _require_count("samples_per_class", samples_per_class, 1)
+def _balanced_labels(classes: int, samples_per_class: int, features: int) -> np.ndarray:
+    classes = whole_number("classes", classes, at_least=2)
+    samples_per_class = whole_number("samples_per_class", samples_per_class, at_least=1)
+    _require_room(classes * samples_per_class, features)
     return np.repeat(np.arange(classes), samples_per_class)
 
 
-def _require_count(argument: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise InvalidArgument(argument, value, f"give an integer of at least {least}")
-
-
-def _require_positive(argument: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-        raise InvalidArgument(argument, value, "give a finite number greater than 0")
+def _require_room(samples: int, features: int) -> None:
+    if samples * features > _MOST_NUMBERS:
+        raise InvalidArgument(
+            "features", f"{samples} × {features}", f"give at most {_MOST_NUMBERS} numbers in all"
+        )

@@ -11,6 +11,8 @@ from steepest.arrays import as_numpy
 from steepest.descent.method import Method
 from steepest.errors import SteepestWarning
 from steepest.problem import Classification
+from steepest.schedules import step_sizes
+from steepest.signals.facts import AGE, MEMORY
 
 _STALL_SHARE = 0.05
 _LARGEST_DRIFT = 1.0
@@ -34,11 +36,12 @@ def warn_about(problem: Classification, method: Method, steps: int, margin: floa
 
 def _stalling_momentum(method: Method, steps: int, margin: float | None) -> str | None:
     """While η_t γ > 1 - β the loss falls faster than the buffer forgets, and old gradients lead."""
-    if method.momentum == 0 or margin is None or margin <= 0:
+    memory = MEMORY.of(method.momentum_kind)
+    if method.momentum == 0 or memory is None or margin is None or margin <= 0:
         return None
     # Schedules decrease: the steps that stall are the first ones.
     stalled = bisect_left(
-        range(steps), True, key=lambda t: method.schedule(t) * margin <= 1 - method.momentum
+        range(steps), True, key=lambda t: memory * _size(method, t) * margin <= 1 - method.momentum
     )
     if stalled <= _STALL_SHARE * steps:
         return None
@@ -51,18 +54,22 @@ def _stalling_momentum(method: Method, steps: int, margin: float | None) -> str 
 
 def _drifting_snapshot(problem: Classification, method: Method, steps: int) -> str | None:
     """In an epoch a margin moves by up to η m max_ic ‖(e_y - e_c) x_iᵀ‖_*, residuals by its exponential."""
-    batches = method.reshuffling(problem).batches
-    if not method.variance_reduction or batches == 1:
+    batches, age = method.reshuffling(problem).batches, AGE.of(method.signal)
+    if age is None or batches == 1:
         return None
-    drift = float(method.schedule(steps - 1)) * batches * largest_pair_dual_norm(problem, method)
+    drift = age * _size(method, steps - 1) * batches * largest_pair_dual_norm(problem, method)
     if drift <= _LARGEST_DRIFT:
         return None
     return (
         f"variance reduction cannot hold with batch_size={method.batch_size}: even at the last of "
         f"{steps} steps an epoch of {batches} steps may move a margin by {drift:.3g} (more than "
-        f"{_LARGEST_DRIFT:g}), so gradients at the snapshot say little; take smaller steps, larger batches, "
+        f"{_LARGEST_DRIFT:g}), so gradients of an epoch ago say little; take smaller steps, larger batches, "
         "or more steps"
     )
+
+
+def _size(method: Method, step: int) -> float:
+    return float(step_sizes(method.schedule, np.asarray([step]))[0])
 
 
 def largest_pair_dual_norm(problem: Classification, method: Method) -> float:

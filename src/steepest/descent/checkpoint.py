@@ -16,6 +16,7 @@ from steepest.descent.state import State
 from steepest.errors import CheckpointWarning, RunError
 from steepest.files import writing
 from steepest.problem import Classification
+from steepest.schedules import step_sizes
 
 _FORMAT = 1
 
@@ -40,7 +41,7 @@ class Checkpoint:
         digest = hashlib.sha256(f"{_FORMAT} {problem.fingerprint} {method.fingerprint()} {engine}".encode())
         digest.update(np.ascontiguousarray(steps).tobytes())
         # A schedule of the user's own may say nothing of itself; what it does tells it from others.
-        digest.update(np.asarray(method.schedule(steps), dtype=np.float64).tobytes())
+        digest.update(step_sizes(method.schedule, steps).tobytes())
         digest.update(np.ascontiguousarray(start).tobytes())
         return cls(directory / f"run-{digest.hexdigest()[:20]}.npz")
 

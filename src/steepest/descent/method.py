@@ -9,9 +9,9 @@ from steepest.arguments import real_number, switch, whole_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, norm_name
 from steepest.losses import CROSS_ENTROPY, Loss, loss
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 from steepest.schedules import PolynomialDecay, Schedule
-from steepest.signals import Momentum, Reshuffling, Signal, momentum_kind, signal
+from steepest.signals import SIGNALS, Momentum, Reshuffling, Signal, momentum_kind, signal
 
 # An optimiser of the literature is a norm, with momentum or without; "vr-" adds variance reduction.
 _NAMED: dict[str, tuple[str, bool]] = {
@@ -36,7 +36,7 @@ class Method:
         batch_size: samples a step, b; None takes all of them (the full batch).
         momentum: β, 0 ≤ β < 1, by default of an exponential moving average.
         variance_reduction: True is another way to write signal="svrg".
-        loss: "cross-entropy" or "exponential".
+        loss: a loss or its name, such as "cross-entropy"; :data:`steepest.losses.LOSSES` has all names.
         schedule: the step sizes η_t.
         seed: of the shuffling, a whole number of at least 0.
         signal: how the gradient is estimated, a signal or its name: "minibatch", "svrg", "loopless-svrg" or
@@ -94,15 +94,14 @@ class Method:
     def named(cls, name: str, **settings: Any) -> Method:
         """Return the method that the literature calls by that name, with further settings as in the class.
 
-        Names: signsgd, signum, normalized-sgd (n-sgd), n-msgd, spectral-sgd, muon, each with "vr-" before it
-        for variance reduction. Those with momentum take β = 0.9 unless it is given; those without refuse one.
+        Names: signsgd, signum, normalized-sgd (n-sgd), n-msgd, spectral-sgd, muon. Before each may stand
+        "vr-" for variance reduction (SVRG) or the name of another signal, as in "saga-muon". Those with
+        momentum take β = 0.9 unless it is given; those without refuse one.
+
+        >>> str(Method.named("loopless-svrg-signum", batch_size=10).signal)
+        'loopless-svrg'
         """
-        plain = name.lower().removeprefix("vr-") if isinstance(name, str) else ""
-        if plain not in _NAMED:
-            raise InvalidArgument(
-                "name", name, f"give one of {', '.join(_NAMED)}, or one of them after 'vr-'"
-            )
-        norm_name, has_momentum = _NAMED[plain]
+        signal_name, norm_name, has_momentum = _parsed(name)
         for fixed in ("norm", "variance_reduction", "signal"):
             if fixed in settings:
                 raise InvalidArgument(
@@ -114,7 +113,7 @@ class Method:
             raise InvalidArgument(
                 "momentum", settings["momentum"], f"{name} has none; use Method(...) instead"
             )
-        return cls(norm_name, signal=_REDUCED if name.lower().startswith("vr-") else _PLAIN, **settings)
+        return cls(norm_name, signal=signal_name, **settings)
 
     @property
     def variance_reduction(self) -> bool:
@@ -134,6 +133,7 @@ class Method:
 
     def batch_size_for(self, problem: Classification) -> int:
         """Return the number of samples a step on this problem; InvalidArgument if it has fewer samples."""
+        problem = as_problem(problem)
         if self.batch_size is None:
             return problem.samples
         if self.batch_size > problem.samples:
@@ -144,7 +144,7 @@ class Method:
 
     def reshuffling(self, problem: Classification) -> Reshuffling:
         """Return the order in which this method visits the samples of the problem."""
-        return Reshuffling(problem.samples, self.batch_size_for(problem), self.seed)
+        return Reshuffling(as_problem(problem).samples, self.batch_size_for(problem), self.seed)
 
     def fingerprint(self) -> str:
         """Return a text that names every setting: equal for methods whose runs are equal.
@@ -154,12 +154,29 @@ class Method:
         """
         text = (
             f"{norm_name(self.norm)} b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
-            f"{self.loss} {self.schedule!r} seed={self.seed}"
+            f"{self.loss.name} {self.schedule!r} seed={self.seed}"
         )
         # What there was first is left out, so that results from before there was more keep their names.
         if str(self.signal) not in (_PLAIN, _REDUCED):
             text += f" signal={self.signal}"
         return text if str(self.momentum_kind) == _AVERAGE else f"{text} momentum={self.momentum_kind}"
+
+
+def _parsed(name: object) -> tuple[str, str, bool]:
+    """Return signal, norm, and whether there is momentum, of a method's name."""
+    text = name if isinstance(name, str) else ""
+    for plain, (geometry, has_momentum) in _NAMED.items():
+        if text.lower() == plain:
+            return _PLAIN, geometry, has_momentum
+        prefix = text[: -len(plain) - 1]
+        if text.lower() == f"{prefix.lower()}-{plain}":
+            if prefix.lower() == "vr":
+                return _REDUCED, geometry, has_momentum
+            for signal_name in (prefix, prefix.lower()):
+                if signal_name in SIGNALS:
+                    return signal_name, geometry, has_momentum
+    remedy = f"give one of {', '.join(_NAMED)}, alone or after 'vr-' or a signal's name, as saga-muon"
+    raise InvalidArgument("name", name, remedy)
 
 
 def _as_norm(value: Norm | str) -> Norm:

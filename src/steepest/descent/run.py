@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from steepest.arguments import folder_path, real_number, whole_number
-from steepest.arrays import as_numpy
+from steepest.arrays import as_numpy, plain_array
 from steepest.descent.advice import warn_about
 from steepest.descent.engines.choice import engine_for
 from steepest.descent.method import Method
@@ -20,9 +20,15 @@ from steepest.descent.trajectory import Solution, Trajectory, as_reference
 from steepest.errors import InvalidArgument
 from steepest.geometry import norm, same_norm
 from steepest.problem import Classification, as_problem
+from steepest.schedules import step_sizes
 from steepest.threads import available_cores
 
 Solutions = Solution | Mapping[str, Solution] | None
+
+
+_MOST_STEPS = 2**53
+"""Up to here float64, in which step sizes are worked out, tells steps apart."""
+_MOST_RECORDS = 10**7
 
 
 @overload
@@ -111,6 +117,8 @@ def descend(
     single = isinstance(methods, Method)
     chosen = _validated_methods(methods, problem)
     recorded_steps = _record_steps(steps, records)
+    for each in chosen:
+        step_sizes(each.schedule, recorded_steps)
     steps = int(recorded_steps[-1])
     start = _start_weights(problem, initial_weights)
     references = [_reference_for(reference, each, problem) for each in chosen]
@@ -134,15 +142,16 @@ def descend(
 
 def _record_steps(steps: object, records: int | Sequence[int]) -> np.ndarray:
     last = whole_number("steps", steps, 0)
+    if last > _MOST_STEPS:
+        raise InvalidArgument("steps", steps, f"give at most {_MOST_STEPS} steps")
     if isinstance(records, Integral):
         if isinstance(records, bool) or records < 2:
             raise InvalidArgument("records", records, "give an integer of at least 2, or the steps to record")
+        if int(records) > _MOST_RECORDS:
+            raise InvalidArgument("records", records, f"give at most {_MOST_RECORDS}: each holds weights")
         spaced = np.rint(np.geomspace(1, max(1, last), int(records) - 1)).astype(np.int64)
         return np.unique(np.concatenate([[0], spaced[spaced <= last], [last]]))
-    try:
-        given = np.asarray(records)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument("records", records, "give a number of records, or a list of steps") from error
+    given = as_numpy(plain_array(records, "records"))
     if given.ndim != 1 or given.dtype.kind not in "iu" or np.any((given < 0) | (given > last)):
         raise InvalidArgument(
             "records", records, f"give a number of records, or whole steps from 0 to {last}"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from array_api_compat import device
+from array_api_compat import device, is_array_api_obj
 
 from steepest.arrays import Array, as_numpy, namespace
 from steepest.descent.method import Method
+from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 from steepest.signals import Fields
@@ -31,13 +32,19 @@ class State:
 
     @classmethod
     def start(cls, problem: Classification, method: Method, weights: Array) -> State:
-        """Return runs of methods with these signal, momentum and loss, from ``weights`` [runs, k, d]."""
+        """Return runs of methods with these signal, momentum and loss, from ``weights`` [runs, k, d].
+
+        Raises:
+            InvalidArgument: what the signal or the momentum keeps is no state of runs.
+        """
         xp = namespace(weights)
-        fields = {
-            **method.signal.start(problem, method.loss, weights),
-            **method.momentum_kind.start(weights),
-        }
-        return cls(0, weights, fields, xp.zeros_like(weights[:, 0, 0], dtype=xp.int64))
+        kept = method.signal.start(problem, method.loss, weights)
+        kept_by_momentum = method.momentum_kind.start(weights)
+        taken = {"step", "weights", "truncated"}
+        taken = _checked("momentum_kind", method.momentum_kind, kept_by_momentum, len(weights), taken)
+        _checked("signal", method.signal, kept, len(weights), taken)
+        truncated = xp.zeros_like(weights[:, 0, 0], dtype=xp.int64)
+        return cls(0, weights, {**kept, **kept_by_momentum}, truncated)
 
     def run(self, index: int) -> State:
         """Return one run as a batch of one."""
@@ -84,6 +91,22 @@ class State:
             for name, value in self.fields.items()
         }
         return State(self.step, function(self.weights), fields, function(self.truncated))
+
+
+def _checked(argument: str, part: object, fields: Fields, runs: int, taken: set[str]) -> set[str]:
+    """Check a part's fields, and return the names that are taken with them."""
+    for name, value in fields.items():
+        arrays = {name: value}
+        if isinstance(value, Scaled):
+            arrays = {name: value.mantissa, name + _SCALE: value.log_scale}
+        shapes = [tuple(getattr(each, "shape", ())) for each in arrays.values() if is_array_api_obj(each)]
+        if len(shapes) < len(arrays) or any(shape[:1] != (runs,) for shape in shapes):
+            remedy = f"its start must return arrays with the runs as first axis; {name!r} is none"
+            raise InvalidArgument(argument, str(part), remedy)
+        if not taken.isdisjoint(arrays):
+            raise InvalidArgument(argument, str(part), f"rename what it keeps as {name!r}: the name is taken")
+        taken = taken | set(arrays)
+    return taken
 
 
 def stack(states: Sequence[State]) -> State:

@@ -10,10 +10,11 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.descent.method import Method
+from steepest.descent.series import OF_A_TRAJECTORY
 from steepest.errors import InvalidArgument
 from steepest.extras import require
 from steepest.geometry import Norm, norm, same_norm
-from steepest.losses import Samples, log_mean_exp, normalized_residuals
+from steepest.losses import Samples, log_mean_exp, normalized_residuals, residuals
 from steepest.problem import Classification
 
 if TYPE_CHECKING:
@@ -136,28 +137,14 @@ class Trajectory:
         require("lab", "Trajectory.to_xarray", "xarray")
         import xarray
 
-        series = {
-            "log_loss": (self.log_loss, "natural logarithm of the loss", "1"),
-            "log_proxy": (self.log_proxy, "natural logarithm of the proxy G", "1"),
-            "margin": (self.margin, "smallest pair margin", "feature units"),
-            "normalized_margin": (self.normalized_margin, "margin over norm of the weights", "feature units"),
-            "upper_bound": (self.upper_bound, "anytime upper bound of the max margin", "feature units"),
-            "truncated_directions": (
-                self.truncated_directions,
-                "steps with a truncated spectral direction",
-                "1",
-            ),
-        }
-        if self.reference is not None:
-            series["relative_margin_error"] = (
-                self.relative_margin_error,
-                "relative error to the max margin",
-                "1",
-            )
-            series["cosine"] = (self.cosine, "cosine to the max-margin weights", "1")
+        # Errors and cosines are those to the reference.
+        measured = [
+            each
+            for each in OF_A_TRAJECTORY
+            if self.reference is not None or each.name not in ("relative_margin_error", "cosine")
+        ]
         variables: dict[str, Any] = {
-            name: ("step", values, {"long_name": long_name, "units": units})
-            for name, (values, long_name, units) in series.items()
+            each.name: ("step", getattr(self, each.name), each.attributes) for each in measured
         }
         variables["weights"] = (
             ("step", "class", "feature"),
@@ -253,12 +240,12 @@ def certified_margins(
 
 def _measure(problem: Classification, method: Method, recorded: np.ndarray) -> tuple[np.ndarray, ...]:
     weights = problem.weights_like_features(recorded)
-    residuals = method.loss.residuals(Samples.of(problem), weights)
+    found = residuals(method.loss, Samples.of(problem), weights)
     margins = as_numpy(problem.margin(weights))
-    certificates = method.norm.dual(problem.pair_sum(normalized_residuals(residuals)))
+    certificates = method.norm.dual(problem.pair_sum(normalized_residuals(found)))
     return (
-        as_numpy(log_mean_exp(residuals.log_losses)),
-        as_numpy(log_mean_exp(residuals.log_weights)),
+        as_numpy(log_mean_exp(found.log_losses)),
+        as_numpy(log_mean_exp(found.log_weights)),
         margins,
         _ratio(margins, as_numpy(method.norm(weights))),
         as_numpy(certificates),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steepest.arguments import switch
 from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.figures.margin_panels import FIGURES, save_figure
+from steepest.experiments.final_errors import FinalError, final_errors
+from steepest.experiments.inputs import as_instance, as_path, as_progress
 from steepest.experiments.spec.cells import estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.spec.shipped import paper_experiment, paper_figures
 from steepest.experiments.store.netcdf import write_netcdf
-from steepest.experiments.store.selection import Runs
 from steepest.experiments.store.settings import provenance, write_settings
 from steepest.experiments.sweep.executors import Executor
 from steepest.experiments.sweep.sweep import Outcome, Progress, run_experiment
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Report", "carry_out", "reproduce"]
+
+
+_FOLDER = "give a folder for results"
+_EXECUTOR = "give a steepest.experiments.Executor, or None"
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Report:
     """Cells that earlier calls had computed."""
     notes: tuple[str, ...]
     """Warnings about the settings of the runs, with numbers."""
+    final_errors: tuple[FinalError, ...] = ()
+    """What the runs came to in the end; none of a report that was interrupted."""
 
     @property
     def holds(self) -> bool:
@@ -75,11 +84,16 @@ def reproduce(
         InvalidArgument: an unknown figure, or seeds that are none.
         RunError: something cannot be written, or a run cannot go on.
     """
-    experiments = [paper_experiment(name) for name in (paper_figures() if figure == "all" else [figure])]
+    every = isinstance(figure, str) and figure == "all"
+    experiments = [paper_experiment(name) for name in (paper_figures() if every else [figure])]
+    directory, progress = as_path("directory", directory, _FOLDER), as_progress(progress)
+    quick, bound = switch("quick", quick), switch("bound", bound)
+    executor = None if executor is None else as_instance("executor", executor, Executor, _EXECUTOR)
     if quick:
         experiments = [experiment.reduced() for experiment in experiments]
     if seeds is not None:
-        experiments = [experiment.replaced({"seed": list(seeds)}) for experiment in experiments]
+        chosen = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else seeds
+        experiments = [experiment.replaced({"seed": chosen}) for experiment in experiments]
     if bound:
         experiments = [experiment.replaced({"bound": True}) for experiment in experiments]
     works = [_work(experiment) for experiment in experiments]
@@ -118,6 +132,7 @@ def _joined(reports: Sequence[Report]) -> Report:
         sum(report.computed for report in reports),
         sum(report.reused for report in reports),
         tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        tuple(each for report in reports for each in report.final_errors),
     )
 
 
@@ -132,7 +147,8 @@ def carry_out(
 
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
-    directory = Path(directory)
+    as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
+    directory, progress = as_path("directory", directory, _FOLDER), as_progress(progress)
     settings = write_settings(experiment, load_problems(experiment), directory)
     outcome = run_experiment(experiment, directory / "cells", progress, executor)
     report = write_report(experiment, outcome, directory)
@@ -143,12 +159,13 @@ def write_report(experiment: Experiment, outcome: Outcome, directory: Path) -> R
     """Check the claims of an experiment's results and write its files; an interrupted one has neither."""
     claims: tuple[ClaimResult, ...] = ()
     files: list[Path] = []
+    finals: tuple[FinalError, ...] = ()
     if outcome.dataset is not None and not outcome.interrupted:
+        finals = final_errors(outcome.dataset)
         claims = check_claims(outcome.dataset, experiment.claims)
         files = list(_write(experiment, outcome, outcome.dataset, claims, directory))
-    return Report(
-        (experiment,), claims, files, outcome.interrupted, outcome.computed, outcome.reused, outcome.notes
-    )
+    counts = (outcome.interrupted, outcome.computed, outcome.reused)
+    return Report((experiment,), claims, files, *counts, outcome.notes, finals)
 
 
 def _write(

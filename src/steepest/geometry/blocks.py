@@ -17,6 +17,7 @@ from steepest.errors import InvalidArgument
 from steepest.geometry.entrywise import entry_rounding
 from steepest.geometry.exponents import conjugate, exponent, exponent_text
 from steepest.geometry.facts import (
+    CANONICAL,
     DUAL_OF_ERROR,
     POLYHEDRAL,
     ROUNDING,
@@ -27,7 +28,7 @@ from steepest.geometry.facts import (
     rounding,
 )
 from steepest.geometry.matrices import matrices
-from steepest.geometry.protocol import Norm
+from steepest.geometry.protocol import Norm, required_norm
 from steepest.geometry.vectors import Exponent, length, steepest
 
 __all__ = ["BlockNorm"]
@@ -63,8 +64,7 @@ class BlockNorm:
     axis: Literal["rows", "columns"] = "rows"
 
     def __post_init__(self):
-        if not isinstance(self.base, Norm):
-            raise InvalidArgument("base", self.base, "give a norm with a value, a dual and a direction")
+        required_norm("base", self.base)
         if isinstance(self.blocks, bool) or not isinstance(self.blocks, int) or self.blocks < 1:
             raise InvalidArgument("blocks", self.blocks, "give a whole number of at least 1")
         if self.axis not in ("rows", "columns"):
@@ -113,14 +113,22 @@ class BlockNorm:
         return f"{self.axis.removesuffix('s')}-blocks-{self.blocks}/{outer}:{self.base}"
 
 
+@CANONICAL.offered_by(BlockNorm)
+def _canonical(norm: BlockNorm) -> Norm | None:
+    base = CANONICAL.of(norm.base)
+    if norm.blocks == 1:
+        return base or norm.base
+    return None if base is None else BlockNorm(base, norm.blocks, norm.outer, norm.axis)
+
+
 @STRICTLY_CONVEX.offered_by(BlockNorm)
 def _strictly_convex(norm: BlockNorm) -> bool:
-    return 1 < norm.outer < math.inf and is_true(STRICTLY_CONVEX, norm.base)
+    return (norm.blocks == 1 or 1 < norm.outer < math.inf) and is_true(STRICTLY_CONVEX, norm.base)
 
 
 @POLYHEDRAL.offered_by(BlockNorm)
 def _polyhedral(norm: BlockNorm) -> bool:
-    return norm.outer in (1, math.inf) and is_true(POLYHEDRAL, norm.base)
+    return (norm.blocks == 1 or norm.outer in (1, math.inf)) and is_true(POLYHEDRAL, norm.base)
 
 
 @ROUNDING.offered_by(BlockNorm)

@@ -22,6 +22,7 @@ from steepest.geometry.facts import (
     POLYHEDRAL,
     ROUNDING,
     STRICTLY_CONVEX,
+    SYMMETRIC_PRODUCTS,
     UNIT_ROUNDOFF,
     UNITARILY_INVARIANT,
 )
@@ -117,6 +118,11 @@ def _strictly_convex(norm: Entrywise) -> bool:
 @POLYHEDRAL.offered_by(Entrywise)
 def _polyhedral(norm: Entrywise) -> bool:
     return norm.p in (1, math.inf)
+
+
+@SYMMETRIC_PRODUCTS.offered_by(Entrywise)
+def _symmetric_products(_norm: Entrywise) -> bool:
+    return True
 
 
 @ROUNDING.offered_by(Entrywise)

@@ -12,7 +12,7 @@ import numpy as np
 
 from steepest.arrays import Array
 from steepest.capabilities import Capability
-from steepest.geometry.protocol import Norm
+from steepest.geometry.protocol import Norm, own_text
 
 __all__ = [
     "CANONICAL",
@@ -21,10 +21,12 @@ __all__ = [
     "POLYHEDRAL",
     "ROUNDING",
     "STRICTLY_CONVEX",
+    "SYMMETRIC_PRODUCTS",
     "TRUNCATION",
     "UNITARILY_INVARIANT",
     "UNIT_ROUNDOFF",
     "dual_of_error",
+    "dual_of_products",
     "is_true",
     "rounding",
     "same_norm",
@@ -32,6 +34,7 @@ __all__ = [
 
 UNIT_ROUNDOFF = 2.0**-53
 _CAREFUL_SUMS = 16
+_BLOCK_ENTRIES = 1 << 21
 
 CANONICAL: Capability[Norm] = Capability(
     "another name", "The norm of the same values that everything knows by its own name."
@@ -54,6 +57,11 @@ STRICTLY_CONVEX: Capability[bool] = Capability(
 POLYHEDRAL: Capability[bool] = Capability(
     "a polyhedral unit ball",
     "The unit ball is bounded by finitely many planes, so that max margins are linear programs.",
+)
+
+SYMMETRIC_PRODUCTS: Capability[bool] = Capability(
+    "symmetric products",
+    "‖u vᵀ‖_* = ‖u‖_* ‖v‖_* for every column u and row v, whatever the order of their entries.",
 )
 
 ROUNDING: Capability[Callable[[tuple[int, ...]], float]] = Capability(
@@ -100,19 +108,56 @@ def dual_of_error(norm: Norm, error: np.ndarray) -> float:
     stated = DUAL_OF_ERROR.of(norm)
     if stated is not None:
         return stated(error)
+    k, d = error.shape
     total = 0.0
-    for i, row in enumerate(error):
-        units = np.zeros((error.shape[1], *error.shape))
-        units[np.arange(error.shape[1]), i, np.arange(error.shape[1])] = 1.0
-        total += float(np.sum(row * np.asarray(norm.dual(units))))
+    for j in range(d):
+        units = dual_of_products(norm, np.eye(k), np.broadcast_to(np.arange(d) == j, (k, d)).astype(float))
+        total += float(error[:, j] @ units)
     return total * (1 + rounding(norm, error.shape))
 
 
+def dual_of_products(norm: Norm, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return ‖u_i v_iᵀ‖_* of columns u [n, k] and rows v [n, d], shape [n].
+
+    A product of two numbers where the norm has symmetric products; of any other the matrices are made, a
+    block at a time.
+
+    >>> from steepest.geometry import Schatten
+    >>> dual_of_products(Schatten(4), np.array([[3.0, 4.0]]), np.array([[2.0, 0.0, 0.0]]))
+    array([10.])
+    """
+    if is_true(SYMMETRIC_PRODUCTS, norm):
+        return np.asarray(norm.dual(columns[:, :, None])) * np.asarray(norm.dual(rows[:, None, :]))
+    duals = np.empty(len(columns))
+    block = max(1, _BLOCK_ENTRIES // max(1, columns.shape[1] * rows.shape[1]))
+    for start in range(0, len(columns), block):
+        part = slice(start, start + block)
+        duals[part] = np.asarray(norm.dual(columns[part, :, None] * rows[part, None, :]))
+    return duals
+
+
 def same_norm(first: Norm, second: Norm) -> bool:
-    """Return whether two norms have the same values, as far as they tell: by their names, or another name.
+    """Return whether two norms are one: the same object, equal, or of one class and with one text.
+
+    A norm with another name, as Schatten(2) for Frobenius, is taken by that. A norm of your own that happens
+    to call itself by the name of another is not that other.
 
     >>> from steepest.geometry import Entrywise, Schatten
     >>> same_norm(Entrywise(2), Schatten(2)), same_norm(Entrywise(1), Schatten(1))
     (True, False)
     """
-    return first is second or str(CANONICAL.of(first) or first) == str(CANONICAL.of(second) or second)
+    one, other = CANONICAL.of(first) or first, CANONICAL.of(second) or second
+    if one is other:
+        return True
+    # Loaded once more from its file, a class is another object of the same name.
+    if type(one).__qualname__ != type(other).__qualname__:
+        return False
+    text = own_text(one)
+    return (text is not None and text == own_text(other)) or _equal(one, other)
+
+
+def _equal(one: Norm, other: Norm) -> bool:
+    try:
+        return bool(one == other)
+    except ValueError:  # arrays among the fields of a dataclass compare entry by entry
+        return False

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-from array_api_compat import is_array_api_obj, is_numpy_array
-
-from steepest.arrays import Array, as_floating, namespace
+from steepest.arrays import Array, as_floating, namespace, plain_array
 from steepest.errors import InvalidArgument
 from steepest.geometry.vectors import unit_scaled
 
@@ -47,24 +44,20 @@ def matrices(argument: str, value: Array) -> Matrices:
     float32 and its results are rounded back.
 
     Raises:
-        InvalidArgument: fewer than two dimensions, ragged lists, or entries that are not real numbers.
+        InvalidArgument: fewer than two dimensions, ragged lists, masked entries, a sparse matrix, or entries
+            that are not real numbers.
 
     >>> matrices("A", [[1, 2], [3, 4]]).dtype
     dtype('float64')
     """
-    if is_numpy_array(value) or not is_array_api_obj(value):
-        try:
-            value = np.asarray(value)
-        except (TypeError, ValueError) as error:
-            raise InvalidArgument(argument, value, "give a rectangular array of real numbers") from error
-    array: Array = value
+    array = plain_array(value, argument)
     xp = namespace(array)
     if not xp.isdtype(array.dtype, ("real floating", "integral", "bool")):
         raise InvalidArgument(argument, value, f"give real numbers; these have dtype {array.dtype}")
     if array.ndim < 2:
         remedy = f"give matrices of shape [..., rows, columns]; this has shape {list(array.shape)}"
         raise InvalidArgument(argument, value, remedy)
-    array = as_floating(array)
+    array = as_floating(array, argument)
     bits = xp.finfo(array.dtype).bits
     if bits > 64:
         raise InvalidArgument(argument, value, f"give float64 or a shorter type, not {array.dtype}")

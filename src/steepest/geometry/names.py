@@ -12,13 +12,13 @@ from typing import Literal
 from steepest.errors import InvalidArgument
 from steepest.geometry.blocks import BlockNorm
 from steepest.geometry.entrywise import Entrywise
-from steepest.geometry.protocol import Norm
+from steepest.geometry.protocol import Norm, own_text, required_norm
 from steepest.geometry.rows import ColumnNorm, RowNorm
 from steepest.geometry.schatten import Schatten
 from steepest.geometry.shape_scaled import MEAN_SQUARE, ScaledNorm
 from steepest.registry import Registry
 
-__all__ = ["FAMILIES", "NORMS", "norm", "register_norm", "register_norm_family"]
+__all__ = ["FAMILIES", "NORMS", "norm", "norm_label", "norm_name", "register_norm", "register_norm_family"]
 
 NORMS: Registry[Norm] = Registry("norm")
 """Norms that have a name of their own."""
@@ -43,6 +43,8 @@ _MEANINGS = {
     "1": "the sum of the moduli (sum), the sum of the singular values (nuclear), an induced norm",
     "2": "the root of the sum of squares (frobenius), the largest singular value (spectral)",
 }
+_LARGEST_SHOWN = 10**6
+"""Exponents above it are no exponents, and their digits no help."""
 _SHORT_FORMS = {
     "fro": "frobenius",
     "f": "frobenius",
@@ -85,23 +87,56 @@ def norm(name: str | Norm) -> Norm:
     """
     if isinstance(name, str):
         return _named(name)
-    if isinstance(name, type):
-        raise InvalidArgument("norm", name, "this is a class; give an instance of it")
-    if isinstance(name, Norm):
-        return name
     is_number = isinstance(name, numbers.Real) and not isinstance(name, bool)
-    if not is_number and any(hasattr(name, part) for part in ("dual", "direction")):
-        missing = [
-            part for part in ("__call__", "dual", "direction") if not callable(getattr(name, part, None))
-        ]
-        raise InvalidArgument("norm", name, f"a norm needs its methods {', '.join(missing)} too")
+    if not is_number and any(hasattr(name, part) for part in ("__call__", "dual", "direction")):
+        return required_norm("norm", name)
     raise InvalidArgument("norm", name, f"{_reason(str(name)) if is_number else ''}give one of {_accepted()}")
+
+
+def norm_name(norm_: Norm) -> str:
+    """Return the name under which results of a norm are kept.
+
+    It is the text of the norm where :func:`norm` reads that; else the name by which the norm was registered;
+    else its text all the same, as for a norm that is passed as an object and never read back.
+
+    Raises:
+        InvalidArgument: the norm has neither, so that two norms could not be told apart.
+
+    >>> norm_name(Entrywise(2))
+    'frobenius'
+    """
+    name = _name_or_none(norm_)
+    if name is None:
+        raise InvalidArgument(
+            "norm", norm_, "give its class a __str__ that names it, or register it by a name"
+        )
+    return name
+
+
+def norm_label(norm_: Norm) -> str:
+    """Return how messages and tables call a norm: its name, or that of its class where it has none."""
+    return _name_or_none(norm_) or type(norm_).__name__
+
+
+def _name_or_none(norm_: Norm) -> str | None:
+    text = own_text(norm_)
+    if text is not None and _is_name(text):
+        return text
+    return next((name for name in NORMS if NORMS[name] is norm_), text)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        _named(text)
+    except InvalidArgument:
+        return False
+    return True
 
 
 def register_norm(name: str, norm_: Norm) -> Norm:
     """Give a norm a name that every call, file and command line understands, and return the norm.
 
-    Its ``str`` should be that name, so that results can be read back.
+    Results are kept under its text form if that can be read back, and else under this name.
 
     Raises:
         InvalidArgument: the name is taken or is no single lower-case word; the object is no norm.
@@ -133,7 +168,7 @@ def _named(name: str) -> Norm:
         return NORMS[text]
     scaled = re.fullmatch(rf"(.+)\*rows\^({_POWER})\*columns\^({_POWER})", text, re.ASCII)
     if scaled:
-        return ScaledNorm(_named(scaled[1]), float(Fraction(scaled[2])), float(Fraction(scaled[3])))
+        return ScaledNorm(_named(scaled[1]), _power(scaled[2]), _power(scaled[3]))
     # The longest name first: "row-blocks" before "row".
     for family in sorted(FAMILIES, key=len, reverse=True):
         if text.startswith(f"{family}-"):
@@ -196,13 +231,21 @@ def _exponent(text: str) -> Fraction | float:
     return number
 
 
+def _power(text: str) -> float:
+    # Beyond 99 it is refused, whatever it is, and may be beyond the range of floats.
+    return float(min(max(Fraction(text), Fraction(-99)), Fraction(99)))
+
+
 def _reason(text: str) -> str:
     """Return why a lower-case name is refused, as the beginning of a sentence, or an empty text."""
     bare = re.fullmatch(rf"(?:l|ell)?[-_ ]?p?({_NUMBER}|∞)", text, re.ASCII)
     if bare:
         written = bare[1].replace("infinity", "inf").replace("∞", "inf")
-        number = float(Fraction(written)) if "inf" not in written else math.inf
-        written = "inf" if number == math.inf else str(Fraction(written) if "/" in written else number)
+        exact = None if "inf" in written else Fraction(written)
+        if exact is not None and exact > _LARGEST_SHOWN:
+            return ""
+        number = math.inf if exact is None else float(exact)
+        written = "inf" if exact is None else str(exact if "/" in written else number)
         written = written.removesuffix(".0")
         families = (
             f"that of the entries (entrywise-{written}), that of the singular values (schatten-{written})"

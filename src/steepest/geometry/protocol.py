@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol, runtime_checkable
 
 from steepest.arrays import Array
 from steepest.errors import InvalidArgument
 
-__all__ = ["Norm", "norm_name"]
+__all__ = ["Norm", "own_text", "required_norm"]
+
+# Of text that NumPy shortens, two norms with other entries may show the same.
+_UNTELLING = re.compile(r" at 0x[0-9a-fA-F]+|\.\.\.")
 
 
 @runtime_checkable
@@ -50,17 +54,31 @@ class Norm(Protocol):
         ...
 
 
-def norm_name(norm: Norm) -> str:
-    """Return the name under which results of a norm are kept: its text form.
+def required_norm(argument: str, value: object) -> Norm:
+    """Return the value as a norm.
 
     Raises:
-        InvalidArgument: the norm has no text form of its own, so that two norms could not be told apart.
+        InvalidArgument: it is a class, or lacks some of the three methods, which the message names.
+
+    >>> required_norm("base", sum)
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: base=<built-in function sum>: a norm needs dual, direction too
+    """
+    if isinstance(value, type):
+        raise InvalidArgument(argument, value, "this is a class; give an instance of it")
+    missing = [each for each in ("__call__", "dual", "direction") if not callable(getattr(value, each, None))]
+    if missing or not isinstance(value, Norm):
+        raise InvalidArgument(argument, value, f"a norm needs {', '.join(missing)} too")
+    return value
+
+
+def own_text(norm: Norm) -> str | None:
+    """Return the text by which a norm can be told from others; None if it is an address or shortened.
 
     >>> from steepest.geometry import Entrywise
-    >>> norm_name(Entrywise(2))
+    >>> own_text(Entrywise(2))
     'frobenius'
     """
     text = str(norm)
-    if text == object.__repr__(norm):
-        raise InvalidArgument("norm", norm, "give its class a __str__ that names the norm and its parameters")
-    return text
+    return None if _UNTELLING.search(text) else text

@@ -1,11 +1,11 @@
 """Norms of rows and of columns: an inner p-norm within each, an outer p-norm across them.
 
-    row-2/inf      the length of the longest row: a bound on every output of a linear map, for inputs of
-    length 1 column-2/inf   the length of the longest column: a bound on the outputs for one-hot inputs
-    (embeddings) row-1/inf      the operator norm from the max-norm to the max-norm row-2/1        the sum of
-    the lengths of the rows, which a group lasso takes
+- row-2/inf: the length of the longest row, a bound on every output of a linear map for inputs of length 1
+- column-2/inf: the length of the longest column, a bound on the outputs for one-hot inputs (embeddings)
+- row-1/inf: the operator norm from the max-norm to the max-norm
+- row-2/1: the sum of the lengths of the rows, as in a group lasso
 
-A norm across rows of equal exponents is the entry-wise norm of that exponent.
+A norm of rows or columns with equal exponents is the entry-wise norm of that exponent.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from steepest.geometry.facts import (
     POLYHEDRAL,
     ROUNDING,
     STRICTLY_CONVEX,
+    SYMMETRIC_PRODUCTS,
     UNITARILY_INVARIANT,
 )
 from steepest.geometry.matrices import matrices
@@ -182,6 +183,11 @@ def _strictly_convex(norm: RowNorm | ColumnNorm) -> bool:
 @POLYHEDRAL.offered_by(RowNorm, ColumnNorm)
 def _polyhedral(norm: RowNorm | ColumnNorm) -> bool:
     return {norm.inner, norm.outer} <= {1, math.inf}
+
+
+@SYMMETRIC_PRODUCTS.offered_by(RowNorm, ColumnNorm)
+def _symmetric_products(_norm: RowNorm | ColumnNorm) -> bool:
+    return True
 
 
 @ROUNDING.offered_by(RowNorm, ColumnNorm)

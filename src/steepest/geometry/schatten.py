@@ -15,6 +15,7 @@ from steepest.geometry.facts import (
     DUAL_OF_ERROR,
     ROUNDING,
     STRICTLY_CONVEX,
+    SYMMETRIC_PRODUCTS,
     TRUNCATION,
     UNIT_ROUNDOFF,
     UNITARILY_INVARIANT,
@@ -115,6 +116,11 @@ def _unitarily_invariant(_norm: Schatten) -> bool:
 @STRICTLY_CONVEX.offered_by(Schatten)
 def _strictly_convex(norm: Schatten) -> bool:
     return 1 < norm.p < math.inf
+
+
+@SYMMETRIC_PRODUCTS.offered_by(Schatten)
+def _symmetric_products(_norm: Schatten) -> bool:
+    return True
 
 
 @ROUNDING.offered_by(Schatten)

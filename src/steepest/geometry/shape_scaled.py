@@ -15,16 +15,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from steepest.arrays import Array
 from steepest.errors import InvalidArgument
 from steepest.geometry.exponents import exponent_text
 from steepest.geometry.facts import (
+    CANONICAL,
     DUAL_OF_ERROR,
     MULTIPLE,
     POLYHEDRAL,
     ROUNDING,
     STRICTLY_CONVEX,
+    SYMMETRIC_PRODUCTS,
     TRUNCATION,
     UNIT_ROUNDOFF,
     UNITARILY_INVARIANT,
@@ -32,11 +35,14 @@ from steepest.geometry.facts import (
     rounding,
 )
 from steepest.geometry.matrices import matrices
-from steepest.geometry.protocol import Norm
+from steepest.geometry.protocol import Norm, required_norm
 from steepest.geometry.rows import ColumnNorm, RowNorm
 from steepest.geometry.schatten import Schatten
 
 __all__ = ["MEAN_SQUARE", "ScaledNorm"]
+
+# A billion rows and as many columns to this power are still within the range of floats.
+_LARGEST_POWER = 16
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,11 @@ class ScaledNorm:
 
     Args:
         base: any norm.
-        rows: power of the number of rows, a finite number.
-        columns: power of the number of columns, a finite number.
+        rows: power of the number of rows, from -16 to 16.
+        columns: power of the number of columns, likewise.
 
     Raises:
-        InvalidArgument: a power that is not a finite number, or a base that is no norm.
+        InvalidArgument: a power that is not such a number, or a base that is no norm.
 
     >>> norm = ScaledNorm(Schatten(math.inf), rows=-0.5, columns=0.5)
     >>> str(norm), float(norm([[3, 0, 0, 0]]))
@@ -63,12 +69,12 @@ class ScaledNorm:
     columns: float = 0.0
 
     def __post_init__(self):
-        if not isinstance(self.base, Norm):
-            raise InvalidArgument("base", self.base, "give a norm with a value, a dual and a direction")
+        required_norm("base", self.base)
         for name in ("rows", "columns"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise InvalidArgument(name, value, "give a finite power, such as -0.5")
+            if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) <= _LARGEST_POWER:
+                remedy = f"give a power from -{_LARGEST_POWER} to {_LARGEST_POWER}, such as -0.5"
+                raise InvalidArgument(name, value, remedy)
             object.__setattr__(self, name, float(value))
 
     def factor(self, shape: tuple[int, ...]) -> float:
@@ -114,6 +120,19 @@ def _power_text(power: float) -> str:
 @MULTIPLE.offered_by(ScaledNorm)
 def _multiple(norm: ScaledNorm):
     return norm.base, norm.factor
+
+
+@CANONICAL.offered_by(ScaledNorm)
+def _canonical(norm: ScaledNorm) -> Norm | None:
+    base = CANONICAL.of(norm.base)
+    if norm.rows == norm.columns == 0:
+        return base or norm.base
+    return None if base is None else ScaledNorm(base, norm.rows, norm.columns)
+
+
+@SYMMETRIC_PRODUCTS.offered_by(ScaledNorm)
+def _symmetric_products(norm: ScaledNorm) -> bool | None:
+    return SYMMETRIC_PRODUCTS.of(norm.base)
 
 
 @UNITARILY_INVARIANT.offered_by(ScaledNorm)

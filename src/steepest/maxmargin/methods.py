@@ -13,6 +13,7 @@ from steepest.arrays import as_numpy, namespace
 from steepest.capabilities import Capability
 from steepest.errors import MissingCapability
 from steepest.geometry import Norm
+from steepest.maxmargin.cutting_planes.cuts import solve_by_cuts
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.halpern import first_order
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
@@ -133,7 +134,7 @@ BALL = Method("interior-point", by_interior_point, (BALL_BARRIER,))
 FIRST_ORDER = Method("first-order", by_first_order, (BALL_PROJECTION,))
 ROWS = Method("row-generation", by_rows, (BALL_BARRIER, POLYHEDRAL_BALL))
 LINEAR_PROGRAMS = Method("linear-program", _on_reduced(solve_linear_program), (LINEAR_BALL,))
-GENERAL: tuple[Method, ...] = ()
+GENERAL = (Method("cutting-planes", solve_by_cuts),)
 """Methods that need nothing but value, dual and direction: "auto" has them where no interior point serves."""
 METHODS = {
     each.name: each

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from steepest.arguments import real_number
 from steepest.arrays import Array, as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
@@ -128,8 +129,7 @@ class MaxMarginSolution:
         W = as_numpy(self.optima.problem.weights_like_features(W))
         if not np.isfinite(W).all():
             raise InvalidArgument("W", W, "give finite weights")
-        if not accuracy > 0:
-            raise InvalidArgument("accuracy", accuracy, "give a positive number, such as 1e-10")
+        accuracy = real_number("accuracy", accuracy, "give a positive number, such as 1e-10", above=0)
         return self.optima.distance(W, accuracy)
 
     def cosine_to_optima(self, W: Array, accuracy: float = 1e-10) -> np.ndarray:

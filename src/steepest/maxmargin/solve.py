@@ -8,22 +8,19 @@ from functools import partial
 
 import numpy as np
 
-from steepest.errors import InvalidArgument, MissingCapability
+from steepest.arguments import one_of, real_number, switch
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
 from steepest.maxmargin import methods
-from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
-from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.methods import Method
-from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
 from steepest.maxmargin.solution import MaxMarginSolution
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
 
 __all__ = ["METHODS", "max_margin"]
@@ -31,6 +28,8 @@ __all__ = ["METHODS", "max_margin"]
 METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
 
+_GAP = "give a relative gap between 0 and 1, such as 1e-8"
+_TIME = "give a positive number of seconds, or None for no limit"
 _OF_BASE = 0.8
 """Share of the gap that is asked of a norm in the place of its multiple, whose rounding is added."""
 _MANY = 40
@@ -39,6 +38,8 @@ _LARGEST_SYSTEM = 6000
 """Unknowns of a dense Newton system: 300 MB and half a minute to factor."""
 _LARGEST_PROGRAM = 2_000_000
 """Numbers in a linear program that HiGHS solves in minutes."""
+_MOST_PAIRS = 2000
+"""Pairs (i, c) of a linear program over directions that HiGHS solves in a fraction of a second."""
 _MOST_OPERATIONS = 3e11
 """Of an iteration of the linear program's interior point: some ten seconds."""
 
@@ -62,8 +63,8 @@ def max_margin(
         gap: relative gap (upper_bound - margin) / upper_bound to reach, in (0, 1).
         method: "auto" chooses by norm and size and goes on with another where one falls short;
             "first-order", "interior-point" and "row-generation" (all norms of the two families),
-            "linear-program" (max and sum, by HiGHS) and "conic-program" (all but Schatten p other than
-            1, 2, ∞, by Clarabel) name one.
+            "linear-program" (max and sum, by HiGHS), "conic-program" (all but Schatten p other than
+            1, 2, ∞, by Clarabel) and "cutting-planes" (every norm there is) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
         canonical: whether to return, where the optimum is not unique, the one of least Frobenius norm.
             It can be another one for the norms max, sum, spectral and nuclear alone; ``solution.canonical``
@@ -83,8 +84,10 @@ def max_margin(
     >>> round(solution.margin, 7), solution.separable
     (2.0, True)
     """
-    norm = as_norm(norm)
-    _check(norm, gap, method, time_limit)
+    problem, norm = as_problem(problem), as_norm(norm)
+    gap, canonical = real_number("gap", gap, _GAP, above=0, below=1), switch("canonical", canonical)
+    time_limit = None if time_limit is None else real_number("time_limit", time_limit, _TIME, above=0)
+    _check_method(norm, method)
     with linear_algebra_threads(None, problem.multiplications):
         solution = _solution(problem, norm, gap, method, Deadline.after(time_limit))
         return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution
@@ -114,15 +117,8 @@ def _solution(
     return record.solution(gap, time.perf_counter() - started)
 
 
-def _check(norm: Norm, gap: float, method: str, time_limit: float | None) -> None:
-    if not (isinstance(gap, (int, float)) and 0.0 < gap < 1.0):
-        raise InvalidArgument("gap", gap, "give a relative gap between 0 and 1, such as 1e-8")
-    if time_limit is not None and not time_limit > 0:
-        raise InvalidArgument(
-            "time_limit", time_limit, "give a positive number of seconds, or None for no limit"
-        )
-    if method not in METHODS:
-        raise InvalidArgument("method", method, f"choose one of {', '.join(METHODS)}")
+def _check_method(norm: Norm, method: str) -> None:
+    one_of("method", method, METHODS)
     if method != "auto":
         multiple = MULTIPLE.of(norm)
         methods.METHODS[method].check(norm if multiple is None else multiple[0], str(norm))
@@ -155,18 +151,10 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
         chosen.append(methods.BALL)
     if 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         chosen.append(methods.LINEAR_PROGRAMS)
-    general = () if polyhedral or methods.BALL.serves(norm) else methods.GENERAL
-    return _serving((*chosen, *general, methods.FIRST_ORDER), norm)
-
-
-def _serving(chosen: tuple[Method, ...], norm: Norm) -> list[Method]:
-    serving = [each for each in chosen if each.serves(norm)]
-    if all(each in _QUICK for each in serving):
-        remedy = "register one of them for its type"
-        purpose = "a certified max margin"
-        missing = " or ".join(each.name for each in (BALL_PROJECTION, BALL_BARRIER, LINEAR_BALL))
-        raise MissingCapability("norm", str(norm), missing, purpose, remedy)
-    return serving
+    # Cuts close gaps that projections leave, where a linear program of all pairs is quick.
+    small_program = n * (k - 1) <= _MOST_PAIRS and not (polyhedral or methods.BALL.serves(norm))
+    general = methods.GENERAL if small_program or not methods.FIRST_ORDER.serves(norm) else ()
+    return [each for each in (*chosen, *general, methods.FIRST_ORDER) if each.serves(norm)]
 
 
 def _by_base(

@@ -11,7 +11,7 @@ import numpy as np
 from array_api_compat import device
 
 from steepest.arrays import Array, namespace
-from steepest.losses import Loss
+from steepest.losses import Loss, gradient
 from steepest.problem import Classification
 from steepest.scaled import Scaled, zeros_like
 from steepest.signals.protocol import Draw, Fields
@@ -46,16 +46,16 @@ def _with_snapshot(draw: Draw, weights: Array, fields: Fields, taken: np.ndarray
     xp = namespace(weights)
     place = device(weights)
     chosen = xp.asarray(np.flatnonzero(taken), device=place)
-    gradient = draw.loss.gradient(draw.problem, weights[chosen])
+    full = gradient(draw.problem, draw.loss, weights[chosen])
     if taken.all():
-        return {"snapshot": weights, "snapshot_gradient": gradient}
+        return {"snapshot": weights, "snapshot_gradient": full}
     # Each run takes its own: where it stands among those chosen, or anything where it is not.
     among = xp.asarray(np.maximum(np.cumsum(taken) - 1, 0), device=place)
     mask = xp.asarray(taken, device=place)
     before = fields["snapshot_gradient"]
     joined = Scaled(
-        xp.where(mask[:, None, None], gradient.mantissa[among], before.mantissa),
-        xp.where(mask, gradient.log_scale[among], before.log_scale),
+        xp.where(mask[:, None, None], full.mantissa[among], before.mantissa),
+        xp.where(mask, full.log_scale[among], before.log_scale),
     )
     snapshot = xp.where(mask[:, None, None], weights, fields["snapshot"])
     return {"snapshot": snapshot, "snapshot_gradient": joined}

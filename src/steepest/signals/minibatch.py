@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steepest.arrays import Array
-from steepest.losses import Loss, Samples, weighted_gradient
+from steepest.losses import Loss, Samples, residuals, weighted_gradient
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 from steepest.signals.protocol import Draw, Fields
@@ -31,4 +31,4 @@ class MiniBatch:
 
 def minibatch_gradient(loss: Loss, batch: Samples, W: Array, factor: float) -> Scaled:
     """Return factor · Σ_{i in batch} ∇ℓ_i(W), shape [..., k, d], with factor = m / n."""
-    return weighted_gradient(batch, loss.residuals(batch, W), factor)
+    return weighted_gradient(batch, residuals(loss, batch, W), factor)

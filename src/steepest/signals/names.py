@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import TypeVar
+
 from steepest.errors import InvalidArgument
 from steepest.registry import Registry
 from steepest.signals.heavy_ball import HeavyBall
@@ -22,6 +25,8 @@ __all__ = [
     "signal",
 ]
 
+Part = TypeVar("Part")
+
 SIGNALS: Registry[Signal] = Registry("signal")
 MOMENTUM_KINDS: Registry[Momentum] = Registry("momentum_kind")
 
@@ -30,13 +35,14 @@ def signal(name: str | Signal) -> Signal:
     """Return the signal of that name, one of :data:`SIGNALS`; a signal is returned as it is.
 
     Raises:
-        InvalidArgument: another name, or an object without ``start`` and ``step``.
+        InvalidArgument: another name, or an object without ``start`` and ``step``, without a name of its own,
+            or that is not hashable.
 
     >>> str(signal("svrg"))
     'svrg'
     """
     if isinstance(name, Signal) and not isinstance(name, type):
-        return name
+        return _unmistakable(SIGNALS, _named("signal", name))
     return SIGNALS[_text("signal", name, "start and step")]
 
 
@@ -44,13 +50,14 @@ def momentum_kind(name: str | Momentum) -> Momentum:
     """Return the kind of momentum of that name, one of :data:`MOMENTUM_KINDS`; a kind is returned as it is.
 
     Raises:
-        InvalidArgument: another name, or an object without ``start``, ``follow`` and ``move``.
+        InvalidArgument: another name, or an object without ``start``, ``follow`` and ``move``, without a name
+            of its own, or that is not hashable.
 
     >>> str(momentum_kind("nesterov"))
     'nesterov'
     """
     if isinstance(name, Momentum) and not isinstance(name, type):
-        return name
+        return _unmistakable(MOMENTUM_KINDS, _named("momentum_kind", name))
     return MOMENTUM_KINDS[_text("momentum_kind", name, "start, follow and move")]
 
 
@@ -60,7 +67,9 @@ def register_signal(signal_: Signal) -> Signal:
     Raises:
         InvalidArgument: the name is taken, or the object is no signal.
     """
-    return SIGNALS.register(str(signal_), signal(signal_))
+    if isinstance(signal_, type) or not isinstance(signal_, Signal):
+        raise InvalidArgument("signal", signal_, "give an object with methods start and step")
+    return SIGNALS.register(str(signal_), _named("signal", signal_))
 
 
 def register_momentum_kind(kind: Momentum) -> Momentum:
@@ -69,7 +78,27 @@ def register_momentum_kind(kind: Momentum) -> Momentum:
     Raises:
         InvalidArgument: the name is taken, or the object is no kind of momentum.
     """
-    return MOMENTUM_KINDS.register(str(kind), momentum_kind(kind))
+    if isinstance(kind, type) or not isinstance(kind, Momentum):
+        raise InvalidArgument("momentum_kind", kind, "give an object with methods start, follow and move")
+    return MOMENTUM_KINDS.register(str(kind), _named("momentum_kind", kind))
+
+
+def _named(argument: str, part: Part) -> Part:
+    """Return a part that results can name and that runs can be grouped by."""
+    if str(part) == object.__repr__(part):
+        raise InvalidArgument(argument, part, "give its class a __str__ that names it and its parameters")
+    if not isinstance(part, Hashable):
+        raise InvalidArgument(argument, str(part), "make it hashable: a frozen dataclass is")
+    return part
+
+
+def _unmistakable(registry: Registry[Part], part: Part) -> Part:
+    """Return a part whose name, if it is known, is that of an equal one."""
+    name = str(part)
+    if name in registry and registry[name] != part:
+        remedy = "another one of that name is known; its __str__ must tell them apart"
+        raise InvalidArgument(registry.kind, part, remedy)
+    return part
 
 
 def _text(argument: str, name: object, methods: str) -> str:

@@ -50,7 +50,8 @@ class Draw:
 class Signal(Protocol):
     """An estimate of the gradient, from a batch and what earlier steps left.
 
-    Its text form is its name. With one batch an epoch the estimate must be the gradient itself.
+    Its text form is its name and must tell its parameters; it must be hashable, as frozen dataclasses are.
+    With one batch an epoch the estimate must be the gradient itself.
     """
 
     def start(self, problem: Classification, loss: Loss, weights: Array, /) -> Fields:
@@ -64,7 +65,7 @@ class Signal(Protocol):
 
 @runtime_checkable
 class Momentum(Protocol):
-    """What a step follows of the signals so far, and how the weights move. Its text form is its name.
+    """What a step follows of the signals so far, and how the weights move; named and hashable as a signal is.
 
     ``beta`` is β of each run, an array of shape [runs], 0 ≤ β < 1; for β = 0 every kind is no momentum.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steepest.arrays import Array
-from steepest.losses import Loss, Samples
+from steepest.losses import Loss, Samples, gradient
 from steepest.problem import Classification
 from steepest.scaled import Scaled, zeros_like
 from steepest.signals.minibatch import minibatch_gradient
@@ -32,8 +32,8 @@ class SVRG:
     def step(self, draw: Draw, weights: Array, fields: Fields) -> tuple[Scaled, Fields]:
         """Return the corrected gradient; the first step of an epoch takes the snapshot."""
         if draw.batches > 1 and draw.step % draw.batches == 0:
-            gradient = draw.loss.gradient(draw.problem, weights)
-            fields = {"snapshot": weights, "snapshot_gradient": gradient}
+            full = gradient(draw.problem, draw.loss, weights)
+            fields = {"snapshot": weights, "snapshot_gradient": full}
         return corrected(draw, weights, fields), fields
 
     def __str__(self) -> str:
@@ -44,8 +44,8 @@ def corrected(draw: Draw, weights: Array, fields: Fields) -> Scaled:
     """Return the gradient over the batch, corrected by the snapshot of a state."""
     if draw.batches == 1:
         return minibatch_gradient(draw.loss, draw.batch, weights, draw.factor)
-    snapshot, gradient = fields["snapshot"], fields["snapshot_gradient"]
-    return variance_reduced_gradient(draw.loss, draw.batch, weights, draw.factor, snapshot, gradient)
+    snapshot, full = fields["snapshot"], fields["snapshot_gradient"]
+    return variance_reduced_gradient(draw.loss, draw.batch, weights, draw.factor, snapshot, full)
 
 
 def variance_reduced_gradient(

@@ -4,6 +4,7 @@ Each lemma and theorem of the paper is a function here whose docstring states it
 tests hold every inequality against random data and against real runs. The layers, from the bottom up:
 
 - ``constants``: the feature radius R, the batches m, and κ(β, m), the noise that momentum lets through
+- ``lemma_constants``, ``losses``: what the lemmas use of a loss, and what each loss offers
 - ``loss_lemmas``, ``noise_lemmas``: Lemmas C.1 to C.14 as inequalities with both sides
 - ``drift``: c₂(t) and t₀ (Assumption 3.4, Lemma C.15)
 - ``effective_margin``: ρ for the four methods, and the momentum that makes it positive
@@ -19,6 +20,7 @@ Margins γ are passed in, as numbers or as a :class:`steepest.MaxMarginSolution`
 solves for γ where none is given.
 """
 
+import steepest.theory.losses  # noqa: F401 (losses offer their constants where these are defined)
 from steepest.theory.alignment import measured_alignment
 from steepest.theory.assumptions import AssumptionChecks, Check, check_assumptions
 from steepest.theory.bias import bias_direction, per_sample_bias
@@ -28,17 +30,20 @@ from steepest.theory.descent_lemma import descent_coefficients, descent_errors
 from steepest.theory.drift import DriftBound, drift_bound, drift_constant
 from steepest.theory.effective_margin import EffectiveMargin, effective_margin, required_momentum
 from steepest.theory.inequality import Inequality
+from steepest.theory.lemma_constants import LEMMA_CONSTANTS, LemmaConstants, lemma_constants
 from steepest.theory.rates import FittedRate, fit_exponent, fit_rate, predicted_exponent, predicted_rate
 from steepest.theory.summary import Quantity, TheorySummary, summarize
 from steepest.theory.thresholds import Thresholds, thresholds
 
 __all__ = [
+    "LEMMA_CONSTANTS",
     "AssumptionChecks",
     "Check",
     "DriftBound",
     "EffectiveMargin",
     "FittedRate",
     "Inequality",
+    "LemmaConstants",
     "MarginBound",
     "Quantity",
     "TheorySummary",
@@ -54,6 +59,7 @@ __all__ = [
     "feature_radius",
     "fit_exponent",
     "fit_rate",
+    "lemma_constants",
     "margin_bound",
     "measured_alignment",
     "noise_factor",

@@ -8,6 +8,7 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
+from steepest.losses import residual_weights
 from steepest.problem import Classification
 from steepest.theory.constants import noise_factor
 from steepest.theory.effective_margin import MethodLike, Setting, setting
@@ -37,7 +38,7 @@ def measured_alignment(problem: Classification, method: MethodLike, W: Any) -> n
     1.4105
     """
     numbers = setting(problem, method)
-    W = np.asarray(W, dtype=float)
+    W = as_numpy(problem.weights_like_features(W))
     flat = W.reshape(-1, *W.shape[-2:])
     values = [alignment_parts(problem, numbers, method.batch_size, each) for each in flat]
     return np.array([size - 2.0 * noise for size, noise in values]).reshape(W.shape[:-2])
@@ -71,7 +72,7 @@ def alignment_parts(
     problem: Classification, numbers: Setting, batch_size: int | None, W: np.ndarray
 ) -> tuple[float, float]:
     """Return ‖∇L(W)‖_* / G(W) and the noise of the worst batches over G(W), for one W [k, d]."""
-    q = as_numpy(numbers.loss.residual_weights(problem, W))
+    q = as_numpy(residual_weights(problem, numbers.loss, W))
     size = float(numbers.norm.dual(as_numpy(problem.pair_sum(q))))
     if numbers.variance_reduction or numbers.batches == 1:
         return size, 0.0

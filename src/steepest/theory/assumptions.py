@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from steepest.arguments import switch
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
+from steepest.losses import Loss
 from steepest.losses import loss as loss_named
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 from steepest.schedules import PolynomialDecay, Schedule
 from steepest.theory.constants import batches_per_epoch, feature_radius
 from steepest.theory.drift import drift_bound
 from steepest.theory.effective_margin import Setting, effective_margin_of, margin_value
+from steepest.theory.inputs import as_momentum, as_schedule
+from steepest.theory.lemma_constants import lemma_constants
 
 _PROBE = 100_000
 
@@ -65,7 +69,7 @@ def check_assumptions(
     batch_size: int | None = None,
     momentum: float = 0.0,
     variance_reduction: bool = False,
-    loss: str = "cross-entropy",
+    loss: Loss | str = "cross-entropy",
 ) -> AssumptionChecks:
     """Check each assumption of the theorems on a problem and a method, with the numbers behind the verdict.
 
@@ -78,10 +82,11 @@ def check_assumptions(
         batch_size: b, or None for the full batch.
         momentum: β.
         variance_reduction: whether the signal is variance reduced.
-        loss: "cross-entropy" or "exponential".
+        loss: a loss or its name, such as "cross-entropy".
 
     Raises:
         InvalidArgument: a batch size, norm, loss or margin that cannot be used.
+        MissingCapability: the loss offers no lemma constants.
 
     >>> from steepest import PolynomialDecay
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
@@ -92,12 +97,14 @@ def check_assumptions(
     Drift (3.4) holds: c₂(t) tends to 4, and its closed form bounds it from t₀ = 0 on
     Effective margin (4.3) holds: ρ = 2 > 0, with m = 1 and κ = 0
     """
+    problem, schedule = as_problem(problem), as_schedule(schedule)
+    lemma_constants(loss)
     numbers = Setting(
         samples=problem.samples,
         n_classes=problem.n_classes,
         batches=batches_per_epoch(problem.samples, batch_size),
-        momentum=momentum,
-        variance_reduction=variance_reduction,
+        momentum=as_momentum(momentum),
+        variance_reduction=switch("variance_reduction", variance_reduction),
         schedule=schedule,
         loss=loss_named(loss),
         norm=norm(norm_),
@@ -105,7 +112,7 @@ def check_assumptions(
         constants="sharp",
     )
     checks = [_separable(numbers, margin), _bounded(problem, numbers), _steps(schedule)]
-    if momentum > 0:
+    if numbers.momentum > 0:
         checks.append(_drift(numbers))
     checks.append(_effective_margin(numbers, margin))
     return AssumptionChecks(tuple(checks))

@@ -9,7 +9,8 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm
-from steepest.problem import Classification
+from steepest.losses import CROSS_ENTROPY, Loss, Samples, loss, residuals
+from steepest.problem import Classification, as_problem
 
 _BLOCK_ENTRIES = 1 << 21
 
@@ -19,8 +20,8 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
 
     For orthogonal scale-skewed data, x_i = α_i e_{y_i} with α_i > 0 and d = k (or any other column for each
     class), a sample's gradient is a multiple of u_{y_i} e_{y_i}ᵀ, u_c = e_c - 1/k: by induction from W_0 = 0
-    all wrong classes keep equal logits (Lemma H.4). So each step follows D(u_{y_i} e_{y_i}ᵀ), whatever W and
-    α_i are, and random reshuffling adds up
+    all wrong classes keep equal logits, with any loss that treats them alike (Lemma H.4). So each step
+    follows D(u_{y_i} e_{y_i}ᵀ), whatever W and α_i are, and random reshuffling adds up
 
         B = (1/n) Σ_i D(u_{y_i} e_{y_i}ᵀ).
 
@@ -37,7 +38,7 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
     array([[ 0.333, -0.667],
            [-0.333,  0.667]])
     """
-    columns = _class_columns(problem)
+    columns = _class_columns(as_problem(problem))
     k, d = problem.n_classes, problem.dimension
     towards = np.zeros((k, k, d))
     towards[np.arange(k), :, columns] = np.eye(k) - 1.0 / k
@@ -45,7 +46,9 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
     return np.tensordot(counts / problem.samples, norm(norm_).direction(towards), axes=1)
 
 
-def per_sample_bias(problem: Classification, norm_: Norm | str, W: Any) -> np.ndarray:
+def per_sample_bias(
+    problem: Classification, norm_: Norm | str, W: Any, loss_: Loss | str = CROSS_ENTROPY
+) -> np.ndarray:
     """Return the mean direction of single samples, B(W) = (1/n) Σ_i D(-∇ℓ_i(W)), shape [k, d], on any data.
 
     Beyond the paper: on general data the directions of single samples depend on W, and so does their mean. An
@@ -53,25 +56,26 @@ def per_sample_bias(problem: Classification, norm_: Norm | str, W: Any) -> np.nd
     satisfy B(c W̄) ∥ W̄ for c → ∞; on orthogonal scale-skewed data B(W) is the constant
     :func:`bias_direction`. Nothing is proven here about convergence.
 
-    Both losses have the same field: a sample's gradient is a multiple of (e_y - p) xᵀ, where p is the
-    softmax of the negative margins over the wrong classes. This stays exact where residuals underflow.
+    A sample's gradient is a multiple of (e_y - p) xᵀ, where p are its residuals divided by their sum. For
+    cross-entropy and the exponential loss p is the softmax of the negative margins over the wrong classes,
+    and every loss with the exponential tail tends to that. This stays exact where residuals underflow.
 
     Args:
         problem: the data.
         norm_: the norm of the descent.
         W: weights, shape [k, d].
+        loss_: the loss or its name.
 
     >>> problem = Classification([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]], [0, 1, 1])
     >>> W = 1e6 * np.eye(2)
     >>> bool(np.allclose(per_sample_bias(problem, "max", W), bias_direction(problem, "max")))
     True
     """
-    margins = as_numpy(problem.pair_margins(W))
-    if margins.ndim != 2:
+    weights = as_problem(problem).weights_like_features(W)
+    if weights.ndim != 2:
         raise InvalidArgument("W", np.shape(W), "give one matrix of weights, shape [k, d]")
     features, norm_ = as_numpy(problem.features), norm(norm_)
-    shares = np.exp(margins.min(axis=1, keepdims=True) - margins)
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares = as_numpy(residuals(loss(loss_), Samples.of(problem), weights).shares)
     columns = as_numpy(problem.one_hot) - shares
     total = np.zeros((problem.n_classes, problem.dimension))
     block = max(1, _BLOCK_ENTRIES // total.size)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from steepest.arguments import switch
 from steepest.arrays import as_numpy
 from steepest.problem import Classification
 from steepest.theory.alignment import alignment_along
@@ -21,6 +22,7 @@ from steepest.theory.effective_margin import (
     margin_value,
     setting,
 )
+from steepest.theory.inputs import as_steps, require_parts
 from steepest.theory.loss_lemmas import log_total_odds, loss_deficit
 from steepest.theory.steps import step_sizes
 
@@ -57,6 +59,9 @@ class MarginBound:
         return self.effective_margin.value - self.floor
 
 
+_READ = ("method", "steps", "log_loss", "weights")
+
+
 def margin_bound(
     problem: Classification,
     trajectory: TrajectoryLike,
@@ -83,6 +88,7 @@ def margin_bound(
         margin(W_t) ≥ Σ_{r≤s<t} η_s (ρ - δ_s) - log(e^{nL_r} - 1),
 
     divided by the measured ‖W_t‖ instead of Σ η. Exponential loss: log nL_r in place of log(e^{nL_r} - 1).
+    Other losses bring Y in their lemma constants.
     The first such record and the first of those from t₁ on serve as r; the better is taken.
 
     Args:
@@ -102,6 +108,8 @@ def margin_bound(
     >>> bool(1.8 < bound.floor[-1] <= trajectory.normalized_margin[-1] <= 2.0)
     True
     """
+    require_parts("trajectory", trajectory, _READ, "give a run, as steepest.descend returns it")
+    switch("measured_noise", measured_noise)
     numbers = setting(problem, trajectory.method, constants)
     rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
     steps = np.asarray(trajectory.steps)
@@ -135,7 +143,8 @@ def predicted_margin_bound(
     """Return the margin bound a priori: from the settings alone, before anything is run, starting at W_0 = 0.
 
     Let t_A be the first step from which on δ_s ≤ ρ (paper: ρ/2). Until then the loss grows by at most
-    η_s min(2R, δ_s - ρ) a step (Lemma C.6, and the descent lemma with G ≤ 1), from L_0 = log k. Then:
+    η_s min(2R, δ_s - ρ) a step (Lemma C.6, and the descent lemma with G ≤ 1), from L_0 = log k
+    (cross-entropy). Then:
 
     - ``"sharp"``: the bound of :func:`margin_bound` with r = t_A and the loss bounded as said.
     - ``"paper"``: L falls by (ρ/2) η_s G_s, so G ≤ 1/(2n) at some step before t₁, the first with
@@ -143,7 +152,8 @@ def predicted_margin_bound(
       nL_s ≤ e^{-(ρ/2) Σ_{t₁≤u<s} η_u}.
 
     Exponential loss: log(nL) starts at log n(k-1), changes by at most η_s min(2R, δ_s - ρ), and t₁ is the
-    first step with Σ_{t_A≤s<t₁} η_s ≥ (2/ρ) log(n L_{t_A}).
+    first step with Σ_{t_A≤s<t₁} η_s ≥ (2/ρ) log(n L_{t_A}). Pairwise logistic loss: L_0 = (k-1) log 2 and
+    G ≤ k-1, otherwise as cross-entropy.
 
     ``steps`` are the t at which to bound, in increasing order; the cost is proportional to the largest. Where
     t_A lies beyond it the floor is -inf, and :func:`~steepest.theory.thresholds` says how far it is.
@@ -164,7 +174,7 @@ def predicted_margin_bound(
     """
     numbers = setting(problem, method, constants)
     rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
-    steps = np.asarray(steps, dtype=int)
+    steps = as_steps(steps)
     horizon = int(steps[-1])
     sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)
     nothing = MarginBound(rho, steps, np.full(len(steps), -np.inf), math.inf)
@@ -174,24 +184,24 @@ def predicted_margin_bound(
         return nothing
     growth = float(np.sum(sizes[:first] * np.clip(errors[:first] - rho.value, 0.0, 2.0 * numbers.radius)))
     sums = _sums(sizes)
-    if numbers.loss.normalized:
-        log_loss = math.log(math.log(numbers.n_classes) + growth)
-    else:
-        log_loss = math.log(numbers.n_classes - 1) + growth
+    lemmas = numbers.lemmas
+    log_loss = lemmas.log_loss_after(numbers.n_classes, growth)
     if numbers.sharp:
         gained = _sums(sizes * (rho.value - errors))
         odds = float(log_total_odds(numbers.loss, log_loss, numbers.samples))
         reached = gained[steps] - gained[first] - odds
         return MarginBound(rho, steps, _ratio(reached, sums[steps], steps > first), float(first))
-    if numbers.loss.normalized:
-        needed = 4.0 * numbers.samples / rho.value * math.exp(log_loss)
+    if lemmas.proxy_is_loss:
+        needed = 2.0 / rho.value * float(log_total_odds(numbers.loss, log_loss, numbers.samples))
     else:
-        needed = 2.0 / rho.value * (log_loss + math.log(numbers.samples))
+        small = lemmas.separating_total / lemmas.separating_ratio
+        needed = 2.0 * numbers.samples / (small * rho.value) * math.exp(log_loss)
     start = int(np.searchsorted(sums, sums[first] + needed * (1 + 1e-12)))
     if start >= horizon:
         return nothing
-    fading = np.exp(-0.5 * rho.value * np.maximum(sums[:-1] - sums[start], 0.0))
-    deficits = 0.5 * fading if numbers.loss.normalized else np.zeros(horizon)
+    # At t₁ the total loss is at most log 2 < 1, and from there on its logarithm falls.
+    fading = -0.5 * rho.value * np.maximum(sums[:-1] - sums[start], 0.0)
+    deficits = lemmas.deficit_of(fading, sharp=False)
     return MarginBound(
         rho, steps, _paper_ratio(rho, steps, start, sums, sizes, deficits, errors), float(start)
     )
@@ -262,7 +272,7 @@ def _paper_ratio(
 
 def _first_separated(numbers: Setting, log_loss: np.ndarray) -> int:
     # Index of the first record from which on every loss is small enough to classify all samples correctly.
-    limit = (math.log(math.log(2.0)) if numbers.loss.normalized else 0.0) - math.log(numbers.samples)
+    limit = math.log(numbers.lemmas.separating_total) - math.log(numbers.samples)
     above = np.flatnonzero(log_loss > limit)
     return int(above[-1]) + 1 if len(above) else 0
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
+from steepest.arguments import one_of, real_number, whole_number
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
+from steepest.theory.inputs import as_batches, as_momentum
 
 NoiseForm = Literal["exact", "epochwise", "paper"]
 """How κ is computed: the least constant there is, whole epochs cancelled one by one, or the paper's."""
@@ -25,11 +27,14 @@ def batches_per_epoch(samples: int, batch_size: int | None) -> int:
     >>> batches_per_epoch(100, 30), batches_per_epoch(100, None)
     (4, 1)
     """
+    samples = whole_number("samples", samples, 1)
     if batch_size is None:
         return 1
-    if isinstance(batch_size, bool) or int(batch_size) != batch_size or not 1 <= batch_size <= samples:
-        raise InvalidArgument("batch_size", batch_size, f"give an integer between 1 and {samples}, or None")
-    return -(-samples // int(batch_size))
+    remedy = f"give an integer between 1 and {samples}, or None"
+    size = whole_number("batch_size", batch_size, 1, remedy)
+    if size > samples:
+        raise InvalidArgument("batch_size", batch_size, remedy)
+    return -(-samples // size)
 
 
 def feature_radius(problem: Classification, norm_: Norm | str = "max") -> float:
@@ -45,7 +50,7 @@ def feature_radius(problem: Classification, norm_: Norm | str = "max") -> float:
     >>> feature_radius(problem, "max"), round(feature_radius(problem, "spectral"), 4)
     (7.0, 3.5355)
     """
-    features = as_numpy(problem.features)
+    features = as_numpy(as_problem(problem).features)
     differences = np.stack([features, -features], axis=1)
     return 0.5 * float(np.max(norm(norm_).dual(differences)))
 
@@ -69,9 +74,7 @@ def noise_factor(momentum: float, batches: int) -> float:
     >>> noise_factor(0.0, 5), noise_factor(0.9, 1)
     (4.0, 0.0)
     """
-    _check_momentum(momentum)
-    _check_batches(batches)
-    return _noise_factor(1.0 - momentum, batches)
+    return _noise_factor(1.0 - as_momentum(momentum), as_batches(batches))
 
 
 def noise_share(momentum: float, batches: int, form: NoiseForm = "exact") -> float:
@@ -89,10 +92,8 @@ def noise_share(momentum: float, batches: int, form: NoiseForm = "exact") -> flo
     >>> [round(noise_share(0.99, 10, form), 4) for form in ("exact", "epochwise", "paper")]
     [0.015, 0.1094, 1.0]
     """
-    _check_momentum(momentum)
-    _check_batches(batches)
-    if form not in get_args(NoiseForm):
-        raise InvalidArgument("form", form, f"give one of {', '.join(get_args(NoiseForm))}")
+    momentum, batches = as_momentum(momentum), as_batches(batches)
+    one_of("form", form, get_args(NoiseForm))
     if batches == 1:
         return 0.0
     if form == "exact":
@@ -118,9 +119,8 @@ def required_momentum_for(margin: float, radius: float, batches: int) -> float:
     >>> noise_factor(beta, 10) < 0.25 <= noise_factor(beta - 1e-9, 10)
     True
     """
-    _check_batches(batches)
-    if not (math.isfinite(margin) and margin > 0):
-        raise InvalidArgument("margin", margin, "give a positive margin: the theory needs separable data")
+    batches = as_batches(batches)
+    margin = real_number("margin", margin, "give a positive margin: the theory needs separable data", above=0)
     if batches == 1:
         return 0.0
     enough, too_little = 0.0, 1.0
@@ -146,7 +146,7 @@ def papers_required_momentum(margin: float, radius: float, batches: int) -> floa
     >>> papers_required_momentum(margin=1.0, radius=1.0, batches=2)  # more than 15/16
     0.9375000000000001
     """
-    _check_batches(batches)
+    batches = as_batches(batches)
     if batches == 1:
         return 0.0
     noise = 4.0 * (batches - 1) * batches**2 * radius
@@ -165,13 +165,3 @@ def _noise_factor(lag: float, batches: int) -> float:
     missing = float(-np.expm1(ages * log_momentum).sum()) / batches  # 1 - mean of the epoch's powers
     excess = missing / (1.0 - missing)  # q - 1
     return batches * lag + excess - lag * (1.0 + excess)
-
-
-def _check_momentum(momentum: Any) -> None:
-    if not 0 <= momentum < 1:
-        raise InvalidArgument("momentum", momentum, "give a number with 0 <= momentum < 1")
-
-
-def _check_batches(batches: Any) -> None:
-    if isinstance(batches, bool) or batches < 1 or int(batches) != batches:
-        raise InvalidArgument("batches", batches, "give a positive number of batches an epoch")

@@ -15,6 +15,7 @@ from steepest.theory.drift import (
     snapshot_distances,
 )
 from steepest.theory.effective_margin import Constants, MethodLike, Setting, setting
+from steepest.theory.inputs import as_horizon
 from steepest.theory.loss_lemmas import curvature
 from steepest.theory.steps import step_sizes
 
@@ -54,7 +55,7 @@ def descent_errors(
     and counts a sample once an epoch in the drifts, since it is in one batch an epoch (see
     ``momentum_drift`` and ``accumulated_deviation``). ``"paper"`` uses the formulas above.
     """
-    return descent_errors_of(setting(problem, method, constants), steps)
+    return descent_errors_of(setting(problem, method, constants), as_horizon(steps))
 
 
 def descent_errors_of(numbers: Setting, steps: int) -> np.ndarray:
@@ -81,7 +82,7 @@ def descent_coefficients(
     L_{t+1} ≤ L_t - η_t G_t (ρ - 4R β^{t+1} - α_t η_t) for every step of the method, where
     the term 4R β^{t+1} is there with momentum alone. See :func:`descent_errors`.
     """
-    numbers = setting(problem, method, constants)
+    numbers, steps = setting(problem, method, constants), as_horizon(steps)
     errors = descent_errors_of(numbers, steps)
     if numbers.momentum > 0:
         errors = errors - 4.0 * numbers.radius * numbers.momentum ** np.arange(1, steps + 1, dtype=float)
@@ -89,10 +90,13 @@ def descent_coefficients(
 
 
 def _curvature_errors(numbers: Setting, sizes: np.ndarray) -> np.ndarray:
-    if numbers.sharp:
-        return curvature(numbers.radius, sizes) / sizes
     largest = float(sizes[0]) if len(sizes) else 0.0
-    return 2.0 * numbers.radius**2 * math.exp(min(709.0, 2.0 * numbers.radius * largest)) * sizes
+    with np.errstate(over="ignore"):  # infinite where steps are too large for the lemma
+        if numbers.sharp:
+            return curvature(numbers.radius, sizes) / sizes
+        # By the step size first: the square of a large radius alone can leave float64.
+        moved = 2.0 * numbers.radius * sizes * numbers.radius
+        return moved * math.exp(min(709.0, 2.0 * numbers.radius * largest))
 
 
 def _log_drift(numbers: Setting, steps: int) -> np.ndarray:

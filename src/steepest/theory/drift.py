@@ -15,6 +15,7 @@ import numpy as np
 
 from steepest.errors import InvalidArgument
 from steepest.schedules import PolynomialDecay, Schedule
+from steepest.theory.inputs import as_horizon, as_momentum, as_radius, as_schedule
 from steepest.theory.steps import require_polynomial, step_sizes, step_sum, steps_until_size
 
 
@@ -46,6 +47,8 @@ def drift_constant(schedule: Schedule, momentum: float, radius: float, steps: in
     >>> drift_constant(PolynomialDecay(0.1, 0.5), 0.5, 1.0, 2).round(6)
     array([0.      , 1.565554])
     """
+    momentum, radius, steps = as_momentum(momentum), as_radius(radius), as_horizon(steps)
+    schedule = as_schedule(schedule)
     with np.errstate(over="ignore"):
         return np.exp(
             log_memory_drift(schedule, momentum, radius, steps) - np.log(step_sizes(schedule, steps))
@@ -116,6 +119,7 @@ def drift_bound(schedule: Schedule, momentum: float, radius: float) -> DriftBoun
     (26.0, True)
     """
     schedule = require_polynomial(schedule)
+    momentum, radius = as_momentum(momentum), as_radius(radius)
     if momentum == 0:
         return DriftBound(schedule, momentum, radius, 0.0, 0.0)
     small = math.log1p((1.0 - momentum) / (2.0 * momentum)) / (2.0 * radius)

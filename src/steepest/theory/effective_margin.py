@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
+from steepest.arguments import one_of, real_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, same_norm
 from steepest.losses import Loss, loss
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 from steepest.schedules import Schedule
 from steepest.theory.constants import (
     batches_per_epoch,
@@ -18,6 +19,8 @@ from steepest.theory.constants import (
     noise_share,
     required_momentum_for,
 )
+from steepest.theory.inputs import as_momentum, require_parts
+from steepest.theory.lemma_constants import LemmaConstants, lemma_constants
 
 Constants = Literal["sharp", "paper"]
 """Which constants: the smallest that this library can prove, or the paper's (derived again)."""
@@ -58,6 +61,11 @@ class Setting:
     constants: Constants
 
     @property
+    def lemmas(self) -> LemmaConstants:
+        """What the lemmas use of the loss; MissingCapability if it does not offer it."""
+        return lemma_constants(self.loss)
+
+    @property
     def sharp(self) -> bool:
         """Whether the constants are the sharp ones."""
         return self.constants == "sharp"
@@ -71,35 +79,49 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
 
     Raises:
         InvalidArgument: other constants, or a signal or a momentum that the theory says nothing of.
+        MissingCapability: the loss offers no lemma constants.
     """
+    problem = as_problem(problem)
+    require_parts("method", method, _READ, "give a steepest.Method")
     _require_analysed(method)
-    if constants not in get_args(Constants):
-        raise InvalidArgument("constants", constants, f"give one of {', '.join(get_args(Constants))}")
-    norm_ = norm(method.norm)
+    one_of("constants", constants, get_args(Constants))
+    norm_, loss_ = norm(method.norm), loss(method.loss)
+    lemma_constants(loss_)
     radius = feature_radius(problem, norm_)
     return Setting(
         samples=problem.samples,
         n_classes=problem.n_classes,
         batches=batches_per_epoch(problem.samples, method.batch_size),
-        momentum=float(method.momentum),
+        momentum=as_momentum(method.momentum),
         variance_reduction=bool(method.variance_reduction),
         schedule=method.schedule,
-        loss=loss(method.loss),
+        loss=loss_,
         norm=norm_,
         radius=radius if constants == "sharp" else max(radius, feature_radius(problem, "max")),
         constants=constants,
     )
 
 
+def is_analysed(method: MethodLike) -> bool:
+    """Return whether Theorems 4.1, 4.3 and 4.6 are about the signal and the momentum of a method."""
+    return next(_not_analysed(method), None) is None
+
+
 def _require_analysed(method: MethodLike) -> None:
-    """Refuse what Theorems 4.1, 4.3 and 4.6 are not about: they know two signals and one kind of momentum."""
+    for argument, name in _not_analysed(method):
+        remedy = f"the theory covers {' and '.join(_ANALYSED[argument])} alone"
+        raise InvalidArgument(argument, name, remedy)
+
+
+def _not_analysed(method: MethodLike) -> Iterator[tuple[str, str]]:
     signal, kind = (str(getattr(method, name, known[0])) for name, known in _ANALYSED.items())
     if signal not in _ANALYSED["signal"]:
-        raise InvalidArgument("signal", signal, "the theory covers minibatch and svrg alone")
+        yield "signal", signal
     if float(method.momentum) > 0 and kind not in _ANALYSED["momentum_kind"]:
-        raise InvalidArgument("momentum_kind", kind, "the theory covers ema alone")
+        yield "momentum_kind", kind
 
 
+_READ = ("norm", "batch_size", "momentum", "variance_reduction", "loss", "schedule")
 _ANALYSED = {"signal": ("minibatch", "svrg"), "momentum_kind": ("ema",)}
 
 
@@ -125,8 +147,8 @@ class EffectiveMargin:
 
     @property
     def vacuous(self) -> bool:
-        """Whether ρ ≤ 0: the theorem then says nothing, whatever practice shows."""
-        return self.value <= 0
+        """Whether ρ > 0 fails: the theorem then says nothing, whatever practice shows."""
+        return not self.value > 0
 
 
 def margin_value(margin: Any, norm_: Norm) -> float:
@@ -138,10 +160,8 @@ def margin_value(margin: Any, norm_: Norm) -> float:
     other = getattr(margin, "norm", norm_)
     if not same_norm(other, norm_):
         raise InvalidArgument("margin", f"a solution in the {other} norm", f"give one in the {norm_} norm")
-    value = float(getattr(margin, "margin", margin))
-    if not math.isfinite(value):
-        raise InvalidArgument("margin", margin, "give a finite number or a max-margin solution")
-    return value
+    value = getattr(margin, "margin", margin)
+    return real_number("margin", value, "give a finite number or a max-margin solution")
 
 
 def effective_margin(
@@ -222,7 +242,7 @@ def required_momentum(
     >>> round(required_momentum(problem, "max", 1, margin=2.0), 4)
     0.6404
     """
-    m = batches_per_epoch(problem.samples, batch_size)
+    m = batches_per_epoch(as_problem(problem).samples, batch_size)
     if margin is None:
         # Everything else here takes γ as it is given; the solvers are heavy to load for one function.
         from steepest.maxmargin import max_margin

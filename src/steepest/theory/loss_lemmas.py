@@ -3,7 +3,8 @@
 Every function takes a norm. With ``norm="max"`` (the default where one is needed) it is the paper's
 statement: distances in the max-norm, gradients in the sum-norm, R = max ‖x_i‖₁. With another norm it is the
 same statement in that norm, its dual and R(‖·‖), see :func:`~steepest.theory.constants.feature_radius`. All
-hold for both losses, with G = L for the exponential loss (Appendix I).
+hold for every loss that offers lemma constants (:mod:`~steepest.theory.lemma_constants`), with G = L for the
+exponential loss (Appendix I); Lemmas C.2 and C.5 hold for every loss at all.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy as np
 
 from steepest.arrays import Array, as_numpy
 from steepest.geometry import Norm, norm
-from steepest.losses import Loss, loss
+from steepest.losses import Loss, log_loss, log_proxy, residual_weights
 from steepest.problem import Classification
 from steepest.theory.constants import feature_radius
 from steepest.theory.inequality import Inequality
+from steepest.theory.lemma_constants import lemma_constants
 
 
 def relative_gradient(
@@ -32,12 +34,10 @@ def relative_gradient(
     By default c_i = 1 and the reference is log G(W): the full gradient over the proxy, an ordinary matrix at
     any loss. ∇L(W) / G(W) = -A(q) with q_ic = r_ic / Σ r.
     """
-    loss_ = loss(loss_)
-    q = as_numpy(loss_.residual_weights(problem, W))
+    q = as_numpy(residual_weights(problem, loss_, W))
     if sample_weights is not None:
         q = q * np.asarray(sample_weights, dtype=float)[:, None]
-    log_proxy = float(loss_.log_proxy(problem, W))
-    scale = 1.0 if log_reference is None else math.exp(log_proxy - log_reference)
+    scale = 1.0 if log_reference is None else math.exp(float(log_proxy(problem, loss_, W)) - log_reference)
     return -scale * as_numpy(problem.pair_sum(q))
 
 
@@ -97,12 +97,12 @@ def proxy_stability(
 ) -> Inequality:
     """Lemmas C.4 and C.9: log G(W') - log G(W) ≤ 2R ‖W' - W‖.
 
-    Every pair margin changes by at most 2R ‖W' - W‖, so every exp(-margin), and with it every 1 - S_y =
-    Σ e^{-margin} / (1 + Σ e^{-margin}), changes by a factor of at most e^{2R ‖W' - W‖}. By symmetry the
-    absolute value obeys the same bound, which is what is evaluated.
+    Every difference of a sample's logits changes by at most 2R ‖W' - W‖, so every residual changes by a
+    factor of at most e^{2R ‖W' - W‖}. By symmetry the absolute value obeys the same bound, which is what is
+    evaluated.
     """
-    loss_ = loss(loss_)
-    change = abs(float(loss_.log_proxy(problem, W_new)) - float(loss_.log_proxy(problem, W)))
+    lemma_constants(loss_)
+    change = abs(float(log_proxy(problem, loss_, W_new)) - float(log_proxy(problem, loss_, W)))
     distance = float(norm(norm_)(np.asarray(W_new) - np.asarray(W)))
     return Inequality("C.9", change, 2.0 * feature_radius(problem, norm_) * distance)
 
@@ -110,16 +110,18 @@ def proxy_stability(
 def loss_difference(
     problem: Classification, loss_: Loss | str, W: Array, W_new: Array, norm_: Norm | str = "max"
 ) -> Inequality:
-    """Lemma C.6: |L(W') - L(W)| ≤ 2R ‖W' - W‖ for cross-entropy; of log L for the exponential loss.
+    """Lemma C.6: |L(W') - L(W)| ≤ 2R G_max ‖W' - W‖ where G ≤ G_max; of log L where G has no bound.
 
-    Cross-entropy: ‖∇L‖_* ≤ 2R G ≤ 2R all along the segment. The exponential loss has no Lipschitz constant,
-    but its logarithm has, since there G = L (Lemma C.9).
+    ‖∇L‖_* ≤ 2R G ≤ 2R G_max all along the segment. For cross-entropy G_max = 1, for the pairwise logistic
+    loss k - 1. The exponential loss has no Lipschitz constant, but its logarithm has, since G ≤ L:
+    ‖∇ log L‖_* ≤ 2R.
     """
-    loss_ = loss(loss_)
-    here, there = (float(loss_.log_loss(problem, each)) for each in (W, W_new))
-    change = abs(math.exp(there) - math.exp(here)) if loss_.normalized else abs(there - here)
+    largest = lemma_constants(loss_).largest_proxy(problem.n_classes)
+    here, there = (float(log_loss(problem, loss_, each)) for each in (W, W_new))
+    change = abs(there - here) if math.isinf(largest) else abs(math.exp(there) - math.exp(here))
     distance = float(norm(norm_)(np.asarray(W_new) - np.asarray(W)))
-    return Inequality("C.6", change, 2.0 * feature_radius(problem, norm_) * distance)
+    slope = 2.0 * feature_radius(problem, norm_) * (1.0 if math.isinf(largest) else largest)
+    return Inequality("C.6", change, slope * distance)
 
 
 def loss_deficit(loss_: Loss | str, log_loss: Array, samples: int, *, sharp: bool = True) -> np.ndarray:
@@ -130,22 +132,14 @@ def loss_deficit(loss_: Loss | str, log_loss: Array, samples: int, *, sharp: boo
 
         1 - G/L ≤ 1 - (1 - e^{-nL}) / (nL) ≤ min(1, nL/2),
 
-    whose right side is the paper's (``sharp=False``). Exponential loss: 0. Takes and returns arrays.
+    whose right side is the paper's (``sharp=False``). Pairwise logistic loss: the same, pair by pair.
+    Exponential loss: 0. Takes and returns arrays.
 
     >>> loss_deficit("cross-entropy", np.log(0.01), 10).round(6), loss_deficit("exponential", 0.0, 10)
     (np.float64(0.048374), array(0.))
     """
-    log_loss = np.asarray(log_loss, dtype=float)
-    if not loss(loss_).normalized:
-        return np.zeros_like(log_loss)
-    with np.errstate(over="ignore"):
-        total = samples * np.exp(log_loss)
-    if not sharp:
-        return np.minimum(1.0, 0.5 * total)
-    # Below 1e-4 the exact form cancels; its third-order term is below 1e-13 of the first there.
-    series = total * (0.5 - total / 6.0 + total**2 / 24.0)
-    bounded = np.maximum(np.where(np.isfinite(total), total, 1e300), 1e-5)
-    return np.where(total < 1e-4, series, 1.0 + np.expm1(-bounded) / bounded)
+    log_total = np.log(samples) + np.asarray(log_loss, dtype=float)
+    return lemma_constants(loss_).deficit_of(log_total, sharp=sharp)
 
 
 def proxy_and_loss(problem: Classification, loss_: Loss | str, W: Array) -> tuple[Inequality, Inequality]:
@@ -156,45 +150,38 @@ def proxy_and_loss(problem: Classification, loss_: Loss | str, W: Array) -> tupl
     >>> round(lower.left, 4), round(lower.right, 4)
     (0.541, 0.7213)
     """
-    loss_ = loss(loss_)
-    log_loss, log_proxy = float(loss_.log_loss(problem, W)), float(loss_.log_proxy(problem, W))
-    ratio = math.exp(log_proxy - log_loss)
-    lower = 1.0 - float(loss_deficit(loss_, log_loss, problem.samples))
+    size = float(log_loss(problem, loss_, W))
+    ratio = math.exp(float(log_proxy(problem, loss_, W)) - size)
+    lower = 1.0 - float(loss_deficit(loss_, size, problem.samples))
     return Inequality("C.7", lower, ratio), Inequality("C.7", ratio, 1.0)
 
 
 def small_loss_ratio(problem: Classification, loss_: Loss | str, W: Array) -> Inequality | None:
     """Lemma C.7 (ii): if L ≤ log 2 / n or G ≤ 1/(2n) then L ≤ 2 log 2 · G (the paper has 2 G); else None.
 
-    Either condition keeps every sample's loss u ≤ log 2. There 1 - e^{-u} is concave from 0 to 1/2, so at
-    least u / (2 log 2).
+    Either condition keeps every sample's loss u ≤ log 2, and every pair's for the pairwise logistic loss.
+    There 1 - e^{-u} is concave from 0 to 1/2, so at least u / (2 log 2). Exponential loss: G = L always.
     """
-    loss_ = loss(loss_)
-    log_loss, log_proxy = float(loss_.log_loss(problem, W)), float(loss_.log_proxy(problem, W))
+    constants = lemma_constants(loss_)
+    size, proxy = float(log_loss(problem, loss_, W)), float(log_proxy(problem, loss_, W))
+    total, ratio = constants.separating_total, constants.separating_ratio
     n = problem.samples
-    if log_loss > math.log(math.log(2.0) / n) and log_proxy > -math.log(2.0 * n):
+    if size > math.log(total / n) and proxy > math.log(total / (ratio * n)):
         return None
-    return Inequality("C.7", math.exp(log_loss - log_proxy), 2.0 * math.log(2.0) if loss_.normalized else 1.0)
+    return Inequality("C.7", math.exp(size - proxy), ratio)
 
 
 def log_total_odds(loss_: Loss | str, log_loss: Array, samples: int) -> np.ndarray:
-    """Return Y = log(e^{nL} - 1) for cross-entropy and log(nL) for the exponential loss, so that margin ≥ -Y.
+    """Return Y with margin ≥ -Y, as a function of the loss: log(e^{nL} - 1) for cross-entropy (Lemma C.8).
 
-    Lemma C.8 with numbers. Cross-entropy: one sample's loss is log(1 + Σ_c e^{-margin_c}) ≤ nL, so every
-    e^{-margin} ≤ e^{nL} - 1; L ≤ log 2 / n makes it at most 1, and the sample is classified correctly.
-    Exponential loss: e^{-margin} ≤ nL.
+    Cross-entropy: one sample's loss is log(1 + Σ_c e^{-margin_c}) ≤ nL, so every e^{-margin} ≤ e^{nL} - 1;
+    L ≤ log 2 / n makes it at most 1, and the sample is classified correctly. Pairwise logistic loss: the same
+    of one pair. Exponential loss: Y = log(nL), since e^{-margin} ≤ nL.
 
     >>> float(log_total_odds("cross-entropy", np.log(np.log(2.0) / 10), 10).round(12))
     0.0
     """
-    scaled = np.log(samples) + np.asarray(log_loss, dtype=float)
-    if not loss(loss_).normalized:
-        return scaled
-    total = np.exp(np.minimum(scaled, 690.0))
-    series = scaled + 0.5 * total  # log(e^x - 1) = log x + x/2 + O(x²)
-    middle = np.clip(total, 1e-9, 700.0)
-    exact = np.where(total > 36.0, total, np.log(np.expm1(np.minimum(middle, 36.0))))
-    return np.where(total < 1e-8, series, exact)
+    return lemma_constants(loss_).log_total_odds(np.log(samples) + np.asarray(log_loss, dtype=float))
 
 
 def separation(problem: Classification, loss_: Loss | str, W: Array) -> Inequality:
@@ -203,7 +190,7 @@ def separation(problem: Classification, loss_: Loss | str, W: Array) -> Inequali
     See :func:`log_total_odds`. In particular L ≤ log 2 / n (exponential: L < 1/n)
     classifies every training sample correctly.
     """
-    bound = float(log_total_odds(loss_, float(loss(loss_).log_loss(problem, W)), problem.samples))
+    bound = float(log_total_odds(loss_, float(log_loss(problem, loss_, W)), problem.samples))
     return Inequality("C.8", math.exp(-float(problem.margin(W)) - bound), 1.0)
 
 
@@ -213,9 +200,10 @@ def gradient_stability(
     """Lemma C.10: ‖∇L(W') - ∇L(W)‖_* / G(W) ≤ 2R (e^{2R ‖W' - W‖} - 1).
 
     Sample by sample the difference is Σ_c (r_c - r'_c) (e_y - e_c) xᵀ, of norm at most 2R Σ_c |r'_c - r_c|,
-    and r'_c / r_c lies within e^{±2R ‖W' - W‖}: for softmax since it depends on differences of logits alone.
+    and r'_c / r_c lies within e^{±2R ‖W' - W‖} (Lemma C.9).
     """
-    reference = float(loss(loss_).log_proxy(problem, W))
+    lemma_constants(loss_)
+    reference = float(log_proxy(problem, loss_, W))
     difference = relative_gradient(problem, loss_, W_new, reference) - relative_gradient(problem, loss_, W)
     distance = float(norm(norm_)(np.asarray(W_new) - np.asarray(W)))
     radius = feature_radius(problem, norm_)
@@ -233,15 +221,15 @@ def taylor_remainder(
 ) -> Inequality:
     """Second-order bound (C.7): L(W - ηD) - L(W) + η ⟨∇L(W), D⟩ ≤ (e^{2Rη} - 1 - 2Rη) G(W), for ‖D‖ ≤ 1.
 
-    Along the segment f(s) = L(W - sD) has f'' ≤ 4R² G(W - sD) (Lemma C.3) ≤ 4R² e^{2Rs} G(W) (Lemma C.9), and
-    the remainder is ∫ (η - s) f''(s) ds. The paper's 2R² η² e^{2Rη} G is larger. Both sides are divided by
-    G(W).
+    Along the segment f(s) = L(W - sD) has f'(s) - f'(0) ≤ 2R (e^{2Rs} - 1) G(W) (Lemma C.10), and the
+    remainder is the integral of that from 0 to η. The paper's 2R² η² e^{2Rη} G, from Lemma C.3, is larger.
+    Both sides are divided by G(W).
     """
-    loss_ = loss(loss_)
-    log_proxy = float(loss_.log_proxy(problem, W))
+    lemma_constants(loss_)
+    proxy = float(log_proxy(problem, loss_, W))
     W, direction = np.asarray(W, dtype=float), np.asarray(direction, dtype=float)
-    before = float(loss_.log_loss(problem, W)) - log_proxy
-    after = float(loss_.log_loss(problem, W - step_size * direction)) - log_proxy
+    before = float(log_loss(problem, loss_, W)) - proxy
+    after = float(log_loss(problem, loss_, W - step_size * direction)) - proxy
     change = math.exp(before) * math.expm1(after - before)
     slope = float(np.sum(relative_gradient(problem, loss_, W) * direction))
     radius = feature_radius(problem, norm_)
@@ -255,6 +243,7 @@ def curvature(radius: float, step_size: Array) -> np.ndarray:
     np.float64(0.718282)
     """
     x = 2.0 * radius * np.asarray(step_size, dtype=float)
-    series = x * x * (0.5 + x / 6.0 + x * x / 24.0)
+    small = np.minimum(x, 1e-3)
+    series = small * small * (0.5 + small / 6.0 + small * small / 24.0)
     with np.errstate(over="ignore"):
         return np.where(x < 1e-3, series, np.expm1(x) - x)[()]

@@ -14,10 +14,11 @@ import numpy as np
 
 from steepest.arrays import Array
 from steepest.geometry import Norm, norm
-from steepest.losses import Loss, loss
+from steepest.losses import Loss, log_proxy
 from steepest.problem import Classification
 from steepest.theory.constants import feature_radius, noise_factor
 from steepest.theory.inequality import Inequality
+from steepest.theory.lemma_constants import lemma_constants
 from steepest.theory.loss_lemmas import relative_gradient
 
 
@@ -83,7 +84,8 @@ def variance_reduced_deviation(
 
     V - ∇L(W) = Ξ_B(W) - Ξ_B(W̃): the weights of Lemma C.11 on the per-sample differences of Lemma C.10.
     """
-    reference = float(loss(loss_).log_proxy(problem, W))
+    lemma_constants(loss_)
+    reference = float(log_proxy(problem, loss_, W))
     deviation = _deviation(problem, loss_, W, snapshot, batch, batches, reference)
     radius = feature_radius(problem, norm_)
     distance = float(norm(norm_)(np.asarray(W) - np.asarray(snapshot)))
@@ -108,9 +110,10 @@ def accumulated_deviation(
     the distances that were measured; ``path`` and ``history`` hold the weights and the batches of steps 0,
     ..., t, and snapshots are the weights at the start of each epoch.
     """
+    lemma_constants(loss_)
     norm_, radius = norm(norm_), feature_radius(problem, norm_)
     latest = np.asarray(path[-1])
-    reference = float(loss(loss_).log_proxy(problem, latest))
+    reference = float(log_proxy(problem, loss_, latest))
     total, bound, largest = np.zeros(latest.shape), 0.0, {}
     for age in range(len(path)):
         step = len(path) - 1 - age
@@ -140,9 +143,10 @@ def momentum_drift(
     (e^{2R d_τ} - 1). A sample is in one batch an epoch, so D may count one step an epoch, the one with the
     largest term. The smaller is evaluated, with the distances d_τ = ‖W_t - W_{t-τ}‖ that were measured.
     """
+    lemma_constants(loss_)
     norm_, radius = norm(norm_), feature_radius(problem, norm_)
     latest = np.asarray(path[-1])
-    reference = float(loss(loss_).log_proxy(problem, latest))
+    reference = float(log_proxy(problem, loss_, latest))
     total, largest = np.zeros(latest.shape), {}
     for age in range(len(path)):
         step = len(path) - 1 - age

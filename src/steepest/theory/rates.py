@@ -9,8 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import stdtrit
 
+from steepest.arguments import real_number, switch, whole_number
+from steepest.arrays import as_floating, as_numpy
 from steepest.errors import InvalidArgument
 from steepest.schedules import PolynomialDecay
+from steepest.theory.inputs import as_batches, as_momentum, require_parts
 
 
 def predicted_rate(
@@ -46,15 +49,15 @@ def predicted_rate(
     >>> predicted_rate(0.5, samples=100, steps=np.array([100, 10_000])).round(3)
     array([10.461,  1.092])
     """
-    _check_exponent(exponent)
-    if not 0 <= momentum < 1:
-        raise InvalidArgument("momentum", momentum, "give a number with 0 <= momentum < 1")
-    t = np.asarray(steps, dtype=float)
-    if np.any(t < 2):
+    a, momentum, batches = _as_exponent(exponent), as_momentum(momentum), as_batches(batches)
+    n = real_number("samples", whole_number("samples", samples, 1), "give fewer samples")
+    switch("variance_reduction", variance_reduction)
+    t = as_numpy(as_floating(steps, "steps"))
+    if not np.all((t >= 2) & np.isfinite(t)):
         raise InvalidArgument("steps", steps, "give steps of at least 2")
-    a, memory = exponent, momentum / (1.0 - momentum)
+    memory = momentum / (1.0 - momentum)
     noise = 1.0 + (memory + (batches - 1) ** 2 if variance_reduction else batches * memory)
-    warm_up = samples * (1.0 + math.log(noise) if a == 1 else noise ** ((1.0 - a) / a))
+    warm_up = n * (1.0 + math.log(noise) if a == 1 else noise ** ((1.0 - a) / a))
     if a < 0.5:
         accumulated = noise * t ** (1.0 - 2.0 * a)
     elif a == 0.5:
@@ -72,7 +75,7 @@ def predicted_exponent(exponent: float) -> float:
     >>> predicted_exponent(0.3), predicted_exponent(0.5), predicted_exponent(0.75)
     (0.3, 0.5, 0.25)
     """
-    _check_exponent(exponent)
+    exponent = _as_exponent(exponent)
     return min(exponent, 1.0 - exponent)
 
 
@@ -137,6 +140,10 @@ def fit_rate(trajectory: RunWithErrors, *, decades: float = 1.0, confidence: flo
     >>> str(fit_rate(run))
     't^-0.500 (95% interval 0.500 to 0.500, steps 200 to 1999), predicted 0.5'
     """
+    read = ("method", "steps", "relative_margin_error")
+    require_parts(
+        "trajectory", trajectory, read, "give a run with a reference, as steepest.descend returns it"
+    )
     schedule = trajectory.method.schedule
     known = isinstance(schedule, PolynomialDecay) and 0 < schedule.exponent <= 1
     predicted = predicted_exponent(schedule.exponent) if known else None
@@ -172,13 +179,15 @@ def fit_exponent(
     >>> round(fit_exponent(t, 5 * t**-0.25).exponent, 6)
     0.25
     """
-    t, gap = np.asarray(steps, dtype=float), np.asarray(gaps, dtype=float)
+    t, gap = (as_numpy(as_floating(each, name)) for each, name in ((steps, "steps"), (gaps, "gaps")))
     if t.shape != gap.shape or t.ndim != 1:
         raise InvalidArgument("gaps", gap.shape, f"give one gap a step, shape {t.shape}")
-    if not 0 < confidence < 1:
-        raise InvalidArgument("confidence", confidence, "give a number between 0 and 1, such as 0.95")
-    if not decades > 0:
-        raise InvalidArgument("decades", decades, "give a positive number of decades")
+    confidence = real_number(
+        "confidence", confidence, "give a number between 0 and 1, such as 0.95", above=0, below=1
+    )
+    decades = real_number("decades", decades, "give a positive number of decades", above=0)
+    if predicted is not None:
+        predicted = real_number("predicted", predicted, "give an exponent, or None")
     usable = (t >= 1) & (gap > 0)
     if usable.any():
         # Rounded in the exponent: T / 10 belongs to the last decade of T steps.
@@ -212,6 +221,9 @@ def _half_width(residuals: np.ndarray, centred: np.ndarray, confidence: float) -
     return float(stdtrit(freedom, 0.5 + 0.5 * confidence)) * error
 
 
-def _check_exponent(exponent: float) -> None:
-    if not 0 < exponent <= 1:
-        raise InvalidArgument("exponent", exponent, "give a number with 0 < exponent <= 1")
+def _as_exponent(exponent: float) -> float:
+    remedy = "give a number with 0 < exponent <= 1"
+    number = real_number("exponent", exponent, remedy, above=0)
+    if number > 1:
+        raise InvalidArgument("exponent", exponent, remedy)
+    return number

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.errors import InvalidArgument
-from steepest.losses import loss
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory.assumptions import AssumptionChecks, check_assumptions
@@ -99,7 +98,7 @@ def summarize(problem: Classification, method: MethodLike, margin: Any) -> Theor
         batch_size=method.batch_size,
         momentum=sharp.momentum,
         variance_reduction=sharp.variance_reduction,
-        loss=loss(method.loss).name,
+        loss=sharp.loss,
     )
     margins = [effective_margin_of(each, gamma) for each in (sharp, paper)]
     quantities = [

@@ -48,8 +48,9 @@ def thresholds(
 
     where L ≤ 2 log 2 · G ≤ log 2 / n (Lemma C.7), and it stays so. Sharp constants need only
     Σ η_s ≥ (2/ρ) log(e^{n L_A} - 1), since log(e^{nL} - 1) falls by (ρ/2) η_s (see ``margin_bound``).
-    For the exponential loss log L falls by
-    (ρ/2) η_s from log L_A = log(k-1) + 2R Σ_{s<t_A} η_s on, to below log 1/n. With ρ ≤ 0 both are infinite.
+    For the exponential loss log L falls by (ρ/2) η_s from log L_A = log(k-1) + 2R Σ_{s<t_A} η_s on, to below
+    log 1/n. The pairwise logistic loss has L_A = (k-1) (log 2 + 2R Σ_{s<t_A} η_s), and then goes on as
+    cross-entropy. With ρ ≤ 0 both are infinite.
 
     They are worst cases, often astronomical: a run's own t₁ is ``margin_bound(...).start``.
 
@@ -85,12 +86,11 @@ def thresholds_of(numbers: Setting, rho: EffectiveMargin) -> Thresholds:
     if math.isinf(descent):
         return Thresholds(drift, math.inf, math.inf)
     moved = 2.0 * numbers.radius * step_sum(schedule, descent)
-    if numbers.loss.normalized:
-        log_loss = math.log(math.log(numbers.n_classes) + moved)
-    else:
-        log_loss = math.log(numbers.n_classes - 1) + moved
-    if numbers.loss.normalized and not numbers.sharp:
-        needed = 4.0 * numbers.samples / rho.value * math.exp(log_loss)
+    lemmas = numbers.lemmas
+    log_loss = lemmas.log_loss_after(numbers.n_classes, moved)
+    if not numbers.sharp and not lemmas.proxy_is_loss:
+        small = lemmas.separating_total / lemmas.separating_ratio
+        needed = 2.0 * numbers.samples / (small * rho.value) * math.exp(log_loss)
     else:
         needed = 2.0 / rho.value * float(log_total_odds(numbers.loss, log_loss, numbers.samples))
     return Thresholds(drift, descent, steps_until_sum(schedule, descent, needed))

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mpmath
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from tests.contracts.loops import through
+from tests.contracts.losses import BARE, every_compiled_loss, every_loss
 from tests.contracts.norms import FOREIGN, every_norm
 from tests.exact import frobenius, gradient_and_logs
 from tests.problems import random_problem, weights_with_margins
@@ -23,8 +24,7 @@ import steepest as st
 from steepest.descent.engines.choice import engine_for
 from steepest.descent.state import State
 from steepest.errors import InvalidArgument, MissingCapability
-from steepest.losses import LOSSES
-from steepest.signals import MOMENTUM_KINDS
+from steepest.signals import MOMENTUM_KINDS, minibatch_gradient
 from steepest.signals import SIGNALS as REGISTERED
 
 FAST = ["compiled", "batched"]
@@ -74,8 +74,6 @@ def test_engines_agree_with_the_reference(engine, norm, momentum, reduced, batch
 @through("beta", [0.0, 0.8])
 def test_engines_agree_in_every_signal_and_momentum(engine, signal, kind, beta):
     problem = random_problem()
-    if engine == "compiled" and signal == "saga":
-        return
     for name, batch_size in (("spectral", 5), ("row-2/inf", 1), ("max", None)):
         method = st.Method(
             name, batch_size, beta, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.2, 0.5)
@@ -101,14 +99,38 @@ def test_a_norm_from_outside_runs_and_is_never_taken_for_another():
     )
     with pytest.raises(MissingCapability, match=expected):
         st.descend(problem, method, 3, engine="compiled")
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A signal from outside, the gradient over the batch."""
+
+    def start(self, _problem, _loss, _weights):
+        return {}
+
+    def step(self, draw, weights, _fields):
+        return minibatch_gradient(draw.loss, draw.batch, weights, draw.factor), {}
+
+    def __str__(self):
+        return "plain"
+
+
+def test_a_signal_from_outside_runs_and_the_compiled_engine_names_what_it_lacks():
+    problem = random_problem()
+    method = st.Method("max", 5, 0.5, signal=Plain(), schedule=st.PolynomialDecay(0.2, 0.5))
+    own = st.descend(problem, replace(method, signal="minibatch"), 100)
+    for engine in ("auto", "batched", "reference"):
+        run = st.descend(problem, method, 100, engine=engine)
+        assert run.engine != "compiled"
+        np.testing.assert_allclose(run.final_weights, own.final_weights, rtol=0, atol=1e-11)
     with pytest.raises(
-        MissingCapability, match=r'signal=.*engine="compiled" needs compiled code for its steps'
+        MissingCapability, match=r'signal=Plain.*: engine="compiled" needs compiled code for its steps'
     ):
-        st.descend(problem, st.Method(batch_size=3, signal="saga"), 3, engine="compiled")
+        st.descend(problem, method, 3, engine="compiled")
 
 
 @pytest.mark.parametrize("engine", FAST)
-@pytest.mark.parametrize("loss", LOSSES)
+@every_compiled_loss
 @pytest.mark.parametrize("norm", ["frobenius", "spectral", "max", "schatten-3"])
 @pytest.mark.parametrize("margin", [40.0, 800.0, 2500.0])
 def test_engines_agree_at_losses_of_1e_minus_1000(engine, loss, norm, margin):
@@ -120,6 +142,21 @@ def test_engines_agree_at_losses_of_1e_minus_1000(engine, loss, norm, margin):
         assert plain.fields["momentum"].log_scale[0] < -0.9 * margin
         moved = np.abs(plain.weights - start).max()
         np.testing.assert_allclose(fast.weights, plain.weights, rtol=0, atol=1e-9 * moved + 1e-12)
+
+
+@pytest.mark.parametrize("engine", FAST)
+@every_signal
+@every_kind_of_momentum
+def test_every_signal_and_momentum_at_losses_that_fall_below_1e_minus_1000(engine, signal, kind):
+    """Large steps along a separating direction: an epoch's gradients differ by hundreds of digits."""
+    problem = random_problem(samples=10, features=30)
+    start = weights_with_margins(problem, 300.0 + np.linspace(0, 3, problem.samples))
+    for loss in ("cross-entropy", "exponential"):
+        schedule = st.PolynomialDecay(20.0, 0.5)
+        method = st.Method("frobenius", 4, 0.5, None, loss, schedule, signal=signal, momentum_kind=kind)
+        fast, plain = (advance(each, problem, method, start, 12) for each in (engine, "reference"))
+        moved = np.abs(plain.weights - start).max()
+        np.testing.assert_allclose(fast.weights, plain.weights, rtol=0, atol=1e-9 * moved)
 
 
 @pytest.mark.parametrize("engine", ["reference", *FAST])
@@ -165,8 +202,6 @@ def test_a_run_below_1e_minus_1000_follows_the_exact_signal(engine, momentum, re
 def test_results_do_not_depend_on_where_a_run_is_cut(engine, cuts, signal):
     problem = random_problem()
     method = st.Method("spectral", 5, 0.8, signal=signal, schedule=st.PolynomialDecay(0.2, 0.5))
-    if engine == "compiled" and signal == "saga":
-        return
     whole = advance(engine, problem, method, np.zeros((4, 20)), 40)
     parts = advance(engine, problem, method, np.zeros((4, 20)), 40, stop_at=sorted(cuts))
     np.testing.assert_array_equal(parts.weights, whole.weights)
@@ -287,3 +322,36 @@ def test_batched_on_tensors_agrees_with_the_reference_on_arrays(norm, momentum, 
     fast = engine_for(twin, method, "batched").advance(twin, [method], start, 25)
     assert isinstance(fast.weights, torch.Tensor)
     np.testing.assert_allclose(fast.weights.numpy(), plain.weights, rtol=0, atol=1e-11)
+
+
+@pytest.mark.torch
+@every_signal
+@every_kind_of_momentum
+def test_every_signal_and_momentum_on_tensors(signal, kind):
+    import torch
+
+    problem = random_problem()
+    twin = st.Classification(torch.asarray(problem.features.copy()), problem.labels)
+    method = st.Method(
+        "max", 5, 0.7, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.03, 0.5)
+    )
+    on_tensors, plain = (st.descend(each, method, 25, engine="batched") for each in (twin, problem))
+    np.testing.assert_allclose(on_tensors.weights, plain.weights, rtol=0, atol=1e-11)
+
+
+@every_loss
+def test_every_loss_runs_by_itself_and_a_loss_without_compiled_code_in_the_batched_engine(loss):
+    problem = random_problem()
+    method = st.Method("max", 5, 0.9, loss=loss, schedule=st.PolynomialDecay(0.2, 0.5))
+    run, plain = (st.descend(problem, method, 15, engine=each) for each in ("auto", "reference"))
+    assert run.engine == ("batched" if loss is BARE else "compiled")
+    np.testing.assert_allclose(run.weights, plain.weights, rtol=0, atol=1e-12)
+
+
+def test_the_compiled_engine_names_what_a_loss_lacks():
+    message = (
+        "^loss='additive-margin-2': engine=\"compiled\" needs compiled code for its residuals, "
+        'which it does not offer; use engine="auto", "batched" or "reference"$'
+    )
+    with pytest.raises(MissingCapability, match=message):
+        st.descend(random_problem(), st.Method(loss=BARE), 5, engine="compiled")

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from tests.contracts.losses import every_compiled_loss
 from tests.contracts.norms import ALL_NORMS
 from tests.problems import random_problem
 
 import steepest as st
 from steepest.descent.engines.compiled import directions, gradient, kernels
+from steepest.descent.engines.compiled.losses import loss_code
 from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
 from steepest.doubled import head, head_bits
-from steepest.losses import LOSSES, Samples, weighted_gradient
+from steepest.losses import Samples, residuals, weighted_gradient
 from steepest.scaled import Scaled
 
 compiled_norms = pytest.mark.parametrize(
@@ -26,6 +28,7 @@ compiled_norms = pytest.mark.parametrize(
 def compiled_direction(norm, S):
     out = np.full_like(S, np.nan)
     code = COMPILED_DIRECTION.of(norm)
+    assert code is not None
     work = directions.direction_work(*S.shape)
     truncated = directions.direction(code.kind, code.power, code.across, S, out, work)
     return code.factor(S.shape) * out, truncated
@@ -88,7 +91,7 @@ def test_exponentials_are_those_of_the_library_to_two_ulps(seed, lowest):
     np.testing.assert_allclose(numbers, expected, rtol=4.5e-16)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@every_compiled_loss
 @given(
     seed=some.integers(0, 10**6),
     log_size=some.floats(-2, 6),
@@ -96,12 +99,11 @@ def test_exponentials_are_those_of_the_library_to_two_ulps(seed, lowest):
     chosen=some.lists(some.integers(0, 12), min_size=1, max_size=13, unique=True),
 )
 @settings(max_examples=40)
-def test_gradients_are_those_of_losses(name, seed, log_size, classes, chosen):
+def test_gradients_are_those_of_losses(loss, seed, log_size, classes, chosen):
     problem = random_problem(classes=classes, samples=13, features=17, seed=seed)
     W = 10**log_size * np.random.default_rng(seed).normal(size=(classes, 17))
-    loss = LOSSES[name]
     batch = Samples.of(problem).take(np.array(chosen))
-    expected = weighted_gradient(batch, loss.residuals(batch, W), 0.3)
+    expected = weighted_gradient(batch, residuals(loss, batch, W), 0.3)
     out = np.empty_like(W)
     data = (
         problem.features,
@@ -109,7 +111,7 @@ def test_gradients_are_those_of_losses(name, seed, log_size, classes, chosen):
         problem.labels,
         head_bits(17),
         problem.largest_length,
-        loss.normalized,
+        *loss_code(loss),
     )
     scale = gradient.gradient(data, np.array(chosen), W, 0.3, gradient.gradient_work(13, classes, 17), out)
     np.testing.assert_allclose(

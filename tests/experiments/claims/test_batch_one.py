@@ -7,9 +7,9 @@ from tests.experiments.synthetic import results
 from steepest.errors import InvalidArgument
 from steepest.experiments import paper_experiment
 from steepest.experiments.claims.claims import Verdict, check_claims
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.figures.batch_one import batch_one_panels
 from steepest.experiments.reproduction import write_report
-from steepest.experiments.store.selection import Runs
 from steepest.experiments.sweep.sweep import run_experiment
 
 EXPERIMENT = paper_experiment("figure2").replaced({"seed": 17})

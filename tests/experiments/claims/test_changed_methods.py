@@ -8,6 +8,7 @@ from steepest.experiments.claims.claims import Verdict, check_claims
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import validated
 from steepest.experiments.sweep.sweep import run_experiment
+from steepest.signals import signal
 
 
 def mixture(**grids):
@@ -33,11 +34,11 @@ def single_samples(**settings):
 
 
 def off(method):
-    return replace(method, variance_reduction=False)
+    return replace(method, signal=signal("minibatch"))
 
 
 def reduced(method):
-    return replace(method, variance_reduction=True)
+    return replace(method, signal=signal("svrg"))
 
 
 def momentum(labelled, used):

@@ -127,7 +127,7 @@ def test_errors_below_the_certified_gap_are_not_compared():
 
 def test_a_positive_effective_margin_of_a_mini_batch_fails_the_worst_case_claim():
     dataset = results()
-    dataset["effective_margin"][{"batch_size": 1, "momentum": 0, "variance_reduction": 0, "seed": 2}] = 0.1
+    dataset["effective_margin"][{"batch_size": 1, "momentum": 0, "signal": 0, "seed": 2}] = 0.1
     row = verdict(dataset, "worst-case-condition-is-vacuous")
     assert row.reason.startswith("effective margin ρ at b = 5, seed 2: 0.1, above 0")
 
@@ -177,10 +177,10 @@ def test_the_rate_and_the_floor_are_decided_by_long_runs_alone():
 
 def test_cosines_must_follow_the_errors_where_the_solution_is_unique():
     dataset = results()
-    dataset["cosine"][{"batch_size": 1, "momentum": 1, "variance_reduction": 0}] -= 0.9
+    dataset["cosine"][{"batch_size": 1, "momentum": 1, "signal": 0}] -= 0.9
     row = verdict(dataset, "moderate-momentum-helps-partly")
     assert "cosine - cosine without momentum at b = 5" in row.reason
-    dataset["cosine"][{"batch_size": 1, "momentum": 0, "variance_reduction": 0}] += 0.9
+    dataset["cosine"][{"batch_size": 1, "momentum": 0, "signal": 0}] += 0.9
     assert "cosine - full batch's at b = 5" in verdict(dataset, "mini-batch-without-momentum-lags").reason
     dataset["unique_optimum"] = dataset["unique_optimum"] * math.nan
     for name in ("moderate-momentum-helps-partly", "mini-batch-without-momentum-lags"):

@@ -5,8 +5,8 @@ from matplotlib import image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.experiments.synthetic import BATCH_SIZES, results
 
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.figures.margin_panels import margin_panels, save_figure
-from steepest.experiments.store.selection import Runs
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_lines_are_medians_over_seeds(figure):
         data="gaussian", loss="cross-entropy", norm="frobenius", batch_size=5, momentum=0.5
     )
     line = figure.axes[1].lines[1]
-    wanted = expected.sel(variance_reduction=False).median("seed").values[1:]
+    wanted = expected.sel(signal="minibatch").median("seed").values[1:]
     assert line.get_ydata() == pytest.approx(wanted)
 
 
@@ -58,7 +58,7 @@ def test_files_are_pictures_and_the_same_each_time(figure, tmp_path):
 
 
 def test_runs_that_are_missing_leave_their_lines_out():
-    (runs,) = Runs.of(results().isel(variance_reduction=[0], seed=[0]))
+    (runs,) = Runs.of(results().isel(signal=[0], seed=[0]))
     figure = margin_panels(runs)
     assert [len(axes.lines) for axes in figure.axes] == [6] * 6 + [0] * 3
     assert "seed 0" in figure.get_suptitle()

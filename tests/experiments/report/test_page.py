@@ -12,7 +12,7 @@ from steepest.errors import InvalidArgument, RunError
 from steepest.experiments import CLAIMS, open_results, write_page
 from steepest.experiments.claims.claims import Claim
 from steepest.experiments.claims.promises import promise_of
-from steepest.experiments.store.selection import Runs
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.store.store import Store
 from steepest.theory import predicted_rate
 
@@ -56,7 +56,7 @@ def test_curves_are_medians_and_ranges_of_the_stored_runs(folder, page):
     for group in experiment["groups"]:
         assert len(group["lines"]) == 8
         for line in group["lines"]:
-            chosen = {name: line[name] for name in ("batch_size", "momentum", "variance_reduction")}
+            chosen = {name: line[name] for name in ("batch_size", "momentum", "signal")}
             stored = dataset["cosine"].sel(
                 data="points", norm=group["norm"], loss="cross-entropy", step=group["steps"], **chosen
             )
@@ -71,7 +71,7 @@ def test_curves_are_medians_and_ranges_of_the_stored_runs(folder, page):
 def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     run_into(tmp_path, steps=4000, norm="frobenius", momentum=0.0, batch_size=[3, "full"])
     (runs,) = Runs.of(open_results(tmp_path))
-    full = promise_of(runs, 12, 0.0, False)
+    full = promise_of(runs, 12, 0.0, "minibatch")
     assert (full.share, full.vacuous, full.proven) == (1.0, False, True)
     worst = runs.curve("relative_margin_error", 12, 0.0).max(axis=0)
     known = np.isfinite(full.error)
@@ -83,18 +83,18 @@ def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     steps, multiples = full.slope
     rate = predicted_rate(0.5, 12, steps)
     np.testing.assert_allclose(multiples, rate / rate[-1])
-    small = promise_of(runs, 3, 0.0, False)
+    small = promise_of(runs, 3, 0.0, "minibatch")
     assert (small.vacuous, small.proven, small.slope) == (True, False, None)
     assert small.says.startswith("Vacuous: with 4 batches an epoch the noise of sampling may")
-    reduced = promise_of(runs, 3, 0.0, True)
+    reduced = promise_of(runs, 3, 0.0, "svrg")
     assert reduced.share == 1.0
     assert not reduced.vacuous
     lines = charts_of(write_page(tmp_path).path)["experiments"][0]["groups"][0]["lines"]
-    (drawn,) = [line for line in lines if (line["batch_size"], line["variance_reduction"]) == (12, False)]
+    (drawn,) = [line for line in lines if (line["batch_size"], line["signal"]) == (12, "minibatch")]
     np.testing.assert_allclose(np.array(drawn["theory"]["error"], float)[known], full.error[known], rtol=1e-6)
     assert [value is None for value in drawn["theory"]["error"]] == (~known).tolist()
     older = Runs.of(open_results(tmp_path).drop_vars("margin_floor"))
-    assert "stored without the theory's bound" in promise_of(next(older), 12, 0.0, False).says
+    assert "stored without the theory's bound" in promise_of(next(older), 12, 0.0, "minibatch").says
 
 
 def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):

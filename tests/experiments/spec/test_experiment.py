@@ -2,7 +2,7 @@ import pytest
 
 from steepest.errors import DataFileError, InvalidArgument
 from steepest.experiments.spec.cells import load_problems, resolve
-from steepest.experiments.spec.data import GaussianData
+from steepest.experiments.spec.data import DataSet
 from steepest.experiments.spec.experiment import load_experiment, parse_overrides, validated
 from steepest.experiments.spec.schedule import ScheduleChoice
 
@@ -14,7 +14,9 @@ def test_scalars_and_lists_are_grids_in_canonical_form():
     assert experiment.norm == ("max", "schatten-2", "frobenius")
     assert experiment.momentum == (0.0,)
     assert validated({**SMALLEST, "momentum": [0, 0.0, 0.5]}).momentum == (0.0, 0.5)
-    assert experiment.data == (GaussianData(kind="gaussian", classes=10, samples_per_class=10),)
+    assert experiment.data == (
+        DataSet.model_validate({"kind": "gaussian", "classes": 10, "samples_per_class": 10}),
+    )
 
 
 REFUSED = {
@@ -24,7 +26,7 @@ REFUSED = {
     ),
     "unknown data key": (
         {"data": [{"kind": "gaussian", "sacle": 1}]},
-        "data[0].sacle=1: no such key; did you mean scale? accepted: kind, name, schedule, classes",
+        "data[0].sacle=1: no such key; did you mean scale? accepted: kind, name, schedule, contrast, ",
     ),
     "unknown schedule key": (
         {"schedule": {"initial": 1, "power": 0.5}},
@@ -32,7 +34,7 @@ REFUSED = {
     ),
     "unknown data": (
         {"data": "mnist"},
-        "give a kind of data: gaussian, mixture, orthogonal, digits, file",
+        "data[0].kind='mnist': give a kind of data: ",
     ),
     "data without a kind": ({"data": {"scale": 1}}, "give a kind of data"),
     "data that is no table": ({"data": 7}, "data[0]=7"),
@@ -45,7 +47,10 @@ REFUSED = {
     "batch size zero": ({"batch_size": 0}, "0 is no batch size; give an integer of at least 1, or 'full'"),
     "batch size a fraction": ({"batch_size": 2.5}, "2.5 is no batch size"),
     "switch as number": ({"variance_reduction": 1}, "1 is neither true nor false"),
-    "loss": ({"loss": "hinge"}, "'hinge' is no loss; give one of cross-entropy, exponential"),
+    "loss": (
+        {"loss": "hinge"},
+        "'hinge' is no loss; give one of cross-entropy, exponential, pairwise-logistic",
+    ),
     "negative seed": ({"seed": -1}, "-1 is no seed"),
     "steps": ({"steps": 1e4}, "steps=10000.0: give an integer of at least 1"),
     "records": ({"records": 1}, "records=1: give an integer of at least 2"),
@@ -91,7 +96,6 @@ REFUSED = {
         {"data": {"kind": "gaussian", "schedule": {"initial": -1}}},
         "data[0].schedule.initial=-1: give a finite number",
     ),
-    "scale of data": ({"data": {"kind": "gaussian", "scale": 0}}, "data[0].scale=0: give a finite number"),
     "list as claim": ({"claims": [["all"]]}, "['all'] is no claim"),
     "batch-one figure of other runs": (
         {"figure": "batch-one"},
@@ -101,9 +105,9 @@ REFUSED = {
     "figure": ({"figure": "pie"}, "figure='pie': give 'margin-panels' or 'batch-one'"),
     "name": ({"name": "../escape"}, "name='../escape': give a name of letters"),
     "same name twice": ({"data": ["gaussian", "gaussian"]}, "data.name='gaussian': two data sets share it"),
-    "classes": (
-        {"data": {"kind": "mixture", "classes": 1}},
-        "data[0].classes=1: give an integer of at least 2",
+    "classes as text": (
+        {"data": {"kind": "mixture", "classes": "many"}},
+        "data[0].classes='many': give a whole number",
     ),
 }
 
@@ -133,7 +137,7 @@ def test_a_file_takes_its_own_name_and_overrides(tmp_path):
     settings = ["momentum=[0, 0.9]", "norm=spectral", "data.0.scale=0.2", "schedule.initial=0.3"]
     experiment = load_experiment(file, parse_overrides(settings))
     assert (experiment.name, experiment.momentum, experiment.norm) == ("ours", (0.0, 0.9), ("spectral",))
-    assert experiment.data == (GaussianData(kind="gaussian", scale=0.2),)
+    assert experiment.data == (DataSet.model_validate({"kind": "gaussian", "scale": 0.2}),)
     assert experiment.schedule == ScheduleChoice(initial=0.3)
 
 
@@ -204,6 +208,11 @@ UNFIT = {
     "more than memory holds": (
         {"data": ["mixture", {"kind": "gaussian", "classes": 10**6, "samples_per_class": 10**6}]},
         "data[1]='gaussian': it does not fit in memory",
+    ),
+    "scale of data": ({"data": {"kind": "gaussian", "scale": 0}}, "data[0].scale=0.0: give a finite number"),
+    "classes": (
+        {"data": {"kind": "mixture", "classes": 1}},
+        "data[0].classes=1: give a whole number of at least 2",
     ),
     "a bias direction of other data": ({"bias": True}, "bias=True: data set gaussian: "),
 }

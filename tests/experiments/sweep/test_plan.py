@@ -1,7 +1,11 @@
 import math
 import os
 
+import pytest
+
+from steepest.errors import InvalidArgument
 from steepest.experiments.spec.experiment import validated
+from steepest.experiments.sweep import plan as plan_module
 from steepest.experiments.sweep.plan import plan_experiment
 from steepest.experiments.sweep.sweep import run_experiment
 
@@ -56,3 +60,38 @@ def test_what_the_folder_holds_is_left_out(tmp_path):
     done = plan_experiment(part, tmp_path)
     assert (done.runs, done.margins, done.seconds, done.batches, done.memory_bytes) == (0, 0, 0.0, (), 0)
     assert len(list((tmp_path / "cells").glob("*.nc"))) == 4 + 2  # planning wrote nothing
+
+
+def test_thousands_of_momenta_are_told_from_a_few(monkeypatch):
+    """The cost of planning does not grow with the grid: a few runs stand for all."""
+    measured = []
+    original = plan_module.descend
+
+    def counted(problem, methods, *arguments, **settings):
+        measured.append(len(methods))
+        return original(problem, methods, *arguments, **settings)
+
+    monkeypatch.setattr(plan_module, "descend", counted)
+    momenta = [place / 2000 for place in range(2000)]
+    small = validated({**SMALL, "data": SMALL["data"][0], "norm": "max", "momentum": momenta, "seed": 0})
+    plan = plan_experiment(small)
+    assert plan.runs == 2 * 2000
+    assert max(measured) <= 8
+    assert all(batch.measured for batch in plan.batches)
+
+
+def test_what_there_is_no_time_to_measure_is_estimated_and_said(monkeypatch):
+    monkeypatch.setattr(plan_module, "_BUDGET_SECONDS", 1e-9)
+    told = []
+    plan = plan_experiment(validated(SMALL), tell=lambda what, done, total: told.append((done, total)))
+    assert [batch.measured for batch in plan.batches].count(True) == 1
+    assert all(batch.seconds > 0 for batch in plan.batches)
+    assert (7, 8) in told
+
+
+def test_a_cell_that_does_not_fit_is_said():
+    experiment = validated({**SMALL, "records": 10_000_000, "steps": 10**9, "norm": "max", "batch_size": 5})
+    plan = plan_experiment(experiment)
+    assert plan.free_bytes is None or not plan.fits
+    with pytest.raises(InvalidArgument, match="records=100000000000: give an integer of at most 10,000,000"):
+        validated({**SMALL, "records": 100_000_000_000})

@@ -39,7 +39,7 @@ def test_results_carry_labels_units_and_every_combination(finished):
     _, outcome = finished
     dataset = outcome.dataset
     assert dict(dataset.sizes) == {
-        "data": 2, "loss": 1, "norm": 2, "batch_size": 3, "momentum": 2, "variance_reduction": 2, "seed": 2,
+        "data": 2, "loss": 1, "norm": 2, "batch_size": 3, "momentum": 2, "signal": 2, "seed": 2,
         "step": dataset.sizes["step"],
     }  # fmt: skip
     assert dataset["batch_size"].values.tolist() == [5, 12, 40]
@@ -61,7 +61,7 @@ def test_runs_are_those_that_descend_makes(finished):
     run = st.descend(problem, method, 300, reference=solution, records=20)
     chosen = dataset.sel(
         data="gaussian", norm="spectral", loss="cross-entropy", batch_size=5, momentum=0.5, seed=3,
-        variance_reduction=True,
+        signal="svrg",
     )  # fmt: skip
     for name in ("relative_margin_error", "cosine", "log_loss", "margin", "upper_bound"):
         np.testing.assert_allclose(chosen[name].values, getattr(run, name), rtol=1e-9, atol=1e-9)
@@ -156,7 +156,7 @@ def test_warnings_about_settings_become_notes_that_the_store_keeps(tmp_path):
 def test_a_folder_opens_as_one_tidy_dataset(finished):
     directory, outcome = finished
     dataset = open_results(directory)
-    places = {name: outcome.dataset[name].values for name in DIMENSIONS if name != "variance_reduction"}
+    places = {name: outcome.dataset[name].values for name in DIMENSIONS if name != "signal"}
     xr.testing.assert_equal(dataset.sel(places), outcome.dataset)
     assert list(dataset["cosine"].dims) == list(DIMENSIONS)
     assert all({"units", "long_name"} <= set(dataset[name].attrs) for name in dataset.variables)

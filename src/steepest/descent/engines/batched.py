@@ -13,6 +13,7 @@ from steepest.descent.method import Method
 from steepest.descent.state import State
 from steepest.descent.truncation import truncated
 from steepest.problem import Classification
+from steepest.schedules import step_sizes as sizes_of
 from steepest.signals import Draw, coins
 
 _STEPS_PER_TRANSFER = 256
@@ -40,7 +41,7 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
     steps = range(state.step, stop)
     betas = xp.asarray([each.momentum for each in methods], dtype=xp.float64, device=place)
     step_sizes = xp.asarray(
-        np.stack([each.schedule(np.asarray(steps)) for each in methods], axis=1),
+        np.stack([sizes_of(each.schedule, np.asarray(steps)) for each in methods], axis=1),
         dtype=xp.float64,
         device=place,
     )

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from array_api_compat import is_numpy_array, is_torch_array
 
+from steepest.arguments import one_of
 from steepest.descent.method import Method
 from steepest.descent.state import State
-from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 
 _COMPILED_UP_TO = 200_000_000
@@ -39,6 +39,7 @@ def engine_for(problem: Classification, method: Method, name: str = "auto") -> E
         InvalidArgument: another name.
         MissingCapability: the compiled engine has no code for the method's norm, signal, momentum or loss.
     """
+    one_of("engine", name, ("auto", *ENGINES))
     # Imported here: numba is heavy, and a run on a GPU never needs it.
     if name == "auto":
         name = "compiled" if _suits_compiled(problem, method) else "batched"
@@ -50,11 +51,9 @@ def engine_for(problem: Classification, method: Method, name: str = "auto") -> E
         from steepest.descent.engines.batched import Batched
 
         return Batched()
-    if name == "reference":
-        from steepest.descent.engines.reference import Reference
+    from steepest.descent.engines.reference import Reference
 
-        return Reference()
-    raise InvalidArgument("engine", name, f"give one of auto, {', '.join(ENGINES)}")
+    return Reference()
 
 
 def _suits_compiled(problem: Classification, method: Method) -> bool:

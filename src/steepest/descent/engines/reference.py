@@ -13,6 +13,7 @@ from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.truncation import truncated
 from steepest.problem import Classification
+from steepest.schedules import step_sizes as sizes_of
 from steepest.signals import Draw, coins
 
 
@@ -29,14 +30,15 @@ class Reference:
 def _advance_run(problem: Classification, method: Method, state: State, stop: int) -> State:
     xp, place = namespace(problem.features), device(problem.features)
     beta = xp.asarray([method.momentum], dtype=xp.float64, device=place)
-    for step in range(state.step, stop):
+    step_sizes = sizes_of(method.schedule, np.arange(state.step, stop))
+    for step, step_size in zip(range(state.step, stop), step_sizes, strict=True):
         signal, changed = method.signal.step(_draw(problem, method, step), state.weights, state.fields)
         fields = {**state.fields, **changed}
         followed, changed = method.momentum_kind.follow(signal, beta, fields)
         fields = {**fields, **changed}
         direction = method.norm.direction(followed.mantissa)
         weights, changed = method.momentum_kind.move(
-            state.weights, -float(method.schedule(step)) * direction, beta, fields
+            state.weights, -float(step_size) * direction, beta, fields
         )
         state = replace(
             state,

@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.experiments.claims.margins import fitted_exponent
 from steepest.experiments.claims.measurement import Measurement
-from steepest.experiments.store.selection import Missing, Runs
+from steepest.experiments.claims.selection import Missing, Runs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +25,7 @@ __all__ = [
 
 Measurements = Iterator[Measurement]
 
-_PLAIN = {"batch_size": 1, "momentum": 0.0, "variance_reduction": False}
+_PLAIN = {"batch_size": 1, "momentum": 0.0, "signal": "minibatch"}
 _WHERE = "b = 1"
 _FAR = 0.9
 """The cosine below which the bias direction counts as another direction than a max-margin solution's."""
@@ -64,9 +64,9 @@ def batch_one_spectral_is_frobenius(runs: Runs) -> Measurements:
     if "weights" not in runs.every_norm or "frobenius" not in runs.every_norm["norm"]:
         raise Missing("the experiment keeps no weights (weights = true) or has no runs in the Frobenius norm")
     for momentum in runs.momenta:
-        if not runs.has(1, momentum, False):
+        if not runs.has(1, momentum):
             raise Missing(f"no run of batch size 1 at momentum {momentum:g} without variance reduction")
-        chosen = {"batch_size": 1, "momentum": momentum, "variance_reduction": False}
+        chosen = {"batch_size": 1, "momentum": momentum, "signal": "minibatch"}
         weights = runs.every_norm["weights"].sel(chosen).transpose("norm", "seed", "step", "class", "feature")
         if not _all_run(weights.sel(norm="frobenius")):
             raise Missing(f"no run of batch size 1 at momentum {momentum:g} in the Frobenius norm")
@@ -111,7 +111,7 @@ def frequent_hard_classes_hide_the_bias(runs: Runs) -> Measurements:
 
 def naive_residuals_lose_the_bias(runs: Runs) -> Measurements:
     """Measure when `softmax - onehot` cancels, and how much further from the bias direction its run ends."""
-    if "naive_bias_cosine" not in runs.dataset or not runs.has(1, 0.0, False):
+    if "naive_bias_cosine" not in runs.dataset or not runs.has(1, 0.0):
         raise Missing(f"the experiment does not repeat the runs naively (naive = {runs.norm})")
     naive = 1 - runs.final("naive_bias_cosine", 1, 0.0)
     if np.isnan(naive).any():
@@ -129,7 +129,7 @@ def naive_residuals_lose_the_bias(runs: Runs) -> Measurements:
 
 def _reference(runs: Runs, norm: str, name: str) -> np.ndarray:
     # Curves of error or cosine to the solution in a reference norm, [seeds, r].
-    if not runs.has(1, 0.0, False):
+    if not runs.has(1, 0.0):
         raise Missing("no run of batch size 1 at momentum 0 without variance reduction")
     chosen = runs.dataset[f"reference_{name}"].sel(_PLAIN).sel(reference=norm)
     return chosen.transpose("seed", "step").values[:, runs.dataset["step"].values > 0]
@@ -142,7 +142,7 @@ def _require_frobenius_reference(runs: Runs) -> None:
 
 def _same_counts(runs: Runs) -> str:
     every = runs.every_data
-    if "class_counts" not in every or "weights" not in every or not runs.has(1, 0.0, False):
+    if "class_counts" not in every or "weights" not in every or not runs.has(1, 0.0):
         raise Missing("the experiment keeps no weights (weights = true) or has no runs of batch size 1")
     seeds = list(runs.seeds)
     counts = every["class_counts"].sel(seed=seeds)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from steepest.errors import InvalidArgument
 from steepest.experiments.claims import batch_one, margins
 from steepest.experiments.claims.measurement import Measurement
-from steepest.experiments.store.selection import Missing, Runs
+from steepest.experiments.claims.selection import Missing, Runs
+from steepest.experiments.inputs import as_instance, as_texts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -110,7 +111,10 @@ def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult
     Raises:
         InvalidArgument: a name that is no claim.
     """
-    names = tuple(names)
+    import xarray as xr
+
+    names = as_texts("claims", names, "give the names of claims in a list")
+    as_instance("dataset", dataset, xr.Dataset, "give results, as open_results returns them")
     for name in names:
         if name not in CLAIMS:
             raise InvalidArgument("claims", name, f"known claims: {', '.join(CLAIMS)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest import theory
-from steepest.experiments.store.selection import Runs
+from steepest.experiments.claims.selection import Runs, chosen_runs
 
 __all__ = ["Promise", "promise_of"]
 
@@ -19,7 +19,7 @@ class Promise:
     """The theory of one method on one data set, norm and loss; over seeds always the weakest."""
 
     share: float
-    """ρ / γ, in the median; where it is not positive the theorems promise nothing."""
+    """ρ / γ, in the median; where it is not positive the theorems promise nothing; NaN without a ρ."""
     error: np.ndarray
     """What the relative margin error cannot be above, at the runs' steps; NaN where nothing is proven."""
     floor: np.ndarray
@@ -40,7 +40,7 @@ class Promise:
         return bool(np.isfinite(self.error).any())
 
 
-def promise_of(runs: Runs, batch_size: int, momentum: float, variance_reduction: bool) -> Promise:
+def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str) -> Promise:
     """Return what the theory promises of the runs with these settings.
 
     The bound is :func:`steepest.theory.margin_bound` with the losses of each run, the slope
@@ -49,19 +49,19 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, variance_reduction:
     Raises:
         Missing: they were not run.
     """
-    measured = runs.curve("relative_margin_error", batch_size, momentum, variance_reduction)
+    measured = runs.curve("relative_margin_error", batch_size, momentum, signal)
     there = np.isfinite(measured).any(axis=1)
-    chosen = {"batch_size": batch_size, "momentum": momentum, "variance_reduction": variance_reduction}
+    chosen = chosen_runs(batch_size, momentum, signal)
     margins = runs.dataset["max_margin"].values[there]
     effective = runs.dataset["effective_margin"].sel(chosen).values[there]
     share = float(np.median(effective / margins))
     # Without a positive ρ the theorems predict no rate either.
-    slope = _slope(runs, batch_size, momentum, variance_reduction) if share > 0 else None
+    slope = _slope(runs, batch_size, momentum, signal) if share > 0 else None
     if "margin_floor" not in runs.dataset:
         nothing = np.full(len(runs.steps), np.nan)
         says = "These results were stored without the theory's bound; run them again."
         return Promise(share, nothing, nothing, slope, says)
-    floors = runs.curve("margin_floor", batch_size, momentum, variance_reduction)[there]
+    floors = runs.curve("margin_floor", batch_size, momentum, signal)[there]
     error = np.max(1 - floors / margins[:, None], axis=0)
     # An error of 1 is what any weights reach that classify every sample correctly.
     known = error < 1
@@ -78,6 +78,8 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, variance_reduction:
 
 
 def _why_nothing(share: float, batches: int, last: int) -> str:
+    if np.isnan(share):
+        return "Nothing: the theory is not about this loss, signal or kind of momentum."
     size = f"{share:,.0f}" if abs(share) >= 100 else f"{share:.3g}"
     if share <= 0:
         return (
@@ -91,15 +93,13 @@ def _why_nothing(share: float, batches: int, last: int) -> str:
     )
 
 
-def _slope(
-    runs: Runs, batch_size: int, momentum: float, variance_reduction: bool
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _slope(runs: Runs, batch_size: int, momentum: float, signal: str) -> tuple[np.ndarray, np.ndarray] | None:
     last = runs.last_step
     steps = np.unique(np.rint(np.geomspace(max(2, last // 100), max(2, last), _SLOPE_POINTS)))
     if len(steps) < 2:
         return None
     batches = theory.batches_per_epoch(runs.samples, batch_size)
     rate = theory.predicted_rate(
-        runs.step_size_exponent, runs.samples, steps, momentum, batches, variance_reduction
+        runs.step_size_exponent, runs.samples, steps, momentum, batches, signal == "svrg"
     )
     return steps, rate / rate[-1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from steepest.errors import InvalidArgument
 from steepest.experiments.claims.promises import promise_of
-from steepest.experiments.store.selection import Runs
+from steepest.experiments.claims.selection import Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["batch_one_panels"]
 
-_PLAIN = {"batch_size": 1, "momentum": 0.0, "variance_reduction": False}
+_PLAIN = {"batch_size": 1, "momentum": 0.0, "signal": "minibatch"}
 _SMALLEST_DRAWN = 1e-12
 _METHODS = {"max": "SignSGD", "frobenius": "Normalized-SGD"}
 # Okabe and Ito's colours keep apart for every common colour blindness; the dashes do so in grey.
@@ -97,14 +97,16 @@ def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = Fa
 
 
 def _bound_in_words(rows: Sequence[Runs]) -> str:
-    shares = [promise_of(runs, 1, 0.0, False).share for runs in rows]
+    shares = [promise_of(runs, 1, 0.0, "minibatch").share for runs in rows]
+    if np.isnan(shares).any():
+        return "No margin bound: the theory has no lemma constants of this loss."
     sizes = " and ".join(f"{share:,.0f} γ" for share in shares)
     # Batches of one are at least two an epoch, and then noise may always outweigh the margin.
     return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."
 
 
 def _can_be_drawn(runs: Runs) -> bool:
-    return "bias_cosine" in runs.dataset and "reference" in runs.dataset and runs.has(1, 0.0, False)
+    return "bias_cosine" in runs.dataset and "reference" in runs.dataset and runs.has(1, 0.0)
 
 
 def _has_naive(runs: Runs) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.experiments.claims.promises import promise_of
+from steepest.experiments.claims.selection import Missing, Runs
 from steepest.experiments.figures.batch_one import batch_one_panels
-from steepest.experiments.store.selection import Missing, Runs
 from steepest.files import writing
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "margin_panels", "save_figure"]
 
 _ROWS = (
-    ("relative_margin_error", False, "relative margin error"),
-    ("cosine", False, "cosine similarity to W*"),
-    ("relative_margin_error", True, "relative margin error,\nvariance reduction"),
+    ("relative_margin_error", "minibatch", "relative margin error"),
+    ("cosine", "minibatch", "cosine similarity to W*"),
+    ("relative_margin_error", "svrg", "relative margin error,\nvariance reduction"),
 )
 _NORM_WORDS = {
     "frobenius": "Frobenius norm",
@@ -51,15 +51,15 @@ def margin_panels(runs: Runs, title: str = "", *, bound: bool = False) -> Figure
     _share_scale(grid[0, 0], grid[2, 0])
     styles = dict(zip(runs.batch_sizes, _styles(runs), strict=True))
     letters = [list(row) for row in _letters(len(momenta))]
-    for row, (variable, reduced, label) in enumerate(_ROWS):
+    for row, (variable, signal, label) in enumerate(_ROWS):
         for column, momentum in enumerate(momenta):
             axes = grid[row, column]
             for batch_size, style in styles.items():
-                _draw(axes, runs, variable, batch_size, momentum, reduced, style)
-            signal = f"β = {momentum:g}" + (", variance reduction" if reduced else "")
-            axes.set_title(f"({letters[row][column]})  {signal}", fontsize=10, loc="left")
+                _draw(axes, runs, variable, batch_size, momentum, signal, style)
+            method = f"β = {momentum:g}" + (", variance reduction" if signal == "svrg" else "")
+            axes.set_title(f"({letters[row][column]})  {method}", fontsize=10, loc="left")
             if bound and variable == "relative_margin_error":
-                _draw_promises(axes, runs, styles, momentum, reduced)
+                _draw_promises(axes, runs, styles, momentum, signal)
             _scale(axes, variable)
         grid[row, 0].set_ylabel(label)
     for axes in grid[-1]:
@@ -108,11 +108,11 @@ def _draw(
     variable: str,
     batch_size: int,
     momentum: float,
-    reduced: bool,
+    signal: str,
     style: dict[str, Any],
 ) -> None:
     try:
-        curves = runs.curve(variable, batch_size, momentum, reduced)
+        curves = runs.curve(variable, batch_size, momentum, signal)
     except Missing:
         return
     if variable != "cosine":
@@ -124,13 +124,13 @@ def _draw(
 
 
 def _draw_promises(
-    axes: Axes, runs: Runs, styles: dict[int, dict[str, Any]], momentum: float, reduced: bool
+    axes: Axes, runs: Runs, styles: dict[int, dict[str, Any]], momentum: float, signal: str
 ) -> None:
     """Draw the bounds, the slope of the largest batch that has one, and say which sizes have no bound."""
     promises = {
-        batch_size: promise_of(runs, batch_size, momentum, reduced)
+        batch_size: promise_of(runs, batch_size, momentum, signal)
         for batch_size in styles
-        if runs.has(batch_size, momentum, reduced)
+        if runs.has(batch_size, momentum, signal)
     }
     for batch_size, promise in promises.items():
         if promise.proven:
@@ -138,7 +138,7 @@ def _draw_promises(
     sloping = [(size, promise.slope) for size, promise in promises.items() if promise.slope is not None]
     if sloping:
         batch_size, (steps, multiples) = sloping[-1]
-        final = runs.final("relative_margin_error", batch_size, momentum, reduced)
+        final = runs.final("relative_margin_error", batch_size, momentum, signal)
         axes.plot(steps, multiples * np.nanmedian(final), **_SLOPE)
     vacuous = [str(size) for size, promise in promises.items() if promise.vacuous]
     later = [str(size) for size, promise in promises.items() if not (promise.vacuous or promise.proven)]

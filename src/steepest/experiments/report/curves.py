@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from steepest.descent.series import SERIES
 from steepest.experiments.claims.promises import Promise, promise_of
+from steepest.experiments.claims.selection import Runs
 from steepest.experiments.store.results import DIMENSIONS
-from steepest.experiments.store.selection import Runs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,29 +23,6 @@ MOST_RECORDS = 400
 
 _DIGITS = 7
 _FIRST = ("relative_margin_error", "cosine", "normalized_margin", "upper_bound", "log_loss")
-_TITLES = {
-    "relative_margin_error": "Relative margin error",
-    "cosine": "Cosine to the max-margin solution",
-    "normalized_margin": "Normalised margin",
-    "upper_bound": "Anytime upper bound of the max margin",
-    "log_loss": "Log-loss",
-    "log_proxy": "Log-proxy",
-    "margin": "Margin",
-    "bias_cosine": "Cosine to the bias direction",
-    "naive_bias_cosine": "Cosine to the bias direction, plain float64",
-    "truncated_directions": "Truncated directions",
-    "reference_relative_margin_error": "Relative margin error",
-    "reference_cosine": "Cosine to the max-margin solution",
-    "distance_to_optima": "Distance to the set of all max-margin solutions",
-    "reference_distance_to_optima": "Distance to the set of all max-margin solutions",
-}
-_LOGARITHMIC = (
-    "relative_margin_error",
-    "upper_bound",
-    "margin",
-    "reference_relative_margin_error",
-    "distance_to_optima",
-)
 _LEFT_OUT = ("margin_floor",)
 
 
@@ -55,11 +33,13 @@ def quantities_of(datasets: Sequence[xr.Dataset]) -> dict[str, dict[str, Any]]:
         for name, variable in dataset.data_vars.items():
             for reference in _references(dataset, str(name)):
                 of = "" if reference is None else f", {reference} norm"
+                known = SERIES.get(str(name))
+                title = str(name).replace("_", " ").capitalize() if known is None else known.title
                 found[_key(str(name), reference)] = {
-                    "title": _TITLES.get(str(name), str(name).replace("_", " ").capitalize()) + of,
+                    "title": title + of,
                     "meaning": str(variable.attrs.get("long_name", "")) + of,
                     "units": str(variable.attrs.get("units", "1")),
-                    "logarithmic": str(name) in _LOGARITHMIC,
+                    "logarithmic": known is not None and known.logarithmic,
                 }
     first = [name for name in _FIRST if name in found]
     return {name: found[name] for name in [*first, *(name for name in found if name not in first)]}
@@ -92,25 +72,23 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
     ]
     for batch_size in runs.batch_sizes:
         for momentum in runs.momenta:
-            for reduced in map(bool, runs.dataset["variance_reduction"].values):
-                if not runs.has(batch_size, momentum, reduced):
+            for signal in map(str, runs.dataset["signal"].values):
+                if not runs.has(batch_size, momentum, signal):
                     continue
-                chosen = runs.dataset.sel(
-                    batch_size=batch_size, momentum=momentum, variance_reduction=reduced
-                )
+                chosen = runs.dataset.sel(batch_size=batch_size, momentum=momentum, signal=signal)
                 error = chosen["relative_margin_error"].transpose("seed", "step").values
                 there = np.flatnonzero(np.isfinite(error).any(axis=1))
                 yield {
                     "batch_size": batch_size,
                     "momentum": momentum,
-                    "variance_reduction": reduced,
+                    "signal": signal,
                     "seeds": [runs.seeds[place] for place in there],
                     "values": {
                         _key(name, reference): values
                         for name, reference in keys
                         if (values := _over_seeds(chosen, name, reference, there, kept))
                     },
-                    "theory": _theory(promise_of(runs, batch_size, momentum, reduced), kept),
+                    "theory": _theory(promise_of(runs, batch_size, momentum, signal), kept),
                 }
 
 

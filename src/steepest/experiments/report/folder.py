@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from steepest.errors import InvalidArgument, SteepestWarning
 from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
-from steepest.experiments.spec.cells import resolve
+from steepest.experiments.spec.cells import resolve, signals_described
 from steepest.experiments.store.results import combine
 from steepest.experiments.store.settings import SUFFIX, Settings, read_settings
 from steepest.experiments.store.store import Store, key_of
@@ -25,7 +25,18 @@ __all__ = ["StoredCell", "StoredExperiment", "read_folder"]
 Group = tuple[str, str, str]
 """Data set, norm and loss."""
 
-_ALIKE = ("steps", "records", "gap", "reference", "bias", "weights", "momentum", "variance_reduction")
+_ALIKE = (
+    "steps",
+    "records",
+    "gap",
+    "reference",
+    "bias",
+    "weights",
+    "momentum",
+    "variance_reduction",
+    "signal",
+    "momentum_kind",
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class StoredCell:
     @property
     def runs(self) -> int:
         """Number of runs."""
-        return len(self.description["momentum"]) * len(self.description["variance_reduction"])
+        return len(self.description["momentum"]) * len(signals_described(self.description))
 
     def _label(self, name: str) -> str:
         return str(self.dataset[name].item())

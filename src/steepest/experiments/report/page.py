@@ -12,6 +12,7 @@ from typing import Any
 from steepest import __version__
 from steepest.errors import InvalidArgument
 from steepest.experiments.claims.claims import Verdict
+from steepest.experiments.inputs import as_path
 from steepest.experiments.report import tables
 from steepest.experiments.report.curves import groups_of, quantities_of
 from steepest.experiments.report.folder import StoredExperiment, read_folder
@@ -55,11 +56,12 @@ def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
     Warns:
         SteepestWarning: a file is damaged or foreign; it is left out.
     """
-    path = Path(directory) / "report.html" if output is None else Path(output)
+    directory = as_path("directory", directory, "give the folder of a run")
+    path = directory / "report.html" if output is None else as_path("output", output, "give a file's path")
     if output is not None:
         _check_writable(path)
     stored = read_folder(directory)
-    write_text(path, render_page(stored, Path(directory).resolve().name))
+    write_text(path, render_page(stored, directory.resolve().name))
     return Page(path, stored)
 
 

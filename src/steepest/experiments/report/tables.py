@@ -12,6 +12,7 @@ from typing import Any
 from steepest.experiments.claims.claims import ClaimResult, Verdict
 from steepest.experiments.claims.measurement import Measurement
 from steepest.experiments.report.folder import StoredCell, StoredExperiment
+from steepest.experiments.spec.cells import signals_described
 
 __all__ = ["ClaimTable", "claim_tables", "data_rows", "margin_rows", "setting_rows", "verdict_counts"]
 
@@ -171,7 +172,8 @@ def setting_rows(experiment: StoredExperiment) -> list[tuple[str, str]]:
             "loss": _distinct(cell.group[2] for cell in experiment.cells),
             "batch_size": _distinct(cell.description["batch_size"] for cell in experiment.cells),
             "schedule": _distinct(cell.description["schedule"] for cell in experiment.cells),
-            **{name: first[name] for name in ("momentum", "variance_reduction", "steps", "records", "gap")},
+            "signal": signals_described(first),
+            **{name: first[name] for name in ("momentum", "steps", "records", "gap")},
         }
     return [row for name, value in table.items() if value not in ({}, [], "") for row in _flat(name, value)]
 

@@ -15,7 +15,16 @@ from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory import bias_direction
 
-__all__ = ["Cell", "Margin", "Problems", "estimated_seconds", "load_problems", "resolve"]
+__all__ = [
+    "Cell",
+    "Margin",
+    "Problems",
+    "described_signals",
+    "estimated_seconds",
+    "load_problems",
+    "resolve",
+    "signals_described",
+]
 
 Problems = Mapping[tuple[str, int], Classification]
 """The samples of each data set's name and seed."""
@@ -39,6 +48,8 @@ class Margin:
     fingerprint: str
     norm: str
     gap: float
+    plugins: tuple[str, ...] = ()
+    """What the process that computes it imports before."""
 
     @property
     def label(self) -> str:
@@ -58,7 +69,7 @@ class Margin:
 
 @dataclass(frozen=True)
 class Cell:
-    """Every combination of momentum and variance reduction at one data set, seed, norm, loss, batch size."""
+    """Every combination of momentum and signal at one data set, seed, norm, loss, batch size."""
 
     data: DataSet
     seed: int
@@ -70,7 +81,7 @@ class Cell:
     batch_size: int
     schedule: ScheduleChoice
     momenta: tuple[float, ...]
-    variance_reduction: tuple[bool, ...]
+    signals: tuple[str, ...]
     steps: int
     records: int
     gap: float
@@ -82,6 +93,9 @@ class Cell:
     """Whether the recorded weights are kept."""
     naive: bool = False
     """Whether runs are repeated in the usual arithmetic, for contrast."""
+    momentum_kind: str = "ema"
+    plugins: tuple[str, ...] = ()
+    """What the process that computes the cell imports before."""
 
     @property
     def label(self) -> str:
@@ -91,7 +105,7 @@ class Cell:
     @property
     def runs(self) -> int:
         """Number of runs in the cell."""
-        return len(self.momenta) * len(self.variance_reduction)
+        return len(self.momenta) * len(self.signals)
 
     @property
     def run_steps(self) -> int:
@@ -102,21 +116,31 @@ class Cell:
     def margins(self) -> tuple[Margin, ...]:
         """The max margins that its runs are compared with, that of its own norm first."""
         norms = dict.fromkeys((self.norm, *self.references))
-        return tuple(Margin(self.data, self.seed, self.fingerprint, norm, self.gap) for norm in norms)
+        own = self.data, self.seed, self.fingerprint
+        return tuple(Margin(*own, norm, self.gap, self.plugins) for norm in norms)
 
     def methods(self, margin: float) -> list[Method]:
         """Return the cell's methods, momenta first, for a max margin γ that scales the step sizes."""
         schedule = PolynomialDecay(self.schedule.initial_step_size(self.norm, margin), self.schedule.exponent)
         batch_size = None if self.batch_size == self.samples else self.batch_size
         return [
-            Method(self.norm, batch_size, momentum, reduced, self.loss, schedule, self.seed)
+            Method(
+                self.norm,
+                batch_size,
+                momentum,
+                loss=self.loss,
+                schedule=schedule,
+                seed=self.seed,
+                signal=signal,
+                momentum_kind=self.momentum_kind,
+            )
             for momentum in self.momenta
-            for reduced in self.variance_reduction
+            for signal in self.signals
         ]
 
     def description(self) -> dict[str, Any]:
         """Return all that the results depend on, as plain values; its hash names the cell's file."""
-        return {
+        described = {
             "kind": "runs",
             "format": _FORMAT,
             "data": identity(self.data),
@@ -127,7 +151,7 @@ class Cell:
             "batch_size": self.batch_size,
             "schedule": self.schedule.model_dump(exclude_none=True),
             "momentum": list(self.momenta),
-            "variance_reduction": list(self.variance_reduction),
+            **described_signals(self.signals),
             "steps": self.steps,
             "records": self.records,
             "gap": self.gap,
@@ -136,6 +160,27 @@ class Cell:
             "weights": self.weights,
             "naive": self.naive,
         }
+        return (
+            described if self.momentum_kind == "ema" else {**described, "momentum_kind": self.momentum_kind}
+        )
+
+
+def described_signals(signals: tuple[str, ...]) -> dict[str, Any]:
+    """Return signals as descriptions keep them: where there are no others, by the name that there was first.
+
+    >>> described_signals(("minibatch", "svrg")), described_signals(("saga",))
+    ({'variance_reduction': [False, True]}, {'signal': ['saga']})
+    """
+    if set(signals) <= {"minibatch", "svrg"}:
+        return {"variance_reduction": [signal == "svrg" for signal in signals]}
+    return {"signal": list(signals)}
+
+
+def signals_described(description: Mapping[str, Any]) -> list[str]:
+    """Return the signals of a description, the inverse of :func:`described_signals`."""
+    if "signal" in description:
+        return [str(each) for each in description["signal"]]
+    return ["svrg" if reduced else "minibatch" for reduced in description["variance_reduction"]]
 
 
 def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:
@@ -183,7 +228,7 @@ def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
             batch_size,
             experiment.schedule_for(data).for_norm(norm),
             experiment.momentum,
-            experiment.variance_reduction,
+            experiment.signal,
             experiment.steps,
             experiment.records,
             experiment.gap,
@@ -191,6 +236,8 @@ def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
             experiment.bias,
             experiment.weights,
             norm in experiment.naive and batch_size == 1 and not data.contrast,
+            experiment.momentum_kind,
+            experiment.plugins,
         )
         for data in experiment.data
         for seed in experiment.seed

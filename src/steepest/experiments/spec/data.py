@@ -1,159 +1,132 @@
-"""The data sets that an experiment can name: seeded synthetic ones, the digits, and the user's own files."""
+"""The data sets that an experiment can name: whatever has a generator by that name, and the user's own files.
+
+A table of data has a few keys of its own, and those that the generator's signature has: a generator that a
+plug-in registers is a kind of data at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from steepest import datasets
+from steepest.datasets.catalogue import DATA_SETS, generate
+from steepest.datasets.parameters import parameters_of
+from steepest.errors import InvalidArgument
 from steepest.experiments.spec import values as accept
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.problem import Classification
 
-__all__ = ["KINDS", "DataSet", "DataSets", "StoredSamples", "identity"]
+__all__ = ["DataSet", "DataSets", "StoredSamples", "identity", "keys_of"]
 
-Classes = Annotated[int, BeforeValidator(accept.count(at_least=2))]
-Count = Annotated[int, BeforeValidator(accept.count(at_least=1))]
-Positive = Annotated[float, BeforeValidator(accept.positive)]
-
-
-Name = Annotated[str, BeforeValidator(accept.identifier)]
-Contrast = Annotated[bool, BeforeValidator(accept.switch)]
-"""Whether data is there to show a difference: claims about an experiment's data leave it out."""
-STRICT = ConfigDict(extra="forbid", frozen=True)
+_FILE = "file"
+_OF_FILES = ("path", "label", "separator", "encoding")
+_OWN = ("kind", "name", "schedule", "contrast")
+_SEED = "seed"
 
 
-class GaussianData(BaseModel):
-    """Independent Gaussian features, the paper's setting (k = 10, 10 samples a class, d = 100, scale 0.1)."""
+class DataSet(BaseModel):
+    """A data set of an experiment: its kind, how results call it, and what its generator takes.
 
-    model_config = STRICT
-
-    kind: Literal["gaussian"]
-    name: Name = "gaussian"
-    schedule: ScheduleChoice | None = None
-    classes: Classes = 10
-    samples_per_class: Count = 10
-    features: Count = 100
-    scale: Positive = 0.1
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:
-        """Return the samples that a seed draws."""
-        return datasets.gaussian(self.classes, self.samples_per_class, self.features, self.scale, seed)
-
-
-class MixtureData(BaseModel):
-    """Classes around random means: x = separation · μ_y + ε, with μ and ε both N(0, I/d)."""
-
-    model_config = STRICT
-
-    kind: Literal["mixture"]
-    name: Name = "mixture"
-    schedule: ScheduleChoice | None = None
-    classes: Classes = 5
-    samples_per_class: Count = 40
-    features: Count = 50
-    separation: Positive = 1.5
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:
-        """Return the samples that a seed draws."""
-        return datasets.mixture(self.classes, self.samples_per_class, self.features, self.separation, seed)
-
-
-class OrthogonalData(BaseModel):
-    """The orthogonal scale-skewed data of Theorem 4.9: x_i = α_i e_{y_i}, where rare classes are hard.
-
-    With ``hard_classes = "frequent"`` the counts stay and the scales are in reverse order.
+    ``contrast`` marks data that is there to show a difference: claims about an experiment's data leave it
+        out.
+    Every other key is an argument of the generator, with the generator's default where it is not given.
     """
 
-    model_config = STRICT
+    model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: Literal["orthogonal"]
-    name: Name = "orthogonal"
+    kind: str
+    name: Annotated[str, BeforeValidator(accept.identifier)]
     schedule: ScheduleChoice | None = None
-    classes: Classes = 5
-    samples: Count = 100
-    smallest_scale: Positive = 0.5
-    largest_scale: Positive = 3.0
-    hard_classes: Literal["rare", "frequent"] = "rare"
-    contrast: Contrast = False
+    contrast: Annotated[bool, BeforeValidator(accept.switch)] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_options(cls, table: Any) -> Any:
+        if isinstance(table, str):
+            table = {"kind": table}
+        if not isinstance(table, Mapping):
+            raise ValueError("give the name of a data set, or a table with its kind")
+        kind = table.get("kind")
+        if not isinstance(kind, str) or not (kind == _FILE or kind in DATA_SETS):
+            kinds = ", ".join([*DATA_SETS, _FILE])
+            raise InvalidArgument("kind", kind, f"give a kind of data: {kinds}")
+        own = {name: value for name, value in table.items() if name in _OWN}
+        given = {name: value for name, value in table.items() if name not in _OWN}
+        for name in given:
+            if name not in keys_of(kind):
+                raise InvalidArgument(name, given[name], _no_such_key(name, kind))
+        return {"name": kind, **own, **(_file_options(given) if kind == _FILE else _options(kind, given))}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of the generator, without the seed."""
+        return dict(self.model_extra or {})
 
     def load(self, seed: int) -> Classification:
-        """Return the samples that a seed draws."""
-        return datasets.orthogonal_scale_skewed(
-            self.classes,
-            self.samples,
-            self.smallest_scale,
-            self.largest_scale,
-            seed,
-            hard_classes=self.hard_classes,
-        )
+        """Return the samples; a generator with an argument ``seed`` draws them by it."""
+        if self.kind == _FILE:
+            return datasets.from_file(**self.options)
+        takes_seed = any(each.name == _SEED for each in parameters_of(DATA_SETS[self.kind]))
+        return generate(self.kind, **self.options, **({_SEED: seed} if takes_seed else {}))
 
 
-class DigitsData(BaseModel):
-    """scikit-learn's handwritten digits, scaled; the seed shuffles, the samples are always the same."""
+def keys_of(kind: str) -> tuple[str, ...]:
+    """Return the keys that a table of data of that kind may have.
 
-    model_config = STRICT
-
-    kind: Literal["digits"]
-    name: Name = "digits"
-    schedule: ScheduleChoice | None = None
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:  # noqa: ARG002
-        """Return the 1,797 samples."""
-        return datasets.digits()
+    >>> keys_of("digits")
+    ('kind', 'name', 'schedule', 'contrast')
+    """
+    if kind == _FILE:
+        return (*_OWN, *_OF_FILES)
+    return (*_OWN, *(each.name for each in parameters_of(DATA_SETS[kind]) if each.name != _SEED))
 
 
-class FileData(BaseModel):
-    """The user's own samples from a .npz, .csv or .parquet file."""
-
-    model_config = STRICT
-
-    kind: Literal["file"]
-    name: Name = "file"
-    schedule: ScheduleChoice | None = None
-    path: Path
-    label: str | None = None
-    contrast: Contrast = False
-
-    def load(self, seed: int) -> Classification:  # noqa: ARG002
-        """Return the samples of the file."""
-        return datasets.from_file(self.path, self.label)
+def _no_such_key(name: str, kind: str) -> str:
+    keys = keys_of(kind)
+    close = get_close_matches(name, keys, n=1)
+    return f"no such key; {f'did you mean {close[0]}? ' if close else ''}accepted: {', '.join(keys)}"
 
 
-KINDS: dict[str, type[BaseModel]] = {
-    "gaussian": GaussianData,
-    "mixture": MixtureData,
-    "orthogonal": OrthogonalData,
-    "digits": DigitsData,
-    "file": FileData,
-}
+def _options(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return every argument of a generator but the seed, as given or by default."""
+    options: dict[str, Any] = {}
+    for each in parameters_of(DATA_SETS[kind]):
+        if each.name == _SEED:
+            continue
+        if each.name in given:
+            options[each.name] = each.value_of(given[each.name])
+        elif each.required:
+            raise InvalidArgument(each.name, None, "is required")
+        else:
+            options[each.name] = each.default
+    return options
 
 
-def _kind(given: Any) -> Any:
-    return given.get("kind") if isinstance(given, dict) else getattr(given, "kind", None)
+def _file_options(given: dict[str, Any]) -> dict[str, Any]:
+    if given.get("path") is None:
+        raise InvalidArgument("path", None, "is required")
+    if not isinstance(given["path"], str):
+        raise InvalidArgument("path", given["path"], "give the path of a file, as text")
+    for name in ("label", "separator", "encoding"):
+        value = given.get(name)
+        if value is not None and not isinstance(value, str) and not (name == "label" and type(value) is int):
+            raise InvalidArgument(name, value, "give text")
+    # What files take since later is left out where it is not given: results keep their names.
+    later = {name: given[name] for name in ("separator", "encoding") if given.get(name) is not None}
+    return {"path": given["path"], "label": given.get("label"), **later}
 
 
 def _as_tables(given: Any) -> list[Any]:
     entries = list(given) if isinstance(given, (list, tuple)) else [given]
     if not entries:
         raise ValueError("an empty list has no runs; give at least one data set")
-    return [{"kind": entry} if isinstance(entry, str) else entry for entry in entries]
+    return entries
 
-
-DataSet = Annotated[
-    Annotated[GaussianData, Tag("gaussian")]
-    | Annotated[MixtureData, Tag("mixture")]
-    | Annotated[OrthogonalData, Tag("orthogonal")]
-    | Annotated[DigitsData, Tag("digits")]
-    | Annotated[FileData, Tag("file")],
-    Discriminator(_kind),
-]
 
 DataSets = Annotated[tuple[DataSet, ...], BeforeValidator(_as_tables)]
 """One data set or a list; a bare kind such as "gaussian" stands for that data with its standard sizes."""

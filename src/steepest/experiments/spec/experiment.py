@@ -15,9 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from steepest.errors import DataFileError, InvalidArgument
+from steepest.experiments.inputs import as_path, as_table, as_texts
 from steepest.experiments.spec import values as accept
-from steepest.experiments.spec.data import KINDS, DataSet, DataSets
+from steepest.experiments.spec.data import DataSet, DataSets
 from steepest.experiments.spec.schedule import ScheduleChoice
+from steepest.plugins import load_plugin
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,35 +34,46 @@ Momenta = Annotated[tuple[float, ...], BeforeValidator(accept.grid(accept.moment
 Switches = Annotated[tuple[bool, ...], BeforeValidator(accept.grid(accept.switch))]
 Losses = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.loss_name))]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(accept.grid(accept.seed))]
+Signals = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.signal_name))]
+Plugins = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.plugin, may_be_empty=True))]
 SomeNorms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
 ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim_name, may_be_empty=True))]
+
+
+_MOST_RECORDS = 10_000_000
+"""As many as a run may have: their weights alone would take gigabytes."""
 
 
 class Experiment(BaseModel):
     """A sweep: every combination of its grids, on each data set and seed.
 
     ``batch_size`` entries are sample counts or ``"full"``; ``seed`` draws the data (where it is random) and
-    shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the
-    relative duality gap asked of each certified max margin. Besides the error in a run's own norm,
-    ``reference`` asks for the errors in further norms, ``bias`` for the cosine to the bias direction of
-    Definition 4.8, ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on
-    data that is not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws
-    the theory's margin bound and predicted slope over the errors of ``figure``.
+    shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the relative
+    duality gap asked of each certified max margin. Besides the error in a run's own norm, ``reference`` asks
+    for the errors in further norms, ``bias`` for the cosine to the bias direction of Definition 4.8,
+    ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on data that is
+    not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws the theory's
+    margin bound and predicted slope over the errors of ``figure``. ``plugins`` are files and modules that
+    register norms, signals, losses and data sets of one's own. ``variance_reduction`` is the older way to
+    write ``signal``: false is "minibatch", true is "svrg".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, BeforeValidator(accept.identifier)]
     title: str = ""
+    plugins: Plugins = ()
     data: DataSets
     norm: Norms
     batch_size: BatchSizes = ("full",)
     momentum: Momenta = (0.0,)
-    variance_reduction: Switches = (False,)
+    variance_reduction: Switches | None = None
+    signal: Signals = ("minibatch",)
+    momentum_kind: Annotated[str, BeforeValidator(accept.momentum_kind_name)] = "ema"
     loss: Losses = ("cross-entropy",)
     schedule: ScheduleChoice = ScheduleChoice(initial_times_margin=0.15)
     steps: Annotated[int, BeforeValidator(accept.count(at_least=1))] = 20_000
-    records: Annotated[int, BeforeValidator(accept.count(at_least=2))] = 200
+    records: Annotated[int, BeforeValidator(accept.count(at_least=2, at_most=_MOST_RECORDS))] = 200
     seed: Seeds = (0,)
     gap: Annotated[float, BeforeValidator(accept.gap)] = 1e-8
     reference: SomeNorms = ()
@@ -71,6 +84,18 @@ class Experiment(BaseModel):
     bound: Annotated[bool, BeforeValidator(accept.switch)] = False
     claims: ClaimNames = ()
     quick: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name_for_signals(cls, table: Any) -> Any:
+        if not isinstance(table, dict) or table.get("variance_reduction") is None:
+            return table
+        if "signal" in table:
+            remedy = "leave it out, signal says it"
+            raise InvalidArgument("variance_reduction", table["variance_reduction"], remedy)
+        switches = accept.grid(accept.switch)(table["variance_reduction"])
+        rest = {key: value for key, value in table.items() if key != "variance_reduction"}
+        return {**rest, "signal": ["svrg" if reduced else "minibatch" for reduced in switches]}
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -92,14 +117,14 @@ class Experiment(BaseModel):
                 )
         if self.figure == "batch-one" and not self._has_batch_one():
             remedy = (
-                "it needs norm max or frobenius, batch_size 1, momentum 0, variance_reduction false, "
+                "it needs norm max or frobenius, batch_size 1, momentum 0, signal minibatch, "
                 "reference norms and bias = true"
             )
             raise InvalidArgument("figure", self.figure, remedy)
         return self
 
     def _has_batch_one(self) -> bool:
-        runs = 1 in self.batch_size and 0.0 in self.momentum and False in self.variance_reduction
+        runs = 1 in self.batch_size and 0.0 in self.momentum and "minibatch" in self.signal
         return runs and self.bias and bool(self.reference) and bool({"max", "frobenius"} & set(self.norm))
 
     def schedule_for(self, data: DataSet) -> ScheduleChoice:
@@ -109,6 +134,8 @@ class Experiment(BaseModel):
     def replaced(self, changes: Mapping[str, Any]) -> Experiment:
         """Return this experiment with some keys replaced, validated like a file."""
         table = self.model_dump(exclude_unset=True)
+        if "variance_reduction" in changes:
+            table.pop("signal", None)
         return validated({**table, **changes})
 
     def reduced(self) -> Experiment:
@@ -123,7 +150,8 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
         DataFileError: the file cannot be read or is not TOML (with the line).
         InvalidArgument: an unknown key or a value that cannot be used.
     """
-    path = Path(path)
+    path = as_path("path", path, "give the path of a TOML file")
+    overrides = as_table("overrides", overrides)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -133,7 +161,7 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataFileError(path, f"is not valid TOML: {error}") from error
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         _replace(table, key, value)
     table.setdefault("name", path.stem)
     return validated(_with_absolute_paths(table, path.parent))
@@ -146,7 +174,7 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
     {'momentum': [0, 0.9], 'norm': 'spectral', 'schedule.exponent': 0.3}
     """
     overrides: dict[str, Any] = {}
-    for setting in settings:
+    for setting in as_texts("settings", settings, "give texts such as momentum=[0,0.9]"):
         key, equals, value = setting.partition("=")
         if not equals or not key.strip() or not value.strip():
             raise InvalidArgument(
@@ -161,6 +189,9 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
 
 def validated(table: Mapping[str, Any]) -> Experiment:
     """Build an experiment from a plain table, or raise InvalidArgument naming the first offending key."""
+    # Before anything is looked up by a name that they bring.
+    for name in _listed(table.get("plugins")):
+        load_plugin(name)
     try:
         return Experiment.model_validate(dict(table))
     except ValidationError as error:
@@ -192,7 +223,11 @@ def _position(entries: list[Any], index: str, dotted: str, value: Any) -> int:
 
 
 def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    # A data file is named relative to the experiment that uses it, wherever the command is started.
+    # Files are named relative to the experiment that uses them, wherever the command is started.
+    named = _listed(table.get("plugins"))
+    plugins = [str((folder / name).resolve()) if name.endswith(".py") else name for name in named]
+    if plugins:
+        table = {**table, "plugins": plugins}
     entries = table.get("data")
     if isinstance(entries, dict):
         entries = [entries]
@@ -207,15 +242,29 @@ def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**table, "data": moved}
 
 
+def _listed(value: Any) -> list[str]:
+    """Return texts of a value that is one or a list of them; what is neither is left to validation."""
+    entries = value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in entries if isinstance(each, str) and each]
+
+
 def _refusal(error: ValidationError) -> InvalidArgument:
     first, *others = error.errors()
     cause = (first.get("ctx") or {}).get("error")
-    if isinstance(cause, InvalidArgument) and not first["loc"]:
-        return cause
+    if isinstance(cause, InvalidArgument) and (not first["loc"] or _names_data(first["loc"])):
+        # Of the experiment as a whole, or of what a data set's own generator takes.
+        place = _path(first["loc"])
+        argument = f"{place}.{cause.argument}" if place else cause.argument
+        return InvalidArgument(argument, cause.value, cause.remedy)
     remedy = _remedy(first) + (f" (and {len(others)} more)" if others else "")
     # What pydantic calls the input of a missing key is the table that lacks it.
     value = None if first["type"] == "missing" else first.get("input")
     return InvalidArgument(_path(first["loc"]) or "experiment", value, remedy)
+
+
+def _names_data(location: tuple[Any, ...]) -> bool:
+    """Whether this is the place of a data set as a whole."""
+    return len(location) == 2 and location[0] == "data"
 
 
 def _remedy(detail: Any) -> str:
@@ -237,8 +286,6 @@ def _remedy(detail: Any) -> str:
             return "give a table, such as { initial = 0.1, exponent = 0.5 }"
         case "dict_type":
             return "give a table of keys and values"
-        case "union_tag_invalid" | "union_tag_not_found":
-            return f"give a kind of data: {', '.join(KINDS)}"
         case "value_error":
             cause = detail["ctx"]["error"]
             return cause.remedy if isinstance(cause, InvalidArgument) else str(cause)
@@ -249,16 +296,14 @@ def _remedy(detail: Any) -> str:
 def _accepted_keys(location: tuple[Any, ...]) -> list[str]:
     if "schedule" in location[:-1]:
         return list(ScheduleChoice.model_fields)
-    if location[0] == "data" and len(location) > 2:
-        return list(KINDS[location[2]].model_fields)
     return list(Experiment.model_fields)
 
 
 def _path(location: tuple[Any, ...]) -> str:
     text = ""
-    for position, part in enumerate(location):
+    for part in location:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif not (position == 2 and location[0] == "data"):  # pydantic names the kind there, which is no key
+        else:
             text += f".{part}" if text else str(part)
     return text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import InvalidArgument
+from steepest.experiments.inputs import as_path
 from steepest.experiments.spec.experiment import Experiment, load_experiment
 
 __all__ = ["extensions", "find_experiment", "paper_experiment", "paper_figures"]
@@ -38,7 +39,7 @@ def paper_experiment(figure: str) -> Experiment:
     >>> paper_experiment("figure1").norm
     ('frobenius',)
     """
-    if figure not in paper_figures():
+    if not isinstance(figure, str) or figure not in paper_figures():
         raise InvalidArgument("figure", figure, f"give one of {', '.join(paper_figures())}, or all")
     return _load("paper", figure)
 
@@ -56,7 +57,7 @@ def find_experiment(name_or_path: str | Path, overrides: Mapping[str, Any] | Non
     >>> find_experiment("other-norms", {"seed": 7}).seed
     (7,)
     """
-    path = Path(name_or_path)
+    path = as_path("experiment", name_or_path, "give the path of a .toml file, or a name")
     if path.suffix == ".toml" or path.is_file():
         return load_experiment(path, overrides)
     name = str(name_or_path)

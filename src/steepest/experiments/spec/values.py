@@ -9,6 +9,8 @@ from numbers import Real
 from typing import Any
 
 from steepest.geometry import norm
+from steepest.losses import LOSSES
+from steepest.signals import MOMENTUM_KINDS, SIGNALS
 
 __all__ = [
     "batch_size",
@@ -26,8 +28,6 @@ __all__ = [
     "step_size",
     "switch",
 ]
-
-LOSSES = ("cross-entropy", "exponential")
 
 _LARGEST_COUNT = 10**15
 _LARGEST_SEED = 2**63 - 1  # what a label of a NetCDF file can hold
@@ -78,6 +78,27 @@ def loss_name(given: Any) -> str:
     return given
 
 
+def signal_name(given: Any) -> str:
+    """Accept the name of a signal."""
+    if not isinstance(given, str) or given not in SIGNALS:
+        raise ValueError(f"{given!r} is no signal; give one of {', '.join(SIGNALS)}")
+    return given
+
+
+def momentum_kind_name(given: Any) -> str:
+    """Accept the name of a kind of momentum."""
+    if not isinstance(given, str) or given not in MOMENTUM_KINDS:
+        raise ValueError(f"{given!r} is no kind of momentum; give one of {', '.join(MOMENTUM_KINDS)}")
+    return given
+
+
+def plugin(given: Any) -> str:
+    """Accept the path of a .py file or the name of a module."""
+    if not isinstance(given, str) or not given:
+        raise ValueError("give the path of a .py file, or the name of a module")
+    return given
+
+
 def seed(given: Any) -> int:
     """Accept a seed for the data and the shuffling."""
     if not _is_integer(given) or not 0 <= given <= _LARGEST_SEED:
@@ -94,14 +115,14 @@ def claim_name(given: Any) -> str:
     return given
 
 
-def count(at_least: int) -> Callable[[Any], int]:
-    """Return a validator for an integer with a smallest value."""
+def count(at_least: int, at_most: int = _LARGEST_COUNT) -> Callable[[Any], int]:
+    """Return a validator for an integer with a smallest and a largest value."""
 
     def validate(given: Any) -> int:
         if not _is_integer(given) or given < at_least:
             raise ValueError(f"give an integer of at least {at_least}")
-        if given > _LARGEST_COUNT:
-            raise ValueError(f"give an integer of at most {_LARGEST_COUNT:,}")
+        if given > at_most:
+            raise ValueError(f"give an integer of at most {at_most:,}")
         return given
 
     return validate

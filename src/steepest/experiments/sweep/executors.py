@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -15,8 +17,10 @@ from importlib import import_module
 from numbers import Integral
 from typing import Any, Protocol
 
-from steepest.errors import InvalidArgument, RunError
+from steepest.arguments import one_of
+from steepest.errors import InvalidArgument, RunError, SteepestWarning
 from steepest.extras import require
+from steepest.threads import available_cores
 
 __all__ = ["BACKENDS", "Executor", "Pool"]
 
@@ -27,6 +31,9 @@ _LONG_ENOUGH = 15.0
 """Seconds of one core's work that repay starting processes, which takes about two of each core's."""
 
 _IDLE_SECONDS = 60
+_LISTEN_SECONDS = 3.0
+_WORKER_SECONDS = 60.0
+"""How long a scheduler without workers is waited for."""
 _CONNECT_SECONDS = 10
 
 
@@ -84,12 +91,13 @@ class Executor:
     scheduler: str | None = None
 
     def __post_init__(self):
-        if self.backend not in BACKENDS:
-            raise InvalidArgument("backend", self.backend, f"give one of {', '.join(BACKENDS)}")
+        one_of("backend", self.backend, tuple(BACKENDS))
         if self.workers is not None and (
             isinstance(self.workers, bool) or not isinstance(self.workers, Integral) or self.workers < 1
         ):
             raise InvalidArgument("workers", self.workers, "give an integer of at least 1")
+        if self.scheduler is not None and not isinstance(self.scheduler, str):
+            raise InvalidArgument("scheduler", self.scheduler, "give its address as a text")
         if self.scheduler is not None and self.backend not in ("dask", "ray"):
             remedy = "only the backends dask and ray have a scheduler; name one of them too"
             raise InvalidArgument("scheduler", self.scheduler, remedy)
@@ -109,7 +117,7 @@ class Executor:
             case "ray":
                 yield _RayPool(_connected_to_ray(self.scheduler), self.workers)
             case _:
-                workers = self.workers or _cores()
+                workers = self.workers or available_cores()
                 processes = self.processes(cells, seconds)
                 if processes == 0:
                     yield _ThisProcess(workers)
@@ -124,7 +132,7 @@ class Executor:
 
     def processes(self, cells: int, seconds: float) -> int:
         """Return how many processes on this machine would compute so many cells; 0 is this one alone."""
-        workers = self.workers or _cores()
+        workers = self.workers or available_cores()
         alone = cells < 2 or workers < 2 or seconds < _LONG_ENOUGH
         if self.backend == "loky" or (self.backend == "auto" and not alone):
             return max(1, min(workers, cells))
@@ -233,13 +241,48 @@ def _connected_to_dask(scheduler: str | None) -> Iterator[Any]:
         # The caller's own client stays the caller's.
         yield _present_client(distributed)
         return
+    _require_listener(address)
     try:
         client = distributed.Client(address, set_as_default=False, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise RunError(f"scheduler={address}: no Dask scheduler answers there ({reason})") from error
+        raise _no_scheduler(address, error) from error
     with client:
+        _require_worker(client, address)
         yield client
+
+
+def _no_scheduler(address: str, error: Exception) -> RunError:
+    reason = " ".join(str(error).split())
+    return RunError(f"scheduler={address}: no Dask scheduler answers there ({reason})")
+
+
+def _require_listener(address: str) -> None:
+    """Refuse at once an address where nothing listens: Distributed would try on, and log each failure."""
+    addressing = import_module("distributed.comm.addressing")
+    try:
+        scheme, location = addressing.parse_address(address)
+        if scheme in ("tcp", "tls"):
+            host, port = addressing.parse_host_port(location)
+            socket.create_connection((host, port), timeout=_LISTEN_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _no_scheduler(address, error) from error
+
+
+def _require_worker(client: Any, address: str) -> None:
+    """Wait, and say so, for the first worker of a scheduler that has none."""
+    if client.nthreads():
+        return
+    warnings.warn(
+        f"scheduler={address}: it has no worker yet; waiting for one up to {_WORKER_SECONDS:g} seconds "
+        f"(start one with: dask worker {address})",
+        SteepestWarning,
+        stacklevel=2,
+    )
+    try:
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+    except (TimeoutError, OSError) as error:
+        remedy = f"no worker joined within {_WORKER_SECONDS:g} seconds; start one with: dask worker {address}"
+        raise RunError(f"scheduler={address}: {remedy}") from error
 
 
 def _present_client(distributed: Any) -> Any:
@@ -288,7 +331,3 @@ def _connected_to_ray(address: str | None) -> Any:
 def _imported(package: str, extra: str) -> Any:
     require(extra, f"the backend {extra}")
     return import_module(package)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

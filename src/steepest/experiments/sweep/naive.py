@@ -35,7 +35,7 @@ class NaiveRun:
 
 def can_be_naive(method: Method) -> bool:
     """Whether :func:`naive_descent` takes a method: cross-entropy, no momentum, no variance reduction."""
-    return method.loss == CROSS_ENTROPY and not method.momentum and not method.variance_reduction
+    return method.loss == CROSS_ENTROPY and not method.momentum and str(method.signal) == "minibatch"
 
 
 def naive_descent(problem: Classification, method: Method, steps: np.ndarray) -> NaiveRun:

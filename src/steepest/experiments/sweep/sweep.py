@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.errors import RunError
+from steepest.experiments.inputs import as_instance, as_path, as_progress
 from steepest.experiments.spec.cells import Cell, estimated_seconds, load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.store.results import combine
@@ -71,6 +72,10 @@ def run_experiment(
         RunError: results cannot be written, or the workers of a cell die time and again. Everything else
             that was computed is kept.
     """
+    as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
+    if executor is not None:
+        as_instance("executor", executor, Executor, "give a steepest.experiments.Executor, or None")
+    directory, progress = as_path("directory", directory, "give a folder for results"), as_progress(progress)
     problems = load_problems(experiment)
     cells = resolve(experiment, problems)
     store = Store(directory)

@@ -20,9 +20,11 @@ from threadpoolctl import threadpool_limits
 from steepest.descent import descend
 from steepest.errors import CheckpointWarning, RunError, SteepestError, SteepestWarning
 from steepest.experiments.spec.cells import Cell, Margin
-from steepest.experiments.store.results import cell_dataset, solution_dataset, solution_from
+from steepest.experiments.store.results import solution_dataset, solution_from
 from steepest.experiments.store.store import Store, key_of
+from steepest.experiments.sweep.measure import cell_dataset
 from steepest.maxmargin import MaxMarginSolution, max_margin
+from steepest.plugins import load_plugin
 from steepest.problem import Classification
 
 if TYPE_CHECKING:
@@ -113,6 +115,9 @@ class _Worker:
 
     def do(self, item: Item, patient: bool) -> Done:
         try:
+            # What an experiment names may be known to the process that started it alone.
+            for name in item.plugins:
+                load_plugin(name)
             with self.store.claimed(item.description(), self._wait if patient else None) as ours:
                 if not ours:
                     return Done(Status.BUSY)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.arrays import Array, as_numpy
+from steepest.arrays import Array, as_floating, as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
@@ -16,7 +16,7 @@ from steepest.geometry.facts import dual_of_error, rounding
 from steepest.maxmargin.certificates.products import accurate_product, product
 from steepest.maxmargin.forms.best import relative_gap
 from steepest.maxmargin.forms.pairs import towards
-from steepest.problem import Classification
+from steepest.problem import Classification, as_problem
 
 __all__ = ["Bounds", "certificate", "simplex_weights"]
 
@@ -63,7 +63,7 @@ def certificate(problem: Classification, norm: Norm | str, W: Array, q: Array) -
     >>> round(bounds.margin, 12), round(bounds.upper_bound, 12)
     (2.0, 2.0)
     """
-    norm = as_norm(norm)
+    problem, norm = as_problem(problem), as_norm(norm)
     X, y = as_numpy(problem.features), problem.labels
     W = as_numpy(problem.weights_like_features(W))
     if not np.isfinite(W).all():
@@ -90,7 +90,7 @@ def simplex_weights(problem: Classification, q: Array) -> np.ndarray:
 
 def _checked(problem: Classification, q: Array) -> np.ndarray:
     """Return q as dual weights over pairs, scaled by a power of two so that the largest is near 1."""
-    q = np.array(as_numpy(q), dtype=float)
+    q = np.array(as_numpy(as_floating(q, "q")), dtype=float)
     expected = (problem.samples, problem.n_classes)
     if q.shape != expected:
         raise InvalidArgument("q", q.shape, f"give dual weights of shape [{expected[0]}, {expected[1]}]")

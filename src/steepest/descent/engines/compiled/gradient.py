@@ -1,8 +1,8 @@
 """The compiled gradient: logits, residuals and their outer products with the samples, many at a time.
 
-The formulas are those of losses.py and doubled.py. Where no logit can exceed a few hundred, residuals are
-computed from their exponentials outright; beyond that, logits are formed in doubled precision and only the
-differences to each sample's largest are exponentiated, so that directions stay exact at losses of 1e-1000.
+The formulas are those of losses/log_residuals.py and doubled.py. Where no logit can exceed a few hundred, an
+ordinary product is exact enough; beyond that, logits are formed in doubled precision. What residuals are made
+of the log-odds is the loss's own kernel (losses.py here).
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import numpy as np
 
 from steepest.descent.engines.compiled.kernels import (
     add_multiple,
+    copy_multiple,
     dot,
-    exponentials,
-    finite,
     plain,
     renormalized,
-    scale_into,
     sum_of_squares,
     vectorised,
 )
+from steepest.descent.engines.compiled.losses import TOTALS, WEIGHTS, residuals_of
 
 # Below this product of sizes |W| |x| an ordinary logit is exact to 1e-13 and needs no doubled precision.
 DOUBLED_PRECISION_FROM = 256.0
@@ -47,39 +46,67 @@ def gradient_work(n: int, k: int, d: int) -> tuple[np.ndarray, ...]:
 def gradient(data, indices, W, factor, work, out):
     """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
 
-    ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample,
-    whether residuals are probabilities), and ``work`` comes from :func:`gradient_work`. The mantissa is of
-    order one; a zero gradient has log-scale -inf.
+    ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, then
+    those of a LossCode), and ``work`` comes from :func:`gradient_work`. The mantissa is of order one; a zero
+    gradient has log-scale -inf.
     """
-    X, X_head, labels, head_bits, largest_length, normalized = data
-    residuals, low, samples, chosen, W_head, bits, powers = work
+    X, X_head, labels, head_bits, largest_length, loss_kind, loss_address = data
+    residuals, low, numbers, chosen, W_head, bits, powers = work
     b = indices.shape[0]
-    totals, weights = samples[0, :b], samples[1, :b]
-    if math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM:
-        tops, near, far = samples[2, :b], samples[3, :b], samples[4, :b]
+    doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
+    if doubled:
         split_rows(W, head_bits, W_head)
         for i in range(b):
             _doubled_logits(X, X_head, indices[i], W, W_head, residuals, low, i)
-            tops[i] = _relative_to_largest(labels[indices[i]], residuals, low, i)
-        _exponentials_of_pairs(residuals, labels, indices, bits, powers, totals)
-        shift = _doubled_weights(tops, totals, normalized, bits, powers, near, far, weights)
+            _to_log_odds(labels[indices[i]], residuals, low, i)
     else:
         _logits(X, indices, W, residuals)
         for i in range(b):
             _subtract_true(residuals, i, labels[indices[i]])
-        _exponentials_of_pairs(residuals, labels, indices, bits, powers, totals)
-        shift = _plain_weights(totals, normalized, weights)
+            residuals[i, labels[indices[i]]] = -math.inf
+    shift = residuals_of(loss_kind, loss_address, b, residuals, low, doubled, numbers, bits, powers)
     count = 0
     for i in range(b):
-        others = factor * weights[i] * totals[i]
+        weight = factor * numbers[WEIGHTS, i]
+        others = weight * numbers[TOTALS, i]
         if others > NEGLIGIBLE * factor:
-            _scale_row(residuals, i, factor * weights[i], count)
-            residuals[count, labels[indices[i]]] = -others
+            label = labels[indices[i]]
+            # What is left here may be so small that its multiples are subnormal, and slow.
+            residuals[i, label] = 0.0
+            _scale_row(residuals, i, weight, count)
+            residuals[count, label] = -others
             chosen[count] = indices[i]
             count += 1
     out[:] = 0.0
-    _add_outer_products(residuals, count, chosen, X, out)
+    add_outer_products(residuals, count, chosen, X, out)
     return renormalized(out, shift)
+
+
+@plain
+def residual_rows(data, indices, W, work, rows, scales):
+    """Write each sample's residuals, minus their sum at its class, into ``rows`` [b, k].
+
+    Arguments as in :func:`gradient`. Each row has a log-scale of its own, written into ``scales`` [b]:
+    samples may differ by any power of e.
+    """
+    X, X_head, labels, head_bits, largest_length, loss_kind, loss_address = data
+    residuals, low, numbers, _, W_head, bits, powers = work
+    doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
+    if doubled:
+        split_rows(W, head_bits, W_head)
+    for i in range(indices.shape[0]):
+        label = labels[indices[i]]
+        if doubled:
+            _doubled_logits(X, X_head, indices[i], W, W_head, residuals, low, 0)
+            _to_log_odds(label, residuals, low, 0)
+        else:
+            _logits(X, indices[i : i + 1], W, residuals)
+            _subtract_true(residuals, 0, label)
+            residuals[0, label] = -math.inf
+        scales[i] = residuals_of(loss_kind, loss_address, 1, residuals, low, doubled, numbers, bits, powers)
+        residuals[0, label] = 0.0
+        copy_multiple(rows, i, numbers[WEIGHTS, 0], residuals, 0)
+        rows[i, label] = -numbers[WEIGHTS, 0] * numbers[TOTALS, 0]
 
 
 @vectorised
@@ -87,58 +114,6 @@ def _subtract_true(logits, i, label):
     true = logits[i, label]
     for c in range(logits.shape[1]):
         logits[i, c] -= true
-
-
-@plain
-def _exponentials_of_pairs(residuals, labels, indices, bits, powers, totals):
-    """Replace exponents [b, k] by exponentials, 0 at the true class, and write each sample's sum."""
-    b = indices.shape[0]
-    exponentials(residuals[:b].reshape(-1), bits, powers)
-    for i in range(b):
-        residuals[i, labels[indices[i]]] = 0.0
-        totals[i] = _sum_of_row(residuals, i)
-
-
-@plain
-def _plain_weights(totals, normalized, weights):
-    """Write weight_i with r_ic · exp(-shift) = weight_i · exp(a_ic), from Σ_c exp(a_ic); return shift."""
-    largest = 0.0
-    for i in range(totals.shape[0]):
-        weights[i] = 1.0 / (1.0 + totals[i]) if normalized else 1.0
-        largest = max(largest, weights[i] * totals[i])
-    shift = math.floor(math.log(largest))
-    scale = math.exp(-shift)
-    for i in range(totals.shape[0]):
-        weights[i] *= scale
-    return shift
-
-
-@vectorised
-def _doubled_weights(tops, totals, normalized, bits, powers, near, far, weights):
-    """Write weights such that r_ic · exp(-shift) = weight_i · exp(a_ic - top_i); return shift.
-
-    With u = top + log(total), Σ_c r_ic is exp(u) for the exponential loss and the logistic function of u for
-    cross-entropy; neither a logarithm nor a cancellation is needed to scale it.
-    """
-    b = tops.shape[0]
-    if normalized:
-        for i in range(b):
-            near[i] = min(tops[i], 0.0)
-            far[i] = -abs(tops[i])
-    else:
-        scale_into(tops, 1.0, near)
-    shift = math.ceil(_largest_number(near))
-    for i in range(b):
-        near[i] -= shift
-    exponentials(near, bits, powers)
-    if normalized:
-        exponentials(far, bits, powers)
-        for i in range(b):
-            right = tops[i] < 0.0
-            weights[i] = near[i] / (1.0 + totals[i] * far[i] if right else totals[i] + far[i])
-    else:
-        scale_into(near, 1.0, weights)
-    return shift
 
 
 @vectorised
@@ -202,7 +177,7 @@ def _add_four_to_two(out, c, X, i, j, m, n, a, b, d, e, f, g, h, o):
 
 
 @plain
-def _add_outer_products(residuals, count, chosen, X, out):
+def add_outer_products(residuals, count, chosen, X, out):
     """Add Σ_i residuals_i x_iᵀ over the first ``count`` rows to ``out`` [k, d], four samples at a time."""
     k = out.shape[0]
     R = residuals
@@ -257,10 +232,9 @@ def _doubled_logits(X, X_head, index, W, W_head, high, low, i):
 
 
 @plain
-def _relative_to_largest(label, high, low, i):
-    """Turn row i of the logits into a_c - top, a_c = z_c - z_label, in ``high``; return top = max a_c."""
+def _to_log_odds(label, high, low, i):
+    """Turn row i of the logits into a_c = z_c - z_label, in doubled precision; -inf at the label."""
     true_high, true_low = high[i, label], low[i, label]
-    top = -math.inf
     for c in range(high.shape[1]):
         # A two-sum of high[i, c] and -true_high; what it rounds away joins the low part.
         difference = high[i, c] - true_high
@@ -268,28 +242,8 @@ def _relative_to_largest(label, high, low, i):
         error = (high[i, c] - (difference - virtual)) + (-true_high - virtual)
         high[i, c] = difference
         low[i, c] = error + (low[i, c] - true_low)
-        if c != label:
-            top = max(top, difference)
-    for c in range(high.shape[1]):
-        high[i, c] = (high[i, c] - top) + low[i, c]
     high[i, label] = -math.inf
-    return top
-
-
-@finite
-def _largest_number(numbers):
-    largest = -math.inf
-    for c in range(numbers.shape[0]):
-        largest = max(largest, numbers[c])
-    return largest
-
-
-@vectorised
-def _sum_of_row(matrix, i):
-    total = 0.0
-    for c in range(matrix.shape[1]):
-        total += matrix[i, c]
-    return total
+    low[i, label] = 0.0
 
 
 @vectorised

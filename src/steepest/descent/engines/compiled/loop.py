@@ -12,11 +12,13 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.compilation import compiled_and_kept
-from steepest.descent.engines.compiled import directions, kernels, norms
+from steepest.descent.engines.compiled import directions, kernels, losses, norms, table
 from steepest.descent.engines.compiled import gradient as gradients
+from steepest.descent.engines.compiled.compiled_loss import COMPILED_LOSS
 from steepest.descent.engines.compiled.directions import direction, direction_work
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
 from steepest.descent.engines.compiled.kernels import add_scaled, move, move_on, scale_into
+from steepest.descent.engines.compiled.losses import loss_code
 from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
 from steepest.descent.engines.compiled.signals import (
     AVERAGE,
@@ -25,12 +27,14 @@ from steepest.descent.engines.compiled.signals import (
     HEAVY_BALL,
     NESTEROV,
 )
+from steepest.descent.engines.compiled.table import Table, table_step
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
 from steepest.problem import Classification
 from steepest.scaled import Scaled
-from steepest.signals import Fields
+from steepest.schedules import step_sizes
+from steepest.signals import Fields, saga
 
 
 def has_code(method: Method) -> bool:
@@ -39,6 +43,7 @@ def has_code(method: Method) -> bool:
         (COMPILED_DIRECTION, method.norm),
         (COMPILED_SIGNAL, method.signal),
         (COMPILED_MOMENTUM, method.momentum_kind),
+        (COMPILED_LOSS, method.loss),
     )
     return all(capability.of(part) is not None for capability, part in parts)
 
@@ -55,6 +60,7 @@ class Compiled:
         COMPILED_DIRECTION.required_of("norm", method.norm, purpose, remedy)
         COMPILED_SIGNAL.required_of("signal", method.signal, purpose, remedy)
         COMPILED_MOMENTUM.required_of("momentum_kind", method.momentum_kind, purpose, remedy)
+        loss_code(method.loss)
         return cls()
 
     def advance(self, problem: Classification, methods: Sequence[Method], state: State, stop: int) -> State:
@@ -95,31 +101,36 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
     reshuffling = method.reshuffling(problem)
     m = reshuffling.batches
     code = COMPILED_DIRECTION.of(method.norm)
-    snapshots, kind = COMPILED_SIGNAL.of(method.signal), COMPILED_MOMENTUM.of(method.momentum_kind)
+    signal_code, kind = COMPILED_SIGNAL.of(method.signal), COMPILED_MOMENTUM.of(method.momentum_kind)
     assert code is not None
-    assert snapshots is not None
+    assert signal_code is not None
     assert kind is not None
     state = state.map(lambda array: np.array(as_numpy(array), order="C"))
     memory = _memory(state)
+    # With one batch an epoch the corrected gradient is the gradient itself.
+    corrects = m > 1
+    keeps_table = corrects and signal_code.keeps_table
+    kept_table = Table.of(state.fields, reshuffling.batch_size) if keeps_table else None
     data = (
         _read_only(as_numpy(problem.features)),
         _read_only(as_numpy(problem.features_head)),
         _read_only(problem.labels),
         head_bits(problem.dimension),
         problem.largest_length,
-        method.loss.normalized,
+        *loss_code(method.loss),
     )
     walk = Walk(
         state.step,
         _read_only(
-            code.factor(memory.weights.shape) * np.asarray(method.schedule(np.arange(state.step, stop)))
+            code.factor(memory.weights.shape) * step_sizes(method.schedule, np.arange(state.step, stop))
         ),
         _read_only(reshuffling.orders(state.step // m, -(-stop // m) if m > 1 else state.step + 1)),
         state.step // m,
         reshuffling.batch_size,
         m,
-        # With one batch an epoch the corrected gradient is the gradient itself.
-        _read_only(snapshots(method.seed, m, state.step, stop) if m > 1 else np.zeros(0, dtype=bool)),
+        _read_only(
+            signal_code.snapshots(method.seed, m, state.step, stop) if corrects else np.zeros(0, dtype=bool)
+        ),
     )
     truncated = _advance(
         data,
@@ -128,10 +139,12 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         kind if method.momentum > 0 else AVERAGE,
         method.momentum,
         memory,
+        kept_table,
         gradient_work(problem.samples, problem.n_classes, problem.dimension),
         direction_work(problem.n_classes, problem.dimension),
     )
-    return replace(state, step=stop, fields=_fields(state, memory), truncated=state.truncated + truncated)
+    fields = {**state.fields, **_fields(state, memory), **({} if kept_table is None else kept_table.fields())}
+    return replace(state, step=stop, fields=fields, truncated=state.truncated + truncated)
 
 
 def _memory(state: State) -> Memory:
@@ -162,7 +175,7 @@ def _fields(state: State, memory: Memory) -> Fields:
         "snapshot_gradient": Scaled(memory.snapshot_gradient[None], memory.snapshot_scale),
         "previous_weights": memory.previous[None],
     }
-    return {name: after[name] for name in state.fields}
+    return {name: after[name] for name in state.fields if name in after}
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -179,10 +192,11 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
     is part of the cache's key: code that an older version compiled is never run.
     """
 
-    def advance(data, walk, code, momentum_kind, beta, memory, work, direction_scratch):
+    def advance(data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch):
         """Advance one run in place, a step for each size; return in how many the rank cut-off took effect.
 
-        ``walk`` and ``memory`` are the named tuples above; matrices are [k, d].
+        ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, for which
+        code of its own is compiled; matrices are [k, d].
         """
         assert sources
         # Taken out of the tuples once: every access would count references.
@@ -213,7 +227,10 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
-            scale = gradient(data, indices, W, m / n, work, signal)
+            if kept_table is not None:
+                scale = table_step(data, indices, W, m / n, work, kept_table, signal)
+            else:
+                scale = gradient(data, indices, W, m / n, work, signal)
             if corrected:
                 there_scale = gradient(data, indices, snapshot, m / n, work, there)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
@@ -240,7 +257,8 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
 
 
 def _digest_of_sources() -> str:
-    files = (norms.__file__, kernels.__file__, gradients.__file__, directions.__file__)
+    modules = (losses, norms, kernels, gradients, directions, table, saga)
+    files = [each.__file__ for each in modules if each.__file__ is not None]
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 
 

@@ -3,15 +3,15 @@
 const DIMENSIONS = {
   batch_size: (value, group) => (value === group.samples ? `${counted(value)} (full)` : counted(value)),
   momentum: (value) => String(value),
-  variance_reduction: (value) => (value ? "with" : "without"),
+  signal: (value) => value,
 };
 const DASHES = ["solid", "dash", "dashdot", "longdash", "longdashdot"];
 const SVG_DASHES = { solid: "", dash: "6 4", dashdot: "6 3 1 3", longdash: "10 4", longdashdot: "10 3 1 3" };
-// What the boxes start with: every batch size, the smallest momentum, no variance reduction where there is such.
+// What the boxes start with: every batch size, the smallest momentum, the first signal.
 const FIRST_CHOSEN = {
   batch_size: () => true,
   momentum: (value, values) => value === values[0],
-  variance_reduction: (value, values) => value === values[0],
+  signal: (value, values) => value === values[0],
 };
 // A choice outlives a change of the data set; the full batch is the same choice whatever its size.
 const choiceOf = (name, value) => (name === "batch_size" && value === curves.group.samples ? "full" : value);
@@ -27,7 +27,7 @@ const curves = {
 };
 const isChosen = (name, value) => curves.chosen[name].has(choiceOf(name, value));
 const chosenLines = () => curves.group.lines.filter((line) => names.every((name) => isChosen(name, line[name])));
-const valuesOf = (name) => distinct(curves.group.lines.map((line) => line[name])).sort((a, b) => Number(a) - Number(b));
+const valuesOf = (name) => distinct(curves.group.lines.map((line) => line[name])).sort((a, b) => (typeof a === "number" ? a - b : 0));
 
 const chooseFirst = (name, values) => {
   const unknown = values.filter((value) => !curves.offered[name].has(choiceOf(name, value)));
@@ -57,7 +57,7 @@ const pickBoxes = () => {
   }
 };
 
-// Colour is the batch size, dashes the momentum, marks variance reduction: each only where several are drawn.
+// Colour is the batch size, dashes the momentum, marks another signal than the first: each only where several are drawn.
 const styleOf = (line) => {
   const sizes = distinct(curves.group.lines.map(({ batch_size }) => batch_size)).filter((b) => b !== curves.group.samples);
   const momenta = distinct(chosenLines().map(({ momentum }) => momentum));
@@ -68,13 +68,13 @@ const styleOf = (line) => {
     colour,
     width: full ? 2.6 : 1.8,
     dash: momenta.length > 1 ? DASHES[momenta.indexOf(line.momentum) % DASHES.length] : "solid",
-    marked: line.variance_reduction && valuesOf("variance_reduction").every((value) => isChosen("variance_reduction", value)),
+    marked: line.signal !== valuesOf("signal")[0] && valuesOf("signal").every((value) => isChosen("signal", value)),
   };
 };
 
 const nameOf = (line) => {
   const size = `b = ${DIMENSIONS.batch_size(line.batch_size, curves.group)}`;
-  return `${size}, β = ${line.momentum}${line.variance_reduction ? ", variance reduction" : ""}`;
+  return `${size}, β = ${line.momentum}${line.signal === "minibatch" ? "" : `, ${line.signal}`}`;
 };
 
 // A logarithmic axis has no place for what is not positive.
@@ -195,7 +195,7 @@ const drawTable = (lines, withTheory) => {
     const promises = [cell(bound ? shown(bound[place]) : "–", "number"), cell(shown(line.theory.share), "number"), cell(line.theory.says, "wide")];
     return element("tr", {},
       cell(DIMENSIONS.batch_size(line.batch_size, curves.group), "number"), cell(String(line.momentum), "number"),
-      cell(DIMENSIONS.variance_reduction(line.variance_reduction)), cell(line.seeds.join(", "), "number"),
+      cell(DIMENSIONS.signal(line.signal)), cell(line.seeds.join(", "), "number"),
       cell(shown(middle[place]), "number"), cell(low ? `${shown(low[place])} to ${shown(high[place])}` : "–"),
       ...(withTheory ? promises : []));
   }));
@@ -214,7 +214,7 @@ const drawCurves = () => {
   const line = marginTraces().length ? " The grey dashed line is the certified max margin γ." : "";
   byId("chart-caption").textContent = lines.length
     ? `${quantity.title} against steps: ${data}, ${norm} norm, ${loss}; ${over}. It is the ${quantity.meaning || quantity.title}.${line} The values are in the table below.`
-    : "No lines: choose at least one batch size, one momentum, and with or without variance reduction.";
+    : "No lines: choose at least one batch size, one momentum, and one signal.";
   byId("legend").replaceChildren(...lines.map(legendItem));
   byId("theory-text").hidden = !withTheory;
   drawTable(lines, withTheory);

@@ -1,4 +1,4 @@
-// Final values as tables whose cells are coloured: a map for each norm, with and without variance reduction.
+// Final values as tables whose cells are coloured: a map for each norm and signal.
 
 const finalOf = (line, quantity) => {
   const { middle, low, high } = line.values[quantity] ?? {};
@@ -16,8 +16,8 @@ const mapCell = (line, quantity, share) => {
   return cell;
 };
 
-const mapOf = (group, reduced, quantity, share) => {
-  const lines = group.lines.filter((line) => line.variance_reduction === reduced);
+const mapOf = (group, signal, quantity, share) => {
+  const lines = group.lines.filter((line) => line.signal === signal);
   const momenta = distinct(lines.map(({ momentum }) => momentum)).sort((a, b) => a - b);
   const sizes = distinct(lines.map(({ batch_size }) => batch_size)).sort((a, b) => a - b);
   const head = element("tr", {}, element("td"), ...momenta.map((momentum) => element("th", { scope: "col", textContent: `β = ${momentum}` })));
@@ -25,7 +25,7 @@ const mapOf = (group, reduced, quantity, share) => {
   const rows = sizes.map((size) => element("tr", {},
     element("th", { scope: "row", textContent: `b = ${DIMENSIONS.batch_size(size, group)}` }),
     ...momenta.map((momentum) => mapCell(lines.find((line) => line.batch_size === size && line.momentum === momentum), quantity, share))));
-  const title = `${group.norm} norm, ${reduced ? "with" : "without"} variance reduction`;
+  const title = `${group.norm} norm, signal ${signal}`;
   const table = element("table", { className: "map" }, element("caption", { textContent: title }), element("thead", {}, head), element("tbody", {}, ...rows));
   const scroll = element("div", { className: "scroll", tabIndex: 0 }, table);
   scroll.setAttribute("role", "region");
@@ -51,6 +51,6 @@ const drawMaps = () => {
   const place = logarithmic ? Math.log : (value) => value;
   const share = (value) => (high > low ? (place(value) - place(low)) / (place(high) - place(low)) : 0.5);
   const maps = groups.flatMap((group) =>
-    distinct(group.lines.map((line) => line.variance_reduction)).sort().map((reduced) => mapOf(group, reduced, quantity, share)));
+    distinct(group.lines.map((line) => line.signal)).map((signal) => mapOf(group, signal, quantity, share)));
   byId("maps").replaceChildren(...(values.length ? [scaleOf(low, high, logarithmic)] : []), ...maps);
 };

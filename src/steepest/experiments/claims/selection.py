@@ -14,7 +14,7 @@ from steepest.experiments.claims.measurement import Measurement
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Missing", "Runs"]
+__all__ = ["Missing", "Runs", "chosen_runs"]
 
 
 class Missing(Exception):
@@ -26,7 +26,7 @@ class Runs:
     """The runs of one data set, norm and loss."""
 
     dataset: xr.Dataset
-    """Results with dimensions batch_size, momentum, variance_reduction, seed and step."""
+    """Results with dimensions batch_size, momentum, signal, seed and step."""
     data: str
     norm: str
     loss: str
@@ -105,31 +105,24 @@ class Runs:
         """Whether the max-margin solution is known to be the only one, on each seed, shape [seeds]."""
         return self.dataset["unique_optimum"].values == 1
 
-    def has(self, batch_size: int, momentum: float, variance_reduction: bool) -> bool:
+    def has(self, batch_size: int, momentum: float, signal: str = "minibatch") -> bool:
         """Whether these runs are among the results."""
-        wanted = {"batch_size": batch_size, "momentum": momentum, "variance_reduction": variance_reduction}
+        wanted = chosen_runs(batch_size, momentum, signal)
         if not all(value in self.dataset[name].values for name, value in wanted.items()):
             return False
         return not bool(self.dataset["relative_margin_error"].sel(wanted).isnull().all())
 
-    def curve(
-        self, variable: str, batch_size: int, momentum: float, variance_reduction: bool = False
-    ) -> np.ndarray:
+    def curve(self, variable: str, batch_size: int, momentum: float, signal: str = "minibatch") -> np.ndarray:
         """Return a variable along the steps of :attr:`steps`, shape [seeds, r]; Missing if it was not run."""
-        if not self.has(batch_size, momentum, variance_reduction):
+        if not self.has(batch_size, momentum, signal):
             which = "the full batch" if batch_size == self.samples else f"batch size {batch_size}"
-            signal = "with" if variance_reduction else "without"
-            raise Missing(f"no run of {which} at momentum {momentum:g} {signal} variance reduction")
-        chosen = self.dataset[variable].sel(
-            batch_size=batch_size, momentum=momentum, variance_reduction=variance_reduction
-        )
+            raise Missing(f"no run of {which} at momentum {momentum:g} {_in_words(signal)}")
+        chosen = self.dataset[variable].sel(chosen_runs(batch_size, momentum, signal))
         return chosen.transpose("seed", "step").values[:, self.dataset["step"].values > 0]
 
-    def final(
-        self, variable: str, batch_size: int, momentum: float, variance_reduction: bool = False
-    ) -> np.ndarray:
+    def final(self, variable: str, batch_size: int, momentum: float, signal: str = "minibatch") -> np.ndarray:
         """Return a variable at the last step, shape [seeds]."""
-        return self.curve(variable, batch_size, momentum, variance_reduction)[:, -1]
+        return self.curve(variable, batch_size, momentum, signal)[:, -1]
 
     def measurement(
         self,
@@ -164,12 +157,22 @@ class Runs:
                 yield Measurement(words, where, seeds, tuple(map(float, values[kept])), *bounds)
 
 
+def chosen_runs(batch_size: int, momentum: float, signal: str = "minibatch") -> dict[str, Any]:
+    """Return the labels of the runs of a batch size, a momentum and a signal."""
+    return {"batch_size": batch_size, "momentum": momentum, "signal": signal}
+
+
+def _in_words(signal: str) -> str:
+    words = {"minibatch": "without variance reduction", "svrg": "with variance reduction"}
+    return words.get(signal, f"with the signal {signal}")
+
+
 def _without_empty(chosen: xr.Dataset) -> xr.Dataset:
     # Data sets differ in size, so results of several hold batch sizes and steps that one of them never ran.
     error: Any = chosen["relative_margin_error"]
     # Positions, because a list of booleans as labels would be taken for a mask.
     kept = {
         name: np.flatnonzero(error.notnull().any([other for other in error.dims if other != name]))
-        for name in ("batch_size", "momentum", "variance_reduction", "seed", "step")
+        for name in ("batch_size", "momentum", "signal", "seed", "step")
     }
     return chosen.isel(kept)

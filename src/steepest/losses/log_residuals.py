@@ -1,0 +1,133 @@
+"""What every loss shares: log-odds of samples, gradients, log-losses and certificates from its residuals.
+
+Nothing here computes ``softmax - onehot``: at a margin of 37 that difference is rounding noise, and descent
+would follow the noise. Instead a loss gives its residuals r_ic, c ≠ y_i, as logarithms, in terms of the
+log-odds a_ic = z_ic - z_iy in doubled precision, and the largest is factored out of the gradient
+
+    -∇L(W) = (1/n) Σ_i Σ_{c≠y_i} r_ic (e_{y_i} - e_c) x_iᵀ.
+
+The residual of the true class is minus the sum of the others, so the rows of a gradient sum to zero. All
+functions take weights W of shape [..., k, d] and are exact to about 1e-13, however small the loss is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from steepest.arrays import Array, namespace
+from steepest.doubled import Doubled, precise_product
+from steepest.losses.names import loss
+from steepest.losses.protocol import Loss, Residuals
+from steepest.problem import Classification, as_problem
+from steepest.scaled import Scaled
+
+__all__ = [
+    "Samples",
+    "gradient",
+    "log_loss",
+    "log_mean_exp",
+    "log_proxy",
+    "normalized_residuals",
+    "residual_weights",
+    "residuals",
+    "weighted_gradient",
+]
+
+
+class Samples(NamedTuple):
+    """Samples for exact logits: features [..., b, d], their head (doubled.py), one-hot labels [..., b, k]."""
+
+    features: Array
+    head: Array
+    one_hot: Array
+
+    @classmethod
+    def of(cls, problem: Classification) -> Samples:
+        """Return all samples of the problem."""
+        problem = as_problem(problem)
+        return cls(problem.features, problem.features_head, problem.one_hot)
+
+    def take(self, indices: Array) -> Samples:
+        """Return the samples at ``indices`` [..., b]."""
+        return Samples(self.features[indices], self.head[indices], self.one_hot[indices])
+
+    def log_odds(self, W: Array) -> Doubled:
+        """Return a_ic = z_ic - z_iy at weights W [..., k, d], shape [..., b, k]; -inf at the true class."""
+        xp = namespace(self.features, W)
+        logits = precise_product(self.features, self.head, W)
+        true = Doubled(*(xp.sum(xp.where(self.one_hot, part, 0.0), axis=-1, keepdims=True) for part in
+                         (logits.high, logits.low)))  # fmt: skip
+        relative = logits - true
+        return Doubled(
+            xp.where(self.one_hot, -xp.inf, relative.high), xp.where(self.one_hot, 0.0, relative.low)
+        )
+
+
+def residuals(loss_: Loss, samples: Samples, W: Array) -> Residuals:
+    """Return the residuals of samples [..., b, d] at weights W [..., k, d]."""
+    return loss_.residuals(samples.log_odds(W))
+
+
+def gradient(problem: Classification, loss_: Loss | str, W: Array) -> Scaled:
+    """Return ∇L(W) over all samples.
+
+    >>> import numpy as np
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> W = np.array([[2000.0], [-2000.0]])  # every margin is 4000
+    >>> gradient(problem, "cross-entropy", W).normalized().mantissa.round(6).tolist()
+    [[-1.0], [1.0]]
+    """
+    return weighted_gradient(Samples.of(problem), _of_all(problem, loss_, W), 1.0 / problem.samples)
+
+
+def log_loss(problem: Classification, loss_: Loss | str, W: Array) -> Array:
+    """Return log L(W), shape [...].
+
+    >>> import numpy as np
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> float(log_loss(problem, "cross-entropy", np.array([[2000.0], [-2000.0]])))
+    -4000.0
+    """
+    return log_mean_exp(_of_all(problem, loss_, W).log_losses)
+
+
+def log_proxy(problem: Classification, loss_: Loss | str, W: Array) -> Array:
+    """Return log G(W), shape [...]: G is the mean over samples of Σ_c r_ic."""
+    return log_mean_exp(_of_all(problem, loss_, W).log_weights)
+
+
+def residual_weights(problem: Classification, loss_: Loss | str, W: Array) -> Array:
+    """Return q_ic = r_ic / Σ r, shape [..., n, k]: the anytime certificate's dual weights (Lemma C.2).
+
+    γ ≤ ‖A(q)‖_* = ‖∇L(W)‖_* / G(W) for any W.
+    """
+    return normalized_residuals(_of_all(problem, loss_, W))
+
+
+def weighted_gradient(samples: Samples, residuals: Residuals, factor: float) -> Scaled:
+    """Return factor · Σ_i (gradient of sample i), shape [..., k, d]: the mean for factor = 1/b."""
+    xp = namespace(samples.features)
+    weights, shift = residuals.shifted_weights()
+    others = residuals.shares * weights[..., None]
+    towards = xp.where(samples.one_hot, -xp.sum(others, axis=-1, keepdims=True), others)
+    return Scaled(factor * xp.matmul(xp.matrix_transpose(towards), samples.features), shift).normalized()
+
+
+def normalized_residuals(residuals: Residuals) -> Array:
+    """Return r_ic / Σ_ic r_ic, shape [..., b, k]: a point of the simplex over pairs."""
+    xp = namespace(residuals.shares)
+    weights, _ = residuals.shifted_weights()
+    return residuals.shares * (weights / xp.sum(weights, axis=-1, keepdims=True))[..., None]
+
+
+def log_mean_exp(logs: Doubled) -> Array:
+    """Return log((1/b) Σ_i exp(logs_i)), shape [...], for logarithms of shape [..., b]."""
+    xp = namespace(logs.high)
+    top = xp.max(logs.high, axis=-1, keepdims=True)
+    mean = xp.sum(xp.exp((logs.high - top) + logs.low), axis=-1)
+    return top[..., 0] + (xp.log(mean) - math.log(logs.high.shape[-1]))
+
+
+def _of_all(problem: Classification, loss_: Loss | str, W: Array) -> Residuals:
+    return residuals(loss(loss_), Samples.of(problem), problem.weights_like_features(W))
