@@ -41,7 +41,7 @@ class Bundle:
     predicted: float = np.inf
     failures: int = 0
     last: tuple[np.ndarray, np.ndarray] | None = None
-    """Step and aggregate of the last descent."""
+    """Step of the last descent, and the weights that combined the cuts at it."""
 
     @classmethod
     def start(cls, game: Game, q: np.ndarray) -> Bundle:
@@ -63,9 +63,8 @@ class Bundle:
         q, cut = game.cut_on_the_way(self.q, master.q)
         value = cut.value
         if value <= self.value - _DESCENT * self.predicted:
-            aggregate = master.shares @ M
-            self._learn(aggregate)
-            self.last, self.failures = (q - self.q, aggregate), 0
+            self._learn(W)
+            self.last, self.failures = (q - self.q, W), 0
             self.q, self.value, self.tau = q, value, max(1.0, _LOOSER * self.tau)
         else:
             self.failures += 1
@@ -73,11 +72,11 @@ class Bundle:
                 self.tau = min(_TIGHTEST, _TIGHTER * self.tau)
         return master
 
-    def _learn(self, aggregate: np.ndarray) -> None:
+    def _learn(self, W: np.ndarray) -> None:
         if self.last is None:
             return
         step, before = self.last
-        turned, image = aggregate - before, self.B @ step
+        turned, image = self.game.margins(W - before), self.B @ step
         curvature = float(step @ image)
         if not curvature > 0.0:
             return
@@ -91,7 +90,13 @@ class Bundle:
         size = self.game.size
         B = float(np.diagonal(self.B).mean()) * np.eye(size)
         B[: len(kept), : len(kept)] = self.B[np.ix_(kept, kept)]
-        q = np.zeros(size)
-        q[: len(kept)] = self.q[kept]
-        self.B, self.q, self.last = B, q / q.sum(), None
+        self.B, self.q = B, _placed(self.q[kept], size)
+        self.q /= self.q.sum()
         self.value = self.game.cut(self.q).value
+        if self.last is not None:
+            step, W = self.last
+            self.last = _placed(step[kept], size), W
+
+
+def _placed(values: np.ndarray, size: int) -> np.ndarray:
+    return np.concatenate([values, np.zeros(size - len(values))])

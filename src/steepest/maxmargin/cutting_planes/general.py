@@ -51,7 +51,7 @@ _MOST_PAIRS = 1000
 """Pairs to begin with; of more, those of smallest margin in the Frobenius norm."""
 _COARSE, _PACE = 1e-2, 8.0
 """Gap of the Frobenius margins that choose pairs, and the sweeps that a digit of it may cost."""
-_NEAR, _GAPS, _LARGE = 0.1, 10.0, 1e-2
+_NEAR, _GAPS, _LARGE = 0.2, 10.0, 1e-2
 """Pairs stay whose margin is above the smallest by less than this share and this many gaps, or whose dual
 weight is at least this share of the largest."""
 _FEWER = 0.7
@@ -181,11 +181,11 @@ def _by_planes(game: Game, gap: float, deadline: Deadline, doubtful: bool = Fals
         if turn % _TURNS == 0:
             polish.correct(game.combined(metric.shares), metric.q)
             polish.correct(W, plain.q)
-            kept = np.arange(game.size)
-            if game.gap <= _ANEW * chosen_at:
-                kept, chosen_at = _relevant(game), game.gap
-            _choose(game, bundle, kept, W)
         _forget(game, plain.shares, metric.shares)
+        kept = np.arange(game.size)
+        if game.gap <= _ANEW * chosen_at:
+            kept, chosen_at = _relevant(game), game.gap
+        _choose(game, bundle, kept, W)
         if _ended(game, gap, deadline) or progress.stalled(game.gap):
             return
         if doubtful and (game.best.lower > 0.0 or turn == _DOUBTFUL):
