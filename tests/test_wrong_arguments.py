@@ -273,7 +273,9 @@ def test_only_errors_of_ours_come_of_wrong_tensors():
 @pytest.mark.lab
 @pytest.mark.usefixtures("aside")
 def test_only_errors_of_ours_come_of_wrong_arguments_of_experiments(monkeypatch):
-    from steepest.experiments import Executor, load_experiment
+    from tests.experiments.synthetic import results
+
+    from steepest.experiments import CLAIMS, FIGURES, Executor, Runs, load_experiment
 
     Path("tiny.toml").write_text(TINY, encoding="utf-8")
     tiny = load_experiment("tiny.toml")
@@ -289,8 +291,17 @@ def test_only_errors_of_ours_come_of_wrong_arguments_of_experiments(monkeypatch)
         "names": ["margins-are-certified"],
         "executor": Executor("threads", 1),
         "output": "page.html",
+        "name": "of-a-test",
+        "statement": "The loss goes to 0.",
+        "threshold": "log-loss <= -10",
+        "runs": next(iter(Runs.of(results()))),
+        "quantity": "log-loss",
+        "where": "full batch",
+        "values": [-12.0, -15.0],
     }
     monkeypatch.setattr(f"{__name__}.RIGHT", RIGHT | right)
+    for parts in (CLAIMS, FIGURES):
+        monkeypatch.setattr(parts, "_parts", dict(parts._parts))
     found = {name: complaints(name, part, WRONG) for name, part in public_parts([".experiments"])}
     assert not any(found.values()), "\n" + "\n".join(
         f"{name}: {each}" for name in found for each in found[name]

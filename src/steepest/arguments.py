@@ -34,8 +34,9 @@ def real_number(
     above: float = -math.inf,
     below: float = math.inf,
     at_least: float = -math.inf,
+    at_most: float = math.inf,
 ) -> float:
-    """Return a finite real number within open bounds, or a closed one from below, as a float.
+    """Return a finite real number within bounds, open or closed on either side, as a float.
 
     >>> real_number("gap", 1.5, "give a number between 0 and 1", above=0, below=1)
     Traceback (most recent call last):
@@ -48,7 +49,7 @@ def real_number(
         number = float(value)
     except OverflowError as error:
         raise InvalidArgument(argument, value, remedy) from error
-    if not (math.isfinite(number) and above < number < below and number >= at_least):
+    if not (math.isfinite(number) and above < number < below and at_least <= number <= at_most):
         raise InvalidArgument(argument, value, remedy)
     return number
 

@@ -20,12 +20,13 @@ from types import ModuleType
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["VARIABLE", "load_installed_plugins", "load_plugin"]
+__all__ = ["VARIABLE", "load_installed_plugins", "load_plugin", "loaded_plugins"]
 
 VARIABLE = "STEEPEST_PLUGINS"
 """Environment variable with plug-ins, separated as paths are; processes that are started inherit it."""
 
 _GROUP = "steepest.plugins"
+_loaded: dict[str, None] = {}
 
 
 def load_plugin(name: str | os.PathLike[str]) -> ModuleType:
@@ -41,7 +42,9 @@ def load_plugin(name: str | os.PathLike[str]) -> ModuleType:
     """
     text = os.fspath(name)
     try:
-        return _module_from_file(Path(text)) if text.endswith(".py") else import_module(text)
+        module = _module_from_file(Path(text)) if text.endswith(".py") else import_module(text)
+        _loaded[str(Path(text).resolve()) if text.endswith(".py") else text] = None
+        return module
     except InvalidArgument as error:
         if error.argument == "plugin":
             raise
@@ -52,6 +55,11 @@ def load_plugin(name: str | os.PathLike[str]) -> ModuleType:
         raise InvalidArgument("plugin", text, f"it imports {error.name}, which is not installed") from error
     except Exception as error:
         raise InvalidArgument("plugin", text, f"its code fails: {type(error).__name__}: {error}") from error
+
+
+def loaded_plugins() -> tuple[str, ...]:
+    """Return the plug-ins that were loaded, for processes elsewhere that are to know the same names."""
+    return tuple(_loaded)
 
 
 @cache

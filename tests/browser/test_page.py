@@ -258,7 +258,7 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
         "max norm, signal minibatch",
         "max norm, signal svrg",
     ]
-    table = maps()["frobenius norm, without variance reduction"]
+    table = maps()["frobenius norm, signal minibatch"]
     assert [cell.text for cell in table.find_elements(By.CSS_SELECTOR, "th")] == [
         "β = 0",
         "β = 0.9",
@@ -275,10 +275,10 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
             >= 4.5
         )
     choose(browser, "map-quantity", "Cosine to the max-margin solution")
-    after = maps()["frobenius norm, without variance reduction"].find_elements(By.CSS_SELECTOR, "tbody td")
+    after = maps()["frobenius norm, signal minibatch"].find_elements(By.CSS_SELECTOR, "tbody td")
     assert float(after[2].text.splitlines()[0]) > 0.9
     choose(browser, "map-experiment", "single")
-    assert list(maps()) == ["spectral norm, without variance reduction"]
+    assert list(maps()) == ["spectral norm, signal minibatch"]
 
 
 def test_verdicts_are_words_beside_colours(browser):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from steepest.cli import main
-from steepest.experiments import reproduction
+from steepest.experiments.figures import draw
 
 COMMAND = [sys.executable, "-c", "import sys; from steepest.cli import main; sys.exit(main())", "reproduce"]
 
@@ -46,7 +46,7 @@ def test_an_interrupted_figure_goes_on_where_it_stopped(capsys, monkeypatch, tmp
 
     # What is said is the same where nothing is drawn again.
     monkeypatch.setattr(
-        reproduction, "save_figure", lambda _, stem: [Path(f"{stem}{ending}") for ending in (".png", ".pdf")]
+        draw, "save_figure", lambda _, stem: [Path(f"{stem}{ending}") for ending in (".png", ".pdf")]
     )
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["reproduce", "figure1", "--quick", "--output", str(folder)]) == 0

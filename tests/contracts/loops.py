@@ -8,22 +8,30 @@ from functools import wraps
 from typing import Any
 
 
-def through(argument: str, values: Iterable[Any]) -> Callable[[Callable], Callable]:
-    """Call the test for every value of the argument; a failure is told with the value."""
+def through(
+    argument: str, values: Iterable[Any] | Callable[[dict[str, Any]], Iterable[Any]]
+) -> Callable[[Callable], Callable]:
+    """Call the test for every value of the argument; a failure is told with the value.
+
+    ``values`` may be a function of the other arguments. Below ``@given`` each example goes through them all.
+    """
 
     def decorator(test: Callable) -> Callable:
+        signature = inspect.signature(test)
+        others = [each for name, each in signature.parameters.items() if name != argument]
+
         @wraps(test)
         def called(*arguments: Any, **named: Any) -> None:
+            # Hypothesis passes what it draws by position.
+            named.update(zip([each.name for each in others], arguments, strict=False))
             value = None
             try:
-                for value in values:
-                    test(*arguments, **named, **{argument: value})
+                for value in values(named) if callable(values) else values:
+                    test(**named, **{argument: value})
             except AssertionError as error:
                 raise AssertionError(f"{argument}={value!r}: {error}") from error
 
-        signature = inspect.signature(test)
-        kept = [each for name, each in signature.parameters.items() if name != argument]
-        called.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        called.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined]
         return called
 
     return decorator

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
-from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, TORCH, TORCH_SINGLE, ArrayKind
+from tests.contracts.arrays import NUMPY
+from tests.contracts.loops import through
 
 import steepest as st
 
@@ -29,7 +31,36 @@ class Foreign:
         return f"foreign-{self.base}"
 
 
+@dataclass(frozen=True)
+class Uneven:
+    """A foreign norm of NumPy arrays, ‖w ∘ A‖_base, whose weights w [k, d] change with place and shape.
+
+    No two rows or columns are alike, it is no product on products of columns and rows, a row of zeros more
+    changes it, and it lies neither above the max-norm nor below the sum-norm. It has no text form.
+    """
+
+    base: st.geometry.Norm
+
+    @staticmethod
+    def weights(A):
+        rows, columns = np.indices(A.shape[-2:])
+        return 2.0 ** ((rows + 2 * columns) % 3) / A.shape[-2]
+
+    def __call__(self, A):
+        return self.base(A * self.weights(A))
+
+    def dual(self, A):
+        return self.base.dual(A / self.weights(A))
+
+    def direction(self, S):
+        w = self.weights(S)
+        return self.base.direction(S / w) / w
+
+    __repr__ = object.__repr__
+
+
 FOREIGN = Foreign(st.Entrywise(3))
+UNEVEN = Uneven(st.Schatten(4))
 
 P_NORMS = (
     "max",
@@ -74,13 +105,8 @@ any_norm = pytest.mark.parametrize("norm", ALL_NORMS, ids=str)
 """Every norm that there is, and a foreign one."""
 
 
-def _with_kinds(*others: ArrayKind):
-    cases = [pytest.param(norm, NUMPY, id=f"{norm}-{NUMPY}") for norm in ALL_NORMS]
-    for kind in others:
-        marks = pytest.mark.torch if kind.library == "torch" else ()
-        cases += [pytest.param(st.norm(name), kind, id=f"{name}-{kind}", marks=marks) for name in FEW]
-    return pytest.mark.parametrize(("norm", "kind"), cases)
-
-
-any_norm_of_any_kind = _with_kinds(NUMPY_SINGLE, TORCH, TORCH_SINGLE)
-any_norm_of_any_double = _with_kinds(TORCH)
+through_all_norms = through("norm", ALL_NORMS)
+through_norms = through(
+    "norm", lambda named: ALL_NORMS if named["kind"] == NUMPY else [st.norm(name) for name in FEW]
+)
+"""Every norm for NumPy's float64, one of each kind for the other kinds of arrays."""

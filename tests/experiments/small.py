@@ -7,8 +7,8 @@ from pathlib import Path
 
 from steepest.errors import SteepestWarning
 from steepest.experiments import carry_out
-from steepest.experiments.spec.cells import load_problems, resolve
 from steepest.experiments.spec.experiment import Experiment, validated
+from steepest.experiments.spec.resolved import resolve
 from steepest.experiments.store.store import Store
 
 CELLS = 8
@@ -36,7 +36,7 @@ def small_experiment(**changes: object) -> Experiment:
 def files_of_runs(folder: Path, norm: str) -> list[Path]:
     """Return the paths of the small experiment's cells in a norm."""
     experiment = small_experiment()
-    cells = resolve(experiment, load_problems(experiment))
+    cells = resolve(experiment).cells
     return [Store(folder / "cells").path(cell.description()) for cell in cells if cell.norm == norm]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from steepest.experiments.store.results import DIMENSIONS
+from steepest.experiments.dimensions import DIMENSIONS
 
 BATCH_SIZES = [1, 5, 10, 20, 50, 100]
 MOMENTA = [0.0, 0.5, 0.99]

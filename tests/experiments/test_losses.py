@@ -51,7 +51,7 @@ def test_it_is_measured_and_nothing_is_promised_of_it(every):
     assert np.all(np.isneginf(own.dataset["margin_floor"].values))
     promise = promise_of(own, own.samples, 0.0, "minibatch")
     assert (promise.proven, promise.vacuous, promise.slope) == (False, False, None)
-    assert promise.says == "Nothing: the theory is not about this loss, signal or kind of momentum."
+    assert promise.says == "Nothing: the theory has no lemma constants of this loss."
 
 
 def test_the_pairwise_logistic_loss_has_its_bound(every):

@@ -12,7 +12,7 @@ import pytest
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.experiments import Executor, open_results
-from steepest.experiments.spec.cells import described_signals, resolve, signals_described
+from steepest.experiments.spec.cells import cells_of, described_signals, signals_described
 from steepest.experiments.spec.data import StoredSamples
 from steepest.experiments.spec.experiment import load_experiment, validated
 from steepest.experiments.store.store import key_of
@@ -145,7 +145,7 @@ def test_names_of_stored_results_are_those_of_before():
     }
     experiment = validated(table)
     known = {(d.name, 3): StoredSamples(d.name, 3, "f" * 64, 100, 20, 4, 1.5) for d in experiment.data}
-    cells = resolve(experiment, known)
+    cells = cells_of(experiment, known)
     keys = "".join(key_of(cell.description()) for cell in cells)
     margins = "".join(key_of(margin.description()) for cell in cells for margin in cell.margins)
     assert len(cells) == 40

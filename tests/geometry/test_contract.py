@@ -12,10 +12,9 @@ from tests.contracts.norms import (
     ALL_NORMS,
     FOREIGN,
     NAMES,
-    any_norm,
-    any_norm_of_any_double,
-    any_norm_of_any_kind,
-    every_norm,
+    NORMS,
+    through_all_norms,
+    through_norms,
 )
 from tests.geometry.instances import SHAPES, matrices, orthogonal, well_conditioned
 
@@ -28,7 +27,7 @@ def inner(A, B):
     return np.sum(np.asarray(A, dtype=np.float64) * B, axis=(-2, -1))
 
 
-@any_norm
+@through_all_norms
 def test_a_norm_has_value_dual_and_direction_and_a_name(norm):
     assert isinstance(norm, Norm)
     assert st.norm(norm) is norm
@@ -37,11 +36,8 @@ def test_a_norm_has_value_dual_and_direction_and_a_name(norm):
         assert st.norm(str(norm)) == norm
 
 
-@every_norm
-def test_a_norm_is_its_text_its_protocol_and_the_dual_of_its_dual(norm: st.Entrywise | st.Schatten):
-    assert isinstance(norm, Norm)
-    assert st.norm(str(norm)) == norm
-    assert st.norm(norm) is norm
+@through("norm", NORMS)
+def test_a_norm_is_the_dual_of_its_dual(norm: st.Entrywise | st.Schatten):
     assert norm.dual_norm.dual_norm == norm
     assert hash(norm.dual_norm.dual_norm) == hash(norm)
 
@@ -50,8 +46,9 @@ def test_the_registry_names_every_norm_once():
     assert len(set(ALL_NORMS)) == len(NAMES) + 1
 
 
-@any_norm_of_any_kind
+@every_kind
 @given(drawn=matrices())
+@through_norms
 def test_the_direction_is_a_unit_that_attains_the_dual_value(norm, kind, drawn):
     S = kind(drawn)
     D = kind.back(norm.direction(S))
@@ -65,16 +62,18 @@ def test_the_direction_is_a_unit_that_attains_the_dual_value(norm, kind, drawn):
     assert (D == 0).all() == (S == 0).all()
 
 
-@any_norm_of_any_kind
+@every_kind
 @given(drawn=matrices(count=2))
+@through_norms
 def test_hoelder(norm, kind, drawn):
     A, B = map(kind, drawn)
     bound = kind.back(norm(A)) * kind.back(norm.dual(B))
     assert abs(inner(kind.back(A), kind.back(B))) <= bound * (1 + 40 * kind.eps)
 
 
-@any_norm_of_any_kind
+@every_kind
 @given(drawn=matrices(count=2), factor=some.floats(-8, 8, width=32))
+@through_norms
 def test_a_norm_is_homogeneous_and_obeys_the_triangle_inequality(norm, kind, drawn, factor):
     A, B = map(kind, drawn)
     size, other = kind.back(norm(A)), kind.back(norm(B))
@@ -83,9 +82,9 @@ def test_a_norm_is_homogeneous_and_obeys_the_triangle_inequality(norm, kind, dra
     assert (size == 0) == (drawn[0] == 0).all()
 
 
-@every_norm
 @every_kind
 @given(drawn=matrices())
+@through("norm", [*NORMS, *map(st.norm, ("row-2/inf", "column-3/1.5", "column-blocks-1/2:row-1/inf"))])
 def test_lemma_c1_every_norm_lies_between_max_and_sum(norm, kind, drawn):
     A = kind(drawn)
     largest, value, total = (kind.back(n(A)) for n in (st.norm("max"), norm, st.norm("sum")))
@@ -93,7 +92,8 @@ def test_lemma_c1_every_norm_lies_between_max_and_sum(norm, kind, drawn):
     assert value <= total * (1 + 40 * kind.eps)
 
 
-@any_norm_of_any_double
+@every_double
+@through_norms
 @through("shape", SHAPES)
 def test_directions_do_not_change_under_scaling(norm, kind, shape):
     S = well_conditioned(shape, np.random.default_rng(0))
@@ -108,7 +108,8 @@ def test_directions_do_not_change_under_scaling(norm, kind, shape):
         )
 
 
-@any_norm_of_any_double
+@every_double
+@through_norms
 @through("shape", SHAPES)
 def test_minus_the_matrix_has_minus_the_direction(norm, kind, shape):
     S = kind(well_conditioned(shape, np.random.default_rng(1)))
@@ -117,7 +118,8 @@ def test_minus_the_matrix_has_minus_the_direction(norm, kind, shape):
     )
 
 
-@any_norm_of_any_double
+@every_double
+@through_norms
 @through("shape", SHAPES)
 def test_unitarily_invariant_norms_do_not_see_rotations(norm, kind, shape):
     generator = np.random.default_rng(2)
@@ -136,8 +138,8 @@ def test_unitarily_invariant_norms_do_not_see_rotations(norm, kind, shape):
         assert not same
 
 
-@every_norm
 @every_double
+@through("norm", NORMS)
 @through("shape", SHAPES)
 def test_transposing_commutes(norm, kind, shape):
     S = kind(well_conditioned(shape, np.random.default_rng(3)))
@@ -145,8 +147,9 @@ def test_transposing_commutes(norm, kind, shape):
     np.testing.assert_allclose(kind.back(norm.direction(S.T)).T, D, atol=100 * kind.eps)
 
 
-@any_norm_of_any_kind
+@every_kind
 @given(drawn=matrices(count=4))
+@through_norms
 def test_a_batch_gives_what_its_matrices_give_one_by_one(norm, kind, drawn):
     rows, columns = drawn[0].shape
     neighbours = [
@@ -166,8 +169,8 @@ def test_a_batch_gives_what_its_matrices_give_one_by_one(norm, kind, drawn):
             np.testing.assert_allclose(directions[place], direction, atol=8 * kind.eps)
 
 
-@any_norm
 @given(drawn=matrices())
+@through_all_norms
 def test_float32_agrees_with_float64(norm, drawn):
     eps = NUMPY_SINGLE.eps
     S = NUMPY_SINGLE(drawn)
@@ -179,15 +182,16 @@ def test_float32_agrees_with_float64(norm, drawn):
 
 
 @pytest.mark.torch
-@any_norm
 @given(drawn=matrices())
+@through_all_norms
 def test_torch_agrees_with_numpy(norm, drawn):
     assert TORCH.back(norm(TORCH(drawn))) == pytest.approx(float(norm(drawn)), rel=1e-14, abs=0)
     S = well_conditioned(drawn.shape, np.random.default_rng(6))
     np.testing.assert_allclose(TORCH.back(norm.direction(TORCH(S))), norm.direction(S), atol=1e-14)
 
 
-@any_norm_of_any_kind
+@every_kind
+@through_norms
 def test_arguments_are_not_written_to(norm, kind):
     values = np.random.default_rng(7).standard_normal((3, 4, 9))
     S = kind(values)

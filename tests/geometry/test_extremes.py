@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, every_kind
+from tests.contracts.arrays import NUMPY, NUMPY_SINGLE, every_double, every_kind
 from tests.contracts.loops import through
-from tests.contracts.norms import any_norm, any_norm_of_any_double, any_norm_of_any_kind
+from tests.contracts.norms import through_all_norms, through_norms
 from tests.geometry.instances import well_conditioned
 
 import steepest as st
@@ -20,7 +20,8 @@ def inner(A, B):
     return np.sum(A * B, axis=(-2, -1))
 
 
-@any_norm_of_any_kind
+@every_kind
+@through_norms
 @through("shape", [(3, 4), (2, 20), (1, 5), (5, 1), (1, 1)])
 def test_entries_near_the_ends_of_the_float_range(norm, kind, shape):
     S = well_conditioned(shape, np.random.default_rng(0))
@@ -33,7 +34,8 @@ def test_entries_near_the_ends_of_the_float_range(norm, kind, shape):
         assert kind.back(norm.dual(scaled)) / factor == pytest.approx(float(value), rel=50 * kind.eps)
 
 
-@any_norm_of_any_kind
+@every_kind
+@through_norms
 @through("shape", [(3, 4), (2, 20), (1, 5), (5, 1), (1, 1)])
 def test_subnormal_entries(norm, kind, shape):
     unit = float(np.finfo(kind.dtype).smallest_subnormal)
@@ -46,7 +48,8 @@ def test_subnormal_entries(norm, kind, shape):
     assert float(kind.back(norm.dual(kind(whole * unit))) / unit) == pytest.approx(float(value), abs=0.51)
 
 
-@any_norm_of_any_double
+@every_double
+@through_norms
 def test_one_matrix_may_hold_both_ends_of_the_range(norm, kind):
     S = np.array([[1e300, -1e-300, 0.0], [5e-324, 1e300, -1e-10]])
     D = kind.back(norm.direction(kind(S)))
@@ -55,7 +58,7 @@ def test_one_matrix_may_hold_both_ends_of_the_range(norm, kind):
     assert inner(S / 1e300, D) == pytest.approx(float(norm.dual(kind(S))) / 1e300, rel=1e-14)
 
 
-@any_norm
+@through_all_norms
 def test_a_value_beyond_the_range_is_infinity(norm):
     A = np.full((4, 4), 1.5e308)
     expected = float(norm(A / 2.0**10)) * 2.0**10
@@ -69,7 +72,8 @@ def test_a_value_beyond_the_range_is_infinity(norm):
     assert norm(D) <= 1 + 1e-14
 
 
-@any_norm_of_any_kind
+@every_kind
+@through_norms
 @through("shape", [(3, 4), (1, 5), (5, 1), (2, 3, 20)])
 def test_zero_has_value_zero_and_direction_zero(norm, kind, shape):
     S = kind(np.zeros(shape))
@@ -78,7 +82,8 @@ def test_zero_has_value_zero_and_direction_zero(norm, kind, shape):
     np.testing.assert_array_equal(kind.back(norm.direction(-S)), np.zeros(shape))
 
 
-@any_norm_of_any_kind
+@every_kind
+@through_norms
 @through("shape", [(0, 4), (4, 0), (0, 0), (3, 0, 4), (2, 4, 0), (0, 3, 4), (0, 2, 30), (0, 1, 3)])
 def test_empty_matrices_have_value_zero_and_an_empty_direction(norm, kind, shape):
     S = kind(np.zeros(shape))
@@ -87,7 +92,8 @@ def test_empty_matrices_have_value_zero_and_an_empty_direction(norm, kind, shape
     assert kind.back(norm.direction(S)).shape == shape
 
 
-@any_norm_of_any_kind
+@every_kind
+@through_norms
 @through("shape", [(1, 7), (7, 1)])
 def test_one_row_or_one_column(norm, kind, shape):
     values = np.arange(-3.0, 4.0)
@@ -101,7 +107,8 @@ def test_one_row_or_one_column(norm, kind, shape):
         assert inner(D, values.reshape(shape)) == pytest.approx(float(norm.dual(S)), rel=20 * kind.eps)
 
 
-@any_norm_of_any_kind
+@every_kind
+@through_norms
 @through("shape", [(3, 4), (2, 20), (1, 5), (5, 1)])
 @through("bad", [math.nan, math.inf, -math.inf])
 def test_entries_that_are_not_finite_spoil_their_own_matrix_alone(norm, kind, shape, bad):
@@ -117,11 +124,7 @@ def test_entries_that_are_not_finite_spoil_their_own_matrix_alone(norm, kind, sh
 
 
 @pytest.mark.parametrize("family", [st.Entrywise, st.Schatten])
-@pytest.mark.parametrize(
-    "p",
-    [1 + 2.0**-52, 1.001, 1e4, 1e300, Fraction(10**400), 1 + Fraction(1, 10**400)],
-    ids=lambda p: str(p)[:12],
-)
+@through("p", [1 + 2.0**-52, 1.001, 1e4, 1e300, Fraction(10**400), 1 + Fraction(1, 10**400)])
 def test_exponents_near_the_ends_of_their_range(family, p):
     norm = family(p)
     assert norm.dual_norm.dual_norm == norm
@@ -148,7 +151,7 @@ def test_a_gradient_of_one_sample_has_one_direction_in_every_schatten_norm():
 
 
 @pytest.mark.parametrize("kind", [NUMPY, NUMPY_SINGLE], ids=str)
-@pytest.mark.parametrize("p", [1, 1.5, 3, 4, math.inf])
+@through("p", [1, 1.5, 3, 4, math.inf])
 def test_schatten_directions_use_the_rank_cutoff_for_every_p(kind, p):
     cutoff = RANK_CUTOFF * kind.eps / NUMPY.eps
     D = st.Schatten(p).direction(kind(np.diag([1, 0.5, cutoff / 2])))

@@ -5,26 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.contracts.loops import through
-from tests.contracts.norms import any_norm
+from tests.contracts.norms import through_all_norms
 
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.geometry import polar_factor, singular_values_below_cutoff
 
 CALLS = [
-    pytest.param(st.Entrywise(3), "A", id="entrywise value"),
-    pytest.param(st.Entrywise(3).dual, "A", id="entrywise dual"),
-    pytest.param(st.Entrywise(3).direction, "S", id="entrywise direction"),
-    pytest.param(st.Schatten(3), "A", id="schatten value"),
-    pytest.param(st.Schatten(3).dual, "A", id="schatten dual"),
-    pytest.param(st.Schatten(3).direction, "S", id="schatten direction"),
-    pytest.param(st.Schatten(2).direction, "S", id="schatten-2 direction"),
-    pytest.param(polar_factor, "S", id="polar factor"),
-    pytest.param(singular_values_below_cutoff, "S", id="dropped singular values"),
+    (st.Entrywise(3), "A"),
+    (st.Entrywise(3).dual, "A"),
+    (st.Entrywise(3).direction, "S"),
+    (st.Schatten(3), "A"),
+    (st.Schatten(3).dual, "A"),
+    (st.Schatten(3).direction, "S"),
+    (st.Schatten(2).direction, "S"),
+    (polar_factor, "S"),
+    (singular_values_below_cutoff, "S"),
 ]
 
 
-@any_norm
+@through_all_norms
 @through("given", [[[3, 4], [0, 1]], [[3.0, 4.0], [0.0, 1.0]], np.array([[3, 4], [0, 1]])])
 def test_lists_and_integers_become_float64(norm, given):
     exact = np.array([[3.0, 4.0], [0.0, 1.0]])
@@ -35,7 +35,7 @@ def test_lists_and_integers_become_float64(norm, given):
     np.testing.assert_array_equal(norm.direction(given), norm.direction(exact))
 
 
-@any_norm
+@through_all_norms
 def test_booleans_and_small_integers_become_float64(norm):
     for dtype in (bool, np.int8, np.uint8):
         matrix = np.eye(3, dtype=dtype)
@@ -43,7 +43,7 @@ def test_booleans_and_small_integers_become_float64(norm):
         np.testing.assert_array_equal(norm.direction(matrix), norm.direction(np.eye(3)))
 
 
-@any_norm
+@through_all_norms
 def test_float16_is_computed_in_float32_and_rounded_back(norm):
     S = np.random.default_rng(0).standard_normal((2, 3, 5)).astype(np.float16)
     D, value = norm.direction(S), norm(S)
@@ -53,8 +53,8 @@ def test_float16_is_computed_in_float32_and_rounded_back(norm):
 
 
 @pytest.mark.torch
-@any_norm
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@through_all_norms
 def test_half_precision_tensors_are_computed_in_float32_and_rounded_back(norm, dtype):
     import torch
 
@@ -66,7 +66,7 @@ def test_half_precision_tensors_are_computed_in_float32_and_rounded_back(norm, d
 
 
 @pytest.mark.torch
-@any_norm
+@through_all_norms
 def test_integer_and_non_contiguous_tensors(norm):
     import torch
 
@@ -83,7 +83,7 @@ def test_integer_and_non_contiguous_tensors(norm):
 
 
 @pytest.mark.torch
-@any_norm
+@through_all_norms
 def test_tensors_that_require_gradients_are_welcome(norm):
     import torch
 
@@ -97,7 +97,6 @@ def test_tensors_that_require_gradients_are_welcome(norm):
     np.testing.assert_allclose(S.grad.numpy(), norm.direction(S.detach()).numpy(), atol=1e-12)
 
 
-@pytest.mark.parametrize(("call", "argument"), CALLS)
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -114,7 +113,9 @@ def test_tensors_that_require_gradients_are_welcome(norm):
         ),
     ],
 )
-def test_what_is_not_a_matrix_of_real_numbers_is_refused(call, argument, bad, message):
+@through("call", CALLS)
+def test_what_is_not_a_matrix_of_real_numbers_is_refused(call, bad, message):
+    call, argument = call
     with pytest.raises(InvalidArgument, match=f"(?s)^{argument}=.*: {message}"):
         call(bad)
 

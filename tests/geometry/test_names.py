@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.contracts.norms import FOREIGN, any_norm
+from tests.contracts.loops import through
+from tests.contracts.norms import FOREIGN, UNEVEN, through_all_norms
 
 import steepest as st
 from steepest.errors import InvalidArgument, SteepestError
-from steepest.geometry import names
+from steepest.geometry import names, norm_label, norm_name
+from steepest.geometry.protocol import own_text
 
 FAMILIES = pytest.mark.parametrize("family", [st.Entrywise, st.Schatten])
 ACCEPTED = (
@@ -89,7 +93,7 @@ def test_families_differ_even_where_their_values_agree():
     assert st.Entrywise(2) != st.Schatten(2)
 
 
-@any_norm
+@through_all_norms
 def test_norms_are_values(norm):
     assert pickle.loads(pickle.dumps(norm)) == norm
     assert copy.deepcopy(norm) == norm
@@ -98,7 +102,7 @@ def test_norms_are_values(norm):
 
 
 @FAMILIES
-@pytest.mark.parametrize(
+@through(
     "p",
     [
         0.5,
@@ -167,9 +171,9 @@ def test_bad_exponents_are_refused(family, p):
         (b"max", ""),
     ],
 )
-def test_other_names_are_refused_with_the_reason_and_the_names_taken(name, reason):
-    import re
-
+def test_other_names_are_refused_with_the_reason_and_the_names_taken(monkeypatch, name, reason):
+    ours = {name: part for name, part in names.NORMS._parts.items() if name in ACCEPTED}
+    monkeypatch.setattr(names.NORMS, "_parts", ours)
     with pytest.raises(
         InvalidArgument, match=f"(?s)^norm=.*: {reason}give one of {re.escape(ACCEPTED)}$"
     ) as error:
@@ -183,15 +187,19 @@ def test_a_norm_of_ones_own_is_taken():
     assert st.norm(FOREIGN) is FOREIGN
 
 
-def test_a_class_and_half_a_norm_are_refused():
-    class Half:
-        def dual(self, A):
-            return A
+class Half:
+    def dual(self, A):
+        return A
 
-    with pytest.raises(InvalidArgument, match="this is a class; give an instance of it"):
-        st.norm(st.Entrywise)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgument, match="a norm needs __call__, direction too"):
-        st.norm(Half())  # type: ignore[arg-type]
+
+class Numbers:
+    dual = 3
+
+    def __call__(self, A):
+        return A
+
+    def direction(self, S):
+        return S
 
 
 _exponents = some.one_of(
@@ -229,6 +237,59 @@ def test_norms_of_parts_are_refused_with_the_reason(name, remedy):
         st.norm(name)
     assert error.value.argument == "norm"
     assert error.value.value in (name, "l2")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [(sum, "dual, direction"), (Half(), "__call__, direction"), (Numbers(), "dual")],
+    ids=["a function", "no value, no direction", "a dual that is no method"],
+)
+@through("call", [st.norm, lambda norm: st.ScaledNorm(norm, 0.5), lambda norm: st.BlockNorm(norm, 2)])
+def test_half_a_norm_is_refused_by_the_name_of_what_is_missing(call, given, missing):
+    with pytest.raises(InvalidArgument, match=f"^(norm|base)=.*: a norm needs {missing} too$"):
+        call(given)
+    with pytest.raises(InvalidArgument, match="this is a class; give an instance of it"):
+        call(st.Entrywise)
+
+
+def test_a_norm_without_a_text_is_named_by_its_registration_or_asked_for_one(monkeypatch):
+    monkeypatch.setattr(names.NORMS, "_parts", dict(names.NORMS._parts))
+    assert norm_label(UNEVEN) == "Uneven"
+    with pytest.raises(InvalidArgument, match=r"give its class a __str__ .* or register it by a name"):
+        norm_name(UNEVEN)
+    names.register_norm("uneven-of-this-test", UNEVEN)
+    assert norm_name(UNEVEN) == norm_label(UNEVEN) == "uneven-of-this-test"
+    assert st.norm(norm_name(UNEVEN)) is UNEVEN
+
+
+def test_a_text_that_cannot_be_read_back_gives_way_to_the_name_of_registration(monkeypatch):
+    monkeypatch.setattr(names.NORMS, "_parts", dict(names.NORMS._parts))
+    assert norm_name(FOREIGN) == "foreign-entrywise-3"
+    names.register_norm("cubic-of-this-test", FOREIGN)
+    assert norm_name(FOREIGN) == "cubic-of-this-test"
+    assert norm_name(st.norm("largest-row-length")) == "row-2/inf"  # its text can be read back
+
+
+def test_a_text_that_numpy_shortens_is_no_name():
+    @dataclass
+    class Long(Half):
+        weights: np.ndarray
+
+    assert own_text(Long(np.zeros(2000))) is None  # type: ignore[arg-type]
+    assert own_text(Long(np.zeros(2))) is not None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("power", [17, -17.0, math.nan, math.inf, True, "1", 10**400])
+def test_powers_that_could_leave_the_range_of_floats_are_refused(power):
+    with pytest.raises(InvalidArgument, match=r"rows=.*: give a power from -16 to 16"):
+        st.ScaledNorm(st.Entrywise(2), rows=power)
+    assert math.isfinite(st.ScaledNorm(st.Entrywise(2), 16, 16).factor((10**9, 10**9)))
+
+
+def test_powers_beyond_that_are_refused_in_names_too():
+    for text in ("17", "-1e400", "1e999", "9" * 400):
+        with pytest.raises(InvalidArgument, match="give a power from -16 to 16"):
+            st.norm(f"spectral*rows^{text}*columns^0.5")
 
 
 def test_a_name_is_registered_once_and_in_lower_case(monkeypatch):

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.contracts.norms import ALL_NORMS, FOREIGN, any_norm
+from tests.contracts.loops import through
+from tests.contracts.norms import ALL_NORMS, FOREIGN, UNEVEN, Foreign, Uneven, through_all_norms
 
 import steepest as st
 from steepest.errors import InvalidArgument
-from steepest.geometry.facts import CANONICAL, MULTIPLE, dual_of_error, rounding, same_norm
+from steepest.geometry import norm_name
+from steepest.geometry.facts import (
+    CANONICAL,
+    MULTIPLE,
+    STRICTLY_CONVEX,
+    SYMMETRIC_PRODUCTS,
+    dual_of_error,
+    dual_of_products,
+    is_true,
+    norm_key,
+    rounding,
+    same_norm,
+)
 
 seeds = some.integers(0, 2**32 - 1)
 
@@ -58,7 +72,7 @@ def test_mean_square_norms_are_operator_norms():
     assert float(st.norm("mean-square-column")(A)) == pytest.approx(one_hot, rel=1e-14)
 
 
-@any_norm
+@through("norm", [*ALL_NORMS, UNEVEN])
 def test_no_search_finds_more_than_the_dual_norm(norm):
     """max ⟨S, V⟩ / ‖V‖ by Nelder and Mead from the direction and from random starts, on 2 x 2 matrices."""
     S = random_matrix(2, (2, 2))
@@ -88,8 +102,60 @@ def test_norms_of_equal_values_are_the_same_norm():
     assert same_norm(st.RowNorm(2, 2), st.Schatten(2))
     assert same_norm(st.ColumnNorm(3, 3), st.Entrywise(3))
     assert not same_norm(st.RowNorm(2, 1), st.ColumnNorm(2, 1))
+    assert same_norm(st.ScaledNorm(st.Schatten(2), 0.5), st.ScaledNorm(st.Entrywise(2), 0.5))
+    assert same_norm(st.ScaledNorm(st.Schatten(3)), st.BlockNorm(st.Schatten(3), 1))
+    assert same_norm(st.BlockNorm(st.RowNorm(2, 2), 2), st.BlockNorm(st.Entrywise(2), 2))
     assert not same_norm(FOREIGN, st.Entrywise(3))
-    for norm in ALL_NORMS:
+    assert same_norm(FOREIGN, Foreign(st.Entrywise(3)))
+    assert same_norm(UNEVEN, UNEVEN)
+    assert same_norm(UNEVEN, replace(UNEVEN))
+    assert not same_norm(UNEVEN, Uneven(st.Schatten(3)))
+
+
+@dataclass
+class Titled:
+    """A norm with a text of its choice, that holds an array."""
+
+    base: st.geometry.Norm
+    text: str
+    weights: np.ndarray
+
+    def __call__(self, A):
+        return self.base(A)
+
+    def dual(self, A):
+        return self.base.dual(A)
+
+    def direction(self, S):
+        return self.base.direction(S)
+
+    def __str__(self):
+        return self.text
+
+
+def test_a_norm_that_calls_itself_by_the_name_of_another_is_not_that_other():
+    own = Titled(st.Entrywise(3), "frobenius", np.ones(2))
+    assert not same_norm(own, st.Entrywise(2))
+    with pytest.raises(InvalidArgument, match="a __str__ that names it alone"):
+        norm_name(own)  # a checkpoint of the Frobenius norm would be taken for its own
+    problem = st.Classification([[1.0], [-1.0]], [0, 1])
+    with pytest.raises(
+        InvalidArgument, match=r"a solution in the frobenius norm.*give one in the Titled norm"
+    ):
+        st.descend(problem, st.Method(own), 3, reference=st.max_margin(problem, "frobenius"))
+
+
+def test_norms_that_hold_arrays_are_told_apart():
+    """Their dataclass compares arrays, entry by entry, and cannot be hashed."""
+    first, second = (Titled(st.Entrywise(2), " at 0x0", weights) for weights in (np.ones(2), 2 * np.ones(2)))
+    assert same_norm(first, first)
+    assert not same_norm(first, second)
+    assert norm_key(first) == norm_key(first) != norm_key(second)
+    assert norm_key(st.norm("schatten-3")) == norm_key(st.norm("schatten-3"))
+
+
+def test_other_names_of_norms_have_their_values_and_directions():
+    for norm in (*ALL_NORMS, st.ScaledNorm(st.Schatten(2), 0.5), st.BlockNorm(st.RowNorm(2, 2), 2)):
         other = CANONICAL.of(norm)
         if other is not None:
             A = random_matrix(4)
@@ -105,14 +171,39 @@ def test_a_scaled_norm_says_what_it_is_a_multiple_of():
     assert factor((3, 16)) == 4.0
 
 
-@any_norm
 @given(seed=seeds)
+@through("norm", [*ALL_NORMS, UNEVEN])
 def test_bounds_of_errors_hold_for_every_sign(norm, seed):
     """‖E‖_* ≤ the bound for every E of these absolute values."""
     error = np.abs(random_matrix(seed))
     bound = dual_of_error(norm, error)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(20, *error.shape))
     assert np.max(norm.dual(signs * error)) <= bound * (1 + rounding(norm, error.shape))
+
+
+@given(seed=seeds)
+@through("norm", [*ALL_NORMS, *map(st.norm, ("row-blocks-2/2:max", "column-blocks-3/inf:nuclear")), UNEVEN])
+def test_duals_of_products_are_those_of_the_matrices(norm, seed):
+    """Whether computed as products of two numbers or not; and no order of entries changes products."""
+    generator = np.random.default_rng(seed)
+    columns, rows = generator.standard_normal((5, 4)), generator.standard_normal((5, 6))
+    expected = norm.dual(columns[:, :, None] * rows[:, None, :])
+    np.testing.assert_allclose(dual_of_products(norm, columns, rows), expected, rtol=1e-13)
+    if is_true(SYMMETRIC_PRODUCTS, norm):
+        others = dual_of_products(norm, generator.permuted(columns, axis=1), generator.permuted(rows, axis=1))
+        np.testing.assert_allclose(others, expected, rtol=1e-13)
+
+
+@through_all_norms
+def test_balls_have_flat_parts_unless_they_are_said_to_be_strictly_convex(norm):
+    """Between the directions of two single entries, or across that of one, in one row, column or neither."""
+    if STRICTLY_CONVEX.of(norm) is None:
+        return
+    units = np.zeros((4, 4, 4))
+    units[range(4), [0, 0, 1, 1], [0, 1, 0, 1]] = 1.0
+    first, *others = norm.direction(units)
+    flat = [norm(first + 0.1 * u) <= 1 + 1e-12 or norm(0.9 * first + 0.1 * u) >= 1 - 1e-12 for u in others]
+    assert any(flat) != is_true(STRICTLY_CONVEX, norm)
 
 
 def test_matrices_that_do_not_split_are_refused():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from tests.contracts.arrays import NUMPY, every_double, every_kind
+from tests.contracts.loops import through
 from tests.geometry.exact import SingularTriples, as_matrix, harm_of_rounding
 from tests.geometry.instances import matrices, orthogonal, with_singular_values
 
@@ -31,7 +32,7 @@ def graded(shape, span, pattern, seed):
 
 
 @every_kind
-@pytest.mark.parametrize("shape", [(2, 2), (10, 10), (6, 9), (8, 40), (12, 5), (40, 7)], ids=str)
+@through("shape", [(2, 2), (10, 10), (6, 9), (8, 40), (12, 5), (40, 7)])
 def test_error_of_each_kept_direction_on_graded_matrices(kind, shape):
     decades = 10 if kind.dtype == "float64" else 4
     for seed in range(2):
@@ -45,7 +46,7 @@ def test_error_of_each_kept_direction_on_graded_matrices(kind, shape):
 
 @every_double
 @pytest.mark.parametrize("pattern", ["rows", "columns", "both"])
-@pytest.mark.parametrize("shape", [(6, 6), (10, 12), (8, 40), (14, 6)], ids=str)
+@through("shape", [(6, 6), (10, 12), (8, 40), (14, 6)])
 def test_scaled_rows_and_columns_keep_the_accuracy_that_rounding_leaves_them(kind, shape, pattern):
     for seed in range(2):
         S = graded(shape, 11, pattern, seed)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from tests.contracts.arrays import every_kind
-from tests.contracts.norms import any_norm
+from tests.contracts.loops import through
+from tests.contracts.norms import through_all_norms
 from tests.geometry import exact
 from tests.geometry.instances import matrices, well_conditioned
 
@@ -23,8 +24,8 @@ B = [[1.0, -2.0, 2.0], [0.0, 2.0, 0.0]]
 
 
 @every_kind
-@pytest.mark.parametrize(
-    ("name", "matrix", "value", "dual", "direction"),
+@through(
+    "case",
     [
         ("max", A, 4, 7, [[1, 0], [0, -1]]),
         ("sum", A, 7, 4, [[0, 0], [0, -1]]),
@@ -42,7 +43,8 @@ B = [[1.0, -2.0, 2.0], [0.0, 2.0, 0.0]]
         ("entrywise-1.5", B, None, 25 ** (1 / 3), np.array([[1, -4, 4], [0, 4, 0]]) / 25 ** (2 / 3)),
     ],
 )
-def test_small_cases_by_hand(kind, name, matrix, value, dual, direction):
+def test_small_cases_by_hand(kind, case):
+    name, matrix, value, dual, direction = case
     norm = st.norm(name)
     if value is not None:
         assert float(norm(kind(matrix))) == pytest.approx(value, rel=4 * kind.eps)
@@ -83,7 +85,7 @@ def test_entrywise_values_and_directions_against_50_digits(S, p, decades):
 
 
 @pytest.mark.parametrize("p", [1, Fraction(3, 2), 3, 4, Fraction(21, 20), 20, math.inf], ids=str)
-@pytest.mark.parametrize("shape", [(4, 4), (3, 7), (3, 20), (9, 4)], ids=str)
+@through("shape", [(4, 4), (3, 7), (3, 20), (9, 4)])
 def test_schatten_values_and_directions_against_50_digits(p, shape):
     S = well_conditioned(shape, np.random.default_rng(8))
     norm = st.Schatten(p)
@@ -107,31 +109,51 @@ def test_named_norms_agree_with_numpy(S):
     assert st.norm("sum")(S) == pytest.approx(np.abs(S).sum(), rel=1e-14)
 
 
+def _p_norm(vector, p: float):
+    return cp.pnorm(vector, p)  # pyright: ignore[reportArgumentType]
+
+
 BALLS = {
     "max": lambda V: cp.max(cp.abs(V)),
     "sum": lambda V: cp.sum(cp.abs(V)),
     "frobenius": lambda V: cp.norm(V, "fro"),
     "nuclear": cp.normNuc,
     "spectral": cp.sigma_max,
-    "entrywise-3": lambda V: cp.pnorm(cp.vec(V, order="F"), 3),
-    "entrywise-1.5": lambda V: cp.pnorm(cp.vec(V, order="F"), 1.5),  # pyright: ignore[reportArgumentType]
+    "entrywise-3": lambda V: _p_norm(cp.vec(V, order="F"), 3),
+    "entrywise-1.5": lambda V: _p_norm(cp.vec(V, order="F"), 1.5),
+    "row-2/inf": lambda V: cp.max(cp.norm(V, 2, axis=1)),
+    "row-2/1": lambda V: cp.sum(cp.norm(V, 2, axis=1)),
+    "row-1/inf": lambda V: cp.max(cp.norm(V, 1, axis=1)),
+    "row-inf/2": lambda V: cp.norm(cp.norm(V, "inf", axis=1), 2),
+    "row-3/1.5": lambda V: _p_norm(cp.hstack([_p_norm(V[i, :], 3) for i in range(4)]), 1.5),
+    "column-2/inf": lambda V: cp.max(cp.norm(V, 2, axis=0)),
+    "column-1.5/3": lambda V: _p_norm(cp.hstack([_p_norm(V[:, j], 1.5) for j in range(6)]), 3),
+    "mean-square-spectral": lambda V: math.sqrt(6 / 4) * cp.sigma_max(V),
+    "mean-square-row": lambda V: math.sqrt(6) * cp.max(cp.norm(V, 2, axis=1)),
+    "mean-square-column": lambda V: cp.max(cp.norm(V, 2, axis=0)) / math.sqrt(4),
+    "row-blocks-2/inf:spectral": lambda V: cp.maximum(cp.sigma_max(V[:2]), cp.sigma_max(V[2:])),
+    "column-blocks-3/2:nuclear": lambda V: cp.norm(
+        cp.hstack([cp.normNuc(V[:, :2]), cp.normNuc(V[:, 2:4]), cp.normNuc(V[:, 4:])]), 2
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BALLS)
 def test_no_feasible_direction_beats_ours_by_an_independent_solver(name):
-    S = np.random.default_rng(9).standard_normal((3, 4))
-    V = cp.Variable((3, 4))
+    S = np.random.default_rng(9).standard_normal((4, 6))
+    V = cp.Variable((4, 6))
     problem = cp.Problem(cp.Maximize(cp.sum(cp.multiply(S, V))), [BALLS[name](V) <= 1])
     problem.solve(solver=cp.CLARABEL)
     norm = st.norm(name)
     assert norm.dual(S) == pytest.approx(problem.value, rel=1e-6)
-    assert np.sum(S * norm.direction(S)) == pytest.approx(problem.value, rel=1e-6)
+    D = norm.direction(S)
+    assert np.sum(S * D) == pytest.approx(problem.value, rel=1e-6)
+    assert BALLS[name](cp.Constant(D)).value == pytest.approx(1, rel=1e-12)
 
 
-@any_norm
 @settings(max_examples=5)
 @given(seed=some.integers(0, 2**32 - 1))
+@through_all_norms
 def test_no_random_feasible_matrix_beats_the_direction(norm, seed):
     generator = np.random.default_rng(seed)
     S = generator.standard_normal((3, 5))

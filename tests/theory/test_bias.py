@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.contracts.norms import UNEVEN
 from tests.theory import plain
 from tests.theory.instances import LOSSES, NORMS, instances
 
-from steepest import Classification, Method, PolynomialDecay, descend, theory
+from steepest import Classification, Method, PolynomialDecay, descend, norm, theory
 from steepest.errors import InvalidArgument, InvalidData
+from steepest.geometry import norm_label
 
 
 def orthogonal(counts=(2, 3, 7), seed=0):
@@ -45,6 +47,30 @@ def test_runs_with_batches_of_one_go_there(norm_):
     bias = theory.bias_direction(problem, norm_)
     assert cosine(trajectory.final_weights, bias) > 0.999
     assert trajectory.log_loss[-1] < -1
+
+
+@pytest.mark.parametrize("name", ["row-2/inf", "column-2/1", "mean-square-spectral", "row-3/1.5"])
+def test_runs_in_norms_that_treat_rows_alike_go_there_too(name):
+    problem = orthogonal(counts=(2, 4, 3))
+    method = Method(name, batch_size=1, schedule=PolynomialDecay(0.1, 0.5))
+    trajectory = descend(problem, method, 1800, records=3)
+    assert cosine(trajectory.final_weights, theory.bias_direction(problem, name)) > 0.999
+
+
+@pytest.mark.parametrize("norm_", [UNEVEN, norm("row-blocks-2/inf:spectral")], ids=norm_label)
+def test_norms_that_move_wrong_classes_apart_have_no_constant_bias(norm_):
+    """The induction of Theorem 4.9 fails there, and so does what it would say."""
+    problem = orthogonal(counts=(2, 4, 3, 1))
+    with pytest.raises(
+        InvalidArgument, match="moves the logits of wrong classes apart; use per_sample_bias"
+    ) as error:
+        theory.bias_direction(problem, norm_)
+    assert error.value.value == norm_label(norm_)
+    at_start = theory.per_sample_bias(problem, norm_, np.zeros((4, 4)))
+    method = Method(norm_, batch_size=1, schedule=PolynomialDecay(0.1, 0.5))
+    trajectory = descend(problem, method, 1800, records=3)
+    assert cosine(trajectory.final_weights, at_start) < 0.999
+    assert np.max(np.abs(theory.per_sample_bias(problem, norm_, trajectory.final_weights) - at_start)) > 1e-3
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.theory.instances import LOSSES, NORMS
+from tests.theory.instances import ANY_NORMS, LOSSES, NORMS
 
 from steepest import Classification, Entrywise, Method, PolynomialDecay, descend
 from steepest.errors import InvalidArgument
+from steepest.geometry import norm_label
 from steepest.losses import residual_weights
 from steepest.theory.alignment import alignment_along, measured_alignment
 from steepest.theory.bound import margin_bound, predicted_margin_bound
@@ -82,7 +83,7 @@ def test_bounds_are_never_above_the_measured_margin(signal, loss):
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 10**6),
-    st.sampled_from(NORMS),
+    st.sampled_from(ANY_NORMS),
     st.sampled_from(sorted(SIGNALS)),
     st.sampled_from(LOSSES),
     st.sampled_from([0.003, 0.03, 0.3, 1.0]),
@@ -232,7 +233,7 @@ def test_measured_noise_says_something_where_the_worst_case_does_not():
     assert 0 < measured.floor[-1] <= trajectory.normalized_margin[-1]
 
 
-@pytest.mark.parametrize("norm_", NORMS, ids=str)
+@pytest.mark.parametrize("norm_", ANY_NORMS, ids=norm_label)
 def test_measured_alignment_bounds_every_batch(norm_):
     """ρ(W) is at most ‖∇L‖_*/G - 2 ‖Ξ_B‖_*/G for every batch, and at least the worst case."""
     problem = separable(4)

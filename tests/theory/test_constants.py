@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
-from tests.theory.instances import NORMS, instances
+from tests.theory.instances import ANY_NORMS, instances
 
 from steepest import Classification
 from steepest.errors import InvalidArgument
@@ -17,6 +17,7 @@ from steepest.theory.constants import (
     feature_radius,
     noise_factor,
     noise_share,
+    papers_radius,
     papers_required_momentum,
     required_momentum_for,
 )
@@ -25,16 +26,44 @@ momenta = st.one_of(st.floats(0, 0.999999), st.floats(1e-12, 1).map(lambda lag: 
 
 
 @given(instances())
-def test_radius_is_at_most_the_papers_and_bounds_every_pair(instance):
+def test_radius_is_at_most_the_papers_in_the_papers_norms(instance):
     radius = feature_radius(instance.problem, instance.norm)
     assert radius <= feature_radius(instance.problem, "max") * (1 + 1e-12)
     assert feature_radius(instance.problem, "max") == pytest.approx(instance.problem.feature_bound, rel=1e-14)
-    for x in instance.X:
-        for a, b in itertools.permutations(range(instance.problem.n_classes), 2):
-            pair = np.zeros_like(instance.W)
-            pair[a] += x
-            pair[b] -= x
-            assert instance.norm.dual(pair) <= 2 * radius * (1 + 1e-9)
+    assert papers_radius(instance.problem, instance.norm) == feature_radius(instance.problem, "max")
+
+
+def largest_of_all_pairs(problem, norm_):
+    """Half the largest dual norm of a pair, one matrix [k, d] after the other."""
+    largest = 0.0
+    for x in np.asarray(problem.features):
+        for a, b in itertools.permutations(range(problem.n_classes), 2):
+            pair = np.zeros((problem.n_classes, problem.dimension))
+            pair[a], pair[b] = x, -x
+            largest = max(largest, float(norm_.dual(pair)))
+    return 0.5 * largest
+
+
+@given(instances(ANY_NORMS))
+def test_radius_is_the_largest_of_all_pairs_in_any_norm(instance):
+    problem, norm_ = instance.problem, instance.norm
+    expected = largest_of_all_pairs(problem, norm_)
+    assert feature_radius(problem, norm_) == pytest.approx(expected, rel=1e-12)
+    assert papers_radius(problem, norm_) == pytest.approx(max(expected, problem.feature_bound), rel=1e-12)
+
+
+def test_radius_knows_the_number_of_classes_and_where_they_stand():
+    """Mean-square-spectral: √(k/d) ‖x‖₂ / √2. Norms of blocks tell classes of one block from others."""
+    X, y = np.random.default_rng(0).normal(size=(12, 6)), np.arange(12) % 4
+    problem = Classification(X, y)
+    longest = np.linalg.norm(X, axis=1).max()
+    expected = math.sqrt(4 / 6) * longest / math.sqrt(2)
+    assert feature_radius(problem, "mean-square-spectral") == pytest.approx(expected, rel=1e-12)
+    # Two classes of one block make one matrix of length √2 ‖x‖, two of different blocks two of length ‖x‖.
+    assert feature_radius(problem, "row-blocks-2/inf:frobenius") == pytest.approx(longest, rel=1e-12)
+    assert feature_radius(problem, "row-blocks-2/1:frobenius") == pytest.approx(
+        longest / math.sqrt(2), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,7 +211,7 @@ def test_batches_and_their_errors():
 def test_margins_never_exceed_twice_the_radius():
     # The duality behind "vacuous without momentum": ‖A(q)‖_* ≤ 2R for every q, in every norm.
     rng = np.random.default_rng(0)
-    for norm_ in NORMS:
+    for norm_ in ANY_NORMS:
         X, y = rng.normal(size=(6, 3)), np.array([0, 1, 2, 0, 1, 2])
         problem = Classification(X, y)
         q = rng.random((6, 3))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.theory import plain
-from tests.theory.instances import LOSSES, NORMS, instances, make_instance
+from tests.theory.instances import ANY_NORMS, LOSSES, NORMS, instances, make_instance
 from tests.theory.lemmas import NAMES, evaluate, worst_cases
 
 from steepest import Classification
@@ -19,8 +19,10 @@ from steepest.theory.inequality import Inequality
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=150)
-@given(instance=instances(), seed=st.integers(0, 2**32 - 1))
+@given(instance=instances(ANY_NORMS), seed=st.integers(0, 2**32 - 1))
 def test_lemma_holds(name, instance, seed):
+    if name == "C.1" and instance.norm not in NORMS:
+        return  # it is about the paper's norms; no other lemma stands on it
     for claim in evaluate(name, instance, np.random.default_rng(seed)):
         assert claim.holds(1e-9), claim
 

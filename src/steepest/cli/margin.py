@@ -96,7 +96,7 @@ def _summary(problem: Classification, solution: MaxMarginSolution, output: Path 
         "samples": problem.samples,
         "features": problem.dimension,
         "classes": problem.n_classes,
-        "norm": str(solution.norm),
+        "norm": _norm_of(solution),
         "separable": solution.separable,
         "margin": solution.margin,
         "upper_bound": solution.upper_bound,
@@ -117,7 +117,7 @@ def _summary(problem: Classification, solution: MaxMarginSolution, output: Path 
 def _text(problem: Classification, solution: MaxMarginSolution, output: Path | None) -> str:
     heading = (
         f"{problem.name}: {problem.samples} samples, {problem.dimension} features, "
-        f"{problem.n_classes} classes; {solution.norm} norm"
+        f"{problem.n_classes} classes; {_norm_of(solution)} norm"
     )
     support = solution.support
     rows = {
@@ -139,6 +139,12 @@ def _text(problem: Classification, solution: MaxMarginSolution, output: Path | N
     return "\n".join([heading, *(f"  {name:<14}{value}" for name, value in rows.items())])
 
 
+def _norm_of(solution: MaxMarginSolution) -> str:
+    from steepest.geometry import norm_label
+
+    return norm_label(solution.norm)
+
+
 def _write(output: Path, problem: Classification, solution: MaxMarginSolution) -> None:
     import numpy as np
 
@@ -153,5 +159,5 @@ def _write(output: Path, problem: Classification, solution: MaxMarginSolution) -
             classes=problem.classes if problem.classes.dtype != object else problem.classes.astype(str),
             margin=solution.margin,
             upper_bound=solution.upper_bound,
-            norm=str(solution.norm),
+            norm=_norm_of(solution),
         )

@@ -65,6 +65,7 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "seconds": plan.seconds,
         "memory_bytes": plan.memory_bytes,
         "free_bytes": plan.free_bytes,
+        "warnings": list(plan.warnings),
         "batches": [asdict(batch) for batch in plan.batches],
     }
 
@@ -101,12 +102,7 @@ def _text(plan: Plan) -> str:
         f"{plan.margins} max margins to certify, about {_duration(plan.margin_seconds)}",
         f"about {_duration(plan.seconds)} in all {where} on this machine, figures not counted; {memory}",
     ]
-    if not all(batch.measured for batch in plan.batches):
-        facts.append("times after ~ are estimated from the measured ones, by multiplications")
-    if not plan.fits:
-        free = f"{(plan.free_bytes or 0) / 1e6:,.0f} MB are free"
-        facts.append(f"the largest cell will not fit: {free}; take fewer records or momenta at a time")
-    return "\n".join([*lines, "", *facts] if plan.batches else facts)
+    return "\n".join([*lines, "", *facts, *plan.warnings] if plan.batches else facts)
 
 
 def _duration(seconds: float) -> str:

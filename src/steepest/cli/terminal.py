@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-Report = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done and how much there is."""
+if TYPE_CHECKING:
+    from steepest.experiments.inputs import Announce
 
 
 def waiting(what: str) -> Any:
@@ -23,7 +23,7 @@ def waiting(what: str) -> Any:
 
 
 @contextmanager
-def progress(unit: str) -> Iterator[Report]:
+def progress(unit: str) -> Iterator[Announce]:
     """Yield a function that shows progress: a bar on a terminal, otherwise a line every tenth of the way."""
     if sys.stderr.isatty():
         with _bar(unit) as report:
@@ -33,7 +33,7 @@ def progress(unit: str) -> Iterator[Report]:
 
 
 @contextmanager
-def _bar(unit: str) -> Iterator[Report]:
+def _bar(unit: str) -> Iterator[Announce]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -15,16 +15,16 @@ import typer
 from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, Told
 from steepest.cli.finals import final_table
 from steepest.cli.output import print_json
-from steepest.cli.terminal import Report as Progress
 from steepest.cli.terminal import progress
 
 if TYPE_CHECKING:
     from steepest.experiments import ClaimResult, Report
+    from steepest.experiments.inputs import Announce
 
 
 def carry_out_and_show(
     name: str,
-    carry_out: Callable[[Progress | None], Report],
+    carry_out: Callable[[Announce | None], Report],
     directory: Path,
     *,
     quiet: bool,

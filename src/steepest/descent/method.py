@@ -7,7 +7,7 @@ from typing import Any
 
 from steepest.arguments import real_number, switch, whole_number
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, norm, norm_name
+from steepest.geometry import Norm, norm, norm_label, norm_name
 from steepest.losses import CROSS_ENTROPY, Loss, loss
 from steepest.problem import Classification, as_problem
 from steepest.schedules import PolynomialDecay, Schedule
@@ -123,9 +123,10 @@ class Method:
     @property
     def name(self) -> str:
         """The literature's name where there is one, otherwise a description."""
-        kind = (str(self.norm), self.momentum > 0)
+        label = norm_label(self.norm)
+        kind = (label, self.momentum > 0)
         names = (name for name, named_kind in _NAMED.items() if named_kind == kind)
-        name = next(names, f"{self.norm} descent" + (" with momentum" if self.momentum > 0 else ""))
+        name = next(names, f"{label} descent" + (" with momentum" if self.momentum > 0 else ""))
         if self.momentum > 0 and str(self.momentum_kind) != _AVERAGE:
             name = f"{name.removesuffix(' with momentum')} with {self.momentum_kind} momentum"
         prefix = {_PLAIN: "", _REDUCED: "vr-"}.get(str(self.signal), f"{self.signal}-")
@@ -152,8 +153,12 @@ class Method:
         Raises:
             InvalidArgument: the norm has no name of its own.
         """
+        return f"{norm_name(self.norm)} {self.settings()}"
+
+    def settings(self) -> str:
+        """Return a text that names every setting but the norm."""
         text = (
-            f"{norm_name(self.norm)} b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
+            f"b={self.batch_size} beta={self.momentum!r} vr={self.variance_reduction} "
             f"{self.loss.name} {self.schedule!r} seed={self.seed}"
         )
         # What there was first is left out, so that results from before there was more keep their names.

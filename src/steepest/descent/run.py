@@ -18,7 +18,8 @@ from steepest.descent.method import Method
 from steepest.descent.sweep import Progress, Run, Sweep
 from steepest.descent.trajectory import Solution, Trajectory, as_reference
 from steepest.errors import InvalidArgument
-from steepest.geometry import norm, same_norm
+from steepest.geometry import norm, norm_label, same_norm
+from steepest.geometry.facts import norm_key
 from steepest.problem import Classification, as_problem
 from steepest.schedules import step_sizes
 from steepest.threads import available_cores
@@ -193,15 +194,17 @@ def _reference_for(reference: Solutions, method: Method, problem: Classification
         by_name = {str(norm(name)): solution for name, solution in reference.items()}
         solution = by_name.get(str(method.norm))
         if solution is None:
-            raise InvalidArgument("reference", sorted(by_name), f"add a solution for the norm {method.norm}")
+            remedy = f"add a solution for the norm {norm_label(method.norm)}"
+            raise InvalidArgument("reference", sorted(by_name), remedy)
     else:
         solution = reference
     if solution is None:
         return None
     checked = as_reference(solution, (problem.n_classes, problem.dimension), problem.fingerprint)
     if not same_norm(checked.norm, method.norm):
-        remedy = f"give one in the {method.norm} norm, or compare the trajectory afterwards by its against()"
-        raise InvalidArgument("reference", f"a solution in the {checked.norm} norm", remedy)
+        wanted, given = norm_label(method.norm), norm_label(checked.norm)
+        remedy = f"give one in the {wanted} norm, or compare the trajectory afterwards by its against()"
+        raise InvalidArgument("reference", f"a solution in the {given} norm", remedy)
     return checked
 
 
@@ -211,5 +214,5 @@ def _without_repetition(
     """Return the methods that differ in more than their seed: one warning serves all seeds."""
     seen: dict[object, tuple[Method, Solution | None]] = {}
     for method, known in zip(methods, references, strict=True):
-        seen.setdefault(replace(method, seed=0).fingerprint(), (method, known))
+        seen.setdefault((norm_key(method.norm), replace(method, seed=0).settings()), (method, known))
     return list(seen.values())

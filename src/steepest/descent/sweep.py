@@ -17,6 +17,7 @@ from steepest.descent.engines.choice import Engine
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.trajectory import Solution, Trajectory, certified_margins, measured
+from steepest.geometry.facts import norm_key
 from steepest.problem import Classification
 from steepest.threads import linear_algebra_threads
 
@@ -208,7 +209,7 @@ def _grouped(runs: list[Run]) -> list[list[Run]]:
     for index, run in enumerate(runs):
         method = run.method
         shared = (
-            str(method.norm),
+            norm_key(method.norm),
             method.batch_size,
             method.signal,
             method.momentum_kind,

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["as_instance", "as_path", "as_progress", "as_table", "as_texts"]
+__all__ = ["Announce", "as_function", "as_instance", "as_path", "as_progress", "as_table", "as_texts"]
+
+Announce = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done and how much there is."""
 
 
 def as_instance(argument: str, value: Any, kind: type, remedy: str) -> Any:
     """Return an object of a class as it is."""
     if not isinstance(value, kind):
         raise InvalidArgument(argument, value, remedy)
+    return value
+
+
+def as_function(argument: str, value: Any) -> Any:
+    """Return what can be called, and is no class, as it is."""
+    if isinstance(value, type) or not callable(value):
+        raise InvalidArgument(argument, value, "give a function")
     return value
 
 
@@ -26,12 +36,10 @@ def as_path(argument: str, value: Any, remedy: str) -> Path:
     return Path(value)
 
 
-def as_progress(progress: Any) -> Any:
+def as_progress(progress: Any, argument: str = "progress") -> Any:
     """Return a function that is told of progress, or None."""
     if progress is not None and (isinstance(progress, type) or not callable(progress)):
-        raise InvalidArgument(
-            "progress", progress, "give a function of a text and two whole numbers, or None"
-        )
+        raise InvalidArgument(argument, progress, "give a function of a text and two whole numbers, or None")
     return progress
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.arguments import switch
-from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
-from steepest.experiments.claims.selection import Runs
-from steepest.experiments.figures.margin_panels import FIGURES, save_figure
+from steepest.experiments.claims.check import check_claims
+from steepest.experiments.claims.claim import ClaimResult, Verdict
+from steepest.experiments.figures.draw import draw_figure
 from steepest.experiments.final_errors import FinalError, final_errors
-from steepest.experiments.inputs import as_instance, as_path, as_progress
-from steepest.experiments.spec.cells import estimated_seconds, load_problems, resolve
+from steepest.experiments.inputs import Announce, as_instance, as_path, as_progress
 from steepest.experiments.spec.experiment import Experiment
+from steepest.experiments.spec.resolved import ResolvedExperiment, resolve
 from steepest.experiments.spec.shipped import paper_experiment, paper_figures
 from steepest.experiments.store.netcdf import write_netcdf
 from steepest.experiments.store.settings import provenance, write_settings
 from steepest.experiments.sweep.executors import Executor
-from steepest.experiments.sweep.sweep import Outcome, Progress, run_experiment
+from steepest.experiments.sweep.sweep import Outcome, run_experiment
 from steepest.files import write_text
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def reproduce(
     quick: bool = False,
     seeds: tuple[int, ...] | None = None,
     bound: bool = False,
-    progress: Progress | None = None,
+    progress: Announce | None = None,
     executor: Executor | None = None,
 ) -> Report:
     """Redo a figure of the paper and return its claims; interrupted and called again, it goes on.
@@ -96,30 +96,22 @@ def reproduce(
         experiments = [experiment.replaced({"seed": chosen}) for experiment in experiments]
     if bound:
         experiments = [experiment.replaced({"bound": True}) for experiment in experiments]
-    works = [_work(experiment) for experiment in experiments]
-    sizes = [run_steps for run_steps, _, _ in works]
+    works = [resolve(experiment) for experiment in experiments]
+    sizes = [work.run_steps for work in works]
     # Decided for all at once: processes that are not worth starting for one figure are for four.
-    cells, seconds = sum(cells for _, cells, _ in works), sum(seconds for _, _, seconds in works)
+    cells, seconds = sum(len(work.cells) for work in works), sum(work.seconds for work in works)
     executor = (executor or Executor()).settled(cells, seconds)
     reports: list[Report] = []
-    for place, experiment in enumerate(experiments):
-        prefix = f"{experiment.name}: " if len(experiments) > 1 else ""
+    for place, work in enumerate(works):
+        prefix = f"{work.spec.name}: " if len(works) > 1 else ""
         told = None if progress is None else _offset(progress, prefix, sum(sizes[:place]), sum(sizes))
-        reports.append(carry_out(experiment, directory, progress=told, executor=executor))
+        reports.append(carry_out(work, directory, progress=told, executor=executor))
         if reports[-1].interrupted:
             break
     return _joined(reports)
 
 
-def _work(experiment: Experiment) -> tuple[int, int, float]:
-    """Return the run-steps and cells of an experiment, and about how long they take one core."""
-    problems = load_problems(experiment)
-    cells = resolve(experiment, problems)
-    seconds = sum(estimated_seconds(cell, problems) for cell in cells)
-    return sum(cell.run_steps for cell in cells), len(cells), seconds
-
-
-def _offset(progress: Progress, prefix: str, before: int, total: int) -> Progress:
+def _offset(progress: Announce, prefix: str, before: int, total: int) -> Announce:
     return lambda what, done, _: progress(f"{prefix}{what}", before + done, total)
 
 
@@ -137,21 +129,21 @@ def _joined(reports: Sequence[Report]) -> Report:
 
 
 def carry_out(
-    experiment: Experiment,
+    experiment: Experiment | ResolvedExperiment,
     directory: Path,
     *,
-    progress: Progress | None = None,
+    progress: Announce | None = None,
     executor: Executor | None = None,
 ) -> Report:
     """Run an experiment, or what of it the folder does not hold yet; draw it and check its claims.
 
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
     """
-    as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
     directory, progress = as_path("directory", directory, _FOLDER), as_progress(progress)
-    settings = write_settings(experiment, load_problems(experiment), directory)
-    outcome = run_experiment(experiment, directory / "cells", progress, executor)
-    report = write_report(experiment, outcome, directory)
+    resolved = resolve(experiment)
+    settings = write_settings(resolved, directory)
+    outcome = run_experiment(resolved, directory / "cells", progress, executor)
+    report = write_report(resolved.spec, outcome, directory)
     return replace(report, files=[*report.files, settings])
 
 
@@ -194,11 +186,8 @@ def _write(
 
 
 def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
-    if experiment.figure is None:
-        return
-    runs = list(Runs.of(dataset))
-    for part, drawn in FIGURES[experiment.figure](runs, experiment.title, experiment.bound):
-        yield from save_figure(drawn, stem.with_name(f"{stem.name}-{part}"))
+    if experiment.figure is not None:
+        yield from draw_figure(experiment.figure, dataset, stem, experiment.title, bound=experiment.bound)
 
 
 def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequence[str]) -> str:

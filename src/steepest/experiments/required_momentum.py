@@ -14,7 +14,7 @@ from steepest.geometry import Norm, norm
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
 from steepest.schedules import Schedule
-from steepest.theory.constants import papers_required_momentum
+from steepest.theory.constants import papers_radius, papers_required_momentum
 
 MOMENTA = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 """Momenta that are tried, in increasing order."""
@@ -33,7 +33,7 @@ class RequiredMomentum:
     sharp: float | None
     """Smallest β with ρ > 0, with sharp constants; None if there is none below 1."""
     paper: float | None
-    """The same with the paper's constants, κ = (1-β) m² and R = max ‖x‖₁."""
+    """The same with the paper's constants, κ = (1-β) m² and R = max ‖x‖₁ (R(‖·‖) where larger)."""
     measured: float | None
     """Smallest β tried whose final error was as good as the full batch's; None if none was."""
     errors: dict[float, float]
@@ -111,7 +111,7 @@ def required_momenta(
                 batch_size=b,
                 batches=batches,
                 sharp=_or_none(lambda b=b: theory.required_momentum(problem, norm_, b, solution)),
-                paper=papers_required_momentum(solution.margin, problem.feature_bound, batches),
+                paper=papers_required_momentum(solution.margin, papers_radius(problem, norm_), batches),
                 measured=next((beta for beta in tried if found[beta] <= goals[beta]), None),
                 errors=found,
             )

@@ -12,6 +12,7 @@ from typing import Literal
 from steepest.errors import InvalidArgument
 from steepest.geometry.blocks import BlockNorm
 from steepest.geometry.entrywise import Entrywise
+from steepest.geometry.facts import same_norm
 from steepest.geometry.protocol import Norm, own_text, required_norm
 from steepest.geometry.rows import ColumnNorm, RowNorm
 from steepest.geometry.schatten import Schatten
@@ -96,8 +97,8 @@ def norm(name: str | Norm) -> Norm:
 def norm_name(norm_: Norm) -> str:
     """Return the name under which results of a norm are kept.
 
-    It is the text of the norm where :func:`norm` reads that; else the name by which the norm was registered;
-    else its text all the same, as for a norm that is passed as an object and never read back.
+    It is the text of the norm where :func:`norm` reads that as the same norm; else the name by which the norm
+    was registered; else its text all the same, unless that is the name of another norm.
 
     Raises:
         InvalidArgument: the norm has neither, so that two norms could not be told apart.
@@ -108,7 +109,7 @@ def norm_name(norm_: Norm) -> str:
     name = _name_or_none(norm_)
     if name is None:
         raise InvalidArgument(
-            "norm", norm_, "give its class a __str__ that names it, or register it by a name"
+            "norm", norm_, "give its class a __str__ that names it alone, or register it by a name"
         )
     return name
 
@@ -120,17 +121,19 @@ def norm_label(norm_: Norm) -> str:
 
 def _name_or_none(norm_: Norm) -> str | None:
     text = own_text(norm_)
-    if text is not None and _is_name(text):
+    read = None if text is None else _read(text)
+    if read is not None and same_norm(read, norm_):
         return text
-    return next((name for name in NORMS if NORMS[name] is norm_), text)
+    registered = next((name for name in NORMS if NORMS[name] is norm_), None)
+    # By a text that reads as another norm it would be taken for that.
+    return registered or (text if read is None else None)
 
 
-def _is_name(text: str) -> bool:
+def _read(text: str) -> Norm | None:
     try:
-        _named(text)
+        return _named(text)
     except InvalidArgument:
-        return False
-    return True
+        return None
 
 
 def register_norm(name: str, norm_: Norm) -> Norm:

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 
+from steepest.arguments import real_number
 from steepest.arrays import Array
-from steepest.errors import InvalidArgument
 from steepest.geometry.exponents import exponent_text
 from steepest.geometry.facts import (
     CANONICAL,
@@ -41,8 +40,8 @@ from steepest.geometry.schatten import Schatten
 
 __all__ = ["MEAN_SQUARE", "ScaledNorm"]
 
-# A billion rows and as many columns to this power are still within the range of floats.
 _LARGEST_POWER = 16
+"""A billion rows and as many columns, each to this power, are still within the range of floats."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +69,12 @@ class ScaledNorm:
 
     def __post_init__(self):
         required_norm("base", self.base)
+        remedy = f"give a power from -{_LARGEST_POWER} to {_LARGEST_POWER}, such as -0.5"
         for name in ("rows", "columns"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) <= _LARGEST_POWER:
-                remedy = f"give a power from -{_LARGEST_POWER} to {_LARGEST_POWER}, such as -0.5"
-                raise InvalidArgument(name, value, remedy)
-            object.__setattr__(self, name, float(value))
+            power = real_number(
+                name, getattr(self, name), remedy, at_least=-_LARGEST_POWER, at_most=_LARGEST_POWER
+            )
+            object.__setattr__(self, name, power)
 
     def factor(self, shape: tuple[int, ...]) -> float:
         """Return k^rows d^columns for matrices of shape [..., k, d], 1 where they are empty."""

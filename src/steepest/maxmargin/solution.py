@@ -12,7 +12,7 @@ import numpy as np
 from steepest.arguments import real_number
 from steepest.arrays import Array, as_numpy
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm
+from steepest.geometry import Norm, norm_label
 from steepest.maxmargin.optima.set import Canonical, SetOfOptima
 from steepest.maxmargin.optima.uniqueness import Uniqueness
 from steepest.problem import Classification
@@ -166,7 +166,8 @@ class MaxMarginSolution:
 
     def __repr__(self) -> str:
         return (
-            f"MaxMarginSolution({self.norm}: {self.margin:.12g} <= max margin <= {self.upper_bound:.12g}, "
+            f"MaxMarginSolution({norm_label(self.norm)}: "
+            f"{self.margin:.12g} <= max margin <= {self.upper_bound:.12g}, "
             f"relative gap {self.relative_gap:.1e}, {self.method}, {self.iterations} iterations, "
             f"{self.seconds:.2f} s; {self.status.name.lower().replace('_', ' ')})"
         )

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from steepest.arguments import one_of, real_number, switch
-from steepest.geometry import Norm
+from steepest.geometry import Norm, norm_label
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
 from steepest.maxmargin import methods
@@ -121,7 +121,7 @@ def _check_method(norm: Norm, method: str) -> None:
     one_of("method", method, METHODS)
     if method != "auto":
         multiple = MULTIPLE.of(norm)
-        methods.METHODS[method].check(norm if multiple is None else multiple[0], str(norm))
+        methods.METHODS[method].check(norm if multiple is None else multiple[0], norm_label(norm))
 
 
 def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
+from steepest.geometry.facts import dual_of_products
 from steepest.losses import residual_weights
 from steepest.problem import Classification
 from steepest.theory.constants import noise_factor
@@ -85,8 +86,7 @@ def alignment_parts(
 
 
 def _sample_shares(problem: Classification, norm_: Norm, q: np.ndarray) -> np.ndarray:
-    # A sample's gradient is a column times a row, and every norm of the family is a product on those.
+    # A sample's gradient is a column times a row.
     columns = -q
     columns[np.arange(len(q)), problem.labels] = q.sum(axis=1)
-    rows = as_numpy(problem.features)
-    return as_numpy(norm_.dual(columns[:, :, None])) * as_numpy(norm_.dual(rows[:, None, :]))
+    return dual_of_products(norm_, columns, as_numpy(problem.features))

@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.arguments import switch
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, norm
+from steepest.geometry import Norm, norm, norm_label
 from steepest.losses import Loss
 from steepest.losses import loss as loss_named
 from steepest.problem import Classification, as_problem
@@ -126,15 +126,21 @@ def _separable(numbers: Setting, margin: Any) -> Check:
     values = {"margin": value} | ({} if upper is None else {"upper_bound": float(upper)})
     if value > 0:
         certified = "" if upper is None else f", certified to be at most {float(upper):.6g}"
-        return Check("3.1", title, True, f"γ = {value:.6g} > 0 in the {numbers.norm} norm{certified}", values)
+        return Check(
+            "3.1",
+            title,
+            True,
+            f"γ = {value:.6g} > 0 in the {norm_label(numbers.norm)} norm{certified}",
+            values,
+        )
     if getattr(margin, "separable", False) is None:
         return Check("3.1", title, None, f"the solver reached γ ≥ {value:.6g} without a decision", values)
     return Check("3.1", title, False, f"γ = {value:.6g}: no weights classify every sample correctly", values)
 
 
 def _bounded(problem: Classification, numbers: Setting) -> Check:
-    paper = problem.feature_bound
-    reason = f"R = max ‖x‖₁ = {paper:.6g}, and R(‖·‖) = {numbers.radius:.6g} in the {numbers.norm} norm"
+    paper, name = problem.feature_bound, norm_label(numbers.norm)
+    reason = f"R = max ‖x‖₁ = {paper:.6g}, and R(‖·‖) = {numbers.radius:.6g} in the {name} norm"
     return Check(
         "3.2", "Bounded features", True, reason, {"feature_bound": paper, "feature_radius": numbers.radius}
     )

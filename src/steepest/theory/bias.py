@@ -8,11 +8,13 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument, InvalidData
-from steepest.geometry import Norm, norm
+from steepest.geometry import Norm, norm, norm_label
 from steepest.losses import CROSS_ENTROPY, Loss, Samples, loss, residuals
 from steepest.problem import Classification, as_problem
 
 _BLOCK_ENTRIES = 1 << 21
+_ALIKE = 1e-9
+"""Entries of a direction that differ by less, relative to its largest, differ by rounding."""
 
 
 def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
@@ -27,11 +29,13 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
 
     For the max-norm that is (1/n) Σ (2 e_{y_i} - 1) e_{y_i}ᵀ, for Frobenius and every Schatten norm (1/n) Σ
     u_{y_i} e_{y_i}ᵀ / ‖u_{y_i}‖₂. By Theorem 4.9 W_t/‖W_t‖_F → B/‖B‖_F: the limit depends on the class
-    counts alone. The paper states it for the max-norm and Frobenius; the same induction covers every norm of
-    the family.
+    counts alone. The paper states it for the max-norm and Frobenius. The induction needs of the norm that
+    D(u_c e_cᵀ) moves the logits of all wrong classes alike, at the samples of every class; that is checked,
+    and holds for every norm but those that treat rows unlike, such as norms of blocks of rows.
 
     Raises:
         InvalidData: the data is not of that form; :func:`per_sample_bias` takes any data.
+        InvalidArgument: the norm moves the logits of wrong classes apart; :func:`per_sample_bias` takes it.
 
     >>> problem = Classification([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]], [0, 1, 1])
     >>> bias_direction(problem, "max").round(3)
@@ -42,8 +46,10 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
     k, d = problem.n_classes, problem.dimension
     towards = np.zeros((k, k, d))
     towards[np.arange(k), :, columns] = np.eye(k) - 1.0 / k
+    directions = np.asarray(norm(norm_).direction(towards))
+    _require_equal_wrong_logits(norm(norm_), directions, columns)
     counts = np.bincount(problem.labels, minlength=k)
-    return np.tensordot(counts / problem.samples, norm(norm_).direction(towards), axes=1)
+    return np.tensordot(counts / problem.samples, directions, axes=1)
 
 
 def per_sample_bias(
@@ -83,6 +89,15 @@ def per_sample_bias(
         part = slice(start, start + block)
         total += norm_.direction(columns[part, :, None] * features[part, None, :]).sum(axis=0)
     return total / problem.samples
+
+
+def _require_equal_wrong_logits(norm_: Norm, directions: np.ndarray, columns: np.ndarray) -> None:
+    # Samples of class c see column columns[c] alone, and there the wrong classes are all rows but c.
+    for true, column in enumerate(columns):
+        wrong = np.delete(directions[:, :, column], true, axis=1)
+        if np.any(np.ptp(wrong, axis=1) > _ALIKE * np.abs(directions).max(axis=(1, 2))):
+            remedy = "this norm moves the logits of wrong classes apart; use per_sample_bias at given weights"
+            raise InvalidArgument("norm", norm_label(norm_), remedy)
 
 
 def _class_columns(problem: Classification) -> np.ndarray:

@@ -11,6 +11,7 @@ from steepest.arguments import one_of, real_number, whole_number
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
+from steepest.geometry.facts import SYMMETRIC_PRODUCTS, dual_of_products, is_true
 from steepest.problem import Classification, as_problem
 from steepest.theory.inputs import as_batches, as_momentum
 
@@ -38,21 +39,61 @@ def batches_per_epoch(samples: int, batch_size: int | None) -> int:
 
 
 def feature_radius(problem: Classification, norm_: Norm | str = "max") -> float:
-    """Return R(‖·‖) = ½ max_i max_c ‖(e_{y_i} - e_c) x_iᵀ‖_*, in units of the features.
+    """Return R(‖·‖) = ½ max_i max_{a≠b} ‖(e_a - e_b) x_iᵀ‖_*, matrices [k, d], in units of the features.
 
     For the max-norm this is R = max_i ‖x_i‖₁ of Assumption 3.2. The paper states its lemmas in the pair
-    (max-norm, sum-norm) and carries them to other norms by Lemma C.1, with the same R for all of them. Stated
-    in the pair (‖·‖, ‖·‖_*) every proof goes through word for word with this R(‖·‖) ≤ R: the only facts used
-    are |⟨(e_y - e_c) x_iᵀ, Δ⟩| ≤ 2 R(‖·‖) ‖Δ‖ and the triangle inequality for ‖·‖_*. In the Frobenius and
-    every Schatten norm it is max_i ‖x_i‖₂ / √2, smaller than R by up to √(2 d).
+    (max-norm, sum-norm) and carries them to other norms by Lemma C.1, ‖A‖_max ≤ ‖A‖, with the same R for all
+    of them. Stated in the pair (‖·‖, ‖·‖_*) every proof goes through word for word with R(‖·‖), in any norm:
+    the only facts used are that no difference of a sample's logits, ⟨(e_a - e_b) x_iᵀ, W⟩, changes by more
+    than 2 R(‖·‖) ‖Δ‖ under W + Δ, and the triangle inequality for ‖·‖_*. In the Frobenius and every Schatten
+    norm it is max_i ‖x_i‖₂ / √2, smaller than R by up to √(2 d). It is at most R where Lemma C.1 holds; norms
+    scaled by the shape, and norms of your own, may have a larger one.
 
     >>> problem = Classification([[3.0, -4.0], [1.0, 0.0]], [0, 1])
     >>> feature_radius(problem, "max"), round(feature_radius(problem, "spectral"), 4)
     (7.0, 3.5355)
     """
-    features = as_numpy(as_problem(problem).features)
-    differences = np.stack([features, -features], axis=1)
-    return 0.5 * float(np.max(norm(norm_).dual(differences)))
+    problem = as_problem(problem)
+    return 0.5 * largest_pair(norm(norm_), as_numpy(problem.features), problem.n_classes)
+
+
+def papers_radius(problem: Classification, norm_: Norm | str) -> float:
+    """Return the radius that the paper's formulas may use in a norm: R = max ‖x_i‖₁, or R(‖·‖) where larger.
+
+    The paper's R bounds the dual norm of a pair by Lemma C.1. A norm that is smaller than the max-norm
+    somewhere needs R(‖·‖) itself.
+
+    >>> problem = Classification([[3.0, -4.0], [1.0, 0.0]], [0, 1])
+    >>> papers_radius(problem, "spectral")
+    7.0
+    """
+    return max(feature_radius(problem, norm_), feature_radius(problem, "max"))
+
+
+def largest_pair(norm_: Norm, features: np.ndarray, classes: int) -> float:
+    """Return max ‖(e_a - e_b) xᵀ‖_* over the rows x of ``features`` [n, d] and all classes a ≠ b.
+
+    Any two classes do where the norm has symmetric products. For any other, samples come in the order of what
+    the triangle inequality allows them, until none that is left can have a larger pair.
+    """
+    units = np.eye(classes)
+    if is_true(SYMMETRIC_PRODUCTS, norm_):
+        pairs = np.broadcast_to(units[0] - units[1], (len(features), classes))
+        return float(np.max(dual_of_products(norm_, pairs, features)))
+    first, second = np.triu_indices(classes, 1)
+    singles = dual_of_products(
+        norm_, np.tile(units, (len(features), 1)), np.repeat(features, classes, axis=0)
+    ).reshape(len(features), classes)
+    allowed = np.partition(singles, -2, axis=1)[:, -2:].sum(axis=1)
+    largest = 0.0
+    for sample in np.argsort(-allowed):
+        if allowed[sample] <= largest:
+            break
+        open_pairs = singles[sample, first] + singles[sample, second] > largest
+        pairs = units[first[open_pairs]] - units[second[open_pairs]]
+        rows = np.broadcast_to(features[sample], (len(pairs), features.shape[1]))
+        largest = max(largest, float(np.max(dual_of_products(norm_, pairs, rows))))
+    return largest
 
 
 def noise_factor(momentum: float, batches: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from steepest.arguments import one_of, real_number
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, norm, same_norm
+from steepest.geometry import Norm, norm, norm_label, same_norm
 from steepest.losses import Loss, loss
 from steepest.problem import Classification, as_problem
 from steepest.schedules import Schedule
@@ -17,6 +17,7 @@ from steepest.theory.constants import (
     feature_radius,
     noise_factor,
     noise_share,
+    papers_radius,
     required_momentum_for,
 )
 from steepest.theory.inputs import as_momentum, require_parts
@@ -57,7 +58,7 @@ class Setting:
     loss: Loss
     norm: Norm
     radius: float
-    """R(‖·‖) for sharp constants, R = max ‖x_i‖₁ for the paper's."""
+    """R(‖·‖) for sharp constants; R = max ‖x_i‖₁, or R(‖·‖) where larger, for the paper's."""
     constants: Constants
 
     @property
@@ -74,9 +75,6 @@ class Setting:
 def setting(problem: Classification, method: MethodLike, constants: Constants = "sharp") -> Setting:
     """Return the numbers that the theory of ``method`` on ``problem`` depends on.
 
-    The paper's R = max ‖x_i‖₁ bounds the dual norm of a pair by Lemma C.1, ‖A‖_max ≤ ‖A‖. For a norm that is
-    smaller than the max-norm somewhere, as those scaled by the shape can be, R(‖·‖) takes its place.
-
     Raises:
         InvalidArgument: other constants, or a signal or a momentum that the theory says nothing of.
         MissingCapability: the loss offers no lemma constants.
@@ -87,7 +85,7 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
     one_of("constants", constants, get_args(Constants))
     norm_, loss_ = norm(method.norm), loss(method.loss)
     lemma_constants(loss_)
-    radius = feature_radius(problem, norm_)
+    radius = feature_radius if constants == "sharp" else papers_radius
     return Setting(
         samples=problem.samples,
         n_classes=problem.n_classes,
@@ -97,7 +95,7 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
         schedule=method.schedule,
         loss=loss_,
         norm=norm_,
-        radius=radius if constants == "sharp" else max(radius, feature_radius(problem, "max")),
+        radius=radius(problem, norm_),
         constants=constants,
     )
 
@@ -159,7 +157,8 @@ def margin_value(margin: Any, norm_: Norm) -> float:
     """
     other = getattr(margin, "norm", norm_)
     if not same_norm(other, norm_):
-        raise InvalidArgument("margin", f"a solution in the {other} norm", f"give one in the {norm_} norm")
+        given, wanted = norm_label(other), norm_label(norm_)
+        raise InvalidArgument("margin", f"a solution in the {given} norm", f"give one in the {wanted} norm")
     value = getattr(margin, "margin", margin)
     return real_number("margin", value, "give a finite number or a max-margin solution")
 
@@ -186,7 +185,8 @@ def effective_margin(
         problem: the data.
         method: a :class:`steepest.Method`, or anything with its attributes.
         margin: γ as a number, or a max-margin solution in the method's norm.
-        constants: ``"sharp"`` uses R(‖·‖) and the exact κ; ``"paper"`` R = max ‖x_i‖₁ and κ epoch by epoch.
+        constants: ``"sharp"`` uses R(‖·‖) and the exact κ; ``"paper"`` R = max ‖x_i‖₁ (or R(‖·‖), where
+            that is larger) and κ epoch by epoch.
 
     Raises:
         InvalidArgument: a batch size, momentum, loss or margin that cannot be used.

@@ -17,7 +17,7 @@ from steepest.arrays import Array, as_numpy
 from steepest.geometry import Norm, norm
 from steepest.losses import Loss, log_loss, log_proxy, residual_weights
 from steepest.problem import Classification
-from steepest.theory.constants import feature_radius
+from steepest.theory.constants import feature_radius, largest_pair
 from steepest.theory.inequality import Inequality
 from steepest.theory.lemma_constants import lemma_constants
 
@@ -45,7 +45,9 @@ def norm_comparison(norm_: Norm | str, A: Array) -> tuple[Inequality, Inequality
     """Lemma C.1: ‖A‖_max ≤ ‖A‖ ≤ ‖A‖_sum for every entry-wise and every Schatten p-norm.
 
     Entry-wise p-norms decrease in p. Of the Schatten norms the smallest, spectral, is at least |e_iᵀ A e_j|;
-    the largest, nuclear, is by duality at most max_{spectral ≤ 1} ⟨A, V⟩ ≤ ‖A‖_sum ‖V‖_max ≤ ‖A‖_sum.
+    the largest, nuclear, is by duality at most max_{spectral ≤ 1} ⟨A, V⟩ ≤ ‖A‖_sum ‖V‖_max ≤ ‖A‖_sum. Norms
+    of rows and columns obey it too; norms scaled by the shape, and norms of your own, need not. Nothing else
+    here uses it: see :func:`~steepest.theory.feature_radius`.
 
     >>> lower, upper = norm_comparison("spectral", [[3.0, 0.0], [0.0, 4.0]])
     >>> lower.ratio, round(upper.ratio, 6)
@@ -87,7 +89,7 @@ def softmax_variance(
     """
     v = displacement @ x
     variance = s @ (v - s @ v) ** 2
-    radius = 0.5 * float(norm(norm_).dual(np.stack([x, -x])))
+    radius = 0.5 * largest_pair(norm(norm_), np.asarray(x, dtype=float)[None], len(s))
     others = float(np.delete(s, c).sum())
     return Inequality("C.3", variance, 4.0 * others * (radius * float(norm(norm_)(displacement))) ** 2)
 

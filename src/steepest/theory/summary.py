@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.errors import InvalidArgument
+from steepest.geometry import norm_label
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory.assumptions import AssumptionChecks, check_assumptions
@@ -142,7 +143,7 @@ def summarize(problem: Classification, method: MethodLike, margin: Any) -> Theor
             quantities.append(
                 Quantity("rate_exponent", "the gap to ρ falls like t^-e, e", "e", exponent, None)
             )
-    return TheorySummary(problem.name, str(sharp.norm), checks, tuple(quantities))
+    return TheorySummary(problem.name, norm_label(sharp.norm), checks, tuple(quantities))
 
 
 _CONSTANTS: tuple[Constants, Constants] = ("sharp", "paper")

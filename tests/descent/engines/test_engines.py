@@ -101,6 +101,33 @@ def test_a_norm_from_outside_runs_and_is_never_taken_for_another():
         st.descend(problem, method, 3, engine="compiled")
 
 
+class Stretched:
+    """Norms that all call themselves alike, or by no name at all."""
+
+    def __init__(self, factor, name):
+        self.factor, self.name = factor, name
+
+    def __call__(self, A):
+        return st.norm("max")(A) / self.factor
+
+    def dual(self, A):
+        return st.norm("sum")(A) * self.factor
+
+    def direction(self, S):
+        return np.sign(S) * self.factor
+
+    def __str__(self):
+        return self.name or object.__repr__(self)
+
+
+@pytest.mark.parametrize("name", [None, "stretched"])
+def test_two_norms_of_one_text_are_not_run_as_one(name):
+    schedule = st.PolynomialDecay(0.2)
+    methods = [st.Method(Stretched(factor, name), 5, schedule=schedule) for factor in (1.0, 2.0)]
+    runs = st.descend(random_problem(), methods, 1, engine="batched")
+    assert [np.abs(run.final_weights).max() for run in runs] == [0.2, 0.4]
+
+
 @dataclass(frozen=True)
 class Plain:
     """A signal from outside, the gradient over the batch."""

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from steepest.experiments.claims.claims import Verdict, check_claims
+from steepest.experiments.claims.check import check_claims
+from steepest.experiments.claims.claim import Verdict
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import validated
 from steepest.experiments.sweep.sweep import run_experiment

@@ -6,8 +6,9 @@ from tests.experiments.synthetic import as_the_paper_says, results
 
 from steepest.errors import InvalidArgument
 from steepest.experiments import paper_experiment
-from steepest.experiments.claims.claims import Verdict, check_claims
-from steepest.experiments.claims.margins import fitted_exponent
+from steepest.experiments.claims.check import check_claims
+from steepest.experiments.claims.claim import Verdict
+from steepest.experiments.claims.statistics import fitted_exponent
 
 FIGURE_1 = paper_experiment("figure1").claims
 

@@ -6,7 +6,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.experiments.synthetic import BATCH_SIZES, results
 
 from steepest.experiments.claims.selection import Runs
-from steepest.experiments.figures.margin_panels import margin_panels, save_figure
+from steepest.experiments.figures.draw import save_figure
+from steepest.experiments.figures.margin_panels import margin_panels
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +59,27 @@ def test_files_are_pictures_and_the_same_each_time(figure, tmp_path):
 
 
 def test_runs_that_are_missing_leave_their_lines_out():
-    (runs,) = Runs.of(results().isel(signal=[0], seed=[0]))
+    dataset = results().isel(seed=[0])
+    left_out = (dataset["signal"] == "svrg") & (dataset["momentum"] > 0)
+    kept = dataset["relative_margin_error"].where(~left_out)
+    (runs,) = Runs.of(dataset.assign(relative_margin_error=kept))
     figure = margin_panels(runs)
-    assert [len(axes.lines) for axes in figure.axes] == [6] * 6 + [0] * 3
+    assert [len(axes.lines) for axes in figure.axes] == [6] * 7 + [0] * 2
     assert "seed 0" in figure.get_suptitle()
+
+
+def test_every_signal_has_its_row_of_errors_on_the_same_scale():
+    dataset = results()
+    saga = dataset.sel(signal=["svrg"]).assign_coords(signal=["saga"])
+    (runs,) = Runs.of(xr.concat([saga, dataset], "signal", data_vars="minimal"))
+    figure = margin_panels(runs)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [title.split(", ")[-1] for title in titles[6::3]] == ["saga", "variance reduction"]
+    assert [title.split()[0] for title in titles] == [f"({letter})" for letter in "acebdfghijkl"]
+    limits = {axes.get_ylim() for axes in (*figure.axes[:3], *figure.axes[6:])}
+    assert len(limits) == 1
+    (alone,) = Runs.of(saga)
+    assert len(margin_panels(alone).axes) == 6
 
 
 def with_theory():

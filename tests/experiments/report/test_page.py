@@ -10,7 +10,8 @@ from tests.experiments.small import files_of_runs, run_into
 
 from steepest.errors import InvalidArgument, RunError
 from steepest.experiments import CLAIMS, open_results, write_page
-from steepest.experiments.claims.claims import Claim
+from steepest.experiments.claims.claim import Claim
+from steepest.experiments.claims.measurement import over_seeds
 from steepest.experiments.claims.promises import promise_of
 from steepest.experiments.claims.selection import Runs
 from steepest.experiments.store.store import Store
@@ -202,11 +203,11 @@ def test_what_only_some_runs_were_measured_for_is_there_for_those_alone(tmp_path
 
 def test_values_outside_what_was_expected_are_noted_beside_their_claim(folder, tmp_path, monkeypatch):
     def measure(runs):
-        yield runs.measurement("error", "b = 3", [0.2, 0.3], at_most=0.5, expected=(0.25, 0.4))
-        yield runs.measurement("loss", "b = 3", [0.2, 0.3], expected=(0.1, 0.4))
+        yield over_seeds(runs, "error", "b = 3", [0.2, 0.3], at_most=0.5, expected=(0.25, 0.4))
+        yield over_seeds(runs, "loss", "b = 3", [0.2, 0.3], expected=(0.1, 0.4))
 
     claim = Claim("full-batch-converges", "It does.", "error ≤ 0.5", measure, steps=0)
-    monkeypatch.setitem(CLAIMS, claim.name, claim)
+    monkeypatch.setitem(CLAIMS._parts, claim.name, claim)
     words = words_of(write_page(folder, tmp_path / "page.html").path)
     for norm in ("frobenius", "max"):
         assert (

@@ -1,9 +1,9 @@
 import pytest
 
 from steepest.errors import DataFileError, InvalidArgument
-from steepest.experiments.spec.cells import load_problems, resolve
 from steepest.experiments.spec.data import DataSet
 from steepest.experiments.spec.experiment import load_experiment, parse_overrides, validated
+from steepest.experiments.spec.resolved import resolve
 from steepest.experiments.spec.schedule import ScheduleChoice
 
 SMALLEST = {"name": "mine", "data": "gaussian", "norm": "max"}
@@ -96,13 +96,21 @@ REFUSED = {
         {"data": {"kind": "gaussian", "schedule": {"initial": -1}}},
         "data[0].schedule.initial=-1: give a finite number",
     ),
+    "signal": ({"signal": ["minibatch", "sag"]}, "'sag' is no signal; give one of minibatch, svrg"),
+    "signals twice": (
+        {"signals": "svrg", "variance_reduction": True},
+        "variance_reduction=True: leave it out, signals says it",
+    ),
+    "kind of momentum": ({"momentum_kind": "sum"}, "'sum' is no momentum kind; give one of ema"),
+    "plug-in": ({"plugins": "none.py"}, "none.py': no such file"),
+    "plug-in as number": ({"plugins": [3]}, "plugins=3: give files or modules"),
     "list as claim": ({"claims": [["all"]]}, "['all'] is no claim"),
     "batch-one figure of other runs": (
         {"figure": "batch-one"},
         "figure='batch-one': it needs norm max or frobenius, batch_size 1, momentum 0",
     ),
     "claim": ({"claims": ["all"]}, "'all' is no claim; known: full-batch-converges"),
-    "figure": ({"figure": "pie"}, "figure='pie': give 'margin-panels' or 'batch-one'"),
+    "figure": ({"figure": "pie"}, "figure='pie': 'pie' is no figure; give one of batch-one, margin-panels"),
     "name": ({"name": "../escape"}, "name='../escape': give a name of letters"),
     "same name twice": ({"data": ["gaussian", "gaussian"]}, "data.name='gaussian': two data sets share it"),
     "classes as text": (
@@ -186,7 +194,7 @@ def test_cells_cover_the_grid_once_and_full_is_n():
     experiment = validated(
         {**SMALLEST, "batch_size": [5, "full", 100], "momentum": [0, 0.9], "seed": [1, 2], "steps": 10}
     )
-    cells = resolve(experiment, load_problems(experiment))
+    cells = resolve(experiment).cells
     assert [(cell.seed, cell.batch_size) for cell in cells] == [(1, 5), (1, 100), (2, 5), (2, 100)]
     assert cells[0].run_steps == 20
     methods = cells[1].methods(margin=0.5)
@@ -197,7 +205,7 @@ def test_cells_cover_the_grid_once_and_full_is_n():
 def test_a_batch_larger_than_the_data_is_refused():
     experiment = validated({**SMALLEST, "batch_size": 101})
     with pytest.raises(InvalidArgument, match="batch_size=101: data set gaussian has 100 samples"):
-        resolve(experiment, load_problems(experiment))
+        resolve(experiment)
 
 
 UNFIT = {
@@ -223,7 +231,7 @@ def test_what_does_not_fit_its_data_is_refused_before_anything_is_computed(case)
     changes, message = UNFIT[case]
     experiment = validated({**SMALLEST, **changes})
     with pytest.raises(InvalidArgument) as caught:
-        resolve(experiment, load_problems(experiment))
+        resolve(experiment)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 

@@ -7,7 +7,8 @@ import pytest
 
 from steepest.errors import DataFileError, InvalidArgument
 from steepest.experiments import carry_out, extensions, find_experiment, paper_figures
-from steepest.experiments.claims.claims import CLAIMS, LONG_RUN, Verdict
+from steepest.experiments.claims.check import CLAIMS
+from steepest.experiments.claims.claim import LONG_RUN, Verdict
 
 EXTENSIONS = [
     pytest.param(name, marks=pytest.mark.sklearn) if name == "digits" else name for name in extensions()

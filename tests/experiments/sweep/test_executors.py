@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,10 +17,10 @@ import pytest
 import xarray as xr
 
 from steepest.errors import InvalidArgument, RunError, SteepestWarning
-from steepest.experiments.spec.cells import load_problems, resolve
 from steepest.experiments.spec.experiment import validated
+from steepest.experiments.spec.resolved import resolve
 from steepest.experiments.store.store import Store
-from steepest.experiments.sweep import executors
+from steepest.experiments.sweep import clusters, crew
 from steepest.experiments.sweep.executors import Executor
 from steepest.experiments.sweep.mailbox import Mailboxes
 from steepest.experiments.sweep.sweep import run_experiment
@@ -130,7 +131,7 @@ def test_sweeps_of_their_own_in_one_folder_share_the_cells(alone, tmp_path):
 
 
 def test_a_claim_ends_with_its_process(tmp_path):
-    (cell, *_) = resolve(experiment := validated(LONG), load_problems(experiment))
+    (cell, *_) = resolve(validated(LONG)).cells
     store = Store(tmp_path)
     with start(tmp_path) as process:
         while not list(tmp_path.glob("unfinished/*/run-*.npz")):
@@ -179,7 +180,7 @@ def test_warnings_of_workers_reach_the_user_once(tmp_path):
     (tmp_path / "unfinished").mkdir()
     experiment = validated(SHORT)
     store = Store(tmp_path)
-    for cell in resolve(experiment, load_problems(experiment))[:2]:
+    for cell in resolve(experiment).cells[:2]:
         store.path(cell.description()).write_text("not ours", encoding="utf-8")
     with pytest.warns(SteepestWarning) as caught:
         run_experiment(experiment, tmp_path, executor=Executor("loky", 2))
@@ -272,10 +273,49 @@ def test_a_sweep_over_dask_completes_though_a_worker_is_killed(alone, tmp_path):
 
 
 @pytest.mark.dask
-def test_a_cluster_that_does_not_answer_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "_CONNECT_SECONDS", 0.5)
-    nowhere = Executor("dask", scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(RunError, match=r"scheduler=tcp://127.0.0.1:9: no Dask scheduler answers there"):
-        run_experiment(validated(SHORT), tmp_path, executor=nowhere)
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("tcp://127.0.0.1:9", "[Errno 111] Connection refused"),
+        ("nonsense", "missing port number in address 'nonsense'"),
+        ("tcp://no.such.host.invalid:8786", ""),
+    ],
+)
+def test_an_address_where_nothing_listens_is_one_line(tmp_path, address, reason):
+    with pytest.raises(RunError) as caught:
+        run_experiment(validated(SHORT), tmp_path, executor=Executor("dask", scheduler=address))
+    assert str(caught.value).startswith(f"scheduler={address}: no Dask scheduler answers there ({reason}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.dask
+def test_something_that_listens_and_says_nothing_is_no_scheduler(tmp_path, monkeypatch):
+    monkeypatch.setattr(clusters, "_ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(RunError, match=rf"{address}: no Dask .* \(nothing within 0.3 seconds\)"):
+            run_experiment(validated(SHORT), tmp_path, executor=Executor("dask", scheduler=address))
+
+
+@pytest.mark.dask
+def test_a_scheduler_without_workers_is_waited_for_and_given_up(tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(crew, "_WORKERS_SECONDS", 0.5)
+    told = []
+    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
+        known: Any = cluster
+        place = Executor("dask", scheduler=known.scheduler_address)
+        with (
+            pytest.warns(SteepestWarning, match=r"scheduler at tcp://.* has no workers; some are waited for"),
+            pytest.raises(RunError, match=r"has had no workers for 0\.5 seconds; start some"),
+        ):
+            run_experiment(validated(SHORT), tmp_path, lambda label, *_: told.append(label), place)
+    assert any("waiting for workers of the Dask scheduler at tcp://" in label for label in told)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.dask
+def test_a_dask_without_an_address_is_refused(tmp_path):
     with pytest.raises(InvalidArgument, match=r"scheduler=None: give the address of a Dask scheduler"):
         run_experiment(validated(SHORT), tmp_path, executor=Executor("dask"))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import xarray as xr
@@ -113,6 +114,45 @@ def test_ctrl_c_stops_workers_that_keep_what_they_have(tmp_path):
     assert said == ""
     assert len(list(cells.glob("*/run-*.npz"))) == 4
     assert not list(cells.glob("sweep-*"))
+
+
+def workers_of(parent):
+    """Return the processes that a process has started."""
+    found = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+    return [int(child) for child in found]
+
+
+def is_there(process):
+    """Whether a process is there, and not only waiting to be buried."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition, seconds):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_workers_end_with_their_sweep_and_keep_what_they_have(tmp_path, sent, code):
+    place = ["--backend", "loky", "--workers", "2", "--quiet"]
+    arguments = ["run", str(written(tmp_path, steps=10**9)), "--output", str(tmp_path / "out"), *place]
+    cells = tmp_path / "out" / "cells" / "unfinished"
+    command = [sys.executable, "-m", "steepest", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(
+            lambda: len([f for f in cells.glob("sweep-*/*") if f.read_text(encoding="ascii") > "0"]) == 2, 120
+        )
+        workers = workers_of(process.pid)
+        assert len(workers) >= 2
+        process.send_signal(sent)
+        assert process.wait(timeout=60) == code
+    wait_until(lambda: not any(map(is_there, workers)), 30)
+    assert len(list(cells.glob("*/run-*.npz"))) == 4
 
 
 FULL = """

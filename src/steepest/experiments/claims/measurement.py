@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
-__all__ = ["Measurement"]
+import numpy as np
+
+from steepest.arrays import as_floating, as_numpy
+from steepest.errors import InvalidArgument
+from steepest.experiments.claims.selection import Runs
+from steepest.experiments.inputs import as_instance
+
+__all__ = ["Measurement", "Measurements", "over_seeds", "where_unique"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +62,50 @@ class Measurement:
             return ()
         low, high = self.expected
         return tuple(value for value in self.values if not low <= value <= high)
+
+
+Measurements = Iterator[Measurement]
+
+
+def over_seeds(
+    runs: Runs,
+    quantity: str,
+    where: str,
+    values: Sequence[float] | np.ndarray,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+    expected: tuple[float, float] | None = None,
+) -> Measurement:
+    """Return a measurement with one value for each seed of the runs.
+
+    Raises:
+        InvalidArgument: as many values as there are seeds are not given, or bounds that are no numbers.
+    """
+    as_instance("runs", runs, Runs, "give the Runs that a claim is called with")
+    for name, bound in (("at_least", at_least), ("at_most", at_most)):
+        as_instance(name, bound, Real, "give a number")
+    taken = as_numpy(as_floating(values, "values"))
+    if taken.shape != (len(runs.seeds),):
+        raise InvalidArgument("values", values, f"give one value for each of the {len(runs.seeds)} seeds")
+    return Measurement(
+        quantity, where, runs.seeds, tuple(taken.tolist()), float(at_least), float(at_most), expected
+    )
+
+
+def where_unique(
+    runs: Runs,
+    unique: np.ndarray,
+    quantity: str,
+    where: str,
+    values: np.ndarray,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+) -> Measurements:
+    """Yield a measurement that is held to its bounds on the seeds of a unique optimum alone."""
+    for kept, words, bounds in (
+        (unique, quantity, (at_least, at_most)),
+        (~unique, f"{quantity}, which is not known to be unique", (-math.inf, math.inf)),
+    ):
+        if kept.any():
+            seeds = tuple(seed for seed, chosen in zip(runs.seeds, kept, strict=True) if chosen)
+            yield Measurement(words, where, seeds, tuple(map(float, values[kept])), *bounds)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest import theory
-from steepest.experiments.claims.selection import Runs, chosen_runs
+from steepest.experiments.claims.selection import Runs
+from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
 
 __all__ = ["Promise", "promise_of"]
 
@@ -40,7 +41,7 @@ class Promise:
         return bool(np.isfinite(self.error).any())
 
 
-def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str) -> Promise:
+def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> Promise:
     """Return what the theory promises of the runs with these settings.
 
     The bound is :func:`steepest.theory.margin_bound` with the losses of each run, the slope
@@ -49,19 +50,18 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str) -> Pro
     Raises:
         Missing: they were not run.
     """
-    measured = runs.curve("relative_margin_error", batch_size, momentum, signal)
-    there = np.isfinite(measured).any(axis=1)
-    chosen = chosen_runs(batch_size, momentum, signal)
+    settings = batch_size, momentum, signal
+    there = np.isfinite(runs.curve("relative_margin_error", *settings)).any(axis=1)
     margins = runs.dataset["max_margin"].values[there]
-    effective = runs.dataset["effective_margin"].sel(chosen).values[there]
+    effective = runs.chosen(*settings)["effective_margin"].values[there]
     share = float(np.median(effective / margins))
     # Without a positive ρ the theorems predict no rate either.
-    slope = _slope(runs, batch_size, momentum, signal) if share > 0 else None
+    slope = _slope(runs, *settings) if share > 0 else None
     if "margin_floor" not in runs.dataset:
         nothing = np.full(len(runs.steps), np.nan)
         says = "These results were stored without the theory's bound; run them again."
         return Promise(share, nothing, nothing, slope, says)
-    floors = runs.curve("margin_floor", batch_size, momentum, signal)[there]
+    floors = runs.curve("margin_floor", *settings)[there]
     error = np.max(1 - floors / margins[:, None], axis=0)
     # An error of 1 is what any weights reach that classify every sample correctly.
     known = error < 1
@@ -72,14 +72,18 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str) -> Pro
             f"{error[last]:.3g}."
         )
     else:
-        says = _why_nothing(share, theory.batches_per_epoch(runs.samples, batch_size), runs.last_step)
+        says = _why_nothing(runs, share, *settings)
     weakest = floors.min(axis=0)
     return Promise(share, np.where(known, error, np.nan), np.where(known, weakest, np.nan), slope, says)
 
 
-def _why_nothing(share: float, batches: int, last: int) -> str:
+def _why_nothing(runs: Runs, share: float, batch_size: int, momentum: float, signal: str) -> str:
+    if np.isnan(share) and signal not in (PLAIN_SIGNAL, REDUCED_SIGNAL):
+        return f"Nothing: the theory covers the signals {PLAIN_SIGNAL} and {REDUCED_SIGNAL} alone."
     if np.isnan(share):
-        return "Nothing: the theory is not about this loss, signal or kind of momentum."
+        kind = ", or does not cover this kind of momentum" if momentum else ""
+        return f"Nothing: the theory has no lemma constants of this loss{kind}."
+    batches, last = theory.batches_per_epoch(runs.samples, batch_size), runs.last_step
     size = f"{share:,.0f}" if abs(share) >= 100 else f"{share:.3g}"
     if share <= 0:
         return (
@@ -100,6 +104,6 @@ def _slope(runs: Runs, batch_size: int, momentum: float, signal: str) -> tuple[n
         return None
     batches = theory.batches_per_epoch(runs.samples, batch_size)
     rate = theory.predicted_rate(
-        runs.step_size_exponent, runs.samples, steps, momentum, batches, signal == "svrg"
+        runs.step_size_exponent, runs.samples, steps, momentum, batches, signal == REDUCED_SIGNAL
     )
     return steps, rate / rate[-1]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steepest.experiments.claims.measurement import Measurement
+from steepest.experiments.dimensions import PLAIN_SIGNAL, with_signals
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Missing", "Runs", "chosen_runs"]
+__all__ = ["Missing", "Runs"]
 
 
 class Missing(Exception):
@@ -38,6 +37,7 @@ class Runs:
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Iterator[Runs]:
         """Yield the runs of each data set, norm and loss that was run."""
+        dataset = with_signals(dataset)
         for data in dataset["data"].values:
             for norm in dataset["norm"].values:
                 for loss in dataset["loss"].values:
@@ -105,66 +105,42 @@ class Runs:
         """Whether the max-margin solution is known to be the only one, on each seed, shape [seeds]."""
         return self.dataset["unique_optimum"].values == 1
 
-    def has(self, batch_size: int, momentum: float, signal: str = "minibatch") -> bool:
+    @property
+    def signals(self) -> list[str]:
+        """The signals, in the order of the results."""
+        return [str(signal) for signal in self.dataset["signal"].values]
+
+    def has(self, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> bool:
         """Whether these runs are among the results."""
-        wanted = chosen_runs(batch_size, momentum, signal)
+        wanted = {"batch_size": batch_size, "momentum": momentum, "signal": signal}
         if not all(value in self.dataset[name].values for name, value in wanted.items()):
             return False
         return not bool(self.dataset["relative_margin_error"].sel(wanted).isnull().all())
 
-    def curve(self, variable: str, batch_size: int, momentum: float, signal: str = "minibatch") -> np.ndarray:
-        """Return a variable along the steps of :attr:`steps`, shape [seeds, r]; Missing if it was not run."""
+    def words(self, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> str:
+        """Return a name of these runs for messages."""
+        which = "the full batch" if batch_size == self.samples else f"batch size {batch_size}"
+        how = "without variance reduction" if signal == PLAIN_SIGNAL else f"with the signal {signal}"
+        return f"{which} at momentum {momentum:g} {how}"
+
+    def chosen(self, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> xr.Dataset:
+        """Return the results of these runs alone; Missing if they were not run."""
         if not self.has(batch_size, momentum, signal):
-            which = "the full batch" if batch_size == self.samples else f"batch size {batch_size}"
-            raise Missing(f"no run of {which} at momentum {momentum:g} {_in_words(signal)}")
-        chosen = self.dataset[variable].sel(chosen_runs(batch_size, momentum, signal))
+            raise Missing(f"no run of {self.words(batch_size, momentum, signal)}")
+        return self.dataset.sel(batch_size=batch_size, momentum=momentum, signal=signal)
+
+    def curve(
+        self, variable: str, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL
+    ) -> np.ndarray:
+        """Return a variable along the steps of :attr:`steps`, shape [seeds, r]; Missing if it was not run."""
+        chosen = self.chosen(batch_size, momentum, signal)[variable]
         return chosen.transpose("seed", "step").values[:, self.dataset["step"].values > 0]
 
-    def final(self, variable: str, batch_size: int, momentum: float, signal: str = "minibatch") -> np.ndarray:
+    def final(
+        self, variable: str, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL
+    ) -> np.ndarray:
         """Return a variable at the last step, shape [seeds]."""
         return self.curve(variable, batch_size, momentum, signal)[:, -1]
-
-    def measurement(
-        self,
-        quantity: str,
-        where: str,
-        values: Sequence[float] | np.ndarray,
-        at_least: float = -math.inf,
-        at_most: float = math.inf,
-        expected: tuple[float, float] | None = None,
-    ) -> Measurement:
-        """Return a measurement over the seeds of these runs."""
-        return Measurement(
-            quantity, where, self.seeds, tuple(map(float, values)), at_least, at_most, expected
-        )
-
-    def where_unique(
-        self,
-        unique: np.ndarray,
-        quantity: str,
-        where: str,
-        values: np.ndarray,
-        at_least: float = -math.inf,
-        at_most: float = math.inf,
-    ) -> Iterator[Measurement]:
-        """Yield a measurement that is held to its bounds on the seeds of a unique optimum alone."""
-        for kept, words, bounds in (
-            (unique, quantity, (at_least, at_most)),
-            (~unique, f"{quantity}, which is not known to be unique", (-math.inf, math.inf)),
-        ):
-            if kept.any():
-                seeds = tuple(seed for seed, chosen in zip(self.seeds, kept, strict=True) if chosen)
-                yield Measurement(words, where, seeds, tuple(map(float, values[kept])), *bounds)
-
-
-def chosen_runs(batch_size: int, momentum: float, signal: str = "minibatch") -> dict[str, Any]:
-    """Return the labels of the runs of a batch size, a momentum and a signal."""
-    return {"batch_size": batch_size, "momentum": momentum, "signal": signal}
-
-
-def _in_words(signal: str) -> str:
-    words = {"minibatch": "without variance reduction", "svrg": "with variance reduction"}
-    return words.get(signal, f"with the signal {signal}")
 
 
 def _without_empty(chosen: xr.Dataset) -> xr.Dataset:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from steepest.errors import InvalidArgument
+from steepest.experiments.claims.needs import Needs, OneRun
 from steepest.experiments.claims.promises import promise_of
 from steepest.experiments.claims.selection import Runs
+from steepest.experiments.dimensions import PLAIN_SIGNAL
+from steepest.experiments.figures.figure import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["batch_one_panels"]
 
-_PLAIN = {"batch_size": 1, "momentum": 0.0, "signal": "minibatch"}
+_PLAIN = {"batch_size": 1, "momentum": 0.0, "signal": PLAIN_SIGNAL}
+_NEEDS = Needs(("max", "frobenius"), run=OneRun(1), keys=("reference", "bias"))
 _SMALLEST_DRAWN = 1e-12
 _METHODS = {"max": "SignSGD", "frobenius": "Normalized-SGD"}
 # Okabe and Ito's colours keep apart for every common colour blindness; the dashes do so in grey.
@@ -50,13 +54,12 @@ def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = Fa
     from matplotlib.figure import Figure
 
     rows = [runs for norm in _METHODS for runs in every if runs.norm == norm]
-    if not rows or not all(_can_be_drawn(runs) for runs in rows):
-        remedy = "it needs norm max or frobenius, batch size 1, momentum 0, reference norms and bias = true"
-        raise InvalidArgument("figure", "batch-one", remedy)
+    if not rows or any(_NEEDS.lacking(runs) for runs in rows):
+        raise InvalidArgument("figure", "batch-one", f"it needs {_NEEDS.words}")
     with_naive = all(_has_naive(runs) for runs in rows)
     columns = 3 if with_naive else 2
-    figure = Figure(figsize=(4.6 * columns, 3.3 * len(rows) + 1.0), layout="constrained")
-    grid: Any = figure.subplots(len(rows), columns, sharex=True, squeeze=False)
+    picture = Figure(figsize=(4.6 * columns, 3.3 * len(rows) + 1.0), layout="constrained")
+    grid: Any = picture.subplots(len(rows), columns, sharex=True, squeeze=False)
     for place, (runs, (errors, cosines, *rest)) in enumerate(zip(rows, grid, strict=True)):
         _draw(cosines, runs, "bias_cosine", None, _BIAS)
         for style, norm in zip(_STYLES, runs.dataset["reference"].values.tolist(), strict=False):
@@ -84,29 +87,25 @@ def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = Fa
     if with_naive:
         naive, words = grid[0, 2].get_legend_handles_labels()
         handles, labels = [*handles, naive[-1]], [*labels, words[-1]]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    picture.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     runs = rows[0]
     seeds = f"{len(runs.seeds)} seeds: median and range" if len(runs.seeds) > 1 else f"seed {min(runs.seeds)}"
     words = f"\n{_bound_in_words(rows)}" if bound else ""
     contrast = "for contrast: " if runs.contrast else ""
-    figure.suptitle(
+    picture.suptitle(
         f"{title or 'Batches of one'}, {contrast}{runs.data} data, n = {runs.samples}; {seeds}{words}",
         fontsize=11,
     )
-    return figure
+    return picture
 
 
 def _bound_in_words(rows: Sequence[Runs]) -> str:
-    shares = [promise_of(runs, 1, 0.0, "minibatch").share for runs in rows]
+    shares = [promise_of(runs, 1, 0.0).share for runs in rows]
     if np.isnan(shares).any():
         return "No margin bound: the theory has no lemma constants of this loss."
     sizes = " and ".join(f"{share:,.0f} γ" for share in shares)
     # Batches of one are at least two an epoch, and then noise may always outweigh the margin.
     return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."
-
-
-def _can_be_drawn(runs: Runs) -> bool:
-    return "bias_cosine" in runs.dataset and "reference" in runs.dataset and runs.has(1, 0.0)
 
 
 def _has_naive(runs: Runs) -> bool:
@@ -146,3 +145,12 @@ def _shade(axes: Axes, runs: Runs, curves: np.ndarray, style: dict[str, Any]) ->
     axes.plot(runs.steps, np.median(curves, axis=0), **style)
     low, high = curves.min(axis=0), curves.max(axis=0)
     axes.fill_between(runs.steps, low, high, color=style["color"], alpha=0.13, linewidth=0)
+
+
+@figure("batch-one", needs=_NEEDS)
+def _one_a_data_set(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tuple[str, Figure]]:
+    losses = {runs.loss for runs in every}
+    for data, loss in dict.fromkeys((runs.data, runs.loss) for runs in every):
+        chosen = [runs for runs in every if (runs.data, runs.loss) == (data, loss)]
+        part = "-".join([data, *([loss] if len(losses) > 1 else [])])
+        yield part, batch_one_panels(chosen, title, bound=bound)

@@ -1,29 +1,25 @@
-"""The paper's figures, drawn from the labelled results; pure functions that leave pyplot alone."""
+"""Figures 1, 3 and 4: errors and cosines of every batch size, momentum and signal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from steepest.descent.series import SERIES
 from steepest.experiments.claims.promises import promise_of
 from steepest.experiments.claims.selection import Missing, Runs
-from steepest.experiments.figures.batch_one import batch_one_panels
-from steepest.files import writing
+from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
+from steepest.experiments.figures.figure import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "margin_panels", "save_figure"]
+__all__ = ["margin_panels"]
 
-_ROWS = (
-    ("relative_margin_error", "minibatch", "relative margin error"),
-    ("cosine", "minibatch", "cosine similarity to W*"),
-    ("relative_margin_error", "svrg", "relative margin error,\nvariance reduction"),
-)
 _NORM_WORDS = {
     "frobenius": "Frobenius norm",
     "max": "max-norm",
@@ -31,91 +27,94 @@ _NORM_WORDS = {
     "sum": "sum-norm",
 }
 _SMALLEST_DRAWN = 1e-12
+_ERROR, _COSINE = "relative_margin_error", "cosine"
 _BOUND: dict[str, Any] = {"linestyle": (0, (1, 1.2)), "linewidth": 2.0, "zorder": 6}
 _SLOPE: dict[str, Any] = {"color": "0.6", "linewidth": 5, "alpha": 0.5, "zorder": 0}
+
+
+class _Row(NamedTuple):
+    variable: str
+    signal: str
+    label: str
 
 
 def margin_panels(runs: Runs, title: str = "", *, bound: bool = False) -> Figure:
     """Draw error and cosine against steps, a line a batch size, a column a momentum (Figures 1, 3, 4).
 
-    Columns are the momenta; rows are error and cosine without variance reduction and error with it, lettered
-    down the pairs as in the paper. Lines are medians over the seeds, shades their range. With ``bound`` the
-    theory is drawn over the errors: the margin bound of each batch size, and the slope that is predicted.
+    Columns are the momenta; rows are error and cosine of the first signal, and the error of each other one
+    (variance reduction in the paper), lettered down the pairs as in the paper. Lines are medians over the
+    seeds, shades their range. With ``bound`` the theory is drawn over the errors: the margin bound of each
+    batch size, and the slope that is predicted.
     """
     from matplotlib.figure import Figure
 
-    momenta = runs.momenta
+    momenta, rows = runs.momenta, _rows(runs)
     # Title and legend need the width of two panels, however many there are.
-    figure = Figure(figsize=(3.4 * max(len(momenta), 2) + 0.4, 8.6), layout="constrained")
-    grid: Any = figure.subplots(len(_ROWS), len(momenta), sharex=True, sharey="row", squeeze=False)
-    _share_scale(grid[0, 0], grid[2, 0])
+    size = (3.4 * max(len(momenta), 2) + 0.4, 2.7 * len(rows) + 0.5)
+    picture = Figure(figsize=size, layout="constrained")
+    grid: Any = picture.subplots(len(rows), len(momenta), sharex=True, sharey="row", squeeze=False)
+    _share_scale([axes for axes, row in zip(grid[:, 0], rows, strict=True) if row.variable == _ERROR])
     styles = dict(zip(runs.batch_sizes, _styles(runs), strict=True))
-    letters = [list(row) for row in _letters(len(momenta))]
-    for row, (variable, signal, label) in enumerate(_ROWS):
+    letters = _letters(len(rows), len(momenta))
+    for row, (variable, signal, label) in enumerate(rows):
         for column, momentum in enumerate(momenta):
             axes = grid[row, column]
             for batch_size, style in styles.items():
-                _draw(axes, runs, variable, batch_size, momentum, signal, style)
-            method = f"β = {momentum:g}" + (", variance reduction" if signal == "svrg" else "")
-            axes.set_title(f"({letters[row][column]})  {method}", fontsize=10, loc="left")
-            if bound and variable == "relative_margin_error":
+                _draw(axes, runs, variable, (batch_size, momentum, signal), style)
+            said = ", ".join([f"β = {momentum:g}", *([_said(signal)] if signal != PLAIN_SIGNAL else [])])
+            axes.set_title(f"({letters[row][column]})  {said}", fontsize=10, loc="left")
+            if bound and variable == _ERROR:
                 _draw_promises(axes, runs, styles, momentum, signal)
             _scale(axes, variable)
         grid[row, 0].set_ylabel(label)
     for axes in grid[-1]:
         axes.set_xlabel("step t")
-    for axes in (*grid[0], *grid[2]):
-        _label_logarithms(axes)
+    for row_of_axes, row in zip(grid, rows, strict=True):
+        if row.variable == _ERROR:
+            for axes in row_of_axes:
+                _label_logarithms(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     if bound:
         handles, labels = [*handles, *_promise_handles()], [*labels, "margin bound", "predicted slope"]
-    figure.legend(
+    picture.legend(
         handles, labels, title="batch size b", loc="outside lower center", ncols=len(labels), frameon=False
     )
     several = f"{len(runs.seeds)} seeds: median and range"
     seeds = several if len(runs.seeds) > 1 else f"seed {min(runs.seeds)}"
     norm = _NORM_WORDS.get(runs.norm, f"{runs.norm} norm")
-    figure.suptitle(
+    picture.suptitle(
         f"{title or 'Steepest descent'} ({norm}) on {runs.data} data, n = {runs.samples}; {seeds}",
         fontsize=11,
     )
-    return figure
+    return picture
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure as PNG and PDF and return their paths.
+def _rows(runs: Runs) -> list[_Row]:
+    signals = sorted(runs.signals, key=lambda signal: signal != PLAIN_SIGNAL)
+    error = SERIES[_ERROR].title.lower()
+    first, *others = [
+        _Row(_ERROR, signal, error if signal == PLAIN_SIGNAL else f"{error},\n{_said(signal)}")
+        for signal in signals
+    ]
+    return [first, _Row(_COSINE, first.signal, "cosine similarity to W*"), *others]
 
-    Raises:
-        RunError: they cannot be written.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(figure)
-    paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf")]
-    for path in paths:
-        # Without a date, the same results give the same bytes.
-        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-        with writing(path) as file:
-            figure.savefig(file, format=path.suffix[1:], dpi=150, metadata=metadata)
-        # What was laid out for the first serves both, and takes as long as drawing.
-        figure.set_layout_engine("none")
-    return paths
+def _said(signal: str) -> str:
+    return "variance reduction" if signal == REDUCED_SIGNAL else signal
 
 
 def _draw(
     axes: Axes,
     runs: Runs,
     variable: str,
-    batch_size: int,
-    momentum: float,
-    signal: str,
+    settings: tuple[int, float, str],
     style: dict[str, Any],
 ) -> None:
     try:
-        curves = runs.curve(variable, batch_size, momentum, signal)
+        curves = runs.curve(variable, *settings)
     except Missing:
         return
-    if variable != "cosine":
+    if variable != _COSINE:
         curves = np.maximum(curves, _SMALLEST_DRAWN)
     axes.plot(runs.steps, np.median(curves, axis=0), **style)
     axes.fill_between(
@@ -138,7 +137,7 @@ def _draw_promises(
     sloping = [(size, promise.slope) for size, promise in promises.items() if promise.slope is not None]
     if sloping:
         batch_size, (steps, multiples) = sloping[-1]
-        final = runs.final("relative_margin_error", batch_size, momentum, signal)
+        final = runs.final(_ERROR, batch_size, momentum, signal)
         axes.plot(steps, multiples * np.nanmedian(final), **_SLOPE)
     vacuous = [str(size) for size, promise in promises.items() if promise.vacuous]
     later = [str(size) for size, promise in promises.items() if not (promise.vacuous or promise.proven)]
@@ -153,14 +152,15 @@ def _promise_handles() -> list[Any]:
     return [Line2D([], [], color="black", **_BOUND), Line2D([], [], **_SLOPE)]
 
 
-def _share_scale(axes: Axes, other: Axes) -> None:
-    # Rows with and without variance reduction are there to be compared.
-    other.sharey(axes)
+def _share_scale(rows: Sequence[Axes]) -> None:
+    # The errors of different signals are there to be compared.
+    for other in rows[1:]:
+        other.sharey(rows[0])
 
 
 def _scale(axes: Axes, variable: str) -> None:
     axes.set_xscale("log")
-    if variable == "cosine":
+    if variable == _COSINE:
         axes.set_ylim(top=1.0)
     else:
         axes.set_yscale("log")
@@ -202,13 +202,15 @@ def _styles(runs: Runs) -> Iterator[dict[str, Any]]:
             yield {"color": shades[sizes.index(batch_size)], "linewidth": 1.6, "label": str(batch_size)}
 
 
-def _letters(columns: int) -> list[Sequence[str]]:
-    # The paper letters error and cosine of one momentum together, then the row with variance reduction.
-    names = "abcdefghijklmnopqrstuvwxyz"
+def _letters(rows: int, columns: int) -> list[list[str]]:
+    """Return letters of the panels: error and cosine of one momentum together, then row by row."""
+    names = [*ascii_lowercase, *(f"{a}{b}" for a in ascii_lowercase for b in ascii_lowercase)]
     pairs = names[: 2 * columns]
-    return [pairs[0::2], pairs[1::2], names[2 * columns : 3 * columns]]
+    others = [names[row * columns : (row + 1) * columns] for row in range(2, rows)]
+    return [pairs[0::2], pairs[1::2], *others]
 
 
+@figure("margin-panels")
 def _one_a_norm(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tuple[str, Figure]]:
     norms, losses = {runs.norm for runs in every}, {runs.loss for runs in every}
     for runs in every:
@@ -218,22 +220,3 @@ def _one_a_norm(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tupl
             *([runs.loss] if len(losses) > 1 else []),
         ]
         yield "-".join(parts), margin_panels(runs, title, bound=bound)
-
-
-def _one_a_data_set(every: Sequence[Runs], title: str, bound: bool) -> Iterator[tuple[str, Figure]]:
-    losses = {runs.loss for runs in every}
-    for data, loss in dict.fromkeys((runs.data, runs.loss) for runs in every):
-        chosen = [runs for runs in every if (runs.data, runs.loss) == (data, loss)]
-        yield (
-            "-".join([data, *([loss] if len(losses) > 1 else [])]),
-            batch_one_panels(chosen, title, bound=bound),
-        )
-
-
-FIGURES: dict[str, Callable[[Sequence[Runs], str, bool], Iterator[tuple[str, Figure]]]] = {
-    "margin-panels": _one_a_norm,
-    "batch-one": _one_a_data_set,
-}
-"""How to draw an experiment's figures, by the name in its file: each with what to add to its own name.
-
-Called with the runs, a title, and whether the theory's bound and slope are drawn over them."""

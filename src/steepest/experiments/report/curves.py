@@ -11,7 +11,7 @@ import numpy as np
 from steepest.descent.series import SERIES
 from steepest.experiments.claims.promises import Promise, promise_of
 from steepest.experiments.claims.selection import Runs
-from steepest.experiments.store.results import DIMENSIONS
+from steepest.experiments.dimensions import DIMENSIONS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,15 +31,14 @@ def quantities_of(datasets: Sequence[xr.Dataset]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for dataset in datasets:
         for name, variable in dataset.data_vars.items():
+            series = SERIES.get(str(name))
             for reference in _references(dataset, str(name)):
                 of = "" if reference is None else f", {reference} norm"
-                known = SERIES.get(str(name))
-                title = str(name).replace("_", " ").capitalize() if known is None else known.title
                 found[_key(str(name), reference)] = {
-                    "title": title + of,
+                    "title": (series.title if series else str(name).replace("_", " ").capitalize()) + of,
                     "meaning": str(variable.attrs.get("long_name", "")) + of,
                     "units": str(variable.attrs.get("units", "1")),
-                    "logarithmic": known is not None and known.logarithmic,
+                    "logarithmic": series is not None and series.logarithmic,
                 }
     first = [name for name in _FIRST if name in found]
     return {name: found[name] for name in [*first, *(name for name in found if name not in first)]}
@@ -72,10 +71,10 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
     ]
     for batch_size in runs.batch_sizes:
         for momentum in runs.momenta:
-            for signal in map(str, runs.dataset["signal"].values):
+            for signal in runs.signals:
                 if not runs.has(batch_size, momentum, signal):
                     continue
-                chosen = runs.dataset.sel(batch_size=batch_size, momentum=momentum, signal=signal)
+                chosen = runs.chosen(batch_size, momentum, signal)
                 error = chosen["relative_margin_error"].transpose("seed", "step").values
                 there = np.flatnonzero(np.isfinite(error).any(axis=1))
                 yield {

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.errors import InvalidArgument, SteepestWarning
-from steepest.experiments.claims.claims import ClaimResult, Verdict, check_claims
-from steepest.experiments.spec.cells import resolve, signals_described
+from steepest.experiments.claims.check import check_claims
+from steepest.experiments.claims.claim import ClaimResult, Verdict
+from steepest.experiments.spec.cells import signals_described
 from steepest.experiments.store.results import combine
 from steepest.experiments.store.settings import SUFFIX, Settings, read_settings
 from steepest.experiments.store.store import Store, key_of
@@ -26,16 +27,8 @@ Group = tuple[str, str, str]
 """Data set, norm and loss."""
 
 _ALIKE = (
-    "steps",
-    "records",
-    "gap",
-    "reference",
-    "bias",
-    "weights",
-    "momentum",
-    "variance_reduction",
-    "signal",
-    "momentum_kind",
+    *("steps", "records", "gap", "reference", "bias", "weights", "momentum"),
+    *("variance_reduction", "signal", "momentum_kind"),
 )
 
 
@@ -168,9 +161,7 @@ def _experiments(folder: Path) -> Iterator[StoredExperiment]:
     solutions = tuple((text, dataset) for text, dataset in every if text["kind"] == "max margin")
     used: set[str] = set()
     for settings in _settings(folder if cells.is_dir() else folder.parent):
-        wanted = {
-            key_of(cell.description()): cell for cell in resolve(settings.experiment, settings.problems)
-        }
+        wanted = {key_of(cell.description()): cell for cell in settings.cells}
         found = tuple(_called(runs[key], cell.data.name) for key, cell in wanted.items() if key in runs)
         used.update(wanted)
         if found:

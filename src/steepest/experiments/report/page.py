@@ -11,7 +11,7 @@ from typing import Any
 
 from steepest import __version__
 from steepest.errors import InvalidArgument
-from steepest.experiments.claims.claims import Verdict
+from steepest.experiments.claims.claim import Verdict
 from steepest.experiments.inputs import as_path
 from steepest.experiments.report import tables
 from steepest.experiments.report.curves import groups_of, quantities_of

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steepest.experiments.claims.claims import ClaimResult, Verdict
+from steepest.experiments.claims.claim import ClaimResult, Verdict
 from steepest.experiments.claims.measurement import Measurement
 from steepest.experiments.report.folder import StoredCell, StoredExperiment
 from steepest.experiments.spec.cells import signals_described
+from steepest.experiments.spec.experiment import AVERAGE
 
 __all__ = ["ClaimTable", "claim_tables", "data_rows", "margin_rows", "setting_rows", "verdict_counts"]
 
@@ -172,8 +173,10 @@ def setting_rows(experiment: StoredExperiment) -> list[tuple[str, str]]:
             "loss": _distinct(cell.group[2] for cell in experiment.cells),
             "batch_size": _distinct(cell.description["batch_size"] for cell in experiment.cells),
             "schedule": _distinct(cell.description["schedule"] for cell in experiment.cells),
+            "momentum": first["momentum"],
+            "momentum_kind": first.get("momentum_kind", AVERAGE),
             "signal": signals_described(first),
-            **{name: first[name] for name in ("momentum", "steps", "records", "gap")},
+            **{name: first[name] for name in ("steps", "records", "gap")},
         }
     return [row for name, value in table.items() if value not in ({}, [], "") for row in _flat(name, value)]
 

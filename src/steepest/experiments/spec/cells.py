@@ -8,33 +8,26 @@ from typing import Any
 
 from steepest.descent import Method
 from steepest.errors import InvalidArgument
+from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
 from steepest.experiments.spec.data import DataSet, StoredSamples, identity
-from steepest.experiments.spec.experiment import Experiment
+from steepest.experiments.spec.experiment import AVERAGE, Experiment
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory import bias_direction
 
-__all__ = [
-    "Cell",
-    "Margin",
-    "Problems",
-    "described_signals",
-    "estimated_seconds",
-    "load_problems",
-    "resolve",
-    "signals_described",
-]
-
-Problems = Mapping[tuple[str, int], Classification]
-"""The samples of each data set's name and seed."""
+__all__ = ["Cell", "Margin", "cells_of", "described_signals", "signals_described"]
 
 Known = Mapping[tuple[str, int], Classification | StoredSamples]
-"""The same, or what is stored of them."""
+"""The samples of each data set's name and seed, or what is stored of them."""
 
 _SECONDS_A_STEP, _SECONDS_A_MULTIPLICATION = 2e-6, 1e-10
 _SECONDS_A_CELL = 0.5
 """What it takes to measure a cell's records and to write its file, however few its steps."""
+
+_BYTES = 8
+_COPIES = 2
+"""A run's records are joined into one array while each is still there."""
 
 _FORMAT = 5  # Raised when what a cell's file holds changes, so that older files are computed again.
 
@@ -48,8 +41,6 @@ class Margin:
     fingerprint: str
     norm: str
     gap: float
-    plugins: tuple[str, ...] = ()
-    """What the process that computes it imports before."""
 
     @property
     def label(self) -> str:
@@ -69,18 +60,21 @@ class Margin:
 
 @dataclass(frozen=True)
 class Cell:
-    """Every combination of momentum and signal at one data set, seed, norm, loss, batch size."""
+    """Every combination of momentum and signal at one data set, seed, norm, loss and batch size."""
 
     data: DataSet
     seed: int
     fingerprint: str
     """Hash of the samples: results belong to the data, not to its name."""
     samples: int
+    features: int
+    classes: int
     norm: str
     loss: str
     batch_size: int
     schedule: ScheduleChoice
     momenta: tuple[float, ...]
+    momentum_kind: str
     signals: tuple[str, ...]
     steps: int
     records: int
@@ -93,9 +87,6 @@ class Cell:
     """Whether the recorded weights are kept."""
     naive: bool = False
     """Whether runs are repeated in the usual arithmetic, for contrast."""
-    momentum_kind: str = "ema"
-    plugins: tuple[str, ...] = ()
-    """What the process that computes the cell imports before."""
 
     @property
     def label(self) -> str:
@@ -113,11 +104,27 @@ class Cell:
         return self.steps * self.runs
 
     @property
+    def seconds(self) -> float:
+        """About how long it takes one core: enough to order cells, and to tell long from short."""
+        multiplications = self.batch_size * self.classes * self.features
+        steps = self.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
+        return _SECONDS_A_CELL + steps
+
+    @property
+    def kept_records(self) -> int:
+        """Records of a run at most: there are no more than steps."""
+        return min(self.records, self.steps + 1)
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what its recorded weights take, in bytes, which is what memory goes to."""
+        return self.runs * self.kept_records * self.classes * self.features * _BYTES * _COPIES
+
+    @property
     def margins(self) -> tuple[Margin, ...]:
         """The max margins that its runs are compared with, that of its own norm first."""
         norms = dict.fromkeys((self.norm, *self.references))
-        own = self.data, self.seed, self.fingerprint
-        return tuple(Margin(*own, norm, self.gap, self.plugins) for norm in norms)
+        return tuple(Margin(self.data, self.seed, self.fingerprint, norm, self.gap) for norm in norms)
 
     def methods(self, margin: float) -> list[Method]:
         """Return the cell's methods, momenta first, for a max margin γ that scales the step sizes."""
@@ -140,7 +147,7 @@ class Cell:
 
     def description(self) -> dict[str, Any]:
         """Return all that the results depend on, as plain values; its hash names the cell's file."""
-        described = {
+        return {
             "kind": "runs",
             "format": _FORMAT,
             "data": identity(self.data),
@@ -152,6 +159,7 @@ class Cell:
             "schedule": self.schedule.model_dump(exclude_none=True),
             "momentum": list(self.momenta),
             **described_signals(self.signals),
+            **({} if self.momentum_kind == AVERAGE else {"momentum_kind": self.momentum_kind}),
             "steps": self.steps,
             "records": self.records,
             "gap": self.gap,
@@ -160,9 +168,6 @@ class Cell:
             "weights": self.weights,
             "naive": self.naive,
         }
-        return (
-            described if self.momentum_kind == "ema" else {**described, "momentum_kind": self.momentum_kind}
-        )
 
 
 def described_signals(signals: tuple[str, ...]) -> dict[str, Any]:
@@ -171,8 +176,8 @@ def described_signals(signals: tuple[str, ...]) -> dict[str, Any]:
     >>> described_signals(("minibatch", "svrg")), described_signals(("saga",))
     ({'variance_reduction': [False, True]}, {'signal': ['saga']})
     """
-    if set(signals) <= {"minibatch", "svrg"}:
-        return {"variance_reduction": [signal == "svrg" for signal in signals]}
+    if set(signals) <= {PLAIN_SIGNAL, REDUCED_SIGNAL}:
+        return {"variance_reduction": [signal == REDUCED_SIGNAL for signal in signals]}
     return {"signal": list(signals)}
 
 
@@ -180,36 +185,11 @@ def signals_described(description: Mapping[str, Any]) -> list[str]:
     """Return the signals of a description, the inverse of :func:`described_signals`."""
     if "signal" in description:
         return [str(each) for each in description["signal"]]
-    return ["svrg" if reduced else "minibatch" for reduced in description["variance_reduction"]]
+    return [REDUCED_SIGNAL if reduced else PLAIN_SIGNAL for reduced in description["variance_reduction"]]
 
 
-def load_problems(experiment: Experiment) -> dict[tuple[str, int], Classification]:
-    """Return the samples of every data set and seed of an experiment.
-
-    Raises:
-        InvalidArgument: sizes or scales that do not go together, or more samples than memory holds.
-        DataFileError: a file that cannot be read.
-    """
-    return {
-        (data.name, seed): _loaded(data, seed, position)
-        for position, data in enumerate(experiment.data)
-        for seed in experiment.seed
-    }
-
-
-def _loaded(data: DataSet, seed: int, position: int) -> Classification:
-    try:
-        return data.load(seed)
-    except InvalidArgument as error:
-        raise InvalidArgument(f"data[{position}].{error.argument}", error.value, error.remedy) from error
-    except MemoryError as error:
-        raise InvalidArgument(
-            f"data[{position}]", data.name, f"it does not fit in memory ({error})"
-        ) from error
-
-
-def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
-    """Return the cells of an experiment, in the order in which they are computed.
+def cells_of(experiment: Experiment, problems: Known) -> list[Cell]:
+    """Return the cells of an experiment on its samples, in the order in which they are computed.
 
     Raises:
         InvalidArgument: a batch size that is larger than a data set, or a bias direction where there is
@@ -221,13 +201,13 @@ def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
         Cell(
             data,
             seed,
-            problems[data.name, seed].fingerprint,
-            problems[data.name, seed].samples,
+            *_facts(problems[data.name, seed]),
             norm,
             loss,
             batch_size,
             experiment.schedule_for(data).for_norm(norm),
             experiment.momentum,
+            experiment.momentum_kind,
             experiment.signal,
             experiment.steps,
             experiment.records,
@@ -236,8 +216,6 @@ def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
             experiment.bias,
             experiment.weights,
             norm in experiment.naive and batch_size == 1 and not data.contrast,
-            experiment.momentum_kind,
-            experiment.plugins,
         )
         for data in experiment.data
         for seed in experiment.seed
@@ -245,6 +223,12 @@ def resolve(experiment: Experiment, problems: Known) -> list[Cell]:
         for loss in experiment.loss
         for batch_size in _batch_sizes(experiment, problems[data.name, seed])
     ]
+
+
+def _facts(problem: Classification | StoredSamples) -> tuple[str, int, int, int]:
+    if isinstance(problem, StoredSamples):
+        return problem.fingerprint, problem.samples, problem.features, problem.classes
+    return problem.fingerprint, problem.samples, problem.dimension, problem.n_classes
 
 
 def _require_bias(experiment: Experiment, problems: Known) -> None:
@@ -270,11 +254,3 @@ def _batch_sizes(experiment: Experiment, problem: Classification | StoredSamples
             raise InvalidArgument("batch_size", size, remedy)
     # "full" and n are the same runs.
     yield from dict.fromkeys(chosen)
-
-
-def estimated_seconds(cell: Cell, problems: Problems) -> float:
-    """Return about how long a cell takes one core: enough to order cells, and to tell long from short."""
-    problem = problems[cell.data.name, cell.seed]
-    multiplications = cell.batch_size * problem.n_classes * problem.dimension
-    steps = cell.run_steps * (_SECONDS_A_STEP + _SECONDS_A_MULTIPLICATION * multiplications)
-    return _SECONDS_A_CELL + steps

@@ -33,8 +33,10 @@ class DataSet(BaseModel):
     """A data set of an experiment: its kind, how results call it, and what its generator takes.
 
     ``contrast`` marks data that is there to show a difference: claims about an experiment's data leave it
-        out.
-    Every other key is an argument of the generator, with the generator's default where it is not given.
+    out. Every other key is an argument of the generator, with the generator's default where it is not given.
+
+    >>> DataSet(kind="gaussian", classes=3).load(seed=0).samples
+    30
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -148,6 +150,12 @@ class StoredSamples:
     """k."""
     feature_bound: float
     """R = max ‖x‖₁, in units of the features."""
+
+    @classmethod
+    def of(cls, name: str, seed: int, problem: Classification) -> StoredSamples:
+        """Return what is to be known of samples."""
+        sizes = problem.samples, problem.dimension, problem.n_classes
+        return cls(name, seed, problem.fingerprint, *sizes, problem.feature_bound)
 
 
 def identity(data: DataSet) -> dict[str, Any]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from steepest.errors import DataFileError, InvalidArgument
+from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
+from steepest.experiments.figures.draw import FIGURES
 from steepest.experiments.inputs import as_path, as_table, as_texts
 from steepest.experiments.spec import values as accept
 from steepest.experiments.spec.data import DataSet, DataSets
+from steepest.experiments.spec.refusals import refusal_of
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.plugins import load_plugin
 
@@ -26,50 +28,56 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
-__all__ = ["Experiment", "load_experiment", "parse_overrides", "validated"]
+__all__ = ["AVERAGE", "Experiment", "load_experiment", "parse_overrides", "validated"]
+
+AVERAGE = "ema"
+"""The kind of momentum that is meant where none is named."""
+
+_MOST_RECORDS = 10_000_000
+"""As many as a run may have: their weights alone would take gigabytes."""
+
+_SIGNAL_KEYS = ("signal", "signals", "variance_reduction")
+"""Three ways to write one key: its name, the same for a list, and the switch that there was before names."""
 
 Norms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name))]
 BatchSizes = Annotated[tuple[int | Literal["full"], ...], BeforeValidator(accept.grid(accept.batch_size))]
 Momenta = Annotated[tuple[float, ...], BeforeValidator(accept.grid(accept.momentum))]
-Switches = Annotated[tuple[bool, ...], BeforeValidator(accept.grid(accept.switch))]
+Signals = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.signal_name))]
 Losses = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.loss_name))]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(accept.grid(accept.seed))]
-Signals = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.signal_name))]
-Plugins = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.plugin, may_be_empty=True))]
 SomeNorms = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.norm_name, may_be_empty=True))]
 ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim_name, may_be_empty=True))]
-
-
-_MOST_RECORDS = 10_000_000
-"""As many as a run may have: their weights alone would take gigabytes."""
 
 
 class Experiment(BaseModel):
     """A sweep: every combination of its grids, on each data set and seed.
 
-    ``batch_size`` entries are sample counts or ``"full"``; ``seed`` draws the data (where it is random) and
-    shuffles the samples; ``quick`` holds the keys that a reduced run replaces. ``gap`` is the relative
-    duality gap asked of each certified max margin. Besides the error in a run's own norm, ``reference`` asks
-    for the errors in further norms, ``bias`` for the cosine to the bias direction of Definition 4.8,
-    ``naive`` for the same of a run in the usual arithmetic (single samples in these norms, on data that is
-    not there for contrast), and ``weights`` for the recorded weights themselves. ``bound`` draws the theory's
-    margin bound and predicted slope over the errors of ``figure``. ``plugins`` are files and modules that
-    register norms, signals, losses and data sets of one's own. ``variance_reduction`` is the older way to
-    write ``signal``: false is "minibatch", true is "svrg".
+    ``plugins`` are files, or modules, that register norms, data sets, signals, losses, claims or figures;
+    they are loaded before anything else is read, and by every worker process.
+
+    ``batch_size`` entries are sample counts or ``"full"``. ``signal`` names how gradients are estimated;
+    ``variance_reduction`` is another way to write it, false for "minibatch" and true for "svrg".
+    ``momentum_kind`` says what the momenta mean, for all runs. ``seed`` draws the data (where it is random)
+    and shuffles the samples. ``gap`` is the relative duality gap asked of each certified max margin.
+
+    Besides the error in a run's own norm, ``reference`` asks for the errors in further norms, ``bias`` for
+    the cosine to the bias direction of Definition 4.8, ``naive`` for the same of a run in the usual
+    arithmetic (single samples in these norms, on data that is not there for contrast), and ``weights`` for
+    the recorded weights themselves. ``bound`` draws the theory's margin bound and predicted slope over the
+    errors of ``figure``. ``quick`` holds the keys that a reduced run replaces.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, BeforeValidator(accept.identifier)]
     title: str = ""
-    plugins: Plugins = ()
+    plugins: tuple[str, ...] = ()
     data: DataSets
     norm: Norms
     batch_size: BatchSizes = ("full",)
     momentum: Momenta = (0.0,)
-    variance_reduction: Switches | None = None
-    signal: Signals = ("minibatch",)
-    momentum_kind: Annotated[str, BeforeValidator(accept.momentum_kind_name)] = "ema"
+    momentum_kind: Annotated[str, BeforeValidator(accept.momentum_kind_name)] = AVERAGE
+    signal: Signals = (PLAIN_SIGNAL,)
     loss: Losses = ("cross-entropy",)
     schedule: ScheduleChoice = ScheduleChoice(initial_times_margin=0.15)
     steps: Annotated[int, BeforeValidator(accept.count(at_least=1))] = 20_000
@@ -80,22 +88,10 @@ class Experiment(BaseModel):
     bias: Annotated[bool, BeforeValidator(accept.switch)] = False
     naive: SomeNorms = ()
     weights: Annotated[bool, BeforeValidator(accept.switch)] = False
-    figure: Literal["margin-panels", "batch-one"] | None = None
+    figure: Annotated[str | None, BeforeValidator(accept.figure_name)] = None
     bound: Annotated[bool, BeforeValidator(accept.switch)] = False
     claims: ClaimNames = ()
     quick: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_name_for_signals(cls, table: Any) -> Any:
-        if not isinstance(table, dict) or table.get("variance_reduction") is None:
-            return table
-        if "signal" in table:
-            remedy = "leave it out, signal says it"
-            raise InvalidArgument("variance_reduction", table["variance_reduction"], remedy)
-        switches = accept.grid(accept.switch)(table["variance_reduction"])
-        rest = {key: value for key, value in table.items() if key != "variance_reduction"}
-        return {**rest, "signal": ["svrg" if reduced else "minibatch" for reduced in switches]}
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -115,17 +111,9 @@ class Experiment(BaseModel):
                 raise InvalidArgument(
                     "schedule", missing[0], f"data set {data.name} has no step size for this norm"
                 )
-        if self.figure == "batch-one" and not self._has_batch_one():
-            remedy = (
-                "it needs norm max or frobenius, batch_size 1, momentum 0, signal minibatch, "
-                "reference norms and bias = true"
-            )
-            raise InvalidArgument("figure", self.figure, remedy)
+        if self.figure is not None and not (needs := FIGURES[self.figure].needs).met_by(dict(self)):
+            raise InvalidArgument("figure", self.figure, f"it needs {needs.words}")
         return self
-
-    def _has_batch_one(self) -> bool:
-        runs = 1 in self.batch_size and 0.0 in self.momentum and "minibatch" in self.signal
-        return runs and self.bias and bool(self.reference) and bool({"max", "frobenius"} & set(self.norm))
 
     def schedule_for(self, data: DataSet) -> ScheduleChoice:
         """Return a data set's own schedule, or the experiment's."""
@@ -133,10 +121,7 @@ class Experiment(BaseModel):
 
     def replaced(self, changes: Mapping[str, Any]) -> Experiment:
         """Return this experiment with some keys replaced, validated like a file."""
-        table = self.model_dump(exclude_unset=True)
-        if "variance_reduction" in changes:
-            table.pop("signal", None)
-        return validated({**table, **changes})
+        return validated(_merged(self.model_dump(exclude_unset=True), changes))
 
     def reduced(self) -> Experiment:
         """Return the quick form: the same question with the keys of ``quick`` replaced."""
@@ -162,9 +147,10 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
     except tomllib.TOMLDecodeError as error:
         raise DataFileError(path, f"is not valid TOML: {error}") from error
     for key, value in overrides.items():
+        table = _merged(table, {key: value}) if key in _SIGNAL_KEYS else table
         _replace(table, key, value)
     table.setdefault("name", path.stem)
-    return validated(_with_absolute_paths(table, path.parent))
+    return validated(_with_absolute_paths(table, path.parent), path.parent)
 
 
 def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
@@ -187,15 +173,52 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
     return overrides
 
 
-def validated(table: Mapping[str, Any]) -> Experiment:
-    """Build an experiment from a plain table, or raise InvalidArgument naming the first offending key."""
-    # Before anything is looked up by a name that they bring.
-    for name in _listed(table.get("plugins")):
-        load_plugin(name)
+def validated(table: Mapping[str, Any], folder: Path | None = None) -> Experiment:
+    """Build an experiment from a plain table, or raise InvalidArgument naming the first offending key.
+
+    Plug-ins are loaded first; their files are looked for in ``folder``, by default the current one.
+    """
+    plugins = _loaded_plugins(table.get("plugins", ()), folder or Path())
     try:
-        return Experiment.model_validate(dict(table))
+        return Experiment.model_validate({**_with_signal(table), "plugins": plugins})
     except ValidationError as error:
-        raise _refusal(error) from error
+        raise refusal_of(error, Experiment) from error
+
+
+def _loaded_plugins(given: Any, folder: Path) -> tuple[str, ...]:
+    names = as_texts(
+        "plugins", [given] if isinstance(given, str) else given, 'give files or modules, such as ["mine.py"]'
+    )
+    # Absolute, so that worker processes and later readers of the settings find the same file.
+    places = tuple(str((folder / name).resolve()) if name.endswith(".py") else name for name in names)
+    for place in places:
+        load_plugin(place)
+    return places
+
+
+def _with_signal(table: Mapping[str, Any]) -> dict[str, Any]:
+    given = [key for key in _SIGNAL_KEYS if key in table]
+    if not given:
+        return dict(table)
+    first, *others = given
+    if others:
+        raise InvalidArgument(others[0], table[others[0]], f"leave it out, {first} says it")
+    rest = {key: value for key, value in table.items() if key != first}
+    return {**rest, "signal": _as_signals(table[first]) if first == _SIGNAL_KEYS[-1] else table[first]}
+
+
+def _as_signals(switches: Any) -> list[str]:
+    try:
+        reduced = accept.grid(accept.switch)(switches)
+    except ValueError as error:
+        raise InvalidArgument(_SIGNAL_KEYS[-1], switches, str(error)) from error
+    return [REDUCED_SIGNAL if each else PLAIN_SIGNAL for each in reduced]
+
+
+def _merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with keys replaced; whichever way signals are written, the change replaces them."""
+    dropped = _SIGNAL_KEYS if any(key in _SIGNAL_KEYS for key in changes) else ()
+    return {**{key: value for key, value in table.items() if key not in dropped}, **changes}
 
 
 def _replace(table: dict[str, Any], dotted: str, value: Any) -> None:
@@ -223,11 +246,7 @@ def _position(entries: list[Any], index: str, dotted: str, value: Any) -> int:
 
 
 def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    # Files are named relative to the experiment that uses them, wherever the command is started.
-    named = _listed(table.get("plugins"))
-    plugins = [str((folder / name).resolve()) if name.endswith(".py") else name for name in named]
-    if plugins:
-        table = {**table, "plugins": plugins}
+    # A data file is named relative to the experiment that uses it, wherever the command is started.
     entries = table.get("data")
     if isinstance(entries, dict):
         entries = [entries]
@@ -240,70 +259,3 @@ def _with_absolute_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         for entry in entries
     ]
     return {**table, "data": moved}
-
-
-def _listed(value: Any) -> list[str]:
-    """Return texts of a value that is one or a list of them; what is neither is left to validation."""
-    entries = value if isinstance(value, (list, tuple)) else [value]
-    return [each for each in entries if isinstance(each, str) and each]
-
-
-def _refusal(error: ValidationError) -> InvalidArgument:
-    first, *others = error.errors()
-    cause = (first.get("ctx") or {}).get("error")
-    if isinstance(cause, InvalidArgument) and (not first["loc"] or _names_data(first["loc"])):
-        # Of the experiment as a whole, or of what a data set's own generator takes.
-        place = _path(first["loc"])
-        argument = f"{place}.{cause.argument}" if place else cause.argument
-        return InvalidArgument(argument, cause.value, cause.remedy)
-    remedy = _remedy(first) + (f" (and {len(others)} more)" if others else "")
-    # What pydantic calls the input of a missing key is the table that lacks it.
-    value = None if first["type"] == "missing" else first.get("input")
-    return InvalidArgument(_path(first["loc"]) or "experiment", value, remedy)
-
-
-def _names_data(location: tuple[Any, ...]) -> bool:
-    """Whether this is the place of a data set as a whole."""
-    return len(location) == 2 and location[0] == "data"
-
-
-def _remedy(detail: Any) -> str:
-    match detail["type"]:
-        case "extra_forbidden":
-            keys = _accepted_keys(detail["loc"])
-            close = get_close_matches(str(detail["loc"][-1]), keys, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            return f"no such key; {hint}accepted: {', '.join(keys)}"
-        case "missing":
-            return "is required"
-        case "literal_error":
-            return f"give {detail['ctx']['expected']}"
-        case "string_type":
-            return "give text"
-        case "path_type":
-            return "give the path of a file, as text"
-        case "model_type":
-            return "give a table, such as { initial = 0.1, exponent = 0.5 }"
-        case "dict_type":
-            return "give a table of keys and values"
-        case "value_error":
-            cause = detail["ctx"]["error"]
-            return cause.remedy if isinstance(cause, InvalidArgument) else str(cause)
-        case _:
-            return detail["msg"]
-
-
-def _accepted_keys(location: tuple[Any, ...]) -> list[str]:
-    if "schedule" in location[:-1]:
-        return list(ScheduleChoice.model_fields)
-    return list(Experiment.model_fields)
-
-
-def _path(location: tuple[Any, ...]) -> str:
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{part}" if text else str(part)
-    return text

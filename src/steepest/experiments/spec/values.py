@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
-from steepest.geometry import norm
+from steepest import geometry
+from steepest.experiments.claims.check import CLAIMS
+from steepest.experiments.figures.draw import FIGURES
 from steepest.losses import LOSSES
+from steepest.registry import Registry
 from steepest.signals import MOMENTUM_KINDS, SIGNALS
 
 __all__ = [
@@ -17,14 +20,17 @@ __all__ = [
     "claim_name",
     "count",
     "exponent",
+    "figure_name",
     "gap",
     "grid",
     "identifier",
     "loss_name",
     "momentum",
+    "momentum_kind_name",
     "norm_name",
     "positive",
     "seed",
+    "signal_name",
     "step_size",
     "switch",
 ]
@@ -47,7 +53,7 @@ def grid(entry: Callable[[Any], Any], *, may_be_empty: bool = False) -> Callable
 
 def norm_name(given: Any) -> str:
     """Accept a norm by name and give its canonical name."""
-    return str(norm(given))
+    return geometry.norm_name(geometry.norm(given))
 
 
 def batch_size(given: Any) -> int | str:
@@ -73,30 +79,7 @@ def switch(given: Any) -> bool:
 
 def loss_name(given: Any) -> str:
     """Accept the name of a loss."""
-    if given not in LOSSES:
-        raise ValueError(f"{given!r} is no loss; give one of {', '.join(LOSSES)}")
-    return given
-
-
-def signal_name(given: Any) -> str:
-    """Accept the name of a signal."""
-    if not isinstance(given, str) or given not in SIGNALS:
-        raise ValueError(f"{given!r} is no signal; give one of {', '.join(SIGNALS)}")
-    return given
-
-
-def momentum_kind_name(given: Any) -> str:
-    """Accept the name of a kind of momentum."""
-    if not isinstance(given, str) or given not in MOMENTUM_KINDS:
-        raise ValueError(f"{given!r} is no kind of momentum; give one of {', '.join(MOMENTUM_KINDS)}")
-    return given
-
-
-def plugin(given: Any) -> str:
-    """Accept the path of a .py file or the name of a module."""
-    if not isinstance(given, str) or not given:
-        raise ValueError("give the path of a .py file, or the name of a module")
-    return given
+    return _name_of(LOSSES, given)
 
 
 def seed(given: Any) -> int:
@@ -106,10 +89,23 @@ def seed(given: Any) -> int:
     return given
 
 
+def signal_name(given: Any) -> str:
+    """Accept the name of a signal."""
+    return _name_of(SIGNALS, given)
+
+
+def momentum_kind_name(given: Any) -> str:
+    """Accept the name of a kind of momentum."""
+    return _name_of(MOMENTUM_KINDS, given)
+
+
+def figure_name(given: Any) -> str | None:
+    """Accept the name of a figure that can be drawn, or None."""
+    return None if given is None else _name_of(FIGURES, given)
+
+
 def claim_name(given: Any) -> str:
     """Accept the name of a claim that can be checked."""
-    from steepest.experiments.claims.claims import CLAIMS
-
     if not isinstance(given, str) or given not in CLAIMS:
         raise ValueError(f"{given!r} is no claim; known: {', '.join(CLAIMS)}")
     return given
@@ -166,6 +162,13 @@ def identifier(given: Any) -> str:
     """Accept a name that can be part of a file's name."""
     if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", given):
         raise ValueError("give a name of letters, digits, '.', '_' and '-' (it becomes part of file names)")
+    return given
+
+
+def _name_of(registry: Registry[Any], given: Any) -> str:
+    if not isinstance(given, str) or given not in registry:
+        kind = registry.kind.replace("_", " ")
+        raise ValueError(f"{given!r} is no {kind}; give one of {', '.join(registry)}")
     return given
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
 from steepest.errors import InvalidArgument
-from steepest.experiments.spec.cells import Problems, resolve
+from steepest.experiments.spec.cells import Cell, cells_of
 from steepest.experiments.spec.data import StoredSamples
 from steepest.experiments.spec.experiment import Experiment, validated
+from steepest.experiments.spec.resolved import ResolvedExperiment
 from steepest.files import write_text
 
 __all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"]
@@ -30,13 +31,10 @@ class Settings:
 
     experiment: Experiment
     data: tuple[StoredSamples, ...]
+    cells: tuple[Cell, ...]
+    """What there was to compute, finished or not."""
     provenance: Mapping[str, str]
     """Versions, Python and machine."""
-
-    @property
-    def problems(self) -> dict[tuple[str, int], StoredSamples]:
-        """The data by name and seed."""
-        return {(each.name, each.seed): each for each in self.data}
 
 
 def provenance() -> dict[str, str]:
@@ -49,25 +47,25 @@ def provenance() -> dict[str, str]:
     }
 
 
-def write_settings(experiment: Experiment, problems: Problems, directory: Path) -> Path:
+def write_settings(resolved: ResolvedExperiment, directory: Path) -> Path:
     """Write ``NAME-experiment.json`` and return its path; done before the first run, so that it outlives all.
 
     Raises:
-        InvalidArgument: the experiment cannot be run on its data.
         RunError: the file cannot be written.
     """
-    resolve(experiment, problems)
+    spec = resolved.spec
+    stored = [StoredSamples.of(*key, problem) for key, problem in resolved.problems.items()]
     table = {
-        "experiment": json.loads(experiment.model_dump_json(exclude_none=True)),
-        "data": [asdict(each) for each in _samples(problems)],
+        "experiment": json.loads(spec.model_dump_json(exclude_none=True)),
+        "data": [asdict(each) for each in stored],
         **provenance(),
     }
     text = json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_text(directory / f"{experiment.name}{SUFFIX}", text)
+    return write_text(directory / f"{spec.name}{SUFFIX}", text)
 
 
 def read_settings(path: Path) -> Settings:
-    """Return what :func:`write_settings` wrote.
+    """Return what :func:`write_settings` wrote; the plug-ins that the experiment names are loaded.
 
     Raises:
         InvalidArgument: the file cannot be read, or holds something else.
@@ -77,22 +75,10 @@ def read_settings(path: Path) -> Settings:
         experiment = validated(table["experiment"])
         data = tuple(StoredSamples(**each) for each in table["data"])
         rest = {name: str(table[name]) for name in ("versions", "python", "machine")}
-        settings = Settings(experiment, data, rest)
-        resolve(experiment, settings.problems)
+        cells = tuple(cells_of(experiment, {(each.name, each.seed): each for each in data}))
     except (OSError, ValueError, TypeError, KeyError) as error:
         remedy = "it is no record of an experiment; run the experiment again to write it anew"
+        if isinstance(error, InvalidArgument) and error.argument == "plugin":
+            remedy = f"what its experiment registers cannot be loaded: {error}"
         raise InvalidArgument("settings", str(path), remedy) from error
-    return settings
-
-
-def _samples(problems: Problems) -> Iterator[StoredSamples]:
-    for (name, seed), problem in problems.items():
-        yield StoredSamples(
-            name,
-            seed,
-            problem.fingerprint,
-            problem.samples,
-            problem.dimension,
-            problem.n_classes,
-            problem.feature_bound,
-        )
+    return Settings(experiment, data, cells, rest)

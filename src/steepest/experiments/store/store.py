@@ -23,6 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from steepest.errors import RunError, SteepestWarning
+from steepest.experiments.dimensions import with_signals
 from steepest.experiments.store.netcdf import write_netcdf
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _read(path: Path) -> tuple[str, xr.Dataset]:
         raise _Unusable("is a NetCDF file that steepest did not write")
     if checksum != _checksum(dataset):
         raise _Unusable("is damaged (its checksum does not fit its values)")
-    return description, dataset
+    return description, with_signals(dataset)
 
 
 def _say(path: Path, what: str) -> None:

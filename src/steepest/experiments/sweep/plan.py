@@ -1,47 +1,34 @@
 """What an experiment would cost, before anything starts: runs, batches, time and memory, as measured here.
 
-A plan takes seconds, whatever the grid: a few runs stand for all of a kind, and once half a minute has gone
-    into
-measuring, what is left is told from what was measured and the number of multiplications.
+Measuring takes about half a minute whatever the grid: of a grid that would take longer, the kinds of run that
+matter most are timed, and the others are estimated from those.
 """
 
 from __future__ import annotations
 
-import os
 import time
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Generic, TypeVar
 
-import numpy as np
-
-from steepest.descent import descend
-from steepest.errors import InvalidArgument, SteepestWarning
-from steepest.experiments.inputs import as_instance, as_path
-from steepest.experiments.spec.cells import Cell, Margin, Problems, estimated_seconds, load_problems, resolve
+from steepest.experiments.inputs import Announce, as_instance, as_path, as_progress
+from steepest.experiments.spec.cells import Cell, Margin, cells_of
 from steepest.experiments.spec.experiment import Experiment
-from steepest.experiments.store.netcdf import encoded
-from steepest.experiments.store.results import solution_from
+from steepest.experiments.spec.resolved import Problems, made
+from steepest.experiments.store.solutions import solution_from
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.executors import Executor
-from steepest.experiments.sweep.measure import cell_dataset
+from steepest.experiments.sweep.memory import free_memory, in_words
+from steepest.experiments.sweep.timing import Cost, measured_cost
 from steepest.maxmargin import MaxMarginSolution, max_margin
-from steepest.maxmargin.forms.candidate import Deadline
+from steepest.problem import Classification
 
 __all__ = ["Batch", "Plan", "plan_experiment"]
 
-_PROBE_SECONDS = 0.2
-_FIRST_PROBE = 64
-_MARGIN_SECONDS = 10.0
-_BYTES = 8
-_BUDGET_SECONDS = 30.0
-"""Seconds of measuring after which the rest is told from what was measured."""
-_PROBE_RUNS, _PROBE_RECORDS = 8, 200
-"""Runs and records that stand for those of a cell with more."""
-
-Tell = Callable[[str, int, int], None]
-"""Called with what is being measured, how many kinds are done and how many there are."""
+_DATA_SECONDS, _MARGINS_SECONDS, _RUNS_SECONDS = 5.0, 10.0, 15.0
+"""How long data sets are made, max margins solved and runs timed; the first of each whatever it takes."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +44,11 @@ class Batch:
     runs: int
     """Runs in those cells."""
     run_steps_per_second: float
-    """Measured here, on all cores, with the runs of one cell side by side."""
+    """On all cores of this machine, with the runs of one cell side by side."""
     seconds: float
     """Estimate for all its cells, with what measuring the records and writing the file took here."""
-    measured: bool = True
-    """Whether such runs were timed; otherwise the estimate is that of others, by multiplications."""
+    measured: bool
+    """Whether it was timed; otherwise it is estimated from those that were, by the size of a step."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +66,16 @@ class Plan:
     margins: int
     """Max margins to certify."""
     margin_seconds: float
-    """Estimate for those, from one measured for each data set and norm."""
+    """Estimate for those, from those that were solved here."""
     processes: int
     """Processes that the cells would be spread over; 0 if this one computes them itself."""
     batches: tuple[Batch, ...]
     memory_bytes: int
-    """Estimate of the largest cell's recorded weights and their measurement, which is what memory goes to."""
-    free_bytes: int | None = None
-    """Memory that is free on this machine now; None where it does not tell."""
+    """Estimate of the largest cell's recorded weights, which is what memory goes to."""
+    free_bytes: int | None
+    """Memory that is free on this machine now; None where it cannot be told."""
+    unseen: int
+    """Data sets that were not made: taken to be as large as the others, with nothing of them stored."""
 
     @property
     def fits(self) -> bool:
@@ -98,13 +87,43 @@ class Plan:
         """Estimate of the whole time but for figures and claims, which take a few seconds each."""
         return self.margin_seconds + sum(batch.seconds for batch in self.batches)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its user should know before starting, a sentence each."""
+        said = []
+        at_once, free = self.memory_bytes * max(1, self.processes), self.free_bytes
+        if not self.fits:
+            said.append(
+                f"memory will not do: the largest cell records {in_words(self.memory_bytes)}, and "
+                f"{in_words(free or 0)} are free; take fewer records, momenta or signals at a time"
+            )
+        elif free is not None and at_once > free:
+            said.append(
+                f"memory will not do for {self.processes} cells at once, which record up to "
+                f"{in_words(at_once)}, and {in_words(free)} are free; run with fewer workers"
+            )
+        if untimed := sum(not batch.measured for batch in self.batches):
+            said.append(
+                f"{untimed:,} of {len(self.batches):,} kinds of run were not timed, since there are many; "
+                "they are estimated from the others by the size of a step"
+            )
+        if self.unseen:
+            said.append(
+                f"{self.unseen:,} data sets were not made, since there are many; they are taken to be as "
+                "large as the others, with nothing of them stored"
+            )
+        return tuple(said)
 
-def plan_experiment(experiment: Experiment, directory: Path | None = None, tell: Tell | None = None) -> Plan:
+
+def plan_experiment(
+    experiment: Experiment, directory: Path | None = None, tell: Announce | None = None
+) -> Plan:
     """Say what an experiment would compute, with measured estimates; nothing is written.
 
-    Each kind of batch is run for a few steps, and one max margin of each data set and norm is solved (for at
-    most ten seconds), until half a minute has gone into it; the rest is estimated. ``directory`` is the
-    folder of results whose cells need not be computed again, and ``tell`` is called as measuring goes on.
+    Of each kind a few runs take a few steps, and one max margin of each data set and norm is solved, for
+    about half a minute in all; what is left then is estimated (:attr:`Plan.warnings` say so). ``directory``
+    is the folder of results whose cells need not be computed again. ``tell`` is called with what is being
+    measured, how much is and how much there is.
 
     Raises:
         InvalidArgument: the experiment cannot be run on its data.
@@ -112,188 +131,168 @@ def plan_experiment(experiment: Experiment, directory: Path | None = None, tell:
     as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
     if directory is not None:
         directory = as_path("directory", directory, "give the folder of results, or None")
-    if tell is not None and not callable(tell):
-        raise InvalidArgument("tell", tell, "give a function of a text and two whole numbers, or None")
-    problems = load_problems(experiment)
-    cells = resolve(experiment, problems)
-    store = None if directory is None else Store(directory / "cells")
-    missing = [cell for cell in cells if store is None or not store.path(cell.description()).exists()]
-    seconds = sum(estimated_seconds(cell, problems) for cell in missing)
-    processes = Executor().processes(len(missing), seconds)
-    budget = Deadline.after(_BUDGET_SECONDS)
-    kinds = _alike(missing)
-    report = tell or (lambda _what, _done, _all: None)
-    margins = _margins(missing, problems, store, budget, report)
-    solved = sum(margin.seconds for margin in margins)
+    told: Announce = as_progress(tell, "tell") or (lambda *_: None)
+    work = _work(experiment, None if directory is None else Store(directory / "cells"), told)
+    cells = sum(kind.count for kind in work.kinds)
+    processes = Executor().processes(cells, sum(kind.first.seconds * kind.count for kind in work.kinds))
+    solved = _solved(work, told)
+    typical = median([solution.seconds for solution in solved.values()] or [0.0])
+    solving = sum(
+        each.count * (known.seconds if (known := solved.get(_place(each.first))) else typical)
+        for each in work.margins
+    )
     return Plan(
         experiment,
-        len(cells),
-        len(cells) - len(missing),
-        sum(cell.runs for cell in missing),
-        sum(cell.run_steps for cell in missing),
-        sum(margin.count for margin in margins),
-        solved / max(1, processes),
+        work.cells,
+        work.cells - cells,
+        sum(kind.first.runs * kind.count for kind in work.kinds),
+        sum(kind.first.run_steps * kind.count for kind in work.kinds),
+        sum(each.count for each in work.margins),
+        solving / max(1, processes),
         processes,
-        _batches(kinds, problems, margins, max(1, processes), budget, report),
-        max((_memory(cell, problems) for cell in missing), default=0),
-        _free_memory(),
+        _batches(work, solved, max(1, processes), told),
+        max((kind.first.memory_bytes for kind in work.kinds), default=0),
+        free_memory(),
+        work.unseen,
     )
 
 
-def _alike(cells: Iterable[Cell]) -> list[list[Cell]]:
-    groups: dict[object, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault((cell.data.name, cell.norm, cell.loss, cell.batch_size), []).append(cell)
-    return list(groups.values())
+Item = TypeVar("Item", Cell, Margin)
+Place = tuple[str, str]
+"""A data set and a norm."""
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[Item]):
+    """Cells, or max margins, that differ in their seed alone: one, and how many are to be computed."""
+
+    first: Item
+    count: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What there is to compute, counted; data sets of further seeds are made only as far as time allows."""
+
+    problems: Problems
+    cells: int
+    kinds: Sequence[_Kind[Cell]]
+    margins: Sequence[_Kind[Margin]]
+    store: Store | None
+    unseen: int
+
+    def problem(self, item: Cell | Margin) -> Classification:
+        return self.problems[item.data.name, item.seed]
+
+
+def _work(experiment: Experiment, store: Store | None, tell: Announce) -> _Work:
+    started = time.monotonic()
+    problems: dict[tuple[str, int], Classification] = {}
+    seeds: list[int] = []
+    for seed in experiment.seed:
+        if seeds:
+            if time.monotonic() - started > _DATA_SECONDS:
+                break
+            tell(f"making the data of seed {seed}", len(seeds), len(experiment.seed))
+        problems |= made(experiment.model_copy(update={"seed": (seed,)}))
+        seeds.append(seed)
+    unseen = len(experiment.seed) - len(seeds)
+    cells = cells_of(experiment.model_copy(update={"seed": tuple(seeds)}), problems)
+
+    def is_missing(item: Cell | Margin) -> bool:
+        return store is None or not store.path(item.description()).exists()
+
+    missing = {id(cell) for cell in cells if is_missing(cell)}
+    kinds = [kind for kind in _kinds(cells, lambda cell: id(cell) in missing, unseen) if kind.count]
+    # Cells of other batch sizes share a max margin; those of cells that are stored are not needed.
+    margins = {
+        (*_place(margin), margin.fingerprint): margin
+        for cell in cells
+        if unseen or id(cell) in missing
+        for margin in cell.margins
+    }
+    return _Work(
+        problems,
+        len(cells) + unseen * sum(cell.seed == seeds[0] for cell in cells),
+        kinds,
+        _kinds(margins.values(), is_missing, unseen),
+        store,
+        unseen * len(experiment.data),
+    )
+
+
+def _kinds(items: Iterable[Item], is_missing: Callable[[Item], bool], unseen: int) -> list[_Kind[Item]]:
+    groups: dict[object, list[Item]] = {}
+    for item in items:
+        more = (item.loss, item.batch_size) if isinstance(item, Cell) else ()
+        groups.setdefault((item.data.name, item.norm, *more), []).append(item)
+    counts = [(group, [each for each in group if is_missing(each)]) for group in groups.values()]
+    # What further seeds add is what the first one has.
+    return [_Kind((missing or group)[0], len(missing) + unseen) for group, missing in counts]
+
+
+def _solved(work: _Work, tell: Announce) -> dict[Place, MaxMarginSolution]:
+    """Return one max margin of each data set and norm, stored or solved, as far as time allows."""
+    until = time.monotonic() + _MARGINS_SECONDS
+    solved: dict[Place, MaxMarginSolution] = {}
+    for each in work.margins:
+        margin, problem, left = each.first, work.problem(each.first), until - time.monotonic()
+        tell(margin.label, len(solved), len(work.margins))
+        found = None if work.store is None else work.store.load(margin.description())
+        if found is not None:
+            solved[_place(margin)] = solution_from(found, problem)
+        elif left > 0:
+            solved[_place(margin)] = max_margin(
+                problem, margin.norm, margin.gap, time_limit=left, canonical=True
+            )
+    return solved
+
+
+def _place(margin: Margin) -> Place:
+    return margin.data.name, margin.norm
 
 
 def _batches(
-    kinds: list[list[Cell]],
-    problems: Problems,
-    margins: Sequence[_Margins],
-    workers: int,
-    budget: Deadline,
-    tell: Tell,
+    work: _Work, solved: Mapping[Place, MaxMarginSolution], workers: int, tell: Announce
 ) -> tuple[Batch, ...]:
-    """Return the batches in the order of their cells, the most expensive measured first."""
-    expected = [sum(estimated_seconds(cell, problems) for cell in cells) for cells in kinds]
-    batches: dict[int, Batch] = {}
-    for done, place in enumerate(sorted(range(len(kinds)), key=lambda place: -expected[place])):
-        tell("timing a few steps of each kind of run", done, len(kinds))
-        if batches and budget.passed:
-            # What was measured beside what was expected of it, for what was not.
-            share = sum(each.seconds for each in batches.values()) / sum(expected[each] for each in batches)
-            run_steps = sum(cell.run_steps for cell in kinds[place])
-            seconds = share * expected[place]
-            batches[place] = _batch(kinds[place], run_steps / max(seconds, 1e-9), seconds, measured=False)
-        else:
-            batches[place] = _measured(kinds[place], problems, margins, workers)
-    return tuple(batches[place] for place in range(len(kinds)))
+    until = time.monotonic() + _RUNS_SECONDS
+    timed: dict[int, Cost] = {}
+    # What takes most of the time is to be known best.
+    for place in sorted(range(len(work.kinds)), key=lambda place: -work.kinds[place].first.seconds):
+        if timed and time.monotonic() > until:
+            break
+        cell = work.kinds[place].first
+        tell(cell.label, len(timed), len(work.kinds))
+        solutions = {margin.norm: solved.get(_place(margin)) for margin in cell.margins}
+        timed[place] = measured_cost(cell, work.problem(cell), solutions)
+    typical = _typical([(work.kinds[place].first, cost) for place, cost in timed.items()])
+    return tuple(
+        _batch(kind, timed.get(place) or typical(kind.first), workers, place in timed)
+        for place, kind in enumerate(work.kinds)
+    )
 
 
-def _measured(cells: list[Cell], problems: Problems, margins: Iterable[_Margins], workers: int) -> Batch:
-    cell = _few_runs(cells[0])
-    run_steps = sum(each.run_steps for each in cells)
-    rate = _measured_rate(cell, problems)
-    keeping = _seconds_to_keep(cell, problems, margins, rate)
-    keeping *= cells[0].runs / cell.runs * cells[0].records / cell.records
-    keeping *= len(cells) / min(workers, len(cells))
-    return _batch(cells, rate, run_steps / rate + keeping, measured=True)
+def _typical(timed: Sequence[tuple[Cell, Cost]]) -> Callable[[Cell], Cost]:
+    """Return how to estimate what was not timed: as many times its rough guess as in the median of others."""
+    guesses = [(cell.run_steps / cost.rate) / cell.seconds for cell, cost in timed]
+    keeping = [cost.keeping / (cell.runs * cell.kept_records) for cell, cost in timed]
+    return lambda cell: Cost(
+        cell.run_steps / (median(guesses) * cell.seconds), median(keeping) * cell.runs * cell.kept_records
+    )
 
 
-def _few_runs(cell: Cell) -> Cell:
-    """Return a cell of a few of its runs and records, which stand for all."""
-    signals = cell.signals[:_PROBE_RUNS]
-    momenta = cell.momenta[: max(1, _PROBE_RUNS // len(signals))]
-    return replace(cell, signals=signals, momenta=momenta, records=min(cell.records, _PROBE_RECORDS))
-
-
-def _batch(cells: list[Cell], rate: float, seconds: float, *, measured: bool) -> Batch:
-    cell = cells[0]
+def _batch(kind: _Kind[Cell], cost: Cost, workers: int, measured: bool) -> Batch:
+    cell = kind.first
+    steps = cell.run_steps * kind.count / cost.rate
+    keeping = cost.keeping * kind.count / min(workers, kind.count)
     return Batch(
         cell.data.name,
         cell.norm,
         cell.loss,
         cell.batch_size,
-        len(cells),
-        cell.runs * len(cells),
-        rate,
-        seconds,
+        kind.count,
+        cell.runs * kind.count,
+        cost.rate,
+        steps + keeping,
         measured,
     )
-
-
-def _seconds_to_keep(cell: Cell, problems: Problems, margins: Iterable[_Margins], rate: float) -> float:
-    """Return how long it takes to measure the records of a cell and to make its file."""
-    known = {each.norm: each.solution for each in margins if each.data == cell.data.name}
-    solutions = {norm: solution for norm, solution in known.items() if solution is not None}
-    if not all(margin.norm in solutions for margin in cell.margins):
-        return 0.0
-    problem = problems[cell.data.name, cell.seed]
-    steps = min(cell.steps, cell.records - 1)
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SteepestWarning)
-        trajectories = descend(
-            problem, cell.methods(1.0), steps, reference=solutions[cell.norm], records=range(steps + 1)
-        )
-    encoded(cell_dataset(cell, problem, solutions, trajectories))
-    return max(0.0, time.perf_counter() - started - cell.runs * steps / rate)
-
-
-def _measured_rate(cell: Cell, problems: Problems) -> float:
-    problem = problems[cell.data.name, cell.seed]
-    methods = cell.methods(margin=1.0)
-
-    def timed(steps: int) -> float:
-        started = time.perf_counter()
-        descend(problem, methods, steps, records=2)
-        return time.perf_counter() - started
-
-    with warnings.catch_warnings():
-        # The margin is not known yet, so that what descend would say of these step sizes means nothing.
-        warnings.simplefilter("ignore", SteepestWarning)
-        timed(1)  # loads the engine
-        steps = min(_FIRST_PROBE, cell.steps)
-        # Twice as many each time, until they take long enough to be timed.
-        while (seconds := timed(steps)) < _PROBE_SECONDS and steps < cell.steps:
-            steps = min(2 * steps, cell.steps)
-    return len(methods) * steps / seconds
-
-
-@dataclass(frozen=True)
-class _Margins:
-    """The max margins of a data set in a norm, one a seed: how many are missing, and one of them."""
-
-    data: str
-    norm: str
-    count: int
-    solution: MaxMarginSolution | None
-    """None where the time for measuring was over before."""
-    seconds: float
-    """Estimate for all that are missing."""
-
-
-def _margins(
-    cells: Iterable[Cell], problems: Problems, store: Store | None, budget: Deadline, tell: Tell
-) -> list[_Margins]:
-    alike: dict[tuple[str, str], dict[str, Margin]] = {}
-    for margin in (margin for cell in cells for margin in cell.margins):
-        alike.setdefault((margin.data.name, margin.norm), {})[margin.fingerprint] = margin
-    solved: list[_Margins] = []
-    for margins in alike.values():
-        tell("one max margin of each data set and norm", len(solved), len(alike))
-        typical = float(np.mean([each.seconds / max(1, each.count) for each in solved])) if solved else 0.0
-        solved.append(_solved(list(margins.values()), problems, store, budget, typical))
-    return solved
-
-
-def _solved(
-    margins: list[Margin], problems: Problems, store: Store | None, budget: Deadline, typical: float
-) -> _Margins:
-    first = margins[0]
-    found = None if store is None else store.load(first.description())
-    problem = problems[first.data.name, first.seed]
-    solution: MaxMarginSolution | None = None
-    if found is not None:
-        solution = solution_from(found, problem)
-    elif not budget.passed:
-        limit = min(_MARGIN_SECONDS, max(1.0, budget.remaining))
-        solution = max_margin(problem, first.norm, first.gap, time_limit=limit, canonical=True)
-    missing = [each for each in margins if store is None or not store.path(each.description()).exists()]
-    seconds = len(missing) * (typical if solution is None else solution.seconds)
-    return _Margins(first.data.name, first.norm, len(missing), solution, seconds)
-
-
-def _free_memory() -> int | None:
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _memory(cell: Cell, problems: Problems) -> int:
-    # A record keeps its weights [k, d]; a measurement holds every pair's margin [n, k] beside them.
-    problem = problems[cell.data.name, cell.seed]
-    record = problem.n_classes * (problem.dimension + problem.samples) * _BYTES
-    return cell.runs * cell.records * record

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import signal
 import threading
+import time
 import traceback
 import warnings
 from collections import OrderedDict
@@ -20,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from steepest.descent import descend
 from steepest.errors import CheckpointWarning, RunError, SteepestError, SteepestWarning
 from steepest.experiments.spec.cells import Cell, Margin
-from steepest.experiments.store.results import solution_dataset, solution_from
+from steepest.experiments.store.solutions import solution_dataset, solution_from
 from steepest.experiments.store.store import Store, key_of
 from steepest.experiments.sweep.measure import cell_dataset
 from steepest.maxmargin import MaxMarginSolution, max_margin
@@ -30,7 +33,7 @@ from steepest.problem import Classification
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Caught", "Done", "Item", "NotSeparable", "Status", "caught_warnings", "work"]
+__all__ = ["Caught", "Done", "Ending", "Item", "NotSeparable", "become_a_worker", "caught_warnings", "work"]
 
 Item = Cell | Margin
 
@@ -38,13 +41,16 @@ Tell = Callable[[int], None]
 """Called with the run-steps done so far; raises KeyboardInterrupt where the worker is to stop."""
 
 _PROBLEMS_KEPT, _SOLUTIONS_KEPT = 4, 12
+_LOOK_SECONDS = 1.0
+_GRACE_SECONDS = 10.0
+"""How long a worker whose sweep is gone may take to save what it has."""
 
 
 class NotSeparable(RunError):
     """A data set of an experiment has no positive margin, so there is nothing to converge to."""
 
 
-class Status(Enum):
+class Ending(Enum):
     """What came of an item."""
 
     FINISHED = "it is in the store"
@@ -68,7 +74,7 @@ class Caught:
 class Done:
     """What came of an item, in a form that can go from one process to another."""
 
-    status: Status
+    ending: Ending
     dataset: xr.Dataset | None = None
     """The result of a cell that is finished."""
     computed: bool = False
@@ -85,14 +91,34 @@ class Done:
 _one_at_a_time = threading.Lock()
 
 
-def work(item: Item, directory: Path, tell: Tell, threads: int, patient: bool) -> Done:
+def work(
+    item: Item, directory: Path, tell: Tell, threads: int, patient: bool, plugins: tuple[str, ...] = ()
+) -> Done:
     """Return what came of an item, never raising: its result is in the store when it is finished.
 
     Where another process holds the item, a patient call waits for it and one that is not returns at once.
+    ``plugins`` are loaded first: what they register is known by name alone.
     """
     with _one_at_a_time, threadpool_limits(1), caught_warnings() as caught:
-        done = _Worker(Store(directory), tell, threads).do(item, patient)
+        done = _Worker(Store(directory), tell, threads, plugins).do(item, patient)
     return replace(done, caught=tuple(caught))
+
+
+def become_a_worker(parent: int) -> None:
+    """Prepare a process that a sweep has started on this machine, and that is to end with the sweep's."""
+    # A terminal sends Ctrl-C to every process, and a scheduler SIGTERM; the sweep tells its workers to stop
+    # by itself, and they save what they have.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    # A cell stops by itself and is saved; what has nothing to save is not waited for.
+    _one_at_a_time.acquire(timeout=_GRACE_SECONDS)
+    os._exit(1)
 
 
 @contextmanager
@@ -112,45 +138,45 @@ class _Worker:
     store: Store
     tell: Tell
     threads: int
+    plugins: tuple[str, ...]
 
     def do(self, item: Item, patient: bool) -> Done:
         try:
-            # What an experiment names may be known to the process that started it alone.
-            for name in item.plugins:
-                load_plugin(name)
+            for plugin in self.plugins:
+                load_plugin(plugin)
             with self.store.claimed(item.description(), self._wait if patient else None) as ours:
                 if not ours:
-                    return Done(Status.BUSY)
+                    return Done(Ending.BUSY)
                 return self._cell(item) if isinstance(item, Cell) else self._margin(item)
         except KeyboardInterrupt:
-            return Done(Status.STOPPED)
+            return Done(Ending.STOPPED)
         except SteepestError as error:
-            return Done(Status.FAILED, error=error)
+            return Done(Ending.FAILED, error=error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep has to learn of it
             reason = " ".join(str(error).split())
             told = RunError(f"{item.label}: {type(error).__name__}: {reason}")
-            return Done(Status.FAILED, error=told, details=traceback.format_exc())
+            return Done(Ending.FAILED, error=told, details=traceback.format_exc())
 
     def _wait(self) -> None:
         self.tell(0)
 
     def _margin(self, margin: Margin) -> Done:
         if self.store.load(margin.description()) is not None:
-            return Done(Status.FINISHED)
+            return Done(Ending.FINISHED)
         self._certify(margin, _problem(margin))
-        return Done(Status.FINISHED, computed=True)
+        return Done(Ending.FINISHED, computed=True)
 
     def _cell(self, cell: Cell) -> Done:
         found = self.store.load(cell.description())
         if found is not None:
-            return Done(Status.FINISHED, found)
+            return Done(Ending.FINISHED, found)
         problem = _problem(cell)
         solutions = {margin.norm: self._solution(margin, problem) for margin in cell.margins}
         dataset = self._descend(cell, problem, solutions)
         if dataset is None:
-            return Done(Status.STOPPED)
+            return Done(Ending.STOPPED)
         self.store.save(cell.description(), dataset)
-        return Done(Status.FINISHED, dataset, computed=True)
+        return Done(Ending.FINISHED, dataset, computed=True)
 
     def _solution(self, margin: Margin, problem: Classification) -> MaxMarginSolution:
         with self.store.claimed(margin.description(), self._wait):

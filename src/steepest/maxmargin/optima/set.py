@@ -18,7 +18,7 @@ import numpy as np
 import scipy.linalg
 
 from steepest.arrays import as_numpy
-from steepest.geometry import Norm
+from steepest.geometry import Norm, norm_label
 from steepest.geometry.facts import STRICTLY_CONVEX, is_true
 from steepest.maxmargin.certificates.bounds import Bounds, certificate
 from steepest.maxmargin.forms.pairs import Pairs
@@ -179,10 +179,11 @@ class SetOfOptima:
         """Whether the optimum is unique, with the evidence."""
         if not self.separated:
             return Uniqueness(None, "no weights of positive margin are known")
+        ball = f"the unit ball of the {norm_label(self.norm)} norm"
         if is_true(STRICTLY_CONVEX, self.norm):
-            return Uniqueness(True, f"the unit ball of the {self.norm} norm is strictly convex")
+            return Uniqueness(True, f"{ball} is strictly convex")
         if EXPOSED_FACE.of(self.norm) is None:
-            return Uniqueness(None, f"the faces of the unit ball of the {self.norm} norm are not known")
+            return Uniqueness(None, f"the faces of {ball} are not known")
         hull = self._hull
         if hull is None and self.refined is None and self.relative_gap <= _TOO_COARSE:
             return Uniqueness(None, "the problem is too large for the rank argument")

@@ -7,6 +7,8 @@ const DIMENSIONS = {
 };
 const DASHES = ["solid", "dash", "dashdot", "longdash", "longdashdot"];
 const SVG_DASHES = { solid: "", dash: "6 4", dashdot: "6 3 1 3", longdash: "10 4", longdashdot: "10 3 1 3" };
+// Marks of further signals where several are drawn, as Plotly names them and as paths of the legend.
+const MARKS = { diamond: "M18 1 L23 6 L18 11 L13 6 Z", square: "M14 2 H22 V10 H14 Z", "triangle-up": "M18 1 L23 10 H13 Z", "triangle-down": "M18 11 L13 2 H23 Z" };
 // What the boxes start with: every batch size, the smallest momentum, the first signal.
 const FIRST_CHOSEN = {
   batch_size: () => true,
@@ -27,7 +29,11 @@ const curves = {
 };
 const isChosen = (name, value) => curves.chosen[name].has(choiceOf(name, value));
 const chosenLines = () => curves.group.lines.filter((line) => names.every((name) => isChosen(name, line[name])));
-const valuesOf = (name) => distinct(curves.group.lines.map((line) => line[name])).sort((a, b) => (typeof a === "number" ? a - b : 0));
+// Numbers in ascending order, names as they come.
+const valuesOf = (name) => {
+  const values = distinct(curves.group.lines.map((line) => line[name]));
+  return typeof values[0] === "number" ? values.sort((a, b) => a - b) : values;
+};
 
 const chooseFirst = (name, values) => {
   const unknown = values.filter((value) => !curves.offered[name].has(choiceOf(name, value)));
@@ -57,10 +63,11 @@ const pickBoxes = () => {
   }
 };
 
-// Colour is the batch size, dashes the momentum, marks another signal than the first: each only where several are drawn.
+// Colour is the batch size, dashes the momentum, marks the signal: each only where several are drawn.
 const styleOf = (line) => {
   const sizes = distinct(curves.group.lines.map(({ batch_size }) => batch_size)).filter((b) => b !== curves.group.samples);
   const momenta = distinct(chosenLines().map(({ momentum }) => momentum));
+  const signals = valuesOf("signal").filter((value) => isChosen("signal", value));
   const full = line.batch_size === curves.group.samples;
   const share = sizes.length > 1 ? sizes.indexOf(line.batch_size) / (sizes.length - 1) : 0.4;
   const colour = full ? (dark.matches ? [255, 255, 255] : [0, 0, 0]) : viridis(dark.matches ? 0.35 + 0.65 * share : 0.75 * share);
@@ -68,7 +75,7 @@ const styleOf = (line) => {
     colour,
     width: full ? 2.6 : 1.8,
     dash: momenta.length > 1 ? DASHES[momenta.indexOf(line.momentum) % DASHES.length] : "solid",
-    marked: line.signal !== valuesOf("signal")[0] && valuesOf("signal").every((value) => isChosen("signal", value)),
+    mark: signals.length > 1 && line.signal !== signals[0] ? Object.keys(MARKS)[(signals.indexOf(line.signal) - 1) % 4] : null,
   };
 };
 
@@ -94,9 +101,9 @@ const tracesOf = (line) => {
     ...(low === middle ? [] : range),
     {
       x: steps, y: drawable(middle), text, name: words(nameOf(line)), showlegend: false,
-      mode: style.marked ? "lines+markers" : "lines",
+      mode: style.mark ? "lines+markers" : "lines",
       line: { color: css(style.colour), width: style.width, dash: style.dash },
-      marker: { color: css(style.colour), size: 7, symbol: "diamond", maxdisplayed: 12 },
+      marker: { color: css(style.colour), size: 7, symbol: style.mark ?? "diamond", maxdisplayed: 12 },
       hovertemplate: "%{fullData.name}<br>step %{x:,}: <b>%{y:.4~g}</b>%{text}<extra></extra>",
     },
   ];
@@ -173,9 +180,9 @@ const legendItem = (line) => {
   const drawn = { x1: 0, y1: 6, x2: 36, y2: 6, stroke: css(style.colour), "stroke-width": style.width + 0.6, "stroke-dasharray": SVG_DASHES[style.dash] };
   for (const [name, value] of Object.entries(drawn)) stroke.setAttribute(name, value);
   picture.append(stroke);
-  if (style.marked) {
+  if (style.mark) {
     const mark = document.createElementNS(namespace, "path");
-    mark.setAttribute("d", "M18 1 L23 6 L18 11 L13 6 Z");
+    mark.setAttribute("d", MARKS[style.mark]);
     mark.setAttribute("fill", css(style.colour));
     picture.append(mark);
   }
@@ -185,7 +192,7 @@ const legendItem = (line) => {
 const drawTable = (lines, withTheory) => {
   const place = Number(byId("value-step").value);
   byId("value-step-shown").textContent = counted(curves.group.steps[place]);
-  const heads = ["b", "β", "Variance reduction", "Seeds", "Median", "Range over seeds", ...(withTheory ? ["Bound", "ρ / γ", "What the theory promises"] : [])];
+  const heads = ["b", "β", "Signal", "Seeds", "Median", "Range over seeds", ...(withTheory ? ["Bound", "ρ / γ", "What the theory promises"] : [])];
   const head = (text) => element("th", { scope: "col", textContent: text, className: /^(b|β|Seeds|Median|Bound|ρ)/.test(text) ? "number" : "" });
   byId("values").tHead.replaceChildren(element("tr", {}, ...heads.map(head)));
   const cell = (textContent, className = "") => element("td", { textContent, className });
@@ -195,7 +202,7 @@ const drawTable = (lines, withTheory) => {
     const promises = [cell(bound ? shown(bound[place]) : "–", "number"), cell(shown(line.theory.share), "number"), cell(line.theory.says, "wide")];
     return element("tr", {},
       cell(DIMENSIONS.batch_size(line.batch_size, curves.group), "number"), cell(String(line.momentum), "number"),
-      cell(DIMENSIONS.signal(line.signal)), cell(line.seeds.join(", "), "number"),
+      cell(line.signal), cell(line.seeds.join(", "), "number"),
       cell(shown(middle[place]), "number"), cell(low ? `${shown(low[place])} to ${shown(high[place])}` : "–"),
       ...(withTheory ? promises : []));
   }));
@@ -214,7 +221,7 @@ const drawCurves = () => {
   const line = marginTraces().length ? " The grey dashed line is the certified max margin γ." : "";
   byId("chart-caption").textContent = lines.length
     ? `${quantity.title} against steps: ${data}, ${norm} norm, ${loss}; ${over}. It is the ${quantity.meaning || quantity.title}.${line} The values are in the table below.`
-    : "No lines: choose at least one batch size, one momentum, and one signal.";
+    : "No lines: choose at least one batch size, one momentum and one signal.";
   byId("legend").replaceChildren(...lines.map(legendItem));
   byId("theory-text").hidden = !withTheory;
   drawTable(lines, withTheory);

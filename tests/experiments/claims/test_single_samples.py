@@ -6,7 +6,8 @@ from tests.experiments.synthetic import results
 
 from steepest.errors import InvalidArgument
 from steepest.experiments import paper_experiment
-from steepest.experiments.claims.claims import Verdict, check_claims
+from steepest.experiments.claims.check import check_claims
+from steepest.experiments.claims.claim import Verdict
 from steepest.experiments.claims.selection import Runs
 from steepest.experiments.figures.batch_one import batch_one_panels
 from steepest.experiments.reproduction import write_report
@@ -167,10 +168,13 @@ def test_claims_without_their_measurements_are_not_decided(outcome):
 @pytest.mark.parametrize("name", ["batch-one-ignores-scales", "frequent-hard-classes-hide-the-bias"])
 def test_claims_about_the_frobenius_max_margin_need_it_as_a_reference(outcome, name):
     without = outcome.dataset.drop_vars(["reference_cosine", "reference_relative_margin_error"])
-    for dataset in (outcome.dataset.sel(reference=["max"]), without.drop_dims("reference", errors="ignore")):
+    for dataset, reason in (
+        (outcome.dataset.sel(reference=["max"]), "does not name frobenius among its reference norms"),
+        (without.drop_dims("reference"), "names no reference norms"),
+    ):
         row = rows(dataset, name)["frobenius"]
         assert row.verdict is Verdict.NOT_DECIDED
-        assert row.reason == "the experiment does not name frobenius among its reference norms"
+        assert row.reason == f"the experiment {reason}"
 
 
 def test_the_figure_has_errors_cosines_and_the_naive_contrast_a_row_a_method(outcome, tmp_path):
@@ -202,7 +206,7 @@ def test_contrasting_data_is_drawn_in_the_papers_two_columns_and_named_as_such(o
 
 
 def test_a_figure_without_its_measurements_says_what_it_needs(outcome):
-    with pytest.raises(InvalidArgument, match="batch size 1, momentum 0"):
+    with pytest.raises(InvalidArgument, match="norm max or frobenius, batch_size 1, momentum 0"):
         batch_one_panels(list(Runs.of(outcome.dataset.sel(batch_size=[100]))))
     with pytest.raises(InvalidArgument, match="bias = true"):
         batch_one_panels(list(Runs.of(results())))

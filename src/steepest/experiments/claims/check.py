@@ -1,0 +1,38 @@
+"""The claims that there are, checked by name on labelled results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from steepest.errors import InvalidArgument
+from steepest.experiments.claims import margins, single_samples
+from steepest.experiments.claims.claim import CLAIMS, ClaimResult
+from steepest.experiments.claims.selection import Runs
+from steepest.experiments.inputs import as_instance, as_texts
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["CLAIMS", "GROUPS", "check_claims"]
+
+GROUPS = (margins, single_samples)
+"""The files that register the claims of steepest itself."""
+
+
+def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult, ...]:
+    """Check claims by name on every data set, norm and loss that the results hold.
+
+    Raises:
+        InvalidArgument: a name that is no claim.
+    """
+    import xarray as xr
+
+    names = as_texts("claims", names, "give the names of claims in a list")
+    as_instance("dataset", dataset, xr.Dataset, "give results, as open_results returns them")
+    for name in names:
+        if name not in CLAIMS:
+            raise InvalidArgument("claims", name, f"known claims: {', '.join(CLAIMS)}")
+    every = tuple(Runs.of(dataset))
+    chosen = [CLAIMS[name] for name in names]
+    return tuple(claim.check(runs) for claim in chosen for runs in every if claim.needs.is_about(runs))
