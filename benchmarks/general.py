@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> None:
     """Print a table of gaps and seconds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks general", description=__doc__)
     parser.add_argument("instances", nargs="*", default=INSTANCES, help="classes x samples x features")
-    parser.add_argument("--norms", default=NORMS)
+    parser.add_argument("--norms", default=",".join(NORMS))
     parser.add_argument("--limit", type=float, default=30.0, help="seconds a line")
     options = parser.parse_args(arguments)
     print(machine("numpy", "scipy"))

@@ -12,7 +12,7 @@ from steepest.maxmargin.forms.pairs import Pairs, dense_dual
 __all__ = ["Cut", "Game"]
 
 _ON_THE_WAY = (1.0, 0.5, 0.2)
-"""Where cuts are made on the way to a point that a master problem proposes: some halve the number of problems."""
+"""Shares of the way to a point that a master problem proposes at which cuts are made: fewer problems do."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Game:
         return self.pairs.margins(V)[tuple(self.chosen.T)]
 
     def cut(self, q: np.ndarray) -> Cut:
-        """The cut at q in the simplex, which is kept, as are q and the weights where their bounds are best."""
+        """The cut at q in the simplex, which is kept, as is q where its upper bound is the best."""
         A = self.pair_sum(q)
         V = np.asarray(self.pairs.reduced.norm.direction(A), dtype=float)
         self.calls += 1

@@ -1,8 +1,8 @@
 """Max margins in any norm with a value, a dual and a direction: which steps come when.
 
-The dual of the max margin, min_{q ∈ simplex} ‖A(q)‖_*, is convex, and a direction D(A(q)) gives its value and a
-subgradient: the margins of weights in the ball. Every direction is kept as a cut, ‖A(q')‖_* ≥ ⟨q', margins⟩,
-and convex combinations of the cuts' weights give the lower bound.
+The dual of the max margin, min_{q ∈ simplex} ‖A(q)‖_*, is convex, and a direction D(A(q)) gives its value
+and a subgradient: the margins of weights in the ball. Every direction is kept as a cut,
+‖A(q')‖_* ≥ ⟨q', margins⟩, and convex combinations of the cuts' weights give the lower bound.
 
 First come quasi-Newton steps (squares.py), which go to the end by themselves where the dual norm is smooth;
 then master problems on the cuts, by turns plain (Kelley's method from central points, finite and fast for
@@ -37,10 +37,10 @@ __all__ = ["solve_by_cuts"]
 _STEPS = 40
 """Quasi-Newton steps between two master problems, which cost about as much."""
 _KEEPS_PACE, _FALLS, _SLOW = 0.7, 0.99, 5
-"""Shares to which such a round must bring the gap, or the upper bound, and how many slow ones are the last."""
+"""Shares to which such a round must bring the gap, or the upper bound; how many slow ones are the last."""
 _CENTRAL = 0.3
-"""Share of what is left between the bounds to which plain master problems are solved: points well inside make
-better cuts than vertices (Gondzio, González-Brevis and Munari, Eur. J. Oper. Res. 224, 2013)."""
+"""Share of what is left between the bounds to which plain master problems are solved: points well inside
+make better cuts than vertices (Gondzio, González-Brevis and Munari, Eur. J. Oper. Res. 224, 2013)."""
 _SHARP = 1e-2
 """The same where only the weights of a master problem matter."""
 _TURNS = 5
@@ -66,9 +66,7 @@ _NOTHING = 1e-13
 """Share of ‖A(q)‖_* at equal dual weights that counts as zero: data that cannot be separated."""
 
 
-def solve_by_cuts(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
+def solve_by_cuts(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
     """Propose weights and dual weights, for a norm of which only value, dual and direction are used.
 
     Where no margin is positive, dual weights with A(q) = 0 are looked for between the stages.

@@ -1,4 +1,4 @@
-"""The master problem: the best dual weights, and shares of the cuts, by what the cuts say of the dual norm."""
+"""The master problem: the best dual weights and shares of the cuts, by what the cuts say of the norm."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ class Master:
 
     q: np.ndarray
     shares: np.ndarray
-    iterations: int
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,12 @@ def solve_master(M: np.ndarray, curvature: Curvature | None, tolerance: float) -
     """
     scale = float(np.max(np.abs(M)))
     if scale == 0.0:
-        return Master(np.full(M.shape[1], 1.0 / M.shape[1]), np.full(len(M), 1.0 / len(M)), 0)
+        return Master(np.full(M.shape[1], 1.0 / M.shape[1]), np.full(len(M), 1.0 / len(M)))
     M, tolerance = M / scale, max(tolerance / scale, _ROUNDING)
     if curvature is not None:
         curvature = Curvature(curvature.matrix / scale, curvature.centre)
-    point, iterations = _start(M, curvature), 0
-    for iterations in range(1, _MOST_ITERATIONS + 1):
+    point = _start(M, curvature)
+    for _ in range(_MOST_ITERATIONS):
         rest = _Rest.at(M, curvature, point)
         if point.gap <= tolerance and rest.size <= tolerance:
             break
@@ -116,7 +115,7 @@ def solve_master(M: np.ndarray, curvature: Curvature | None, tolerance: float) -
         if not all(map(np.isfinite, by)) or max(by) < _STALLED:
             break
         point = point.moved(step, by)
-    return Master(_simplex(point.q), _simplex(point.shares), iterations)
+    return Master(_simplex(point.q), _simplex(point.shares))
 
 
 def _both(lengths: tuple[float, float], curvature: Curvature | None) -> tuple[float, float]:

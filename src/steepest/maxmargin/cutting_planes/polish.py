@@ -97,9 +97,10 @@ def equalise_by_dual_weights(game: Game, q: np.ndarray) -> None:
     for _ in range(_ROUNDS):
         if np.count_nonzero(active) > _MOST_ACTIVE:
             return
-        q = _newton(game, q, active)
-        if q is None:
+        moved = _newton(game, q, active)
+        if moved is None:
             return
+        q = moved
         cut = game.cut(q)
         # The first step may lose much, where it finds out which pairs are active.
         gap = 1.0 - game.take_weights(cut.weights) / cut.value if cut.value > 0.0 else 0.0

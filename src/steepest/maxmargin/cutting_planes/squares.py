@@ -58,10 +58,8 @@ class Squares:
     def advance(self) -> bool:
         """Take one step; False where no step size is found."""
         point, inverse = self.point, self.inverse
-        if inverse is None:
-            direction = -point.gradient
-        else:
-            direction = -blas.dsymv(1.0, inverse, point.gradient, lower=1)
+        gradient = point.gradient
+        direction = -gradient if inverse is None else -blas.dsymv(1.0, inverse, gradient, lower=1)
         slope = float(direction @ point.gradient)
         if not slope < 0.0:
             return False
