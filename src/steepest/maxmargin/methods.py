@@ -13,7 +13,7 @@ from steepest.arrays import as_numpy, namespace
 from steepest.capabilities import Capability
 from steepest.errors import MissingCapability
 from steepest.geometry import Norm
-from steepest.maxmargin.cutting_planes.cuts import solve_by_cuts
+from steepest.maxmargin.cutting_planes.general import solve_by_cuts
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.halpern import first_order
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION

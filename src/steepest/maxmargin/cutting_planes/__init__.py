@@ -1,1 +1,1 @@
-"""Max margins in any norm with a value, a dual and a direction: cuts, and Newton where it is smooth."""
+"""Max margins in any norm that has a value, a dual and a direction: cutting planes of the dual norm."""
