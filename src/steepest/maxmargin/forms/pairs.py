@@ -115,7 +115,7 @@ class Pairs:
 
     @cached_property
     def uniform(self) -> np.ndarray:
-        """Equal dual weights of the pairs of a sample, and of all samples in proportion to caps, shape [n, k]."""
+        """Equal dual weights of a sample's pairs, and of samples in proportion to caps, shape [n, k]."""
         caps = self.reduced.caps
         of_sample = np.full(len(self.y), 1.0 / len(self.y)) if caps is None else caps / caps.sum()
         return np.where(self.mask, of_sample[:, None] / (self.reduced.classes - 1), 0.0)

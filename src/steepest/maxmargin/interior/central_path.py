@@ -194,7 +194,10 @@ class _Path:
         system = Newton(self.pairs, point.ball, scale, point.q, point.s, matrix)
         gradient, none = scale * point.ball.gradient, np.zeros_like(point.V)
         centre, _ = system.solve(
-            -gradient, point.A, 1.0 - float(point.q.sum(where=self.pairs.mask)), np.where(k, mu - point.products, 0.0)
+            -gradient,
+            point.A,
+            1.0 - float(point.q.sum(where=self.pairs.mask)),
+            np.where(k, mu - point.products, 0.0),
         )
         tangent, _ = system.solve(gradient, none, 0.0, np.where(k, -mu, 0.0))
         centre2, _ = system.solve(-scale * self._curl(point, centre.dv), none, 0.0, -centre.ds * centre.dq)

@@ -141,7 +141,8 @@ class _BesidePoint:
         """Add scale times the Hessian to the Newton matrix: each part to the blocks of its columns."""
         c, (rows, columns) = self.columns, M.shape[:2]
         # Without coordinates T the free weights are relative to the last class, as the matrix is.
-        parts = ((self.first, slice(0, c), T), (self.second, slice(c, columns), np.eye(rows) if T is None else T))
+        of_free = np.eye(rows) if T is None else T
+        parts = ((self.first, slice(0, c), T), (self.second, slice(c, columns), of_free))
         for part, own, coordinates in parts:
             size = own.stop - own.start
             added = np.zeros((rows, size, rows, size))

@@ -8,6 +8,7 @@ that large offsets, such as that of dates, cost no digits.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -22,6 +23,8 @@ __all__ = ["Levelled", "Prepared", "levelled", "prepare"]
 
 _INDEPENDENT = 1e-12
 """What is left of a free feature below this share of it is explained by the others."""
+_ROOM = 1e-8
+"""What caps leave to dual weights of sum 1, at least."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def levelled(X: np.ndarray, free: np.ndarray) -> Levelled:
         return Levelled(X, np.zeros_like(X), free, none, np.zeros((0, X.shape[1])))
     sizes = np.max(np.abs(free), axis=0)
     scaled = free / np.where(sizes > 0, sizes, 1.0)
-    triangle, order = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)[-2:]
+    found: Any = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)
+    triangle, order = found[-2:]
     pivots = np.abs(np.diag(triangle))
     places = np.sort(order[: int(np.count_nonzero(pivots > _INDEPENDENT * pivots[0]))])
     L = free[:, places]
@@ -78,26 +82,33 @@ class Prepared:
 
     def beside(self, radius: float, norm: Norm) -> Reduced:
         """The problem with free weights in a ball of a radius, in features of size ``radius``."""
-        features, rows = self.reduced.features, self.reduced.shape[0]
+        features, rows, caps = self.reduced.features, self.reduced.shape[0], self.reduced.caps
+        if caps is not None:
+            # An interior point needs some room under caps that leave none.
+            caps = caps * max(1.0, (1.0 + _ROOM) / caps.sum())
         # As wide as singular value decompositions want it.
         padded = np.pad(features, ((0, 0), (0, max(0, rows - features.shape[1]))))
         if not self.mixed.shape[1]:
-            return replace(self.reduced, features=padded)
+            return replace(self.reduced, features=padded, caps=caps)
         both = np.concatenate([padded, radius * self.mixed], axis=1)
         anchored = self.reduced.mixing is None
         return replace(
-            self.reduced, features=both, basis=None, norm=Beside(norm, padded.shape[1], 1.0, anchored)
+            self.reduced,
+            features=both,
+            basis=None,
+            norm=Beside(norm, padded.shape[1], 1.0, anchored),
+            caps=caps,
         )
 
     def weights(self, V: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return W [k, p] and free weights [k, f'] of a solution of :meth:`beside`; f' of all free features."""
+        """Return W [k, p] and the free weights [k, f] of a solution of :meth:`beside`."""
         r = self.reduced
         c = r.features.shape[1]
         free = V[:, max(c, r.shape[0]) :]
         return self.in_features(r.weights(V[:, :c]), radius * (free if r.mixing is None else r.mixing @ free))
 
     def in_features(self, W: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return W and free weights of all free features from those of the mixed ones."""
+        """Return W and free weights from those of the mixed ones."""
         level = self.level
         explained = precise_product(W, head(W), level.shifts)
         B = (self.reduced.scale * (free @ self.back.T) - explained.high) - explained.low

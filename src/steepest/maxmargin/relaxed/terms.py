@@ -1,4 +1,4 @@
-"""What a max margin is relaxed by: caps on the dual weights of samples, and features whose weights are free."""
+"""What a max margin is relaxed by: caps on the dual weights of samples, and weights that are free."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from steepest.problem import Classification
 __all__ = ["Terms", "terms_of"]
 
 _NU = "give a share of the samples above 0 and at most 1, such as 0.05, or None for the hard margin"
+_TIGHT = 1e-9
+"""Share of the caps that has to be left free, for dual weights that balance."""
 _MOST_SHARE = 0.5
 """Dual weight that can leave one class: as much has to come back to it from the others."""
 
@@ -28,7 +30,7 @@ class Terms:
     kept: np.ndarray
     """Samples of positive weight, shape [m], ascending."""
     caps: np.ndarray | None
-    """Most that the dual weights of each kept sample may sum to, where all sum to 1: s_i / (ν Σs), shape [m]."""
+    """Most that the dual weights of a kept sample may sum to, where all sum to 1: s_i / (ν Σs), shape [m]."""
     nu: float | None
     intercept: bool
     columns: tuple[int, ...]
@@ -82,11 +84,11 @@ def _require_balance(labels: np.ndarray, caps: np.ndarray, nu: float) -> None:
     """Refuse a ν for which no dual weights leave every class as much as they come to it."""
     of_class = np.bincount(labels, caps) * nu
     # What leaves a class is at most what its samples may have, and half of all.
-    if np.minimum(of_class / nu, _MOST_SHARE).sum() < 1.0:
-        most = 2.0 * (1.0 - float(of_class.max()))
+    if np.minimum((1.0 - _TIGHT) * of_class / nu, _MOST_SHARE).sum() < 1.0 - _TIGHT**2:
+        most = min(1.0, 2.0 * (1.0 - float(of_class.max())))
         remedy = (
-            f"with a free intercept its classes allow at most {most:.6g}, twice the weight of all classes but "
-            "the largest; beyond, the intercept alone makes the margin as large as one likes"
+            f"with a free intercept these classes allow less than {most:.6g}, twice the weight of all but "
+            "the largest; from there on the intercept makes the margin by itself"
         )
         raise InvalidArgument("nu", nu, remedy)
 
@@ -97,7 +99,7 @@ def _columns(free: Any, dimension: int) -> tuple[int, ...]:
         raise InvalidArgument("free", free, remedy)
     columns = set()
     for column in free:
-        if isinstance(column, bool) or not isinstance(column, Integral) or not 0 <= column < dimension:
+        if isinstance(column, bool) or not isinstance(column, Integral) or not 0 <= int(column) < dimension:
             raise InvalidArgument("free", column, remedy)
         columns.add(int(column))
     if len(columns) == dimension:
