@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,12 @@ import typer
 
 if TYPE_CHECKING:
     from steepest.experiments.inputs import Announce
+    from steepest.maxmargin import Progress
+
+_FIRST_LINE = 10.0
+"""Seconds after which the first line is written of what is no terminal; each next one after as long again."""
+_KNOWN = 1e5
+"""Seconds beyond which an estimate is none."""
 
 
 def waiting(what: str) -> Any:
@@ -20,6 +26,37 @@ def waiting(what: str) -> Any:
     from rich.console import Console
 
     return Console(stderr=True).status(what)
+
+
+@contextmanager
+def solving(what: str) -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that shows how far a max margin has come: beside a spinner, or in lines of a log."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status(what) as status:
+            yield lambda found: status.update(f"{what}: {_of_max_margin(found)}")
+        return
+    said = _FIRST_LINE
+
+    def line(found: Progress) -> None:
+        nonlocal said
+        if found.seconds >= said:
+            said = 2 * found.seconds
+            typer.echo(f"{what}: {_of_max_margin(found)}", err=True)
+
+    yield line
+
+
+def _of_max_margin(found: Progress) -> str:
+    left = (
+        f"about {found.remaining_seconds:,.0f} s left" if found.remaining_seconds < _KNOWN else "still open"
+    )
+    bounds = f"{found.margin:.6g} to {found.upper_bound:.6g}, " if found.margin > 0 else ""
+    return (
+        f"{found.method}, {bounds}gap {found.relative_gap:.1g}, {found.iterations:,} iterations, "
+        f"{found.iterations_per_second:,.0f} a second, {found.seconds:,.0f} s, {left}"
+    )
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 ``max_margin`` solves, ``certificate`` bounds the max margin from any weights and dual weights,
 ``MaxMarginSolution`` carries both bounds with their evidence, and ``Status`` says how it ended.
 ``SetOfOptima`` is all the optima that there may be, ``Canonical`` the one of least Frobenius norm, and
-``Uniqueness`` the verdict on whether it is the only one.
+``Uniqueness`` the verdict on whether it is the only one. ``Progress`` is what a callback is told.
 """
 
 from steepest.maxmargin import norms
 from steepest.maxmargin.certificates.bounds import Bounds, certificate
+from steepest.maxmargin.forms.watch import Progress
 from steepest.maxmargin.optima.set import Canonical, SetOfOptima
 from steepest.maxmargin.optima.uniqueness import Uniqueness
 from steepest.maxmargin.solution import MaxMarginSolution, Status
@@ -18,6 +19,7 @@ __all__ = [
     "Bounds",
     "Canonical",
     "MaxMarginSolution",
+    "Progress",
     "SetOfOptima",
     "Status",
     "Uniqueness",

@@ -102,12 +102,13 @@ class Record:
         W = W / largest
         return W / float(self.norm(W))
 
-    def solution(self, gap: float, seconds: float) -> MaxMarginSolution:
+    def solution(self, gap: float, seconds: float, *, stopped: bool = False) -> MaxMarginSolution:
         """The solution, its support cleared of what the gap does not need."""
         if not self.impossible:
             self.clear_support(gap)
         best = self.best
-        status = Status.SOLVED if best.within(gap) else Status.GAP_NOT_REACHED
+        status = Status.STOPPED if stopped else Status.GAP_NOT_REACHED
+        status = Status.SOLVED if best.within(gap) else status
         status = Status.NOT_SEPARABLE if self.impossible else status
         for array in (best.weights, best.dual):
             array.setflags(write=False)

@@ -56,6 +56,7 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
         best.take_weights(W, float(margins.min()))
         best.take_dual(q, float(norm.dual(problem.pair_sum(q))))
         level = float(margins[rows].min())
+        deadline.tell("row generation", iterations, best.relative_gap)
         if best.within(gap) or level <= 0.0 or deadline.passed:
             break
         violating = ~chosen & (margins < level * (1.0 - 0.1 * gap))

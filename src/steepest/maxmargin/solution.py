@@ -29,6 +29,7 @@ class Status(Enum):
         "no soft margin: nu is too small for these data, as certified by dual weights q within their caps "
         "with A(q) = 0 to rounding"
     )
+    STOPPED = "stopped before the gap was reached: these are the best certified bounds so far"
     GAP_NOT_REACHED = "gap not reached within the limit: these are the best certified bounds so far"
 
     def __str__(self) -> str:

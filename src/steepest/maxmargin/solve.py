@@ -17,6 +17,7 @@ from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
 from steepest.maxmargin import methods
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
+from steepest.maxmargin.forms.watch import ProgressCallback, watched
 from steepest.maxmargin.methods import Method
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
@@ -64,6 +65,7 @@ def max_margin(
     nu: float | None = None,
     sample_weight: Any = None,
     class_weight: Any = None,
+    callback: ProgressCallback | None = None,
 ) -> MaxMarginSolution:
     """Weights of the largest normalised margin, with bounds on both sides of it that always hold.
 
@@ -89,6 +91,9 @@ def max_margin(
         sample_weight: weights of the samples, shape [n], of which caps are a multiple. A hard margin leaves
             out samples of weight 0 and minds no others.
         class_weight: a table of labels with factors for their samples' weights, or "balanced".
+        callback: called with a :class:`~steepest.maxmargin.Progress` as the computation goes on, some twenty
+            times a second at most. Where it returns True, or on Ctrl-C while there is a callback, the
+            computation stops with its best bounds.
         canonical: whether to return, where the optimum is not unique, the one of least Frobenius norm.
             It can be another one for the norms max, sum, spectral and nuclear alone; ``solution.canonical``
             has the evidence, and says so if it could not be found and the solver's optimum was kept.
@@ -112,15 +117,19 @@ def max_margin(
     time_limit = None if time_limit is None else real_number("time_limit", time_limit, _TIME, above=0)
     _check_method(norm, method)
     terms = terms_of(problem, intercept, free, nu, sample_weight, class_weight)
-    if terms.any or len(terms.kept) < problem.samples:
+    relaxed = terms.any or len(terms.kept) < problem.samples
+    if relaxed:
         if canonical:
             remedy = "leave it out: the set of optima is known of hard margins without free weights alone"
             raise InvalidArgument("canonical", canonical, remedy)
         one_of("method", method, RELAXED_METHODS)
-        with linear_algebra_threads(None, problem.multiplications):
-            return solve_relaxed(problem, norm, terms, gap, method, Deadline.after(time_limit))
-    with linear_algebra_threads(None, problem.multiplications):
-        solution = _solution(problem, norm, gap, method, Deadline.after(time_limit))
+    if callback is not None and (isinstance(callback, type) or not callable(callback)):
+        raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
+    with linear_algebra_threads(None, problem.multiplications), watched(callback, gap) as watch:
+        deadline = Deadline.after(time_limit, watch)
+        if relaxed:
+            return solve_relaxed(problem, norm, terms, gap, method, deadline)
+        solution = _solution(problem, norm, gap, method, deadline)
         return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution
 
 
@@ -134,6 +143,7 @@ def _solution(
         proposed = False
         for candidate in chosen.propose(problem, norm, gap, deadline):
             record.certify(candidate)
+            deadline.certified(record.best.lower, record.best.upper)
             proposed = True
         if not proposed:
             continue
@@ -145,7 +155,7 @@ def _solution(
             break
         if best.lower <= 0 and record.find_contradiction(deadline, thorough=thorough):
             break
-    return record.solution(gap, time.perf_counter() - started)
+    return record.solution(gap, time.perf_counter() - started, stopped=deadline.stopped)
 
 
 def _check_method(norm: Norm, method: str) -> None:
@@ -193,14 +203,14 @@ def _by_base(
 ) -> Iterator[Candidate]:
     """Optima of a norm that is a multiple of another are those of the other, in another size."""
     base, _ = MULTIPLE.required_of("norm", norm, "solving by another norm", "solve it by itself")
-    solution = _solution(problem, base, _OF_BASE * gap, method, deadline)
+    solution = _solution(problem, base, _OF_BASE * gap, method, deadline.of_part)
     yield Candidate(solution.weights, solution.dual, solution.iterations, solution.method)
 
 
 def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
     clip = clipped(problem)
     if clip is not None:
-        solution = _solution(clip.problem, norm, 0.1 * gap, "auto", deadline)
+        solution = _solution(clip.problem, norm, 0.1 * gap, "auto", deadline.of_part)
         if solution.margin > 0:
             weights, method = clip.weights(solution.weights), f"{solution.method}, large features scaled"
             for dual in clip.duals(solution.dual):

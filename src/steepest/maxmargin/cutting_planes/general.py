@@ -100,6 +100,7 @@ def _candidate(reduced: Reduced, game: Game, dual: np.ndarray) -> Candidate:
 
 
 def _ended(game: Game, gap: float, deadline: Deadline) -> bool:
+    deadline.tell("cutting planes", game.calls, game.gap)
     return game.gap <= gap or game.best.upper <= _NOTHING or deadline.passed
 
 

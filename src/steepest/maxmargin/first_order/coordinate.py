@@ -105,6 +105,7 @@ def coordinate_ascent(
         margins[y, index] = math.inf
         # Σ α min(M) / ‖W‖² is the lower bound over the upper one.
         reached = 1.0 - float(margins.min()) * float(alpha.sum()) / length**2 if length > 0.0 else 0.0
+        deadline.tell("coordinate ascent", sweeps, reached)
         if not reached > gap or deadline.passed or reached > 10.0 ** (2.0 - sweeps / pace):
             return T.T @ X, alpha, sweeps
 

@@ -110,6 +110,7 @@ def first_order(
         bound = float(norm.dual(A))
         if bound < best.upper:
             best.take_dual(xp.asarray(q, copy=True), bound)
+        deadline.tell("first-order", total, best.relative_gap)
         behind = best.relative_gap > 10.0 ** (2.0 - total / pace)
         # A margin that stays at zero while the upper bound vanishes is data that cannot be separated.
         if best.within(gap) or best.upper <= _NOTHING or deadline.passed or behind:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from steepest.maxmargin.forms.watch import Watch
 
 __all__ = ["Candidate", "Deadline"]
 
@@ -27,11 +29,15 @@ class Deadline:
     """The moment after which a solver stops with what it has."""
 
     at: float = float("inf")
+    watch: Watch | None = None
+    """What is told how far a solver has come, and may stop it before."""
+    whole: bool = True
+    """Whether bounds are those of the whole computation, not of a part of it or in another form."""
 
     @classmethod
-    def after(cls, seconds: float | None) -> Deadline:
+    def after(cls, seconds: float | None, watch: Watch | None = None) -> Deadline:
         """The deadline that many seconds from now; None is never."""
-        return cls() if seconds is None else cls(time.perf_counter() + seconds)
+        return cls(watch=watch) if seconds is None else cls(time.perf_counter() + seconds, watch)
 
     @property
     def remaining(self) -> float:
@@ -40,5 +46,25 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether no time is left."""
-        return time.perf_counter() >= self.at
+        """Whether no time is left, or the computation was stopped."""
+        return time.perf_counter() >= self.at or self.stopped
+
+    @property
+    def of_part(self) -> Deadline:
+        """The same deadline for a part of the computation, or for another form of it."""
+        return replace(self, whole=False)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether whoever watches, or Ctrl-C, stopped the computation."""
+        return self.watch is not None and self.watch.stopped
+
+    def certified(self, margin: float, upper_bound: float) -> None:
+        """Say what bounds are certified, to whoever watches."""
+        if self.watch is not None and self.whole:
+            self.watch.certified(margin, upper_bound)
+
+    def tell(self, method: str, iterations: int, gap: float) -> None:
+        """Say how far a solver has come, to whoever watches."""
+        if self.watch is not None:
+            self.watch.tell(method, iterations, gap)

@@ -65,7 +65,7 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
     point: _Point | None = _start(pairs, start)
     best = Best(point.ball.weights, point.q)
     least, stalled, iterations = math.inf, 0, 0
-    for iterations in range(_MOST_ITERATIONS):  # noqa: B007
+    for iterations in range(_MOST_ITERATIONS):
         weights = point.ball.weights
         lower, upper = pairs.bounds(weights, point.A / float(point.q.sum()))
         best.take_weights(weights, lower)
@@ -75,6 +75,7 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
         )
         stalled = stalled + 1 if left > 0.9 * least else 0
         least = min(left, least)
+        deadline.tell("interior point", iterations, best.relative_gap)
         if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or deadline.passed:
             break
         following = _advance(pairs, point)

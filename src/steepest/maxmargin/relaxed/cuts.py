@@ -103,6 +103,7 @@ def solve_relaxed_by_cuts(prepared: Prepared, gap: float, deadline: Deadline) ->
                 cuts.add(D)
                 better = best.take_dual(q, float(np.sum(A * D))) or better
         stalled = 0 if better else stalled + 1
+        deadline.tell("cutting planes", calls, best.relative_gap if best.lower > 0 else 1.0)
         if best.within(gap) or best.upper <= 1e-13 or deadline.passed or stalled > _STALLED:
             break
     V, free = best.weights

@@ -70,9 +70,10 @@ def _solved(
     record = _Record.start(problem, norm, terms, prepared)
     for candidate in _proposed(prepared, measured, _ROUNDING * gap, method, deadline):
         record.certify(candidate)
+        deadline.certified(record.best.lower, record.best.upper)
         if record.best.within(gap) or record.vanishes() or deadline.passed:
             break
-    return record.solution(gap, time.perf_counter() - started)
+    return record.solution(gap, time.perf_counter() - started, stopped=deadline.stopped)
 
 
 def _equal_flows(y: np.ndarray, k: int) -> np.ndarray:
@@ -233,7 +234,7 @@ class _Record:
         A, terms = T.T @ Z, np.abs(T).T @ np.abs(Z)
         return self.best.lower <= 0.0 and bool((np.abs(A) <= CANCELLATION * terms.max(axis=0)).all())
 
-    def solution(self, gap: float, seconds: float) -> MaxMarginSolution:
+    def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""
         problem, terms, best = self.problem, self.terms, self.best
         penalised = terms.penalised(problem.dimension)
@@ -243,7 +244,8 @@ class _Record:
         W[:, list(terms.columns)] = free[:, int(terms.intercept) :]
         q = np.zeros((problem.samples, problem.n_classes))
         q[terms.kept] = best.dual
-        status = Status.SOLVED if best.within(gap) else Status.GAP_NOT_REACHED
+        status = Status.STOPPED if stopped else Status.GAP_NOT_REACHED
+        status = Status.SOLVED if best.within(gap) else status
         if self.vanishes():
             status = Status.NOT_SEPARABLE if terms.caps is None else Status.NO_SOFT_MARGIN
         intercept = free[:, 0].copy() if terms.intercept else None
