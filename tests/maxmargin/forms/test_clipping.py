@@ -89,7 +89,7 @@ def test_large_features_among_noise_keep_their_proportions():
     )
 
 
-@pytest.mark.parametrize("X", [np.zeros((2, 3)), np.eye(3)[:2], np.diag([1e-8, 1.0, 1e6])[:2]])
+@pytest.mark.parametrize("X", [np.zeros((2, 3)), np.eye(3)[:2], np.diag([1e-6, 1.0, 1e6])[:2]])
 def test_features_of_like_size_are_left_alone(X):
     assert clipped(st.Classification(X, [0, 1])) is None
 
@@ -105,3 +105,17 @@ def test_two_dual_weights_whose_last_digits_cannot_cancel_are_helped_by_tiny_one
         assert exact_pair_sum(problem, settled, 0) <= 1e-11
         assert settled[2:].sum() <= 1e-15
         assert settled.sum() == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize("norm", ["max", "frobenius", "sum", "spectral"])
+def test_of_two_features_the_larger_may_be_the_far_one(norm):
+    x = np.random.default_rng(0).uniform(1, 2, 30)
+    solution = st.max_margin(st.Classification(np.c_[x * 1e12, np.ones(30)], x > np.median(x)), norm)
+    assert solution.relative_gap < 1e-8
+
+
+@pytest.mark.parametrize("norm", ["max", "frobenius", "sum", "spectral"])
+@pytest.mark.parametrize(("first", "step"), [(1.7e9, 86400.0), (2460000.5, 1.0)])
+def test_times_with_large_offsets_beside_a_column_of_ones(norm, first, step):
+    X = np.c_[first + step * np.arange(20), np.ones(20)]
+    assert st.max_margin(st.Classification(X, np.arange(20) >= 9), norm).relative_gap < 1e-8

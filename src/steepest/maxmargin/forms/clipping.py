@@ -16,14 +16,15 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.doubled import head, precise_product
-from steepest.maxmargin.forms.least_change import least_change, non_negative
+from steepest.maxmargin.forms.least_change import least_change
+from steepest.maxmargin.forms.non_negative import non_negative
 from steepest.maxmargin.forms.pairs import pair_rows
 from steepest.problem import Classification
 
 __all__ = ["Clipped", "clipped"]
 
-_FAR = 1e7
-"""Features this many times as large as the middle one are scaled down: 14 of 16 digits would be lost."""
+_FAR = 2.0**18
+"""Features this many times as large as the middle one are scaled down: 11 of 16 digits would be lost."""
 _NEAR = 2.0**17
 """What a scaled feature is to the middle one: its weights cost 1/_NEAR² of most norms, below most gaps."""
 _TOGETHER = 1e3
@@ -96,7 +97,7 @@ class Clipped:
         left = precise_product(terms, head(terms), values[None]).high[:, 0]
         others = self._others(q, _SHARE * (len(large) + 1))
         size = float(np.abs(left).max(initial=0.0))
-        if size == 0.0 or len(left) * len(others) > _LARGEST_SETTLED:
+        if size == 0.0 or not len(others) or len(left) * len(others) > _LARGEST_SETTLED:
             return q
         added = non_negative(self._terms(others, large), -left / size)
         if added is None or not size * added.sum() <= _TINY:
@@ -127,7 +128,8 @@ def clipped(problem: Classification) -> Clipped | None:
     sizes = np.maximum(X.max(axis=0), -X.min(axis=0))
     if not sizes.any():
         return None
-    middle = float(np.median(sizes[sizes > 0]))
+    # Of two features the smaller one: the mean of both would hide the larger.
+    middle = float(np.quantile(sizes[sizes > 0], 0.5, method="lower"))
     far = sizes > _FAR * middle
     if not far.any():
         return None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.optimize
 
-__all__ = ["least_change", "non_negative"]
+__all__ = ["least_change"]
 
 _OF_GRAM = 1e-7
 """Relative size below which directions of B are rounding where the squares of B are worked with."""
@@ -35,15 +34,3 @@ def least_change(terms: np.ndarray, cutoff: float = _OF_GRAM) -> np.ndarray:
     if wide:
         return terms.T @ (vectors @ ((vectors.T @ terms.sum(axis=1)) / squares[kept]))
     return vectors @ vectors.sum(axis=0)
-
-
-def non_negative(A: np.ndarray, b: np.ndarray) -> np.ndarray | None:
-    """Return argmin_{x ≥ 0} ‖A x - b‖ by Lawson and Hanson's active sets; None where it does not end.
-
-    >>> non_negative(np.array([[1.0, -1.0]]), np.array([-2.0])).tolist()
-    [0.0, 2.0]
-    """
-    try:
-        return scipy.optimize.nnls(A, b, maxiter=max(100, 10 * A.shape[1]))[0]
-    except RuntimeError:
-        return None

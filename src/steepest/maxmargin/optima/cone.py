@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from steepest.maxmargin.forms.least_change import non_negative
+from steepest.maxmargin.forms.non_negative import non_negative
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.optima.faces import Face
