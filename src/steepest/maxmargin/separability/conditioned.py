@@ -1,9 +1,9 @@
 """The same question in features that a solver can tell apart: scaled, freed of offsets and of what repeats.
 
-Weights separate X if and only if they separate diag(r) X T, mapped through T, for any positive r and invertible T.
-So rows and columns are scaled by powers of two, and where columns are nearly dependent (dates beside a column of
-ones, codes of 1e16 for missing values) they are eliminated from each other in doubled precision: what 1.7e9 + t
-and a column of ones have in common goes, and t keeps all its digits.
+Weights separate X if and only if weights separate Z, where diag(r) Z U = X for positive r and a U of full row
+rank. So rows and columns are scaled by powers of two, and where columns are nearly dependent (dates beside a
+column of ones, codes of 1e16 for missing values) they are eliminated from each other in doubled precision: what
+1.7e9 + t and a column of ones have in common goes, and t keeps all its digits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _WELL_CONDITIONED = 1e-4
 """Smallest ratio of pivots of a QR factorisation at which columns are left as they are."""
 _INDEPENDENT = 2.0**-96
 """What is left of a column below this fraction of it is rounding, in doubled precision."""
-_MOST_OPERATIONS = 4e9
+_ROUNDING = 1e-13
+"""The same where columns are too many for doubled precision."""
+_MOST_OPERATIONS = 3e8
+"""Of an elimination in doubled precision, which then takes some ten seconds."""
 _SPLIT = 2.0**27 + 1.0
 
 
@@ -31,28 +34,41 @@ class Conditioned:
     """Features Z whose rows are positive multiples of those of X T, and the way back."""
 
     features: np.ndarray
-    """Z, shape [n, r], with entries of at most 1."""
+    """Z, shape [n, r], with entries of at most 1 in size."""
     columns: np.ndarray
-    """The r features of X that no other of these determines, shape [r]."""
-    factors: np.ndarray
-    """What each of these features is multiplied by, powers of two, shape [r]."""
+    """The features of X that none of those before them determine, ascending, shape [r]."""
+    exponents: np.ndarray
+    """The powers of two that these are multiplied by, shape [r]."""
     upper: np.ndarray | None
     """Triangular U, shape [r, r], with the scaled features equal to rows of Z times U; None for the identity."""
     dimension: int
     """Features of X, d."""
+    sure: bool = True
+    """Whether features were told to be dependent to more digits than a float64 has."""
 
     def weights(self, V: np.ndarray) -> np.ndarray:
         """Return W [k, d] whose margins in X have the signs of those of V [k, r] in Z, but for rounding."""
-        scaled = V
-        if self.upper is not None:
-            scaled = scipy.linalg.solve_triangular(self.upper, V.T, check_finite=False).T
+        scaled = self.in_scaled_features(V)
+        _, sizes = np.frexp(scaled)
+        exponents = sizes + self.exponents
+        used = scaled != 0
+        # Weights of any size are as good: these are kept within the range of floats.
+        middle = (int(exponents[used].max()) + int(exponents[used].min())) // 2 if used.any() else 0
         W = np.zeros((len(V), self.dimension))
-        W[:, self.columns] = scaled * self.factors
+        with np.errstate(under="ignore"):
+            W[:, self.columns] = np.ldexp(scaled, self.exponents - (middle if abs(middle) > 500 else 0))
         return W
+
+    def in_scaled_features(self, V: np.ndarray) -> np.ndarray:
+        """Return weights [..., r] of the scaled features that V [..., r] in Z stands for."""
+        if self.upper is None:
+            return V
+        flat = V.reshape(-1, V.shape[-1]).T
+        return scipy.linalg.solve_triangular(self.upper, flat, check_finite=False).T.reshape(V.shape)
 
 
 def condition(X: np.ndarray) -> Conditioned:
-    """Return the features X [n, d] conditioned; no row of X may be zero.
+    """Return the features X [n, d] conditioned; rows of zeros stay what they are.
 
     >>> dates = np.array([[1.7e9, 1.0], [1.7e9 + 1, 1.0], [1.7e9 + 2, 1.0]])
     >>> Z = condition(dates).features
@@ -60,70 +76,69 @@ def condition(X: np.ndarray) -> Conditioned:
     True
     """
     used = np.flatnonzero(X.any(axis=0))
-    Z, factors = _equilibrated(X[:, used])
+    if not len(used):
+        return Conditioned(np.zeros((len(X), 0)), used, np.zeros(0, dtype=int), None, X.shape[1])
+    Z, exponents = _equilibrated(X[:, used])
     triangle, order = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)[-2:]
     pivots = np.abs(np.diag(triangle))
     if len(pivots) == len(used) and pivots.min() >= _WELL_CONDITIONED * pivots.max():
-        return Conditioned(Z, used, factors, None, X.shape[1])
+        return Conditioned(Z, used, exponents, None, X.shape[1])
     n, d = Z.shape
     if float(n) * d * min(n, d) > _MOST_OPERATIONS:
-        kept = np.sort(order[: int(np.count_nonzero(pivots > 1e-14 * pivots.max()))])
-        return Conditioned(Z[:, kept], used[kept], factors[kept], None, X.shape[1])
+        kept = np.sort(order[: int(np.count_nonzero(pivots > _ROUNDING * pivots.max()))])
+        return Conditioned(Z[:, kept], used[kept], exponents[kept], None, X.shape[1], sure=False)
     lower, upper, chosen = _eliminated(Z)
     rows = np.max(np.abs(lower), axis=1, keepdims=True)
-    return Conditioned(lower / rows, used[chosen], factors[chosen], upper, X.shape[1])
+    features = lower / np.where(rows > 0, rows, 1.0)
+    return Conditioned(features, used[chosen], exponents[chosen], upper, X.shape[1])
 
 
 def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return X with rows and columns multiplied by powers of two, and the columns' factors."""
-    factors = np.ones(X.shape[1])
+    """Return X with rows and columns multiplied by powers of two, and the columns' exponents.
+
+    The middle entry of a column comes near 1, not its largest: a code of 1e16 for what is missing would hide
+    all others. The largest entry of a row does.
+    """
+    sizes = np.frexp(X)[1]
+    absent = X == 0
+    rows = np.zeros((len(X), 1), dtype=sizes.dtype)
+    columns = np.zeros(X.shape[1], dtype=sizes.dtype)
     for _ in range(_SWEEPS):
-        rows = _power_of_two(np.max(np.abs(X), axis=1))
-        X = X / rows[:, None]
-        columns = _power_of_two(np.max(np.abs(X), axis=0))
-        X, factors = X / columns, factors / columns
-    return X / _power_of_two(np.max(np.abs(X), axis=1))[:, None], factors
-
-
-def _power_of_two(sizes: np.ndarray) -> np.ndarray:
-    return np.exp2(np.ceil(np.log2(sizes)))
+        left = np.ma.array(sizes - rows, mask=absent)
+        columns = np.asarray(np.ma.median(left, axis=0).filled(0)).astype(sizes.dtype)
+        rows = np.where(absent, np.iinfo(sizes.dtype).min // 2, sizes - columns).max(axis=1, keepdims=True)
+        rows = np.where(absent.all(axis=1, keepdims=True), 0, rows)
+    with np.errstate(under="ignore"):
+        return np.ldexp(X, -(rows + columns)), -columns
 
 
 def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (L, U, columns) with X[:, columns] = L U: Gaussian elimination of columns with complete pivoting.
+    """Return (L, U, columns) with X[:, columns] = L U: Gaussian elimination, the columns in their order.
 
     Every step runs in doubled precision, so that what is left of two columns that agree in ten digits still has
     more digits than a float64.
     """
     high, low = X.copy(), np.zeros_like(X)
     sizes = np.max(np.abs(X), axis=0)
-    free = np.ones(X.shape[1], dtype=bool)
     chosen: list[int] = []
-    multiples = np.zeros((min(X.shape), X.shape[1]))
+    multiples: list[np.ndarray] = []
     pieces: list[np.ndarray] = []
-    for step in range(min(X.shape)):
-        left = np.where(free, np.max(np.abs(high), axis=0), 0.0)
-        column = int(np.argmax(left))
-        if left[column] <= _INDEPENDENT * sizes[column]:
-            break
+    for column in range(X.shape[1]):
         row = int(np.argmax(np.abs(high[:, column])))
         pivot = high[row, column], low[row, column]
-        free[column] = False
+        if len(chosen) == len(X) or abs(pivot[0]) <= _INDEPENDENT * sizes[column]:
+            continue
         chosen.append(column)
-        pieces.append(high[:, column] / high[row, column])
-        multiples[step, column] = high[row, column]
-        others = np.flatnonzero(free)
+        pieces.append(high[:, column] / pivot[0])
+        multiples.append(np.append(np.zeros(column), high[row, column:]))
+        others = slice(column + 1, X.shape[1])
         ratio, rest = _quotient(high[row, others], low[row, others], *pivot)
-        multiples[step, others] = high[row, others]
         product, error = _product(high[:, column, None], low[:, column, None], ratio, rest)
         total, lost = two_sum(high[:, others], -product)
         high[:, others], low[:, others] = two_sum(total, lost + (low[:, others] - error))
         high[row, others] = low[row, others] = 0.0
-        left_over = np.max(np.abs(high[:, others]), axis=0, initial=0.0)
-        gone = others[left_over <= _INDEPENDENT * sizes[others]]
-        free[gone] = False
     columns = np.array(chosen)
-    return np.stack(pieces, axis=1), multiples[: len(chosen)][:, columns], columns
+    return np.stack(pieces, axis=1), np.array(multiples)[:, columns], columns
 
 
 def _product(
@@ -142,4 +157,4 @@ def _quotient(a: np.ndarray, a_low: np.ndarray, b: float, b_low: float) -> tuple
     """Return (a + a_low) / (b + b_low) as two numbers."""
     ratio = a / b
     product, error = _product(ratio, np.zeros_like(ratio), np.asarray(b), np.asarray(b_low))
-    return ratio, ((a - product) - error + a_low) / b
+    return ratio, ((a - product) - error + a_low - ratio * b_low) / b

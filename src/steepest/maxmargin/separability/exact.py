@@ -2,28 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from math import gcd, lcm
 
 import numpy as np
 
-__all__ = ["exact_margins", "exact_null_weights"]
+__all__ = ["are_multiples", "exact_margins", "exact_null_weights", "orthogonal_to", "whole_numbers"]
+
+
+def whole_numbers(row: Sequence[float] | np.ndarray) -> list[int]:
+    """Return a row of floats times a power of two: whole numbers, without rounding.
+
+    >>> whole_numbers(np.array([0.5, -3.0, 0.0])), whole_numbers(np.array([2.0**900, 2.0**898]))
+    ([1, -6, 0], [4, 1])
+    """
+    parts = [float(entry).as_integer_ratio() for entry in row]
+    common = max((below for _, below in parts), default=1)
+    whole = [above * (common // below) for above, below in parts]
+    divisor = gcd(*whole)
+    if divisor > 1:
+        # Only powers of two are taken out, so that rows of one scale stay of one scale up to these.
+        power = divisor & -divisor
+        return [entry // power for entry in whole]
+    return whole
+
+
+def are_multiples(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether one row is a positive multiple of the other, neither being zero.
+
+    >>> are_multiples(np.array([1.0, 3.0]), np.array([0.5, 1.5]))
+    True
+    >>> are_multiples(np.array([1.0, 3.0]), np.array([0.1, 0.3]))  # 0.3 is not three times 0.1 in floats
+    False
+    """
+    first = int(np.argmax(a != 0))
+    if not (a[first] and b[first] and (a[first] > 0) == (b[first] > 0)):
+        return False
+    left, right = whole_numbers(a), whole_numbers(b)
+    return all(x * right[first] == z * left[first] for x, z in zip(left, right, strict=True))
 
 
 def exact_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray, pairs: np.ndarray) -> list[Fraction]:
     """Return the margins (e_{y_i} - e_c)ᵀ W x_i of pairs [p, 2], with no rounding.
+
+    Args:
+        X: features, shape [n, d].
+        y: class of each sample, shape [n].
+        W: weights, shape [k, d], floats or fractions.
+        pairs: shape [p, 2].
 
     >>> X, W = np.array([[1e16, 1.0]]), np.array([[1.0, 1.0], [1.0, 0.0]])
     >>> exact_margins(X, np.array([0]), W, np.array([[0, 1]]))
     [Fraction(1, 1)]
     """
     rows = [[Fraction(entry) for entry in row] for row in W.tolist()]
+    differences: dict[tuple[int, int], tuple[list[tuple[int, int]], int]] = {}
     margins = []
     for i, c in pairs.tolist():
-        true, other = rows[y[i]], rows[c]
-        terms = (
-            (a - b) * Fraction(x) for a, b, x in zip(true, other, X[i].tolist(), strict=True) if x and a != b
-        )
-        margins.append(sum(terms, Fraction(0)))
+        true = int(y[i])
+        if (true, c) not in differences:
+            terms = [(j, a - b) for j, (a, b) in enumerate(zip(rows[true], rows[c], strict=True)) if a != b]
+            common = lcm(*(term.denominator for _, term in terms)) if terms else 1
+            differences[true, c] = [(j, int(term * common)) for j, term in terms], common
+        terms, common = differences[true, c]
+        parts = [(weight, *X[i, j].item().as_integer_ratio()) for j, weight in terms]
+        below = max((each for _, _, each in parts), default=1)
+        total = sum(weight * above * (below // each) for weight, above, each in parts)
+        margins.append(Fraction(total, below * common))
     return margins
 
 
@@ -39,42 +85,57 @@ def exact_null_weights(columns: np.ndarray) -> list[Fraction] | None:
     True
     """
     count = columns.shape[1]
+    rows = [whole_numbers(row) for row in columns if row.any()]
     pivots: dict[int, list[int]] = {}
-    for row in columns:
-        if not row.any():
-            continue
-        left = _reduced(_whole_numbers(row), pivots)
-        lead = next((j for j, entry in enumerate(left) if entry), None)
-        if lead is None:
-            continue
+    for row in rows:
         if len(pivots) == count - 1:
-            return None
-        pivots[lead] = left
+            break
+        left = _reduced(row, pivots)
+        lead = next((j for j, entry in enumerate(left) if entry), None)
+        if lead is not None:
+            pivots[lead] = left
     if len(pivots) != count - 1:
         return None
     free = next(j for j in range(count) if j not in pivots)
-    q = [Fraction(0)] * count
-    q[free] = Fraction(1)
-    for lead in sorted(pivots, reverse=True):
-        row = pivots[lead]
-        q[lead] = -sum((row[j] * q[j] for j in range(count) if j != lead and row[j]), Fraction(0)) / row[lead]
+    q = _solved(pivots, {free: Fraction(1)}, count)
     if min(q) <= 0:
         return None
-    total = sum(q)
-    return [each / total for each in q]
+    common = lcm(*(each.denominator for each in q))
+    whole = [int(each * common) for each in q]
+    if any(sum(a * b for a, b in zip(row, whole, strict=True)) for row in rows):
+        return None
+    total = sum(whole)
+    return [Fraction(each, total) for each in whole]
 
 
-def _whole_numbers(row: np.ndarray) -> list[int]:
-    """Return a row times a power of two: whole numbers without rounding."""
-    _, exponents = np.frexp(row[row != 0])
-    shift = 53 - int(exponents.min())
-    return [int(Fraction(entry) * (Fraction(2) ** shift)) for entry in row.tolist()]
+def orthogonal_to(rows: np.ndarray, near: np.ndarray) -> list[Fraction]:
+    """Return a vector orthogonal to all ``rows`` [s, m], exactly, that has the free entries of ``near`` [m].
+
+    >>> orthogonal_to(np.array([[1.0, 3.0]]), np.array([-3.0000001, 1.0]))
+    [Fraction(-3, 1), Fraction(1, 1)]
+    """
+    pivots: dict[int, list[int]] = {}
+    for row in rows:
+        left = _reduced(whole_numbers(row), pivots)
+        lead = next((j for j, entry in enumerate(left) if entry), None)
+        if lead is not None:
+            pivots[lead] = left
+    known = {j: Fraction(entry) for j, entry in enumerate(near.tolist()) if j not in pivots}
+    return _solved(pivots, known, len(near))
+
+
+def _solved(pivots: dict[int, list[int]], known: dict[int, Fraction], count: int) -> list[Fraction]:
+    """Return the vector of given free entries that is orthogonal to rows in echelon form."""
+    q = [known.get(j, Fraction(0)) for j in range(count)]
+    for lead in sorted(pivots, reverse=True):
+        row = pivots[lead]
+        rest = sum((row[j] * q[j] for j in range(lead + 1, count) if row[j] and q[j]), Fraction(0))
+        q[lead] = -rest / row[lead]
+    return q
 
 
 def _reduced(row: list[int], pivots: dict[int, list[int]]) -> list[int]:
     """Return the row minus multiples of the pivot rows, without fractions and without common factors."""
-    from math import gcd
-
     for lead in sorted(pivots):
         if row[lead]:
             pivot = pivots[lead]
