@@ -10,6 +10,7 @@ from steepest.maxmargin import norms
 from steepest.maxmargin.certificates.bounds import Bounds, certificate
 from steepest.maxmargin.optima.set import Canonical, SetOfOptima
 from steepest.maxmargin.optima.uniqueness import Uniqueness
+from steepest.maxmargin.separability.result import Separability, Separation
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.maxmargin.solve import METHODS, max_margin
 
@@ -18,6 +19,8 @@ __all__ = [
     "Bounds",
     "Canonical",
     "MaxMarginSolution",
+    "Separability",
+    "Separation",
     "SetOfOptima",
     "Status",
     "Uniqueness",

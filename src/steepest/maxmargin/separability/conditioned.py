@@ -1,6 +1,6 @@
 """The same question in features that a solver can tell apart: scaled, freed of offsets and of what repeats.
 
-Weights separate X if and only if weights separate Z, where diag(r) Z U = X for positive r and a U of full row
+Weights separate X if and only if weights separate Z, where diag(ρ) Z U = X for positive ρ and a U of full row
 rank. So rows and columns are scaled by powers of two, and where columns are nearly dependent (dates beside a
 column of ones, codes of 1e16 for missing values) they are eliminated from each other in doubled precision: what
 1.7e9 + t and a column of ones have in common goes, and t keeps all its digits.
@@ -39,6 +39,8 @@ class Conditioned:
     """The features of X that none of those before them determine, ascending, shape [r]."""
     exponents: np.ndarray
     """The powers of two that these are multiplied by, shape [r]."""
+    rows: np.ndarray
+    """The powers of two that rows were divided by, shape [n]."""
     upper: np.ndarray | None
     """Triangular U, shape [r, r], with the scaled features equal to rows of Z times U; None for the identity."""
     dimension: int
@@ -59,6 +61,11 @@ class Conditioned:
             W[:, self.columns] = np.ldexp(scaled, self.exponents - (middle if abs(middle) > 500 else 0))
         return W
 
+    def dual(self, samples: np.ndarray, q: np.ndarray) -> np.ndarray:
+        """Return dual weights in X of the dual weights q [s] in Z of some samples [s]: those have other rows."""
+        with np.errstate(under="ignore"):
+            return np.ldexp(q, self.rows[samples].min(initial=0) - self.rows[samples])
+
     def in_scaled_features(self, V: np.ndarray) -> np.ndarray:
         """Return weights [..., r] of the scaled features that V [..., r] in Z stands for."""
         if self.upper is None:
@@ -77,24 +84,25 @@ def condition(X: np.ndarray) -> Conditioned:
     """
     used = np.flatnonzero(X.any(axis=0))
     if not len(used):
-        return Conditioned(np.zeros((len(X), 0)), used, np.zeros(0, dtype=int), None, X.shape[1])
-    Z, exponents = _equilibrated(X[:, used])
+        nothing = np.zeros(0, dtype=int)
+        return Conditioned(np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, X.shape[1])
+    Z, exponents, rows = _equilibrated(X[:, used])
     triangle, order = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)[-2:]
     pivots = np.abs(np.diag(triangle))
     if len(pivots) == len(used) and pivots.min() >= _WELL_CONDITIONED * pivots.max():
-        return Conditioned(Z, used, exponents, None, X.shape[1])
+        return Conditioned(Z, used, exponents, rows, None, X.shape[1])
     n, d = Z.shape
     if float(n) * d * min(n, d) > _MOST_OPERATIONS:
         kept = np.sort(order[: int(np.count_nonzero(pivots > _ROUNDING * pivots.max()))])
-        return Conditioned(Z[:, kept], used[kept], exponents[kept], None, X.shape[1], sure=False)
+        return Conditioned(Z[:, kept], used[kept], exponents[kept], rows, None, X.shape[1], sure=False)
     lower, upper, chosen = _eliminated(Z)
-    rows = np.max(np.abs(lower), axis=1, keepdims=True)
-    features = lower / np.where(rows > 0, rows, 1.0)
-    return Conditioned(features, used[chosen], exponents[chosen], upper, X.shape[1])
+    sizes = np.frexp(np.max(np.abs(lower), axis=1))[1]
+    features = np.ldexp(lower, -sizes[:, None])
+    return Conditioned(features, used[chosen], exponents[chosen], rows + sizes, upper, X.shape[1])
 
 
-def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return X with rows and columns multiplied by powers of two, and the columns' exponents.
+def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return X with rows and columns multiplied by powers of two, the columns' exponents and the rows'.
 
     The middle entry of a column comes near 1, not its largest: a code of 1e16 for what is missing would hide
     all others. The largest entry of a row does.
@@ -109,7 +117,7 @@ def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rows = np.where(absent, np.iinfo(sizes.dtype).min // 2, sizes - columns).max(axis=1, keepdims=True)
         rows = np.where(absent.all(axis=1, keepdims=True), 0, rows)
     with np.errstate(under="ignore"):
-        return np.ldexp(X, -(rows + columns)), -columns
+        return np.ldexp(X, -(rows + columns)), -columns, rows[:, 0]
 
 
 def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

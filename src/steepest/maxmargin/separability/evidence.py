@@ -21,9 +21,17 @@ _ROUNDING = 32 * _UNIT
 """Of the terms of a sum, that weights rounded to floats leave of a sum that is zero."""
 _MOST_EXACT = 3_000_000
 """Products of whole numbers that take a second or two."""
-_EXACT_SUPPORT = 64
-"""Pairs among which dual weights are solved for in rational arithmetic: half a second."""
+_EXACT_SUPPORT = 70
+"""Pairs among which dual weights are solved for in rational arithmetic: about a second."""
+_NOTHING = 1e-12
+"""Dual weights below this share of the largest are what a solver leaves of 0."""
+_LARGEST_PROGRAM = 4_000_000
+"""Numbers in a program that HiGHS solves in seconds."""
 _CORRECTIONS = 4
+_LARGEST_SYSTEM = 40_000_000
+"""Numbers in the terms of A(q) that are still formed."""
+_MOST_ROWS = 200
+"""Conditions of a program whose basic solutions have few dual weights."""
 
 
 @dataclass(frozen=True)
@@ -140,19 +148,52 @@ def null_weights(
         deadline: when to stop.
         guess: dual weights of the pairs that are near some, shape [p], which save the program.
     """
-    A = pair_columns(conditioned.features, y, classes, pairs)
-    q = basic_null_weights(A, deadline)
-    if q is not None:
-        kept = q > 1e-12 * q.max()
-        basic = pairs[kept]
-        if len(basic) <= _EXACT_SUPPORT:
-            exact = exact_null_weights(pair_columns(X, y, classes, basic).toarray())
-            if exact is not None:
-                return Null(basic, np.array([float(each) for each in exact]), tuple(exact))
-        found = zero_to_rounding(X, y, classes, conditioned, basic, q[kept])
-        if found is not None:
-            return found
+    unknowns = (classes - 1) * conditioned.features.shape[1]
+    chosen = np.ones(len(pairs), dtype=bool)
+    if unknowns >= _EXACT_SUPPORT and guess is not None:
+        chosen = _of_two_classes(y, classes, pairs, guess)
+    exact = _basic(X, y, classes, conditioned, pairs[chosen], deadline)
+    if exact is not None:
+        return exact
     return None if guess is None else zero_to_rounding(X, y, classes, conditioned, pairs, guess)
+
+
+def _basic(
+    X: np.ndarray,
+    y: np.ndarray,
+    classes: int,
+    conditioned: Conditioned,
+    pairs: np.ndarray,
+    deadline: Deadline,
+) -> Null | None:
+    """Return dual weights of no more pairs than are needed, from a program over ``pairs``."""
+    A = pair_columns(conditioned.features, y, classes, pairs).tocsr()
+    # The rows of one class are minus the sum of the others.
+    r = conditioned.features.shape[1]
+    involved = np.unique(np.concatenate([y[pairs[:, 0]], pairs[:, 1]]))
+    kept = np.isin(np.arange(classes * r) // r, involved[1:])
+    if np.count_nonzero(kept) > _MOST_ROWS or A.nnz > _LARGEST_PROGRAM:
+        return None
+    q = basic_null_weights(A[kept], deadline)
+    if q is None:
+        return None
+    positive = q > _NOTHING * q.max()
+    basic = pairs[positive]
+    if len(basic) <= _EXACT_SUPPORT:
+        columns = pair_columns(X, y, classes, basic).toarray().reshape(classes, -1, len(basic))
+        exact = exact_null_weights(columns[involved[1:]].reshape(-1, len(basic)))
+        if exact is not None:
+            return Null(basic, np.array([float(each) for each in exact]), tuple(exact))
+    return zero_to_rounding(X, y, classes, conditioned, basic, q[positive])
+
+
+def _of_two_classes(y: np.ndarray, classes: int, pairs: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """Return which pairs are between the two classes that have most dual weight between them, shape [p]."""
+    true, other = y[pairs[:, 0]], pairs[:, 1]
+    between = np.zeros((classes, classes))
+    np.add.at(between, (np.minimum(true, other), np.maximum(true, other)), guess)
+    a, b = np.unravel_index(int(np.argmax(between)), between.shape)
+    return ((true == a) & (other == b)) | ((true == b) & (other == a))
 
 
 def zero_to_rounding(
@@ -160,9 +201,11 @@ def zero_to_rounding(
 ) -> Null | None:
     """Return dual weights near q, all positive, whose A(q) is rounding in every column, or None.
 
+    ``q`` is of the conditioned features, what is returned of the original ones.
+
     That is judged in the columns of X and in those that conditioning leaves of them, where offsets are gone.
     """
-    if not conditioned.sure:
+    if not conditioned.sure or len(pairs) * classes * conditioned.features.shape[1] > _LARGEST_SYSTEM:
         return None
     A = pair_columns(conditioned.features, y, classes, pairs).toarray()
     values = q / q.sum()
@@ -174,9 +217,10 @@ def zero_to_rounding(
         left = accurate_product(A[used], values[:, None])[0][:, 0]
         if np.all(np.abs(left) <= _ROUNDING * terms[used]):
             dense = np.zeros((len(y), classes))
-            dense[tuple(pairs.T)] = values
-            if relative_residual(X, y, dense) <= _ROUNDING:
-                return Null(pairs, values, None)
+            in_X = conditioned.dual(pairs[:, 0], values)
+            dense[tuple(pairs.T)] = in_X
+            if (in_X > 0).all() and relative_residual(X, y, dense) <= _ROUNDING:
+                return Null(pairs, in_X / in_X.sum(), None)
         # In units of each row's own terms, so that small columns are corrected as much as large ones.
         change = least_change(A[used] * values / terms[used, None])
         values = values * (1.0 - change)
