@@ -43,6 +43,8 @@ class Conditioned:
     """The powers of two that rows were divided by, shape [n]."""
     upper: np.ndarray | None
     """Triangular U, shape [r, r], with the scaled features equal to rows of Z times U; None for the identity."""
+    pivots: np.ndarray | None
+    """The samples at which the rows of Z are triangular, shape [r]; None where ``upper`` is."""
     dimension: int
     """Features of X, d."""
     sure: bool = True
@@ -85,20 +87,20 @@ def condition(X: np.ndarray) -> Conditioned:
     used = np.flatnonzero(X.any(axis=0))
     if not len(used):
         nothing = np.zeros(0, dtype=int)
-        return Conditioned(np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, X.shape[1])
+        return Conditioned(np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, None, X.shape[1])
     Z, exponents, rows = _equilibrated(X[:, used])
     triangle, order = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)[-2:]
     pivots = np.abs(np.diag(triangle))
     if len(pivots) == len(used) and pivots.min() >= _WELL_CONDITIONED * pivots.max():
-        return Conditioned(Z, used, exponents, rows, None, X.shape[1])
+        return Conditioned(Z, used, exponents, rows, None, None, X.shape[1])
     n, d = Z.shape
     if float(n) * d * min(n, d) > _MOST_OPERATIONS:
         kept = np.sort(order[: int(np.count_nonzero(pivots > _ROUNDING * pivots.max()))])
-        return Conditioned(Z[:, kept], used[kept], exponents[kept], rows, None, X.shape[1], sure=False)
-    lower, upper, chosen = _eliminated(Z)
+        return Conditioned(Z[:, kept], used[kept], exponents[kept], rows, None, None, X.shape[1], sure=False)
+    lower, upper, chosen, pivots = _eliminated(Z)
     sizes = np.frexp(np.max(np.abs(lower), axis=1))[1]
     features = np.ldexp(lower, -sizes[:, None])
-    return Conditioned(features, used[chosen], exponents[chosen], rows + sizes, upper, X.shape[1])
+    return Conditioned(features, used[chosen], exponents[chosen], rows + sizes, upper, pivots, X.shape[1])
 
 
 def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,8 +122,8 @@ def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return np.ldexp(X, -(rows + columns)), -columns, rows[:, 0]
 
 
-def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (L, U, columns) with X[:, columns] = L U: Gaussian elimination, the columns in their order.
+def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (L, U, columns, rows) with X[:, columns] = L U: Gaussian elimination, the columns in their order.
 
     Every step runs in doubled precision, so that what is left of two columns that agree in ten digits still has
     more digits than a float64.
@@ -129,6 +131,7 @@ def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     high, low = X.copy(), np.zeros_like(X)
     sizes = np.max(np.abs(X), axis=0)
     chosen: list[int] = []
+    rows: list[int] = []
     multiples: list[np.ndarray] = []
     pieces: list[np.ndarray] = []
     for column in range(X.shape[1]):
@@ -137,6 +140,7 @@ def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if len(chosen) == len(X) or abs(pivot[0]) <= _INDEPENDENT * sizes[column]:
             continue
         chosen.append(column)
+        rows.append(row)
         pieces.append(high[:, column] / pivot[0])
         multiples.append(np.append(np.zeros(column), high[row, column:]))
         others = slice(column + 1, X.shape[1])
@@ -146,7 +150,7 @@ def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         high[:, others], low[:, others] = two_sum(total, lost + (low[:, others] - error))
         high[row, others] = low[row, others] = 0.0
     columns = np.array(chosen)
-    return np.stack(pieces, axis=1), np.array(multiples)[:, columns], columns
+    return np.stack(pieces, axis=1), np.array(multiples)[:, columns], columns, np.array(rows)
 
 
 def _product(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,7 @@ from steepest.maxmargin.separability.evidence import (
 from steepest.maxmargin.separability.likelihood import fit_likelihood
 from steepest.maxmargin.separability.overlap import all_overlap
 from steepest.maxmargin.separability.program import split_pairs
+from steepest.maxmargin.separability.rational import as_floats, in_all_features, rational_weights
 from steepest.maxmargin.separability.repeated import repeated_sample
 from steepest.maxmargin.separability.result import Separability, Separation
 from steepest.maxmargin.separability.weak import Weak, weak_weights
@@ -37,6 +39,8 @@ _PACE = 40.0
 """Half of the sweeps of coordinate ascent after which weights of positive margin are looked for otherwise."""
 _FIRST = 1.0 - 1e-12
 """Gap at which the ascent stops: as soon as all margins are positive."""
+_CLEAR = 1e-6
+"""Relative margins in conditioned features above which weights need no more than more digits."""
 _LARGEST_PROGRAM = 4_000_000
 """Numbers in a program over pairs that HiGHS solves in seconds."""
 _FEW = 3
@@ -155,9 +159,9 @@ class _Case:
         return self._weakly_separable(weak, split.weights, split.inseparable)
 
     def _if_separating(self, V: np.ndarray) -> Separability | None:
-        W = self.conditioned.weights(V - V[0])
-        if not separates(self.X, self.y, W):
-            self.candidates.append(W)
+        W = next((W for W in self._floats(V - V[0]) if separates(self.X, self.y, W)), None)
+        if W is None:
+            self.candidates.append(self.conditioned.weights(V - V[0]))
             return None
         nothing = np.zeros((0, 2), dtype=np.int64)
         return self._result(
@@ -167,6 +171,16 @@ class _Case:
             overlapped=nothing,
             coefficients=coefficients_at_infinity(self.y, self.conditioned, V, nothing),
         )
+
+    def _floats(self, V: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield weights [k, d] of V [k, r] that floats hold, with the digits that offsets ask for at last."""
+        yield self.conditioned.weights(V)
+        margins = relative_margins(self.Z, self.y, V)
+        if self.conditioned.upper is None or margins.min() < _CLEAR:
+            return
+        exact = rational_weights(self.X, self.conditioned, V)
+        if exact is not None:
+            yield from as_floats(in_all_features(exact, self.conditioned.columns, self.problem.dimension))
 
     def _overlapping(self, q: np.ndarray) -> Separability:
         """All pairs overlap, as dual weights that are positive at all of them prove."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,7 +15,15 @@ from steepest.maxmargin.separability.conditioned import Conditioned
 from steepest.maxmargin.separability.exact import exact_margins, exact_null_weights
 from steepest.maxmargin.separability.program import basic_null_weights, pair_columns
 
-__all__ = ["Null", "null_weights", "relative_margins", "relative_residual", "separates", "zero_to_rounding"]
+__all__ = [
+    "Null",
+    "all_positive",
+    "null_weights",
+    "relative_margins",
+    "relative_residual",
+    "separates",
+    "zero_to_rounding",
+]
 
 _UNIT = 2.0**-53
 _ROUNDING = 32 * _UNIT
@@ -54,13 +63,33 @@ class Null:
 
 def separates(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> bool:
     """Whether every margin of W [k, d] is positive: by more than rounding, or else in exact arithmetic."""
+    pairs = y[:, None] != np.arange(len(W))
+    return all_positive(X, y, W, W, pairs, (product, accurate_product))
+
+
+def all_positive(
+    X: np.ndarray,
+    y: np.ndarray,
+    W: np.ndarray,
+    exact: np.ndarray,
+    pairs: np.ndarray,
+    products: Sequence[Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = (product,),
+) -> bool:
+    """Whether the margins of some pairs are positive: by more than rounding, or else in exact arithmetic.
+
+    Args:
+        X: features, shape [n, d].
+        y: class of each sample, shape [n].
+        W: weights as floats, shape [k, d].
+        exact: the weights that these are, or were rounded from, floats or fractions of shape [k, d].
+        pairs: which pairs, shape [n, k].
+        products: of floats, to be tried in turn; one alone where W was rounded, which it allows for.
+    """
     if not np.isfinite(W).all() or not W.any():
         return False
-    rows = np.arange(len(y))
-    doubtful = np.ones((len(y), len(W)), dtype=bool)
-    doubtful[rows, y] = False
+    doubtful = pairs.copy()
     X_scaled, W_scaled = _balanced(X, W)
-    for multiply in (product, accurate_product):
+    for multiply in products:
         chosen = np.flatnonzero(doubtful.any(axis=1))
         if not len(chosen):
             return True
@@ -69,15 +98,13 @@ def separates(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> bool:
         index = np.arange(len(chosen))
         margins = logits[index, true][:, None] - logits
         slack = 2 * (error[index, true][:, None] + error + _UNIT * np.abs(margins))
-        wrong = margins < -slack
-        wrong[index, true] = False
-        if wrong.any():
+        if (pairs[chosen] & (margins < -slack)).any():
             return False
         doubtful[chosen] &= ~(margins > slack)
-    pairs = np.argwhere(doubtful)
-    if len(pairs) * X.shape[1] > _MOST_EXACT:
+    left = np.argwhere(doubtful)
+    if len(left) * X.shape[1] > _MOST_EXACT:
         return False
-    return all(margin > 0 for margin in exact_margins(X, y, W, pairs))
+    return all(margin > 0 for margin in exact_margins(X, y, exact, left))
 
 
 def _balanced(X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

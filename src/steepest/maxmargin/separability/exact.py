@@ -8,7 +8,14 @@ from math import gcd, lcm
 
 import numpy as np
 
-__all__ = ["are_multiples", "exact_margins", "exact_null_weights", "orthogonal_to", "whole_numbers"]
+__all__ = [
+    "are_multiples",
+    "exact_margins",
+    "exact_null_weights",
+    "exact_solution",
+    "orthogonal_to",
+    "whole_numbers",
+]
 
 
 def whole_numbers(row: Sequence[float] | np.ndarray) -> list[int]:
@@ -122,6 +129,27 @@ def orthogonal_to(rows: np.ndarray, near: np.ndarray) -> list[Fraction]:
             pivots[lead] = left
     known = {j: Fraction(entry) for j, entry in enumerate(near.tolist()) if j not in pivots}
     return _solved(pivots, known, len(near))
+
+
+def exact_solution(square: np.ndarray, right: list[list[Fraction]]) -> list[list[Fraction]] | None:
+    """Return the x of each right-hand side b [m] with ``square`` [m, m] x = b, exactly; None where it is singular.
+
+    >>> exact_solution(np.array([[2.0, 0.0], [1.0, 4.0]]), [[Fraction(1), Fraction(0)]])
+    [[Fraction(1, 2), Fraction(-1, 8)]]
+    """
+    m = len(square)
+    pivots: dict[int, list[int]] = {}
+    for i, row in enumerate(square.tolist()):
+        # b is carried along as further columns, minus the multiple of the row that it is.
+        parts = [Fraction(each) for each in row] + [-b[i] for b in right]
+        common = lcm(*(part.denominator for part in parts))
+        left = _reduced([int(part * common) for part in parts], pivots)
+        lead = next((j for j, entry in enumerate(left[:m]) if entry), None)
+        if lead is None:
+            return None
+        pivots[lead] = left
+    known = ({m + j: Fraction(int(j == which)) for j in range(len(right))} for which in range(len(right)))
+    return [_solved(pivots, each, m + len(right))[:m] for each in known]
 
 
 def _solved(pivots: dict[int, list[int]], known: dict[int, Fraction], count: int) -> list[Fraction]:

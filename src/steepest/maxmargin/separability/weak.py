@@ -10,14 +10,13 @@ import numpy as np
 import scipy.linalg
 
 from steepest.maxmargin.separability.conditioned import Conditioned
-from steepest.maxmargin.separability.evidence import relative_margins
+from steepest.maxmargin.separability.evidence import all_positive, relative_margins
 from steepest.maxmargin.separability.exact import exact_margins, orthogonal_to
 from steepest.maxmargin.separability.program import pair_columns
+from steepest.maxmargin.separability.rational import in_all_features, rational_weights
 
 __all__ = ["Weak", "weak_weights"]
 
-_SNAP = 1e-7
-"""Weights that differ by less than this share of the largest are meant to be equal, and may be 0."""
 _APART = 1e-6
 """Relative margins above this are positive whatever rounding did."""
 _ROUNDING = 1e-13
@@ -58,10 +57,9 @@ def weak_weights(
     affordable = len(overlapped) * max(1, len(conditioned.columns)) <= _MOST_EXACT
     for exact in _rational(X, y, conditioned, V - V[0], overlapped) if affordable else ():
         W = np.array([[float(each) for each in row] for row in exact])
-        if (relative_margins(X, y, W)[apart] > _APART).all():
-            margins = exact_margins(X, y, np.array(exact, dtype=object), overlapped)
-            if not any(margins):
-                return Weak(W, exact)
+        fractions = np.array(exact, dtype=object)
+        if all_positive(X, y, W, fractions, apart) and not any(exact_margins(X, y, fractions, overlapped)):
+            return Weak(W, exact)
     margins = relative_margins(X, y, floats)
     if (margins[apart] > _APART).all() and (np.abs(margins[zero]) <= _ROUNDING).all():
         return Weak(floats, None)
@@ -73,10 +71,11 @@ def _rational(
 ) -> Iterator[tuple[tuple[Fraction, ...], ...]]:
     """Yield rational weights near V: rounded to few digits, then made orthogonal to the overlapped pairs."""
     k, d = len(V), X.shape[1]
-    columns, exponents = conditioned.columns, conditioned.exponents.tolist()
-    scaled = _rounded(conditioned.in_scaled_features(V))
-    free = _in_original(scaled, exponents)
-    yield _spread(free, columns, d)
+    columns = conditioned.columns
+    free = rational_weights(X, conditioned, V)
+    if free is None:
+        return
+    yield in_all_features(free, columns, d)
     A = pair_columns(conditioned.features, y, k, overlapped).toarray()[conditioned.features.shape[1] :]
     triangle, order = scipy.linalg.qr(A, mode="r", pivoting=True, check_finite=False)[-2:]
     pivots = np.abs(np.diag(triangle))
@@ -86,37 +85,6 @@ def _rational(
     chosen = overlapped[np.sort(order[:rank])]
     rows = pair_columns(X[:, columns], y, k, chosen).toarray()[len(columns) :].T
     near = np.array([each for row in free[1:] for each in row], dtype=object)
-    flat = orthogonal_to(rows, near)
-    r = len(columns)
-    yield _spread([free[0], *(flat[start : start + r] for start in range(0, len(flat), r))], columns, d)
-
-
-def _rounded(W: np.ndarray) -> np.ndarray:
-    """Return weights with what is almost 0 or almost equal made so, a feature at a time."""
-    unit = _SNAP * max(float(np.max(np.abs(W), initial=0.0)), np.finfo(float).tiny)
-    unit = 2.0 ** np.floor(np.log2(unit))
-    return np.round(W / unit) * unit
-
-
-def _in_original(scaled: np.ndarray, exponents: list[int]) -> list[list[Fraction]]:
-    powers = [Fraction(2) ** exponent for exponent in exponents]
-    return [
-        [Fraction(each) * power for each, power in zip(row, powers, strict=True)] for row in scaled.tolist()
-    ]
-
-
-def _spread(
-    rows: list[list[Fraction]], columns: np.ndarray, dimension: int
-) -> tuple[tuple[Fraction, ...], ...]:
-    """Return weights of all features, 0 at those that are no columns, the largest near 1 in size."""
-    largest = max((abs(each) for row in rows for each in row), default=Fraction(0))
-    size = Fraction(1, 1) if largest == 0 else Fraction(2) ** _exponent(largest)
-    full = [[Fraction(0)] * dimension for _ in rows]
-    for target, row in zip(full, rows, strict=True):
-        for j, each in zip(columns.tolist(), row, strict=True):
-            target[j] = each / size
-    return tuple(tuple(row) for row in full)
-
-
-def _exponent(value: Fraction) -> int:
-    return value.numerator.bit_length() - value.denominator.bit_length()
+    flat, r = orthogonal_to(rows, near), len(columns)
+    parts = (flat[start : start + r] for start in range(0, len(flat), r))
+    yield in_all_features([free[0], *parts], columns, d)
