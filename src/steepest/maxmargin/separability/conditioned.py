@@ -87,7 +87,9 @@ def condition(X: np.ndarray) -> Conditioned:
     used = np.flatnonzero(X.any(axis=0))
     if not len(used):
         nothing = np.zeros(0, dtype=int)
-        return Conditioned(np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, None, X.shape[1])
+        return Conditioned(
+            np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, None, X.shape[1]
+        )
     Z, exponents, rows = _equilibrated(X[:, used])
     triangle, order = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)[-2:]
     pivots = np.abs(np.diag(triangle))

@@ -32,7 +32,7 @@ from steepest.maxmargin.separability.weak import Weak, weak_weights
 from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
 
-__all__ = ["decide", "separability"]
+__all__ = ["against", "decide", "repeated", "separability"]
 
 _TIME = "give a positive number of seconds, or None for no limit"
 _PACE = 40.0
@@ -43,6 +43,10 @@ _CLEAR = 1e-6
 """Relative margins in conditioned features above which weights need no more than more digits."""
 _LARGEST_PROGRAM = 4_000_000
 """Numbers in a program over pairs that HiGHS solves in seconds."""
+_SUPPORTS = (4, 12, 40, 120, 400)
+"""Numbers of largest dual weights that are tried alone."""
+_SMALL_PROGRAM, _SMALL_UNKNOWNS = 200_000, 120
+"""Numbers in a program, and unknowns, up to which it takes a fraction of a second."""
 _FEW = 3
 """Times as many pairs as unknowns, of the largest dual weights, that a program is given where all are many."""
 
@@ -80,8 +84,47 @@ def separability(problem: Classification, *, time_limit: float | None = None) ->
 
 def decide(problem: Classification, deadline: Deadline) -> Separability:
     """Decide as :func:`separability` does, with arguments that were checked."""
+    return _frozen(_Case(problem, deadline).decided())
+
+
+def repeated(problem: Classification, deadline: Deadline) -> Separability | None:
+    """Say that the data is not separable where one sample or two show it, after one product; else None."""
+    null = repeated_sample(as_numpy(problem.features), problem.labels, problem.n_classes)
+    return None if null is None else _frozen(_Case(problem, deadline, null=null).told_apart())
+
+
+def against(
+    problem: Classification, guess: np.ndarray, deadline: Deadline, *, thorough: bool
+) -> Separability | None:
+    """Look for dual weights q with A(q) = 0 after a solver found no weights of positive margin.
+
+    Args:
+        problem: the data.
+        guess: dual weights of a small A(q), shape [n, k].
+        deadline: when to stop.
+        thorough: whether to decide as :func:`separability` does, where the largest dual weights of the guess
+            do not show it by themselves; else only what takes a fraction of a second is tried.
+    """
     case = _Case(problem, deadline)
-    found = case.decided()
+    for pairs in _supports(guess):
+        case.null = case.among(pairs)
+        if case.null is not None and (case.null.exact is not None or not case.small):
+            return _frozen(case.told_apart())
+    case.null = None
+    return _frozen(case.decided()) if thorough else None
+
+
+def _supports(guess: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the pairs of largest dual weight, few of them first: perhaps they contradict each other."""
+    pairs = np.argwhere(guess > 0)
+    order = np.argsort(-guess[tuple(pairs.T)], kind="stable")
+    for count in _SUPPORTS:
+        yield pairs[order[:count]]
+        if count >= len(pairs):
+            return
+
+
+def _frozen(found: Separability) -> Separability:
     for array in (found.weights, found.dual, found.overlapped, found.coefficients):
         if array is not None:
             array.setflags(write=False)
@@ -108,9 +151,24 @@ class _Case:
         self.conditioned: Conditioned = condition(self.X)
         self.Z = self.conditioned.features
 
+    @property
+    def small(self) -> bool:
+        """Whether everything that can be tried takes a fraction of a second."""
+        unknowns = (self.k - 1) * self.Z.shape[1]
+        return unknowns <= _SMALL_UNKNOWNS and len(self.y) * 2 * unknowns <= _SMALL_PROGRAM
+
+    def among(self, pairs: np.ndarray) -> Null | None:
+        """Return dual weights of some pairs with A(q) = 0, if there are any."""
+        return null_weights(self.X, self.y, self.k, self.conditioned, pairs, self.deadline)
+
+    def told_apart(self) -> Separability:
+        """Say that the data is not separable, and where that is quick also whether it is weakly so."""
+        return self.decided() if self.small else self._not_separable(None)
+
     def decided(self) -> Separability:
         self.tried.append("repeated samples")
-        self.null = repeated_sample(self.X, self.y, self.k)
+        if self.null is None:
+            self.null = repeated_sample(self.X, self.y, self.k)
         if not self.Z.shape[1]:
             return self._nothing_to_separate()
         return self._by_ascent() or self._by_likelihood() or self._by_program() or self._undecided()

@@ -39,6 +39,8 @@ _LARGEST_PROGRAM = 4_000_000
 _CORRECTIONS = 4
 _LARGEST_SYSTEM = 40_000_000
 """Numbers in the terms of A(q) that are still formed."""
+_FEW_PAIRS = 400
+"""Pairs of which a program is quick whatever its conditions."""
 _MOST_ROWS = 200
 """Conditions of a program whose basic solutions have few dual weights."""
 
@@ -199,7 +201,7 @@ def _basic(
     r = conditioned.features.shape[1]
     involved = np.unique(np.concatenate([y[pairs[:, 0]], pairs[:, 1]]))
     kept = np.isin(np.arange(classes * r) // r, involved[1:])
-    if np.count_nonzero(kept) > _MOST_ROWS or A.nnz > _LARGEST_PROGRAM:
+    if (np.count_nonzero(kept) > _MOST_ROWS and len(pairs) > _FEW_PAIRS) or A.nnz > _LARGEST_PROGRAM:
         return None
     q = basic_null_weights(A[kept], deadline)
     if q is None:

@@ -88,7 +88,9 @@ class Separability:
             features: names of the features; their numbers from 0 where None.
 
         >>> from steepest import Classification, separability
-        >>> found = separability(Classification([[1.0, 3.0], [1.0, 5.0], [1.0, 6.0]], ["low", "high", "high"]))
+        >>> found = separability(
+        ...     Classification([[1.0, 3.0], [1.0, 5.0], [1.0, 6.0]], ["low", "high", "high"])
+        ... )
         >>> found.infinite(["one", "size"])
         ("class 'low' against 'high': one to +inf, size to -inf",)
         """
