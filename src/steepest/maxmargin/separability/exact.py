@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import gcd, lcm
 
 import numpy as np
+import scipy.linalg
 
 __all__ = [
     "are_multiples",
@@ -92,27 +93,66 @@ def exact_null_weights(columns: np.ndarray) -> list[Fraction] | None:
     True
     """
     count = columns.shape[1]
-    rows = [whole_numbers(row) for row in columns if row.any()]
-    pivots: dict[int, list[int]] = {}
-    for row in rows:
-        if len(pivots) == count - 1:
-            break
-        left = _reduced(row, pivots)
-        lead = next((j for j, entry in enumerate(left) if entry), None)
-        if lead is not None:
-            pivots[lead] = left
-    if len(pivots) != count - 1:
+    columns = columns[columns.any(axis=1)]
+    rows = [whole_numbers(row) for row in columns]
+    chosen = _independent(columns)
+    q = _null_vector([rows[i] for i in chosen]) if len(chosen) == count - 1 else None
+    if q is None:
         return None
-    free = next(j for j in range(count) if j not in pivots)
-    q = _solved(pivots, {free: Fraction(1)}, count)
-    if min(q) <= 0:
+    q = [-each for each in q] if q[0] < 0 else q
+    if min(q) <= 0 or any(sum(a * b for a, b in zip(row, q, strict=True)) for row in rows):
         return None
-    common = lcm(*(each.denominator for each in q))
-    whole = [int(each * common) for each in q]
-    if any(sum(a * b for a, b in zip(row, whole, strict=True)) for row in rows):
-        return None
-    total = sum(whole)
-    return [Fraction(each, total) for each in whole]
+    total = sum(q)
+    return [Fraction(each, total) for each in q]
+
+
+def _independent(columns: np.ndarray) -> list[int]:
+    """Return rows that span all of them, as far as floats can tell: exact arithmetic has the last word."""
+    if not len(columns):
+        return []
+    sizes = np.frexp(np.max(np.abs(columns), axis=1))[1]
+    with np.errstate(under="ignore"):
+        scaled = np.ldexp(columns, -sizes[:, None])
+    triangle, order = scipy.linalg.qr(scaled.T, mode="r", pivoting=True, check_finite=False)[-2:]
+    pivots = np.abs(np.diag(triangle))
+    # One column more than the rank has a null vector; a pivot that is but rounding is for _null_vector to refuse.
+    return order[: min(int(np.count_nonzero(pivots)), columns.shape[1] - 1)].tolist()
+
+
+def _null_vector(rows: list[list[int]]) -> list[int] | None:
+    """Return the whole numbers q with ``rows`` [m, m + 1] q = 0; None where they are not unique up to a factor.
+
+    Elimination without fractions (Bareiss, Math. Comp. 22, 1968): every entry is a determinant of the rows, and
+    every division leaves no rest.
+    """
+    rows, m, before = [list(row) for row in rows], len(rows), 1
+    order = list(range(m + 1))
+    for step in range(m):
+        place = next(((i, j) for i in range(step, m) for j in range(step, m + 1) if rows[i][j]), None)
+        if place is None:
+            return None
+        i, j = place
+        rows[step], rows[i] = rows[i], rows[step]
+        if j != step:
+            order[step], order[j] = order[j], order[step]
+            for row in rows:
+                row[step], row[j] = row[j], row[step]
+        pivot, tail = rows[step][step], rows[step][step + 1 :]
+        for row in rows[step + 1 :]:
+            factor = row[step]
+            row[step + 1 :] = [
+                (pivot * a - factor * b) // before for a, b in zip(row[step + 1 :], tail, strict=True)
+            ]
+            row[step] = 0
+        before = pivot
+    q = [0] * m + [before]
+    for step in reversed(range(m)):
+        row = rows[step]
+        q[step] = -sum(a * b for a, b in zip(row[step + 1 :], q[step + 1 :], strict=True)) // row[step]
+    found = [0] * (m + 1)
+    for position, each in zip(order, q, strict=True):
+        found[position] = each
+    return found
 
 
 def orthogonal_to(rows: np.ndarray, near: np.ndarray) -> list[Fraction]:
