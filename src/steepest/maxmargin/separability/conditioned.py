@@ -8,6 +8,7 @@ column of ones, codes of 1e16 for missing values) they are eliminated from each 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,11 @@ import scipy.linalg
 
 from steepest.doubled import two_sum
 
-__all__ = ["Conditioned", "condition"]
+__all__ = ["Conditioned", "condition", "conditionings"]
 
 _SWEEPS = 3
+_HUGE = 20
+"""Powers of two beyond the middle entry of a feature from which an entry dwarfs it."""
 _WELL_CONDITIONED = 1e-4
 """Smallest ratio of pivots of a QR factorisation at which columns are left as they are."""
 _INDEPENDENT = 2.0**-96
@@ -26,6 +29,8 @@ _ROUNDING = 1e-13
 """The same where columns are too many for doubled precision."""
 _MOST_OPERATIONS = 3e8
 """Of an elimination in doubled precision, which then takes some ten seconds."""
+_DOUBLED = 2.0**-98
+"""Relative rounding error of sums in doubled precision, with room for many."""
 _SPLIT = 2.0**27 + 1.0
 
 
@@ -49,6 +54,8 @@ class Conditioned:
     """Features of X, d."""
     sure: bool = True
     """Whether features were told to be dependent to more digits than a float64 has."""
+    error: float = 0.0
+    """By how much entries of Z may be off: nothing where only powers of two are taken out."""
 
     def weights(self, V: np.ndarray) -> np.ndarray:
         """Return W [k, d] whose margins in X have the signs of those of V [k, r] in Z, but for rounding."""
@@ -64,9 +71,10 @@ class Conditioned:
         return W
 
     def dual(self, samples: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """Return dual weights in X of the dual weights q [s] in Z of some samples [s]: those have other rows."""
+        """Return dual weights in X of the dual weights q [s, ...] in Z of some samples [s], for other rows."""
+        rows = self.rows[samples].reshape(-1, *[1] * (q.ndim - 1))
         with np.errstate(under="ignore"):
-            return np.ldexp(q, self.rows[samples].min(initial=0) - self.rows[samples])
+            return np.ldexp(q, rows.min(initial=0) - rows)
 
     def in_scaled_features(self, V: np.ndarray) -> np.ndarray:
         """Return weights [..., r] of the scaled features that V [..., r] in Z stands for."""
@@ -76,8 +84,14 @@ class Conditioned:
         return scipy.linalg.solve_triangular(self.upper, flat, check_finite=False).T.reshape(V.shape)
 
 
-def condition(X: np.ndarray) -> Conditioned:
+def condition(X: np.ndarray, by_largest: np.ndarray | None = None) -> Conditioned:
     """Return the features X [n, d] conditioned; rows of zeros stay what they are.
+
+    Args:
+        X: features.
+        by_largest: which features are brought to 1 by their largest entry instead of their middle one, shape
+            [d]: a code of 1e16 for what is missing, in samples of several classes, leaves room for tiny weights
+            alone, so that all other entries of such a feature are as good as 0. None: no feature.
 
     >>> dates = np.array([[1.7e9, 1.0], [1.7e9 + 1, 1.0], [1.7e9 + 2, 1.0]])
     >>> Z = condition(dates).features
@@ -90,7 +104,7 @@ def condition(X: np.ndarray) -> Conditioned:
         return Conditioned(
             np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, None, X.shape[1]
         )
-    Z, exponents, rows = _equilibrated(X[:, used])
+    Z, exponents, rows = _equilibrated(X[:, used], None if by_largest is None else by_largest[used])
     triangle, order = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)[-2:]
     pivots = np.abs(np.diag(triangle))
     if len(pivots) == len(used) and pivots.min() >= _WELL_CONDITIONED * pivots.max():
@@ -99,13 +113,43 @@ def condition(X: np.ndarray) -> Conditioned:
     if float(n) * d * min(n, d) > _MOST_OPERATIONS:
         kept = np.sort(order[: int(np.count_nonzero(pivots > _ROUNDING * pivots.max()))])
         return Conditioned(Z[:, kept], used[kept], exponents[kept], rows, None, None, X.shape[1], sure=False)
-    lower, upper, chosen, pivots = _eliminated(Z)
+    lower, upper, chosen, pivots, left = _eliminated(Z)
     sizes = np.frexp(np.max(np.abs(lower), axis=1))[1]
     features = np.ldexp(lower, -sizes[:, None])
-    return Conditioned(features, used[chosen], exponents[chosen], rows + sizes, upper, pivots, X.shape[1])
+    # Of twice 53 digits those are left that did not cancel, and a row brought to 1 brings its error up.
+    error = _DOUBLED / left * 2.0 ** -float(sizes[Z.any(axis=1)].min())
+    return Conditioned(
+        features, used[chosen], exponents[chosen], rows + sizes, upper, pivots, X.shape[1], error=error
+    )
 
 
-def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def conditionings(X: np.ndarray, y: np.ndarray) -> Iterator[Conditioned]:
+    """Yield the features X [n, d] conditioned, and where some entries dwarf the others in other ways too.
+
+    First those features are brought to 1 by their largest entry whose huge entries are in samples of several of
+    the classes y [n], then all that have huge entries, then none.
+    """
+    huge = _huge(X)
+    columns = huge.any(axis=0)
+    if not columns.any():
+        yield condition(X)
+        return
+    several = np.array([len(np.unique(y[huge[:, j]])) > 1 for j in range(X.shape[1])])
+    yield condition(X, several)
+    if (several != columns).any():
+        yield condition(X, columns)
+    if several.any():
+        yield condition(X)
+
+
+def _huge(X: np.ndarray) -> np.ndarray:
+    """Return which entries are far beyond the middle one of their feature, shape [n, d]."""
+    sizes = np.frexp(X)[1]
+    middle = np.ma.median(np.ma.array(sizes, mask=X == 0), axis=0).filled(0)
+    return (X != 0) & (sizes > middle + _HUGE)
+
+
+def _equilibrated(X: np.ndarray, by_largest: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return X with rows and columns multiplied by powers of two, the columns' exponents and the rows'.
 
     The middle entry of a column comes near 1, not its largest: a code of 1e16 for what is missing would hide
@@ -118,18 +162,21 @@ def _equilibrated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for _ in range(_SWEEPS):
         left = np.ma.array(sizes - rows, mask=absent)
         columns = np.asarray(np.ma.median(left, axis=0).filled(0)).astype(sizes.dtype)
+        if by_largest is not None:
+            columns = np.where(by_largest, np.asarray(left.max(axis=0).filled(0)), columns)
         rows = np.where(absent, np.iinfo(sizes.dtype).min // 2, sizes - columns).max(axis=1, keepdims=True)
         rows = np.where(absent.all(axis=1, keepdims=True), 0, rows)
     with np.errstate(under="ignore"):
         return np.ldexp(X, -(rows + columns)), -columns, rows[:, 0]
 
 
-def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return (L, U, columns, rows) with X[:, columns] = L U: Gaussian elimination, the columns in their order.
+def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return (L, U, columns, rows, left) with X[:, columns] = L U: Gaussian elimination, the columns in their order.
 
     Every step runs in doubled precision, so that what is left of two columns that agree in ten digits still has
-    more digits than a float64.
+    more digits than a float64. ``left`` is the least share of a chosen column that elimination left of it.
     """
+    least = 1.0
     high, low = X.copy(), np.zeros_like(X)
     sizes = np.max(np.abs(X), axis=0)
     chosen: list[int] = []
@@ -142,6 +189,7 @@ def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
         if len(chosen) == len(X) or abs(pivot[0]) <= _INDEPENDENT * sizes[column]:
             continue
         chosen.append(column)
+        least = min(least, float(abs(pivot[0]) / sizes[column]))
         rows.append(row)
         pieces.append(high[:, column] / pivot[0])
         multiples.append(np.append(np.zeros(column), high[row, column:]))
@@ -152,7 +200,7 @@ def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
         high[:, others], low[:, others] = two_sum(total, lost + (low[:, others] - error))
         high[row, others] = low[row, others] = 0.0
     columns = np.array(chosen)
-    return np.stack(pieces, axis=1), np.array(multiples)[:, columns], columns, np.array(rows)
+    return np.stack(pieces, axis=1), np.array(multiples)[:, columns], columns, np.array(rows), least
 
 
 def _product(

@@ -14,7 +14,7 @@ from steepest.maxmargin.first_order.coordinate import coordinate_ascent
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.pairs import all_pairs
 from steepest.maxmargin.separability.coefficients import coefficients_at_infinity
-from steepest.maxmargin.separability.conditioned import Conditioned, condition
+from steepest.maxmargin.separability.conditioned import Conditioned, conditionings
 from steepest.maxmargin.separability.evidence import (
     Null,
     null_weights,
@@ -148,8 +148,12 @@ class _Case:
     def __post_init__(self) -> None:
         self.X, self.y = as_numpy(self.problem.features), self.problem.labels
         self.k = self.problem.n_classes
-        self.conditioned: Conditioned = condition(self.X)
-        self.Z = self.conditioned.features
+        self.views = conditionings(self.X, self.y)
+        self._look(next(self.views))
+
+    def _look(self, view: Conditioned) -> None:
+        """Go on in features that are conditioned so; dual weights of other ones are no guess there."""
+        self.conditioned, self.Z, self.guess = view, view.features, None
 
     @property
     def small(self) -> bool:
@@ -171,7 +175,15 @@ class _Case:
             self.null = repeated_sample(self.X, self.y, self.k)
         if not self.Z.shape[1]:
             return self._nothing_to_separate()
-        return self._by_ascent() or self._by_likelihood() or self._by_program() or self._undecided()
+        while True:
+            found = self._by_ascent() or self._by_likelihood() or self._by_program()
+            if found is None and self.null is None:
+                self.null = self._null_of_guess()
+            view = None if found is not None or self.deadline.passed else next(self.views, None)
+            if view is None:
+                return found or self._undecided()
+            self._look(view)
+            self.tried.append("other scales of the features")
 
     def _by_ascent(self) -> Separability | None:
         if self.null is not None:
@@ -188,7 +200,7 @@ class _Case:
         if fit is None:
             return None
         self.tried.append("maximum likelihood")
-        if fit.converged and self.conditioned.sure and all_overlap(self.Z, self.y, fit.probabilities):
+        if fit.converged and self._all_overlap(fit.probabilities):
             return self._overlapping(fit.probabilities)
         self.guess = fit.probabilities
         return self._if_separating(fit.weights) if self.null is None else None
@@ -209,11 +221,10 @@ class _Case:
         if everything:
             q = np.zeros((len(self.y), self.k))
             q[tuple(split.inseparable.T)] = split.multipliers
-            sure = self.conditioned.sure and all_overlap(self.Z, self.y, q)
-            return self._not_separable(split.inseparable if sure else None)
+            return self._overlapping(q) if self._all_overlap(q) else None
         weak = weak_weights(self.X, self.y, self.conditioned, split.weights, split.inseparable)
         if weak is None:
-            return self._not_separable(None)
+            return None
         return self._weakly_separable(weak, split.weights, split.inseparable)
 
     def _if_separating(self, V: np.ndarray) -> Separability | None:
@@ -241,7 +252,7 @@ class _Case:
             yield from as_floats(in_all_features(exact, self.conditioned.columns, self.problem.dimension))
 
     def _overlapping(self, q: np.ndarray) -> Separability:
-        """All pairs overlap, as dual weights that are positive at all of them prove."""
+        """All pairs overlap, as dual weights that are positive at all of them show."""
         pairs = all_pairs(self.y, self.k)
         if self.null is None:
             chosen = self._chosen(pairs, q)
@@ -249,7 +260,10 @@ class _Case:
         if self.null is None:
             values = self.conditioned.dual(pairs[:, 0], q[tuple(pairs.T)])
             self.null = Null(pairs, values / values.sum(), None)
-        return self._not_separable(pairs, proved=True)
+        return self._not_separable(pairs, proved=self._all_overlap(q, self.conditioned.error))
+
+    def _all_overlap(self, q: np.ndarray, uncertain: float = 0.0) -> bool:
+        return self.conditioned.sure and all_overlap(self.Z, self.y, q, uncertain)
 
     def _chosen(self, pairs: np.ndarray, q: np.ndarray) -> np.ndarray:
         """All pairs, or where these are many the ones of largest dual weight: a few times as many as unknowns."""
@@ -292,15 +306,14 @@ class _Case:
     def _undecided(self) -> Separability:
         if self.null is not None:
             return self._not_separable(None)
-        if self.guess is not None:
-            pairs = self._chosen(all_pairs(self.y, self.k), self.guess)
-            values = self.guess[tuple(pairs.T)]
-            pairs, values = pairs[values > 0], values[values > 0]
-            if len(pairs) * 2 * self.Z.shape[1] <= _LARGEST_PROGRAM:
-                self.null = self._null_weights(pairs, values)
-            if self.null is not None:
-                return self._not_separable(None)
         return self._result(Separation.UNDECIDED, exact=False)
+
+    def _null_of_guess(self) -> Null | None:
+        if self.guess is None:
+            return None
+        pairs = self._chosen(all_pairs(self.y, self.k), self.guess)
+        values = self.guess[tuple(pairs.T)]
+        return self._null_weights(pairs[values > 0], values[values > 0])
 
     def _all_finite(self) -> np.ndarray:
         found = np.full((self.k, self.problem.dimension), np.nan)
@@ -324,7 +337,10 @@ class _Case:
             q = self.null.dense(shape)
             residual = 0.0 if self.null.exact is not None else relative_residual(self.X, self.y, q)
         else:
-            q = np.zeros(shape) if self.guess is None else self.guess / self.guess.sum()
+            q = np.zeros(shape)
+            if self.guess is not None:
+                q = self.conditioned.dual(np.arange(len(q)), self.guess)
+                q = q / q.sum()
             residual = relative_residual(self.X, self.y, q)
         rational = None
         if self.null is not None and self.null.exact is not None:

@@ -239,8 +239,6 @@ def zero_to_rounding(
     A = pair_columns(conditioned.features, y, classes, pairs).toarray()
     values = q / q.sum()
     for _ in range(_CORRECTIONS):
-        if (values <= 0).any():
-            return None
         terms = np.abs(A) @ values
         used = terms > 0
         left = accurate_product(A[used], values[:, None])[0][:, 0]
@@ -253,5 +251,7 @@ def zero_to_rounding(
         # In units of each row's own terms, so that small columns are corrected as much as large ones.
         change = least_change(A[used] * values / terms[used, None])
         values = values * (1.0 - change)
+        if (values <= 0).any():
+            return None
         values = values / values.sum()
     return None
