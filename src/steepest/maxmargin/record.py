@@ -78,7 +78,7 @@ class Record:
         return self._take(against(self.problem, self.best.dual, deadline, thorough=thorough), self.method)
 
     def _take(self, found: Separability | None, method: str) -> bool:
-        """Keep what is known of separability, with its weights or dual weights; say if no weights separate."""
+        """Keep what is known of separability, with its evidence; say whether no weights separate."""
         if found is None:
             return False
         self.separability = found

@@ -26,12 +26,12 @@ class Status(Enum):
     SOLVED = "solved: the certified relative gap is within the one asked for"
     NOT_SEPARABLE = "not separable: the max margin is 0, certified by dual weights q with A(q) = 0"
     WEAKLY_SEPARABLE = (
-        "weakly separable: the max margin is 0, certified by dual weights q with A(q) = 0, and some weights give a "
-        "part of the samples a positive margin and none a negative one (quasi-complete separation)"
+        "weakly separable: the max margin is 0, certified by dual weights q with A(q) = 0, but some weights "
+        "give some samples a positive margin and none a negative one (quasi-complete separation)"
     )
     UNDECIDED = (
-        "separability undecided: weights of positive margin and dual weights q with A(q) = 0 were both looked for "
-        "and not found; these are the best certified bounds"
+        "separability undecided: neither weights of positive margin nor dual weights q with A(q) = 0 were "
+        "found; these are the best certified bounds"
     )
     GAP_NOT_REACHED = "gap not reached within the limit: these are the best certified bounds so far"
 
@@ -54,15 +54,15 @@ class MaxMarginSolution:
     margin: float
     """Lower bound on γ, attained by ``weights``; 0 where these are zero. In units of the features."""
     upper_bound: float
-    """‖A(q)‖_* of ``dual``, an upper bound on γ; 0 where A(q) = 0 in rational arithmetic, of which ``dual`` is
-    the rounding."""
+    """‖A(q)‖_* of ``dual``, an upper bound on γ; 0 where A(q) = 0 in rational arithmetic, of which ``dual``
+    is the rounding."""
     relative_gap: float
     """(upper_bound - margin) / upper_bound; 0 where both are 0."""
     dual: np.ndarray
     """q, shape [n, k]: non-negative, of sum 1, zero at the true class and away from the support."""
     separable: bool | None
-    """True: some weights have a positive margin. False: ``dual`` certifies that none have. None: undecided. It
-    is the same in every norm: ``steepest.separability`` has more of it."""
+    """True: some weights have a positive margin. False: ``dual`` certifies that none have. None: undecided.
+    It is the same in every norm: ``steepest.separability`` has more of it."""
     seconds: float
     """Wall-clock time of the computation."""
     iterations: int

@@ -1,8 +1,8 @@
 """Which coefficients of a logistic regression run off to infinity, and in which direction.
 
-The likelihood increases without end along weights W whose margins are never negative. A coefficient stays finite
-if it is 0 in all such weights, which is so if and only if the margins of the overlapped pairs, all 0, force it to
-(Albert and Anderson, Biometrika 71, 1984; Kosmidis and Schumacher, detectseparation).
+The likelihood increases without end along weights W whose margins are never negative. A coefficient stays
+finite if it is 0 in all such weights, which is so if and only if the margins of the overlapped pairs, all 0,
+force it to (Albert and Anderson, Biometrika 71, 1984; Kosmidis and Schumacher, detectseparation).
 """
 
 from __future__ import annotations

@@ -2,14 +2,15 @@
 
 Weights separate X if and only if weights separate Z, where diag(ρ) Z U = X for positive ρ and a U of full row
 rank. So rows and columns are scaled by powers of two, and where columns are nearly dependent (dates beside a
-column of ones, codes of 1e16 for missing values) they are eliminated from each other in doubled precision: what
-1.7e9 + t and a column of ones have in common goes, and t keeps all its digits.
+column of ones, codes of 1e16 for missing values) they are eliminated from each other in doubled precision:
+what 1.7e9 + t and a column of ones have in common goes, and t keeps all its digits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -47,7 +48,7 @@ class Conditioned:
     rows: np.ndarray
     """The powers of two that rows were divided by, shape [n]."""
     upper: np.ndarray | None
-    """Triangular U, shape [r, r], with the scaled features equal to rows of Z times U; None for the identity."""
+    """Triangular U, shape [r, r], with the scaled features equal to rows of Z times U; None: the identity."""
     pivots: np.ndarray | None
     """The samples at which the rows of Z are triangular, shape [r]; None where ``upper`` is."""
     dimension: int
@@ -71,7 +72,7 @@ class Conditioned:
         return W
 
     def dual(self, samples: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """Return dual weights in X of the dual weights q [s, ...] in Z of some samples [s], for other rows."""
+        """Return dual weights in X for dual weights q [s, ...] in Z of some samples [s]: rows differ."""
         rows = self.rows[samples].reshape(-1, *[1] * (q.ndim - 1))
         with np.errstate(under="ignore"):
             return np.ldexp(q, rows.min(initial=0) - rows)
@@ -84,14 +85,14 @@ class Conditioned:
         return scipy.linalg.solve_triangular(self.upper, flat, check_finite=False).T.reshape(V.shape)
 
 
-def condition(X: np.ndarray, by_largest: np.ndarray | None = None) -> Conditioned:
+def condition(X: np.ndarray, by_largest: Any = None) -> Conditioned:
     """Return the features X [n, d] conditioned; rows of zeros stay what they are.
 
     Args:
         X: features.
         by_largest: which features are brought to 1 by their largest entry instead of their middle one, shape
-            [d]: a code of 1e16 for what is missing, in samples of several classes, leaves room for tiny weights
-            alone, so that all other entries of such a feature are as good as 0. None: no feature.
+            [d]: a code of 1e16 for what is missing, in samples of several classes, leaves room for tiny
+            weights alone, so that all other entries of such a feature are as good as 0. None: no feature.
 
     >>> dates = np.array([[1.7e9, 1.0], [1.7e9 + 1, 1.0], [1.7e9 + 2, 1.0]])
     >>> Z = condition(dates).features
@@ -105,7 +106,8 @@ def condition(X: np.ndarray, by_largest: np.ndarray | None = None) -> Conditione
             np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, None, X.shape[1]
         )
     Z, exponents, rows = _equilibrated(X[:, used], None if by_largest is None else by_largest[used])
-    triangle, order = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)[-2:]
+    factored: Any = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)
+    triangle, order = factored
     pivots = np.abs(np.diag(triangle))
     if len(pivots) == len(used) and pivots.min() >= _WELL_CONDITIONED * pivots.max():
         return Conditioned(Z, used, exponents, rows, None, None, X.shape[1])
@@ -126,8 +128,8 @@ def condition(X: np.ndarray, by_largest: np.ndarray | None = None) -> Conditione
 def conditionings(X: np.ndarray, y: np.ndarray) -> Iterator[Conditioned]:
     """Yield the features X [n, d] conditioned, and where some entries dwarf the others in other ways too.
 
-    First those features are brought to 1 by their largest entry whose huge entries are in samples of several of
-    the classes y [n], then all that have huge entries, then none.
+    First those features are brought to 1 by their largest entry whose huge entries are in samples of several
+    of the classes y [n], then all that have huge entries, then none.
     """
     huge = _huge(X)
     columns = huge.any(axis=0)
@@ -149,7 +151,7 @@ def _huge(X: np.ndarray) -> np.ndarray:
     return (X != 0) & (sizes > middle + _HUGE)
 
 
-def _equilibrated(X: np.ndarray, by_largest: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _equilibrated(X: np.ndarray, by_largest: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return X with rows and columns multiplied by powers of two, the columns' exponents and the rows'.
 
     The middle entry of a column comes near 1, not its largest: a code of 1e16 for what is missing would hide
@@ -171,10 +173,11 @@ def _equilibrated(X: np.ndarray, by_largest: np.ndarray | None) -> tuple[np.ndar
 
 
 def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
-    """Return (L, U, columns, rows, left) with X[:, columns] = L U: Gaussian elimination, the columns in their order.
+    """Return (L, U, columns, rows, left), X[:, columns] = L U: Gaussian elimination, columns in their order.
 
-    Every step runs in doubled precision, so that what is left of two columns that agree in ten digits still has
-    more digits than a float64. ``left`` is the least share of a chosen column that elimination left of it.
+    Every step runs in doubled precision, so that what is left of two columns that agree in ten digits still
+    has more digits than a float64. ``left`` is the least share of a chosen column that is
+    left of it.
     """
     least = 1.0
     high, low = X.copy(), np.zeros_like(X)

@@ -48,15 +48,16 @@ _SUPPORTS = (4, 12, 40, 120, 400)
 _SMALL_PROGRAM, _SMALL_UNKNOWNS = 200_000, 120
 """Numbers in a program, and unknowns, up to which it takes a fraction of a second."""
 _FEW = 3
-"""Times as many pairs as unknowns, of the largest dual weights, that a program is given where all are many."""
+"""Times as many pairs as unknowns that a program is given where all pairs are too many."""
 
 
 def separability(problem: Classification, *, time_limit: float | None = None) -> Separability:
     """Say whether any weights separate the data, with evidence that can be checked; no norm has a say in it.
 
     Weights W separate if every margin (e_{y_i} - e_c)ᵀ W x_i, c ≠ y_i, is positive. Otherwise there are dual
-    weights q ≥ 0, q ≠ 0, with A(q) = Σ q_ic (e_{y_i} - e_c) x_iᵀ = 0 (Gordan's theorem), and the data is weakly
-    separable, or quasi-completely separated, if some weights have no negative margin and a positive one.
+    weights q ≥ 0, q ≠ 0, with A(q) = Σ q_ic (e_{y_i} - e_c) x_iᵀ = 0 (Gordan's theorem), and the data is
+    weakly separable, or quasi-completely separated, if some weights have no negative margin and a positive
+    one.
 
     Args:
         problem: the data, n samples of d features in k classes; a column of ones for an intercept.
@@ -266,7 +267,7 @@ class _Case:
         return self.conditioned.sure and all_overlap(self.Z, self.y, q, uncertain)
 
     def _chosen(self, pairs: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """All pairs, or where these are many the ones of largest dual weight: a few times as many as unknowns."""
+        """All pairs, or where these are many the ones of largest dual weight."""
         r = self.Z.shape[1]
         if len(pairs) * 2 * r <= _LARGEST_PROGRAM:
             return pairs

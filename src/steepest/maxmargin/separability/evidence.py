@@ -110,7 +110,7 @@ def all_positive(
 
 
 def _balanced(X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return X and W with powers of two moved from columns of X to columns of W, within the range of floats."""
+    """Return X and W with powers of two moved between their columns, so that products stay in range."""
     sizes = np.frexp(np.max(np.abs(W), axis=0))[1]
     sizes = np.where(W.any(axis=0), sizes, 0)
     with np.errstate(under="ignore"):

@@ -1,10 +1,11 @@
-"""Exact arithmetic on the few samples that decide: every float64 is a rational number, and so is every sum."""
+"""Exact arithmetic on the few samples that decide: every float64 is a rational number."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd, lcm
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -82,7 +83,7 @@ def exact_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray, pairs: np.ndarray
 
 
 def exact_null_weights(columns: np.ndarray) -> list[Fraction] | None:
-    """Return the positive q of sum 1 with ``columns`` q = 0, exactly; None unless it exists and is the only one.
+    """Return the positive q of sum 1 with ``columns`` q = 0, exactly; None unless there is just one.
 
     Args:
         columns: shape [m, s], of any rank; s - 1 where there is one q up to a factor.
@@ -113,17 +114,18 @@ def _independent(columns: np.ndarray) -> list[int]:
     sizes = np.frexp(np.max(np.abs(columns), axis=1))[1]
     with np.errstate(under="ignore"):
         scaled = np.ldexp(columns, -sizes[:, None])
-    triangle, order = scipy.linalg.qr(scaled.T, mode="r", pivoting=True, check_finite=False)[-2:]
+    factored: Any = scipy.linalg.qr(scaled.T, mode="r", pivoting=True, check_finite=False)
+    triangle, order = factored
     pivots = np.abs(np.diag(triangle))
-    # One column more than the rank has a null vector; a pivot that is but rounding is for _null_vector to refuse.
+    # A pivot that is but rounding is for _null_vector to refuse.
     return order[: min(int(np.count_nonzero(pivots)), columns.shape[1] - 1)].tolist()
 
 
 def _null_vector(rows: list[list[int]]) -> list[int] | None:
-    """Return the whole numbers q with ``rows`` [m, m + 1] q = 0; None where they are not unique up to a factor.
+    """Return the whole numbers q with ``rows`` [m, m + 1] q = 0; None unless unique up to a factor.
 
-    Elimination without fractions (Bareiss, Math. Comp. 22, 1968): every entry is a determinant of the rows, and
-    every division leaves no rest.
+    Elimination without fractions (Bareiss, Math. Comp. 22, 1968): every entry is a determinant of the rows,
+    and every division leaves no rest.
     """
     rows, m, before = [list(row) for row in rows], len(rows), 1
     order = list(range(m + 1))
@@ -172,7 +174,7 @@ def orthogonal_to(rows: np.ndarray, near: np.ndarray) -> list[Fraction]:
 
 
 def exact_solution(square: np.ndarray, right: list[list[Fraction]]) -> list[list[Fraction]] | None:
-    """Return the x of each right-hand side b [m] with ``square`` [m, m] x = b, exactly; None where it is singular.
+    """Return the x with ``square`` [m, m] x = b for each b [m] of ``right``, exactly; None if singular.
 
     >>> exact_solution(np.array([[2.0, 0.0], [1.0, 4.0]]), [[Fraction(1), Fraction(0)]])
     [[Fraction(1, 2), Fraction(-1, 8)]]

@@ -1,9 +1,10 @@
-"""Logistic regression by Newton's method: its probabilities are dual weights, and where it runs off it separates.
+"""Logistic regression by Newton's method: its probabilities are dual weights, and what runs off separates.
 
-At the maximum of the likelihood the probabilities p_ic of the wrong classes satisfy Σ p_ic (e_{y_i} - e_c) x_iᵀ = 0:
-they are dual weights, positive at every pair, with A(p) = 0, and no weights are without a negative margin but those
-without any (Albert and Anderson, "On the existence of maximum likelihood estimates in logistic regression models",
-Biometrika 71, 1984). Where there is no maximum the iterates run off to weights that separate all or some pairs.
+At the maximum of the likelihood the probabilities p_ic of the wrong classes satisfy Σ p_ic (e_{y_i} - e_c)
+x_iᵀ = 0: they are dual weights, positive at every pair, with A(p) = 0, and the only weights without a
+negative margin are those whose margins are all 0 (Albert and Anderson, "On the existence of maximum
+likelihood estimates in logistic regression models", Biometrika 71, 1984). Where there is no maximum the
+iterates run off to weights that separate all or some pairs.
 """
 
 from __future__ import annotations

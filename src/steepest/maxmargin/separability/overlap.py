@@ -1,7 +1,8 @@
-"""Proof that all pairs overlap, from dual weights that are positive at every pair and almost satisfy A(q) = 0.
+"""Proof that all pairs overlap, from dual weights that are positive at all of them and almost give A(q) = 0.
 
-If A(q) is so small that a change of every weight by less than itself can remove it, dual weights with A(q) = 0
-exactly exist and are positive everywhere: no weights have margins of one sign, but those whose margins are all 0.
+If A(q) is so small that a change of every weight by less than itself can remove it, dual weights with A(q) =
+0 exactly exist and are positive everywhere: no weights have margins of one sign, but those whose margins are
+all 0.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     maximise Σ s_ic   subject to   (e_{y_i} - e_c)ᵀ V z_i ≥ s_ic,   0 ≤ s_ic ≤ 1
 
-Weights may be of any size, so at the optimum s_ic is 1 where some weights with no negative margin give the pair a
-positive one, and 0 where none do; and the multipliers q of the margins are at least 1 at every pair of the second
-kind, 0 at the others, and satisfy A(q) = 0 (Konis, "Linear programming algorithms for detecting separated data in
-binary logistic regression models", 2007, for two classes; the certificates are those of Gordan's theorem).
+Weights may be of any size, so at the optimum s_ic is 1 where some weights with no negative margin give the
+pair a positive one, and 0 where none do; and the multipliers q of the margins are at least 1 at every pair of
+the second kind, 0 at the others, and satisfy A(q) = 0 (Konis, "Linear programming algorithms for detecting
+separated data in binary logistic regression models", 2007, for two classes; the certificates are those of
+Gordan's theorem).
 """
 
 from __future__ import annotations
@@ -94,13 +95,13 @@ def _smallest(margins: np.ndarray, missed: np.ndarray, chosen: np.ndarray) -> fl
 
 
 def _solve(
-    A: sparse.csc_array, classes: int, r: int, deadline: Deadline
+    A: Any, classes: int, r: int, deadline: Deadline
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return V [k, r], the levels s [p] and the multipliers q [p] of the program over some pairs."""
     p = A.shape[1]
     free = (classes - 1) * r
     # A common shift of all classes changes no margin: the last class stays at the origin.
-    margins = A[:free].T
+    margins: Any = sparse.csr_array(A[:free]).T
     constraints: Any = sparse.hstack([-margins, sparse.eye_array(p)], format="csr")
     objective = np.concatenate([np.zeros(free), -np.ones(p)])
     bounds = np.zeros((free + p, 2))

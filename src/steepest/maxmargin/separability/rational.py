@@ -1,4 +1,4 @@
-"""Weights as rational numbers: where offsets are large, floats have too few digits for what they must cancel."""
+"""Weights as rational numbers: where offsets are large, floats have too few digits."""
 
 from __future__ import annotations
 

@@ -43,23 +43,26 @@ class Separability:
     """Whether the evidence for it holds in exact arithmetic. False: the sums A(q) vanish to rounding in every
     column, relative to what cancels there, and so do the margins of the pairs that are weakly separated."""
     weights: np.ndarray
-    """W, shape [k, d]. Separable: all margins are positive. Weakly separable: none is negative and those of all
-    pairs but the ``overlapped`` ones are positive, ``exact_weights`` being what these were rounded from.
+    """W, shape [k, d]. Separable: all margins are positive. Weakly separable: none is negative and those of
+    all pairs but the ``overlapped`` ones are positive, ``exact_weights`` being what these were rounded from.
     Otherwise the best there is: zeros, or the weights of ``margin``."""
     margin: float
-    """The smallest margin of ``weights``, each relative to its own terms Σ_j |W_yj - W_cj| |x_ij|, in [-1, 1]."""
+    """The smallest margin of ``weights``, each relative to its own terms Σ_j |W_yj - W_cj| |x_ij|, in [-1,
+    1]."""
     dual: np.ndarray
     """q, shape [n, k], of sum 1: dual weights with A(q) = 0 where the data is not separable, or weakly so.
     Otherwise the best there is; zeros where there is none."""
     residual: float
-    """Largest entry of A(q), each relative to its own terms; 0 where A(q) = 0 in exact arithmetic; 1 for q = 0."""
+    """Largest entry of A(q), each relative to its own terms; 0 where A(q) = 0 in exact arithmetic; 1 for q =
+    0."""
     overlapped: np.ndarray | None
-    """Pairs (i, c) whose margin is 0 for all weights without negative margins, shape [p, 2]: none where the data
-    is separable, all where nothing can be separated. None where that is not known."""
+    """Pairs (i, c) whose margin is 0 for all weights without negative margins, shape [p, 2]: none where the
+    data is separable, all where nothing can be separated. None where that is not known."""
     coefficients: np.ndarray | None
     """What becomes of the coefficients of a logistic regression, shape [k, d], relative to the first class: 0
     finite, inf and -inf run off so, nan not determined (its feature is a combination of those before it, or
-    directions of either sign separate as well). The first class, the reference, has zeros. None: not known."""
+    directions of either sign separate as well). The first class, the reference, has zeros. None: not
+    known."""
     seconds: float
     """Wall-clock time."""
     tried: tuple[str, ...]

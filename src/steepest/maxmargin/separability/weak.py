@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -77,7 +78,8 @@ def _rational(
         return
     yield in_all_features(free, columns, d)
     A = pair_columns(conditioned.features, y, k, overlapped).toarray()[conditioned.features.shape[1] :]
-    triangle, order = scipy.linalg.qr(A, mode="r", pivoting=True, check_finite=False)[-2:]
+    factored: Any = scipy.linalg.qr(A, mode="r", pivoting=True, check_finite=False)
+    triangle, order = factored
     pivots = np.abs(np.diag(triangle))
     rank = int(np.count_nonzero(pivots > _OF_RANK * pivots.max(initial=0.0)))
     if rank**2 * len(A) > _LARGEST_SYSTEM:
