@@ -86,7 +86,7 @@ class Record:
             self.certify(Candidate(found.weights, self.best.dual, self.iterations, found.tried[-1]))
         elif found.kind is not Separation.UNDECIDED:
             self.method = method
-            upper = 0.0 if found.exact_dual is not None else self._upper_bound(found.dual)
+            upper = 0.0 if found.exact else self._upper_bound(found.dual)
             self.best = replace(self.best, dual=found.dual, upper=upper)
         return self.impossible
 

@@ -54,8 +54,8 @@ class MaxMarginSolution:
     margin: float
     """Lower bound on γ, attained by ``weights``; 0 where these are zero. In units of the features."""
     upper_bound: float
-    """‖A(q)‖_* of ``dual``, an upper bound on γ; 0 where A(q) = 0 in rational arithmetic, of which ``dual``
-    is the rounding."""
+    """‖A(q)‖_* of ``dual``, an upper bound on γ; 0 where it is certain that no weights separate, ``dual``
+    being the rounding of dual weights with A(q) = 0."""
     relative_gap: float
     """(upper_bound - margin) / upper_bound; 0 where both are 0."""
     dual: np.ndarray

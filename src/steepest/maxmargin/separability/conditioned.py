@@ -222,4 +222,4 @@ def _quotient(a: np.ndarray, a_low: np.ndarray, b: float, b_low: float) -> tuple
     """Return (a + a_low) / (b + b_low) as two numbers."""
     ratio = a / b
     product, error = _product(ratio, np.zeros_like(ratio), np.asarray(b), np.asarray(b_low))
-    return ratio, ((a - product) - error + a_low - ratio * b_low) / b
+    return ratio, ((a - product) - error + a_low) / b

@@ -30,7 +30,7 @@ def all_overlap(Z: np.ndarray, y: np.ndarray, q: np.ndarray, uncertain: float = 
         uncertain: by how much entries of Z may be off.
 
     >>> Z, y = np.array([[1.0], [2.0], [-1.0]]), np.array([0, 1, 1])
-    >>> all_overlap(Z, y, np.array([[0.0, 0.5], [0.125, 0.0], [0.25, 0.0]]))
+    >>> all_overlap(Z, y, np.array([[0.0, 0.5], [0.5, 0.0], [0.5, 0.0]]))
     True
     >>> all_overlap(Z, np.array([0, 0, 1]), np.array([[0.0, 0.5], [0.0, 0.5], [0.5, 0.0]]))
     False

@@ -34,7 +34,7 @@ def repeated_sample(X: np.ndarray, y: np.ndarray, classes: int) -> Null | None:
     # Columns of one size, so that none hides what others tell apart.
     sizes = np.maximum(X.max(axis=0), -X.min(axis=0))
     direction = np.random.default_rng(0).normal(size=X.shape[1])
-    direction = np.ldexp(direction, np.where(sizes > 0, -np.frexp(sizes)[1], 0))
+    direction = np.ldexp(direction, np.where(sizes > 0, np.minimum(-np.frexp(sizes)[1], 1000), 0))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         along = X @ direction / largest
         order = np.argsort(along, kind="stable")

@@ -13,11 +13,14 @@ from steepest.problem import Classification
 
 __all__ = ["Separability", "Separation"]
 
+_EXACT = "certified in exact arithmetic"
+_TO_ROUNDING = "certified to rounding in every column"
+
 
 class Separation(Enum):
     """Whether weights tell the classes of the samples apart; the values are the messages."""
 
-    SEPARABLE = "separable: the weights give every sample's class the highest score, by more than rounding"
+    SEPARABLE = "separable: some weights give every sample's class the highest score"
     WEAKLY_SEPARABLE = (
         "weakly separable (quasi-complete separation): weights without a negative margin give some samples a "
         "positive one, but no weights give it to all"
@@ -59,10 +62,11 @@ class Separability:
     """Pairs (i, c) whose margin is 0 for all weights without negative margins, shape [p, 2]: none where the
     data is separable, all where nothing can be separated. None where that is not known."""
     coefficients: np.ndarray | None
-    """What becomes of the coefficients of a logistic regression, shape [k, d], relative to the first class: 0
-    finite, inf and -inf run off so, nan not determined (its feature is a combination of those before it, or
-    directions of either sign separate as well). The first class, the reference, has zeros. None: not
-    known."""
+    """What becomes of the coefficients of a logistic regression without a penalty, shape [k, d], relative to
+    the first class, whose row is 0: 0 for those that stay finite, inf and -inf for those that run off along
+    ``weights`` (where the data is separable, other weights may have other signs), nan for what is not
+    determined: the feature is 0 or a combination of those before it, or can run off but does not along
+    ``weights``. None: not known."""
     seconds: float
     """Wall-clock time."""
     tried: tuple[str, ...]
@@ -72,7 +76,9 @@ class Separability:
     exact_weights: tuple[tuple[Fraction, ...], ...] | None = field(default=None, repr=False)
     """Weights as rational numbers, where those of ``weights`` were rounded from them; else None."""
     exact_dual: tuple[tuple[int, int, Fraction], ...] | None = field(default=None, repr=False)
-    """(i, c, q_ic) with A(q) = 0 in exact arithmetic, where found; else None."""
+    """(i, c, q_ic) with A(q) = 0 in exact arithmetic, ``dual`` being their rounding. None: not found, though
+    ``exact`` may say that such q exist, where a small change of ``dual``, positive at all pairs, is sure to
+    give them."""
 
     @property
     def separable(self) -> bool | None:
@@ -119,4 +125,4 @@ class Separability:
                 f"{text}; the smallest margin reached is {self.margin:.2g} of its terms, and A(q) is down to "
                 f"{self.residual:.2g} of its terms; tried: {', '.join(self.tried) or 'nothing'}"
             )
-        return f"{text}; {'in exact arithmetic' if self.exact else 'to rounding in every column'}"
+        return f"{text}; {_EXACT if self.exact else _TO_ROUNDING}"
