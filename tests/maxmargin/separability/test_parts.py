@@ -17,8 +17,8 @@ from steepest.maxmargin.separability.exact import (
     exact_margins,
     exact_null_weights,
     exact_solution,
-    orthogonal_to,
     whole_numbers,
+    with_products,
 )
 from steepest.maxmargin.separability.likelihood import fit_likelihood
 from steepest.maxmargin.separability.overlap import all_overlap
@@ -78,12 +78,17 @@ def test_systems_are_solved_exactly(seed):
 
 
 @given(seed=some.integers(0, 2**32 - 1))
-def test_vectors_are_made_orthogonal_exactly(seed):
+def test_vectors_are_given_their_products_exactly(seed):
     generator = np.random.default_rng(seed)
-    rows, near = generator.normal(size=(3, 6)), generator.normal(size=6)
-    found = orthogonal_to(rows, near)
-    for row in rows.tolist():
-        assert sum(Fraction(a) * x for a, x in zip(row, found, strict=True)) == 0
+    rows, near = generator.normal(size=(3, 6)), [Fraction(each) for each in generator.normal(size=6)]
+    products = [Fraction(0), Fraction(1, 3), Fraction(-2)]
+    found = with_products(rows, products, near)
+    assert found is not None
+    for row, product in zip(rows.tolist(), products, strict=True):
+        assert sum(Fraction(a) * x for a, x in zip(row, found, strict=True)) == product
+    twice = np.concatenate([rows, 2 * rows[:1]])
+    assert with_products(twice, [*products, Fraction(1)], near) is None
+    assert with_products(twice, [*products, Fraction(0)], near) == found
 
 
 def test_multiples_are_positive_and_exact():

@@ -24,11 +24,11 @@ from steepest.maxmargin.separability.evidence import (
 )
 from steepest.maxmargin.separability.likelihood import fit_likelihood
 from steepest.maxmargin.separability.overlap import all_overlap
-from steepest.maxmargin.separability.program import split_pairs
+from steepest.maxmargin.separability.program import Split, split_pairs
 from steepest.maxmargin.separability.rational import as_floats, in_all_features, rational_weights
-from steepest.maxmargin.separability.repeated import repeated_sample
+from steepest.maxmargin.separability.repeated import nearly_repeated_sample, repeated_sample
 from steepest.maxmargin.separability.result import Separability, Separation
-from steepest.maxmargin.separability.weak import Weak, weak_weights
+from steepest.maxmargin.separability.weak import Weak, separating_weights, weak_weights
 from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
 
@@ -89,9 +89,18 @@ def decide(problem: Classification, deadline: Deadline) -> Separability:
 
 
 def repeated(problem: Classification, deadline: Deadline) -> Separability | None:
-    """Say that the data is not separable where one sample or two show it, after one product; else None."""
-    null = repeated_sample(as_numpy(problem.features), problem.labels, problem.n_classes)
-    return None if null is None else _frozen(_Case(problem, deadline, null=null).told_apart())
+    """Decide where one sample or two show that the data is not separable, after one product; else None.
+
+    Also where two samples differ by rounding alone, which solvers of some norms may make something of.
+    """
+    X, y = as_numpy(problem.features), problem.labels
+    null = repeated_sample(X, y, problem.n_classes)
+    if null is not None:
+        return _frozen(_Case(problem, deadline, null=null).told_apart())
+    if nearly_repeated_sample(X, y):
+        case = _Case(problem, deadline)
+        return _frozen(case.decided()) if case.small else None
+    return None
 
 
 def against(
@@ -214,6 +223,10 @@ class _Case:
         if not len(split.inseparable):
             return self._if_separating(split.weights)
         null = self.null or self._null_weights(split.inseparable, split.multipliers)
+        if self.small and (null is None or null.exact is None):
+            found = self._by_rationals(split)
+            if found is not None:
+                return found
         if null is None:
             self.candidates.append(self.conditioned.weights(split.weights))
             return None
@@ -228,11 +241,26 @@ class _Case:
             return None
         return self._weakly_separable(weak, split.weights, split.inseparable)
 
+    def _by_rationals(self, split: Split) -> Separability | None:
+        """Whether pairs that are inseparable to rounding are separable in exact arithmetic."""
+        exact = separating_weights(self.X, self.y, self.conditioned, split.weights, split.inseparable)
+        if exact is None:
+            return None
+        self.tried.append("rational arithmetic")
+        W = next((W for W in as_floats(exact) if separates(self.X, self.y, W)), None)
+        if W is not None:
+            return self._separable(W, split.weights)
+        # They separate, but floats that do were not found.
+        return self._result(Separation.UNDECIDED, exact=False, exact_weights=exact)
+
     def _if_separating(self, V: np.ndarray) -> Separability | None:
         W = next((W for W in self._floats(V - V[0]) if separates(self.X, self.y, W)), None)
         if W is None:
             self.candidates.append(self.conditioned.weights(V - V[0]))
             return None
+        return self._separable(W, V)
+
+    def _separable(self, W: np.ndarray, V: np.ndarray) -> Separability:
         nothing = np.zeros((0, 2), dtype=np.int64)
         return self._result(
             Separation.SEPARABLE,

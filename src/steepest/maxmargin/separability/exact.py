@@ -15,8 +15,8 @@ __all__ = [
     "exact_margins",
     "exact_null_weights",
     "exact_solution",
-    "orthogonal_to",
     "whole_numbers",
+    "with_products",
 ]
 
 
@@ -157,20 +157,28 @@ def _null_vector(rows: list[list[int]]) -> list[int] | None:
     return found
 
 
-def orthogonal_to(rows: np.ndarray, near: np.ndarray) -> list[Fraction]:
-    """Return a vector orthogonal to all ``rows`` [s, m], exactly, that has the free entries of ``near`` [m].
+def with_products(
+    rows: np.ndarray, products: Sequence[Fraction], near: Sequence[Fraction]
+) -> list[Fraction] | None:
+    """Return a vector [m] of given products with ``rows`` [s, m], exactly; None where there is none.
 
-    >>> orthogonal_to(np.array([[1.0, 3.0]]), np.array([-3.0000001, 1.0]))
-    [Fraction(-3, 1), Fraction(1, 1)]
+    What these leave free is taken from ``near`` [m].
+
+    >>> with_products(np.array([[1.0, 3.0]]), [Fraction(0)], [Fraction(-3), Fraction(2)])
+    [Fraction(-6, 1), Fraction(2, 1)]
     """
     pivots: dict[int, list[int]] = {}
-    for row in rows:
-        left = _reduced(whole_numbers(row), pivots)
+    for row, product in zip(rows.tolist(), products, strict=True):
+        parts = [*map(Fraction, row), -product]
+        common = lcm(*(part.denominator for part in parts))
+        left = _reduced([int(part * common) for part in parts], pivots)
         lead = next((j for j, entry in enumerate(left) if entry), None)
         if lead is not None:
             pivots[lead] = left
-    known = {j: Fraction(entry) for j, entry in enumerate(near.tolist()) if j not in pivots}
-    return _solved(pivots, known, len(near))
+    if len(near) in pivots:
+        return None
+    known = {j: each for j, each in enumerate(near) if j not in pivots} | {len(near): Fraction(1)}
+    return _solved(pivots, known, len(near) + 1)[:-1]
 
 
 def exact_solution(square: np.ndarray, right: list[list[Fraction]]) -> list[list[Fraction]] | None:

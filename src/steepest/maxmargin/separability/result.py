@@ -74,7 +74,8 @@ class Separability:
     problem: Classification = field(repr=False, compare=False)
     """The data."""
     exact_weights: tuple[tuple[Fraction, ...], ...] | None = field(default=None, repr=False)
-    """Weights as rational numbers, where those of ``weights`` were rounded from them; else None."""
+    """Weights as rational numbers. Weakly separable: those that ``weights`` were rounded from. Undecided: if
+    not None, they separate in exact arithmetic, though no floats that do were found."""
     exact_dual: tuple[tuple[int, int, Fraction], ...] | None = field(default=None, repr=False)
     """(i, c, q_ic) with A(q) = 0 in exact arithmetic, ``dual`` being their rounding. None: not found, though
     ``exact`` may say that such q exist, where a small change of ``dual``, positive at all pairs, is sure to
@@ -121,6 +122,8 @@ class Separability:
     def __str__(self) -> str:
         text = str(self.kind)
         if self.kind is Separation.UNDECIDED:
+            if self.exact_weights is not None:
+                text = "undecided: rational weights separate the data, but no floats that do were found"
             return (
                 f"{text}; the smallest margin reached is {self.margin:.2g} of its terms, and A(q) is down to "
                 f"{self.residual:.2g} of its terms; tried: {', '.join(self.tried) or 'nothing'}"

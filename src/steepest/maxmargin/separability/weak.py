@@ -1,4 +1,4 @@
-"""Weights that separate some pairs and leave the others at a margin of exactly 0."""
+"""Weights that separate some pairs and leave the others at a margin of exactly 0, or of next to nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import scipy.linalg
 
 from steepest.maxmargin.separability.conditioned import Conditioned
 from steepest.maxmargin.separability.evidence import all_positive, relative_margins
-from steepest.maxmargin.separability.exact import exact_margins, orthogonal_to
+from steepest.maxmargin.separability.exact import exact_margins, with_products
 from steepest.maxmargin.separability.program import pair_columns
 from steepest.maxmargin.separability.rational import in_all_features, rational_weights
 
-__all__ = ["Weak", "weak_weights"]
+__all__ = ["Weak", "separating_weights", "weak_weights"]
 
 _APART = 1e-6
 """Relative margins above this are positive whatever rounding did."""
@@ -26,6 +26,9 @@ _OF_RANK = 1e-9
 _LARGEST_SYSTEM = 400_000
 """Unknowns times the square of the conditions of an exact elimination that takes a second or two."""
 _MOST_EXACT = 3_000_000
+_MOST_DOUBTFUL = 40
+"""Conditions of an exact elimination that is quick whatever the unknowns."""
+_LITTLE = Fraction(1, 2**80)
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,52 @@ def _rational(
     if rank**2 * len(A) > _LARGEST_SYSTEM:
         return
     chosen = overlapped[np.sort(order[:rank])]
-    rows = pair_columns(X[:, columns], y, k, chosen).toarray()[len(columns) :].T
-    near = np.array([each for row in free[1:] for each in row], dtype=object)
-    flat, r = orthogonal_to(rows, near), len(columns)
-    parts = (flat[start : start + r] for start in range(0, len(flat), r))
-    yield in_all_features([free[0], *parts], columns, d)
+    moved = _moved(X, y, free, columns, chosen, [Fraction(0)] * len(chosen))
+    if moved is not None:
+        yield in_all_features(moved, columns, d)
+
+
+def separating_weights(
+    X: np.ndarray, y: np.ndarray, conditioned: Conditioned, V: np.ndarray, doubtful: np.ndarray
+) -> tuple[tuple[Fraction, ...], ...] | None:
+    """Return rational weights near V with all margins positive, though those of few pairs may be rounding.
+
+    Args:
+        X: features, shape [n, d].
+        y: class of each sample, shape [n].
+        conditioned: the same features, conditioned.
+        V: weights of the conditioned features, shape [k, r], with positive margins at the other pairs.
+        doubtful: pairs (i, c) that V leaves at margins of 0 to rounding, shape [p, 2].
+    """
+    k, d, columns = len(V), X.shape[1], conditioned.columns
+    free = rational_weights(X, conditioned, V - V[0]) if len(doubtful) <= _MOST_DOUBTFUL else None
+    if free is None:
+        return None
+    largest = max(abs(each) for row in free for each in row)
+    sizes = np.abs(X[np.ix_(doubtful[:, 0], columns)]).max(axis=1).tolist()
+    # So little that the other margins stay positive: samples that differ by rounding ask for huge weights.
+    products = [_LITTLE * (largest or Fraction(1)) * Fraction(each) for each in sizes]
+    moved = _moved(X, y, free, columns, doubtful, products)
+    if moved is None:
+        return None
+    exact = in_all_features(moved, columns, d)
+    W = np.array([[float(each) for each in row] for row in exact])
+    pairs = y[:, None] != np.arange(k)
+    return exact if all_positive(X, y, W, np.array(exact, dtype=object), pairs) else None
+
+
+def _moved(
+    X: np.ndarray,
+    y: np.ndarray,
+    W: list[list[Fraction]],
+    columns: np.ndarray,
+    pairs: np.ndarray,
+    margins: list[Fraction],
+) -> list[list[Fraction]] | None:
+    """Return weights near W [k][r], zero for the first class, that have given margins at some pairs."""
+    r = len(columns)
+    rows = pair_columns(X[:, columns], y, len(W), pairs).toarray()[r:].T
+    flat = with_products(rows, margins, [each for row in W[1:] for each in row])
+    if flat is None:
+        return None
+    return [W[0], *(flat[start : start + r] for start in range(0, len(flat), r))]
