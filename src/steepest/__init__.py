@@ -18,12 +18,14 @@ _HOME = {
     "RowNorm": "steepest.geometry",
     "ScaledNorm": "steepest.geometry",
     "Schatten": "steepest.geometry",
+    "Separability": "steepest.maxmargin",
     "SteepestError": "steepest.errors",
     "SteepestWarning": "steepest.errors",
     "Trajectory": "steepest.descent",
     "descend": "steepest.descent",
     "max_margin": "steepest.maxmargin",
     "norm": "steepest.geometry",
+    "separability": "steepest.maxmargin.separability.decision",
 }
 _ROOMS = (
     "datasets",
@@ -48,6 +50,7 @@ __all__ = [
     "RowNorm",
     "ScaledNorm",
     "Schatten",
+    "Separability",
     "SteepestError",
     "SteepestWarning",
     "Trajectory",
@@ -62,6 +65,7 @@ __all__ = [
     "max_margin",
     "maxmargin",
     "norm",
+    "separability",
     "signals",
     "theory",
 ]
@@ -71,7 +75,8 @@ if TYPE_CHECKING:
     from steepest.descent import Method, Trajectory, descend
     from steepest.errors import SteepestError, SteepestWarning
     from steepest.geometry import BlockNorm, ColumnNorm, Entrywise, RowNorm, ScaledNorm, Schatten, norm
-    from steepest.maxmargin import MaxMarginSolution, max_margin
+    from steepest.maxmargin import MaxMarginSolution, Separability, max_margin
+    from steepest.maxmargin.separability.decision import separability
     from steepest.problem import Classification
     from steepest.schedules import PolynomialDecay
 

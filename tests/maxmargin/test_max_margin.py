@@ -97,7 +97,8 @@ def test_contradiction_is_certified(norm):
     problem = st.Classification(X, [0, 1, 2, 0, 1, 2, 0, 1])
     solution = st.max_margin(problem, norm)
     assert solution.separable is False
-    assert solution.status is Status.NOT_SEPARABLE
+    # All but the two samples at one point can be told apart.
+    assert solution.status is Status.WEAKLY_SEPARABLE
     assert np.abs(problem.pair_sum(solution.dual)).max() < 1e-13
     assert solution.margin == 0.0
     assert not solution.weights.any()

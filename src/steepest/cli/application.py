@@ -16,6 +16,7 @@ from steepest.cli.plan import plan
 from steepest.cli.report import report
 from steepest.cli.reproduce import reproduce
 from steepest.cli.run import run
+from steepest.cli.separability import separability
 from steepest.cli.theory import theory
 
 app = typer.Typer(
@@ -74,4 +75,5 @@ app.command("plan")(plan)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
 app.command("run")(run)
+app.command("separability", cls=DataCommand)(separability)
 app.command("theory", cls=DataCommand)(theory)

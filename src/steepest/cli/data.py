@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from steepest.datasets import Parameter
     from steepest.problem import Classification
 
-__all__ = ["Data", "DataCommand", "Encoding", "Label", "Separator", "load_data"]
+__all__ = ["Data", "DataCommand", "Encoding", "Label", "Separator", "load_data", "load_named_data"]
 
 Data = Annotated[
     str,
@@ -75,19 +75,26 @@ def load_data(
     context: typer.Context, data: str, label: str | None, separator: str | None, encoding: str | None
 ) -> Classification:
     """Return the problem that the arguments name; of a file, say on standard error what its labels are."""
+    return load_named_data(context, data, label, separator, encoding)[0]
+
+
+def load_named_data(
+    context: typer.Context, data: str, label: str | None, separator: str | None, encoding: str | None
+) -> tuple[Classification, tuple[str, ...] | None]:
+    """Return what :func:`load_data` does, and what a file calls the features; None where it has no names."""
     from steepest.datasets import load, names_a_file, read_file
 
     options = {name: text for name, text in context.meta.get(_GIVEN, {}).items() if text is not None}
     of_file = {"label": label, "separator": separator, "encoding": encoding}
     if not names_a_file(data):
-        return load(data, **{**of_file, **options})
+        return load(data, **{**of_file, **options}), None
     for name, text in options.items():
         raise InvalidArgument(
             name, text, f"a file takes {', '.join(of_file)}; its sizes are those of its data"
         )
     found = read_file(data, **of_file)
     typer.echo(str(found), err=True)
-    return found.problem
+    return found.problem, found.features
 
 
 def _options_of_data_sets(taken: set[str]) -> list[Any]:

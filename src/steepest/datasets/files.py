@@ -42,6 +42,8 @@ class DataFile:
     """Where the labels are, such as "column 'species'"."""
     guessed: str
     """Why there, where neither the user nor a name says so; otherwise empty."""
+    features: tuple[str, ...] | None = None
+    """What the file calls the features; None where it has no names for them."""
 
     def __str__(self) -> str:
         """Return one line with the label's place, the classes and their counts."""
@@ -122,9 +124,8 @@ def read_file(
             name = file.name
         with source as stream:
             samples = _samples(path, stream, form, label, mark, encoding)
-        return DataFile(
-            Classification(samples.features, samples.labels, name), samples.label, samples.guessed
-        )
+        problem = Classification(samples.features, samples.labels, name)
+        return DataFile(problem, samples.label, samples.guessed, samples.names)
     except InvalidData as error:
         raise DataFileError(path, str(error)) from error
     except OSError as error:

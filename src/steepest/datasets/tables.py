@@ -30,6 +30,8 @@ class Samples(NamedTuple):
     """Where the labels are, such as "column 'species'"."""
     guessed: str
     """Why there, where neither the user nor a name says so; otherwise empty."""
+    names: tuple[str, ...] | None = None
+    """What the file calls the features; None where it has no names for them."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ def samples_of(table: Table, label: str | int | None) -> Samples:
     labels = _labels(table, position, where)
     if label is None:
         refuse_measurements(table.file, where, labels)
-    features = [_numbers(table, at) for at in range(len(table.columns)) if at != position]
-    return Samples(np.stack(features, axis=1), labels, where, guessed)
+    others = [at for at in range(len(table.columns)) if at != position]
+    features = np.stack([_numbers(table, at) for at in others], axis=1)
+    names = tuple(table.names[at] for at in others) if table.named else None
+    return Samples(features, labels, where, guessed, names)
 
 
 def parquet_table(file: object, stream: Any) -> Table:

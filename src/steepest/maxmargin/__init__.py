@@ -11,6 +11,7 @@ from steepest.maxmargin.certificates.bounds import Bounds, certificate
 from steepest.maxmargin.forms.watch import Progress
 from steepest.maxmargin.optima.set import Canonical, SetOfOptima
 from steepest.maxmargin.optima.uniqueness import Uniqueness
+from steepest.maxmargin.separability.result import Separability, Separation
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.maxmargin.solve import METHODS, max_margin
 
@@ -20,6 +21,8 @@ __all__ = [
     "Canonical",
     "MaxMarginSolution",
     "Progress",
+    "Separability",
+    "Separation",
     "SetOfOptima",
     "Status",
     "Uniqueness",

@@ -9,12 +9,13 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
 from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
-from steepest.maxmargin.certificates.contradiction import contradiction, repeated_sample
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.reduced import reduce
 from steepest.maxmargin.optima.faces import EXPOSED_FACE
 from steepest.maxmargin.optima.refinement import refine
+from steepest.maxmargin.separability.decision import against, repeated
+from steepest.maxmargin.separability.result import Separability, Separation
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
 
@@ -25,6 +26,12 @@ _CUTOFFS = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10)
 _REFINABLE = 1e-4
 """Gap beyond which Newton's method on the face has nothing to start from."""
 _REFINED = ", refined"
+_STATUS = {
+    Separation.NOT_SEPARABLE: Status.NOT_SEPARABLE,
+    Separation.WEAKLY_SEPARABLE: Status.WEAKLY_SEPARABLE,
+    Separation.UNDECIDED: Status.UNDECIDED,
+}
+"""How a computation without a positive margin ends."""
 
 
 class Record:
@@ -38,7 +45,8 @@ class Record:
         self.best = Best(
             np.zeros((problem.n_classes, problem.dimension)), uniform, 0.0, self._upper_bound(uniform)
         )
-        self.method, self.iterations, self.impossible = "none", 0, False
+        self.method, self.iterations = "none", 0
+        self.separability: Separability | None = None
 
     def _upper_bound(self, q: np.ndarray) -> float:
         return dual_above(self.X, self.y, q, self.norm)
@@ -55,19 +63,31 @@ class Record:
         if any(better) or self.method == "none":
             self.method, self.iterations = candidate.method, candidate.iterations
 
-    def find_repeated_sample(self) -> bool:
+    @property
+    def impossible(self) -> bool:
+        """Whether the data is known not to be separable."""
+        return self.separability is not None and self.separability.separable is False
+
+    def find_repeated_sample(self, deadline: Deadline) -> bool:
         """Look for a sample with two labels, and take the q with A(q) = 0 that it gives."""
-        return self._impossible(repeated_sample(self.problem), "repeated sample")
+        return self._take(repeated(self.problem, deadline), "repeated sample")
 
     def find_contradiction(self, deadline: Deadline, *, thorough: bool) -> bool:
-        """Look for q with A(q) = 0, after a solver found no weights with a positive margin."""
-        q = contradiction(self.problem, self.best.dual, deadline, thorough=thorough)
-        return self._impossible(q, self.method)
+        """Decide whether the data is separable, after a solver found no weights with a positive margin."""
+        thorough = thorough and self.separability is None
+        return self._take(against(self.problem, self.best.dual, deadline, thorough=thorough), self.method)
 
-    def _impossible(self, q: np.ndarray | None, method: str) -> bool:
-        if q is not None:
-            self.method, self.impossible = method, True
-            self.best = replace(self.best, dual=q, upper=self._upper_bound(q))
+    def _take(self, found: Separability | None, method: str) -> bool:
+        """Keep what is known of separability, with its evidence; say whether no weights separate."""
+        if found is None:
+            return False
+        self.separability = found
+        if found.kind is Separation.SEPARABLE:
+            self.certify(Candidate(found.weights, self.best.dual, self.iterations, found.tried[-1]))
+        elif found.kind is not Separation.UNDECIDED:
+            self.method = method
+            upper = 0.0 if found.exact else self._upper_bound(found.dual)
+            self.best = replace(self.best, dual=found.dual, upper=upper)
         return self.impossible
 
     def polish(self, gap: float) -> None:
@@ -107,9 +127,6 @@ class Record:
         if not self.impossible:
             self.clear_support(gap)
         best = self.best
-        status = Status.STOPPED if stopped else Status.GAP_NOT_REACHED
-        status = Status.SOLVED if best.within(gap) else status
-        status = Status.NOT_SEPARABLE if self.impossible else status
         for array in (best.weights, best.dual):
             array.setflags(write=False)
         return MaxMarginSolution(
@@ -119,10 +136,25 @@ class Record:
             upper_bound=best.upper,
             relative_gap=best.relative_gap,
             dual=best.dual,
-            separable=False if self.impossible else (True if best.lower > 0 else None),
+            separable=self._separable,
             seconds=seconds,
             iterations=self.iterations,
             method=self.method,
-            status=status,
+            status=self._status(gap, stopped),
             problem=self.problem,
         )
+
+    @property
+    def _separable(self) -> bool | None:
+        if self.best.lower > 0:
+            return True
+        return None if self.separability is None else self.separability.separable
+
+    def _status(self, gap: float, stopped: bool) -> Status:
+        if self.best.lower <= 0 and self.separability is not None:
+            ended = _STATUS.get(self.separability.kind)
+            if ended is not None:
+                return ended
+        if self.best.within(gap):
+            return Status.SOLVED
+        return Status.STOPPED if stopped else Status.GAP_NOT_REACHED

@@ -24,12 +24,20 @@ class Status(Enum):
     """How a max-margin computation ended; the values are the messages."""
 
     SOLVED = "solved: the certified relative gap is within the one asked for"
-    NOT_SEPARABLE = "not separable: certified by dual weights q with A(q) = 0 to rounding"
     NO_SOFT_MARGIN = (
         "no soft margin: nu is too small for these data, as certified by dual weights q within their caps "
         "with A(q) = 0 to rounding"
     )
     STOPPED = "stopped before the gap was reached: these are the best certified bounds so far"
+    NOT_SEPARABLE = "not separable: the max margin is 0, certified by dual weights q with A(q) = 0"
+    WEAKLY_SEPARABLE = (
+        "not separable, only weakly: the max margin is 0, certified by dual weights q with A(q) = 0, but "
+        "weights give some samples a positive margin and none a negative one (quasi-complete separation)"
+    )
+    UNDECIDED = (
+        "separability undecided: neither weights of positive margin nor dual weights q with A(q) = 0 were "
+        "found; these are the best certified bounds"
+    )
     GAP_NOT_REACHED = "gap not reached within the limit: these are the best certified bounds so far"
 
     def __str__(self) -> str:
@@ -51,13 +59,15 @@ class MaxMarginSolution:
     margin: float
     """Lower bound on γ, attained by ``weights``; 0 where these are zero. In units of the features."""
     upper_bound: float
-    """‖A(q)‖_* of ``dual``, an upper bound on γ."""
+    """‖A(q)‖_* of ``dual``, an upper bound on γ; 0 where it is certain that no weights separate, ``dual``
+    being the rounding of dual weights with A(q) = 0."""
     relative_gap: float
     """(upper_bound - margin) / upper_bound; 0 where both are 0."""
     dual: np.ndarray
     """q, shape [n, k]: non-negative, of sum 1, zero at the true class and away from the support."""
     separable: bool | None
-    """True: ``margin`` > 0. False: ``dual`` certifies that no weights separate the data. None: undecided."""
+    """True: some weights have a positive margin. False: ``dual`` certifies that none have. None: undecided.
+    It is the same in every norm: ``steepest.separability`` has more of it."""
     seconds: float
     """Wall-clock time of the computation."""
     iterations: int

@@ -139,7 +139,7 @@ def _solution(
     started = time.perf_counter()
     record = Record(problem, norm)
     # Without solvers where one sample alone shows that there is no margin.
-    for chosen in () if record.find_repeated_sample() else _methods(problem, norm, method):
+    for chosen in () if record.find_repeated_sample(deadline) else _methods(problem, norm, method):
         proposed = False
         for candidate in chosen.propose(problem, norm, gap, deadline):
             record.certify(candidate)

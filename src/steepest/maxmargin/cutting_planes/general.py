@@ -20,7 +20,6 @@ from functools import partial
 import numpy as np
 
 from steepest.geometry import Norm
-from steepest.maxmargin.certificates.contradiction import contradiction
 from steepest.maxmargin.cutting_planes.bundle import Bundle
 from steepest.maxmargin.cutting_planes.game import Game
 from steepest.maxmargin.cutting_planes.master import solve_master
@@ -30,6 +29,7 @@ from steepest.maxmargin.first_order.coordinate import coordinate_ascent
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import Pairs, all_pairs
 from steepest.maxmargin.forms.reduced import Reduced, reduce
+from steepest.maxmargin.separability.decision import against
 from steepest.problem import Classification
 
 __all__ = ["solve_by_cuts"]
@@ -89,9 +89,9 @@ def solve_by_cuts(problem: Classification, norm: Norm, gap: float, deadline: Dea
             return
         if game.best.lower <= 0.0:
             thorough = stage is not _by_squares
-            against = contradiction(problem, game.best.dual, deadline, thorough=thorough)
-            if against is not None:
-                yield _candidate(reduced, game, against)
+            found = against(problem, game.best.dual, deadline, thorough=thorough)
+            if found is not None and found.separable is False:
+                yield _candidate(reduced, game, found.dual)
                 return
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Entrywise, Norm
 from steepest.geometry.facts import MULTIPLE
-from steepest.maxmargin.certificates.contradiction import CANCELLATION
 from steepest.maxmargin.first_order.halpern import first_order
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.best import Best
@@ -26,6 +25,8 @@ from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts, widest_free_margin
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
 from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.separability.decision import decide
+from steepest.maxmargin.separability.result import Separation
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
 
@@ -39,6 +40,8 @@ _ROUNDING = 0.5
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
 _LARGEST_SYSTEM = 3000
 """Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
+_CANCELLATION = 1e-13
+"""Sums A(q) below this share of the largest terms of their feature are rounding."""
 _MOST_ITERATIONS = 200_000
 _PACE = 160.0
 """Iterations that a digit of the gap may cost where cuts come next."""
@@ -71,7 +74,7 @@ def _solved(
     for candidate in _proposed(prepared, measured, _ROUNDING * gap, method, deadline):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
-        if record.best.within(gap) or record.vanishes() or deadline.passed:
+        if record.best.within(gap) or deadline.passed or record.ends(deadline):
             break
     return record.solution(gap, time.perf_counter() - started, stopped=deadline.stopped)
 
@@ -88,7 +91,9 @@ def _separable(status: Status, lower: float, terms: Terms) -> bool | None:
     """Whether weights separate the classes, as far as this computation shows; a soft margin shows nothing."""
     if terms.caps is not None:
         return None
-    return True if lower > 0 else (False if status is Status.NOT_SEPARABLE else None)
+    return (
+        True if lower > 0 else (False if status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE) else None)
+    )
 
 
 def _require_bounded(problem: Classification, terms: Terms, deadline: Deadline) -> None:
@@ -172,6 +177,13 @@ def _by_first_order(
     yield _Proposal(*pair, q, iterations, "first-order (restarted Halpern PDHG)")
 
 
+_ENDED = {
+    Separation.NOT_SEPARABLE: Status.NOT_SEPARABLE,
+    Separation.WEAKLY_SEPARABLE: Status.WEAKLY_SEPARABLE,
+    Separation.UNDECIDED: Status.UNDECIDED,
+}
+
+
 @dataclass
 class _Record:
     """The best certified weights and dual weights so far."""
@@ -186,6 +198,10 @@ class _Record:
     best: Best
     method: str = "none"
     iterations: int = 0
+    separation: Separation | None = None
+    """What is known of separability, once it was asked for."""
+    ended: Status | None = None
+    """How a computation without a positive margin ends."""
 
     @classmethod
     def start(cls, problem: Classification, norm: Norm, terms: Terms, prepared: Prepared) -> _Record:
@@ -227,12 +243,43 @@ class _Record:
         upper = relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction)
         return self.best.take_dual(q, upper)
 
-    def vanishes(self) -> bool:
+    def ends(self, deadline: Deadline) -> bool:
+        """Whether it is known that there is no positive margin; a hard one asks that of the data once."""
+        if self.best.lower > 0.0:
+            return False
+        if self.terms.caps is not None:
+            if self._vanishes():
+                self.ended = Status.NO_SOFT_MARGIN
+            return self.ended is not None
+        if self.separation is None:
+            self._decide(deadline)
+        return self.ended is not None
+
+    def _decide(self, deadline: Deadline) -> None:
+        """Decide whether the features, free ones beside the others, separate the samples in any norm."""
+        data = Classification(self.X, self.y)
+        found = decide(data, deadline)
+        self.separation = found.kind
+        classes, p = data.classes, self.prepared.level.features.shape[1]
+        W, q = (
+            np.zeros((self.problem.n_classes, self.X.shape[1])),
+            np.zeros((len(self.y), self.problem.n_classes)),
+        )
+        W[classes], q[:, classes] = found.weights, found.dual
+        if found.kind is Separation.SEPARABLE:
+            self.certify(_Proposal(W[:, :p], W[:, p:], self.best.dual, self.iterations, found.tried[-1]))
+            return
+        self.ended = _ENDED[found.kind]
+        if found.separable is False:
+            self.method, upper = found.tried[-1], 0.0 if found.exact else self.best.upper
+            self.best = replace(self.best, dual=q, upper=upper)
+
+    def _vanishes(self) -> bool:
         """Whether A(q) is zero to rounding in every feature: then there is no margin."""
         T = towards(self.best.dual, self.y)
         Z = self.prepared.level.features
         A, terms = T.T @ Z, np.abs(T).T @ np.abs(Z)
-        return self.best.lower <= 0.0 and bool((np.abs(A) <= CANCELLATION * terms.max(axis=0)).all())
+        return bool((np.abs(A) <= _CANCELLATION * terms.max(axis=0)).all())
 
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""
@@ -246,8 +293,8 @@ class _Record:
         q[terms.kept] = best.dual
         status = Status.STOPPED if stopped else Status.GAP_NOT_REACHED
         status = Status.SOLVED if best.within(gap) else status
-        if self.vanishes():
-            status = Status.NOT_SEPARABLE if terms.caps is None else Status.NO_SOFT_MARGIN
+        if best.lower <= 0.0 and self.ended is not None:
+            status = self.ended
         intercept = free[:, 0].copy() if terms.intercept else None
         for array in (W, q, *(() if intercept is None else (intercept,))):
             array.setflags(write=False)
