@@ -40,7 +40,7 @@ _LARGEST_SYSTEM = 20_000_000
 """Numbers in the terms that are still formed."""
 _TINY = 1e-9
 """Dual weights below this have last digits that no feature of 1e16 times the middle size can bring up."""
-_SHARE = 4
+_SHARE = 8
 """Samples of every class, for every large feature, that may take what last digits leave over."""
 _LARGEST_SETTLED = 2_000_000
 """Numbers in the non-negative least-squares problem for it, which then takes a second."""
@@ -66,6 +66,8 @@ class Clipped:
         More or less of A(q) can be told from rounding: that is left to the certificate.
         """
         large = np.flatnonzero(self.factors < 1.0)
+        # What the solver left may be so little that tiny weights take all of it.
+        yield self._settled(q / float(q.sum()), large)
         seen = 0
         for least in _LEAST:
             pairs = np.argwhere(q > least * q.max())
@@ -95,7 +97,7 @@ class Clipped:
         pairs = np.argwhere(q > 0)
         terms, values = self._terms(pairs, large), q[tuple(pairs.T)]
         left = precise_product(terms, head(terms), values[None]).high[:, 0]
-        others = self._others(q, _SHARE * (len(large) + 1))
+        others = self._others(q, large)
         size = float(np.abs(left).max(initial=0.0))
         if size == 0.0 or not len(others) or len(left) * len(others) > _LARGEST_SETTLED:
             return q
@@ -106,15 +108,18 @@ class Clipped:
         settled[tuple(others.T)] += size * added
         return settled
 
-    def _others(self, q: np.ndarray, share: int) -> np.ndarray:
-        """Pairs of next to no dual weight, of the first ``share`` samples of every class, shape [m, 2]."""
-        y = self.original.labels
+    def _others(self, q: np.ndarray, large: np.ndarray) -> np.ndarray:
+        """Pairs of next to no dual weight, of the largest samples of every class, shape [m, 2]."""
+        y, sizes = self.original.labels, np.abs(as_numpy(self.problem.features)[:, large])
         free = q <= _TINY * q.max()
         free[np.arange(len(y)), y] = False
-        early = np.zeros(len(y), dtype=bool)
+        largest = np.zeros(len(y), dtype=bool)
         for label in range(self.original.n_classes):
-            early[np.flatnonzero(y == label)[:share]] = True
-        return np.argwhere(free & early[:, None])
+            members = np.flatnonzero(y == label)
+            for size in sizes[members].T:
+                # Least weight of theirs is needed, and so least is changed elsewhere.
+                largest[members[np.argsort(-size, kind="stable")[:_SHARE]]] = True
+        return np.argwhere(free & largest[:, None])
 
     def _terms(self, pairs: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the matrix [k f, s] that maps the dual weights of pairs to A(q) in some features."""
