@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,6 +16,10 @@ from steepest.arrays import Array, as_floating, as_numpy, namespace, plain_array
 from steepest.doubled import head
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm
+
+
+_LEAST_SHARE = 1e-12
+"""Of the largest weight: descent leaves out residuals that are e^-80 of the largest one, whatever they weigh."""
 
 
 class Classification:
@@ -48,6 +53,8 @@ class Classification:
     classes: np.ndarray
     """The labels as they were given, sorted, shape [k]."""
     name: str
+    sample_weight: np.ndarray | None
+    """Weights of the samples in the loss, shape [n], of mean 1; None where all count alike."""
 
     def __init__(self, X: Any, y: Any, name: str | None = None):
         self.features = _validated_features(X)
@@ -55,6 +62,7 @@ class Classification:
         if name is not None and not isinstance(name, str):
             raise InvalidArgument("name", name, "give a text")
         self.name = name or "data"
+        self.sample_weight = None
 
     def __repr__(self) -> str:
         sizes = f"{self.samples} samples, {self.dimension} features, {self.n_classes} classes"
@@ -98,6 +106,35 @@ class Classification:
         xp = namespace(self.features)
         mask = self.labels[:, None] == np.arange(self.n_classes)
         return xp.asarray(mask, device=device(self.features))
+
+    @cached_property
+    def log_sample_weight(self) -> Array | None:
+        """Logarithms of the weights of the samples in the loss, shape [n], beside the features; or None."""
+        if self.sample_weight is None:
+            return None
+        return namespace(self.features).asarray(np.log(self.sample_weight), device=device(self.features))
+
+    def weighted(self, sample_weight: Any) -> Classification:
+        """Return the same samples with weights in the loss, L(W) = Σ_i w_i ℓ_i(W) / Σ_i w_i.
+
+        Only losses look at them, in descent: margins and their bounds are those of the samples as they are.
+        An equal weight for all is no weight. A sample of weight 2 counts as two of weight 1 in a full batch;
+        in mini-batches it is drawn once an epoch like any other, and then counts for two.
+
+        Args:
+            sample_weight: a positive number for each sample, shape [n], within a factor of 1e12 of the
+                largest; None takes weights away. A sample of weight 0 is to be left out.
+
+        Raises:
+            InvalidArgument: anything else.
+
+        >>> Classification([[1.0], [2.0]], [0, 1]).weighted([1, 3]).sample_weight.tolist()
+        [0.5, 1.5]
+        """
+        problem = copy.copy(self)
+        problem.__dict__.pop("log_sample_weight", None)
+        problem.sample_weight = None if sample_weight is None else _relative_weights(sample_weight, self)
+        return problem
 
     @cached_property
     def features_head(self) -> Array:
@@ -196,6 +233,24 @@ def towards_true_class(xp: Any, q: Array, one_hot: Array) -> Array:
     [[0.75, -0.25, -0.5]]
     """
     return xp.where(one_hot, xp.sum(q, axis=-1, keepdims=True), -q)
+
+
+def _relative_weights(sample_weight: Any, problem: Classification) -> np.ndarray | None:
+    """Return positive weights of mean 1, shape [n]; None where all are equal."""
+    given = as_numpy(as_floating(sample_weight, "sample_weight")).astype(np.float64)
+    if given.shape != (problem.samples,):
+        remedy = f"give one weight for each of the {problem.samples} samples, shape [{problem.samples}]"
+        raise InvalidArgument("sample_weight", given.shape, remedy)
+    finite = np.isfinite(given)
+    largest = float(np.max(given, where=finite, initial=0.0))
+    bad = ~(finite & (given > 0) & (given >= _LEAST_SHARE * largest))
+    if bad.any():
+        first = int(np.argmax(bad))
+        remedy = "give positive weights within a factor of 1e12, and leave out samples of no weight"
+        raise InvalidArgument(f"sample_weight[{first}]", float(given[first]), remedy)
+    given = given / largest
+    given = given / given.mean()
+    return None if bool(np.all(given == given[0])) else given
 
 
 def _validated_features(X: Any) -> Array:
