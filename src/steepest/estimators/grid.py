@@ -1,0 +1,114 @@
+"""Grids of ν, and the solutions along them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from steepest.arguments import real_number, whole_number
+from steepest.arrays import as_numpy, plain_array
+from steepest.errors import InvalidArgument
+from steepest.estimators.softest import BELOW_LARGEST, largest_nu, smallest_nu
+from steepest.estimators.solving import Settings, solved
+from steepest.estimators.training import Training
+from steepest.estimators.warnings import NotSeparableWarning
+from steepest.maxmargin import MaxMarginSolution
+from steepest.problem import Classification
+
+__all__ = ["checked_nu", "grid", "path", "softest"]
+
+
+def checked_nu(nu: Any, class_shares: np.ndarray, *, intercept: bool, argument: str = "nu") -> float:
+    """Return ν as a float.
+
+    Raises:
+        InvalidArgument: no number in (0, 1], or more than these classes have a bounded margin for.
+    """
+    remedy = "give a share in (0, 1], such as 0.1, or None for the hard margin"
+    value = real_number(argument, nu, remedy, above=0, at_most=1)
+    largest = largest_nu(class_shares, intercept=intercept)
+    if value > largest:
+        remedy = (
+            f"above {largest:.6g} free intercepts make the margin of these classes as large as they like; "
+            "give a smaller nu, class_weight='balanced', or fit_intercept=False"
+        )
+        raise InvalidArgument(argument, nu, remedy)
+    return value
+
+
+def grid(
+    nus: Any, problem: Classification, training: Training, settings: Settings, largest: float | None = None
+) -> np.ndarray:
+    """Return values of ν, ascending: those given, or so many from the smallest with a positive margin up.
+
+    ``largest`` bounds a grid of a number of values; by default it is the largest ν that these classes have.
+
+    Raises:
+        InvalidArgument: neither a number of at least 2 nor at least one ν in the range of :func:`checked_nu`.
+    """
+    if isinstance(nus, Integral):
+        number = whole_number("nus", nus, 2, "give a whole number of at least 2, or the values of nu")
+        own = largest_nu(training.class_shares, intercept=settings.intercept)
+        top = BELOW_LARGEST * min(own, 1.0 if largest is None else largest)
+        low = smallest_nu(problem, training, settings, 0.0)
+        return np.geomspace(top if low is None else min(low, top), top, number)
+    values = as_numpy(plain_array(nus, "nus"))
+    if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "fiu":
+        raise InvalidArgument("nus", nus, "give a whole number of at least 2, or the values of nu")
+    checked = [
+        checked_nu(
+            float(value), training.class_shares, intercept=settings.intercept, argument=f"nus[{position}]"
+        )
+        for position, value in enumerate(values)
+    ]
+    return np.unique(checked)
+
+
+def path(
+    problem: Classification, training: Training, settings: Settings, nus: Sequence[float]
+) -> list[tuple[float | None, MaxMarginSolution]]:
+    """Return for each ν, ascending, the ν whose margin is positive and its solution, from the largest down.
+
+    Below the smallest ν with a positive margin all are that of the smallest, in one warning.
+    """
+    found: list[tuple[float | None, MaxMarginSolution]] = []
+    for nu in reversed(nus):
+        solution = solved(problem, training.weights, settings, float(nu))
+        if solution.margin <= 0.0:
+            least = softest(problem, training, settings, float(nu), solution)
+            return [least] * (len(nus) - len(found)) + found[::-1]
+        found.append((float(nu), solution))
+    return found[::-1]
+
+
+def softest(
+    problem: Classification,
+    training: Training,
+    settings: Settings,
+    nu: float | None,
+    without: MaxMarginSolution,
+) -> tuple[float | None, MaxMarginSolution]:
+    """Return the smallest ν of at least ``nu`` with a positive margin and its solution, and warn.
+
+    Where there is none they are ``nu`` and ``without``, the solution at ``nu`` whose margin is not positive.
+    """
+    asked = "the data is not separable" if without.separable is False else "no weights separate the data"
+    if nu is not None:
+        asked = f"nu={nu:.4g}: no weights have a positive margin"
+    elif without.separable is None:
+        asked += f", as far as could be decided ({without.status})"
+    found = smallest_nu(problem, training, settings, nu or 0.0)
+    solution = without if found is None else solved(problem, training.weights, settings, found)
+    if found is None or solution.margin <= 0.0:
+        then = "no nu was found that has one: weights are 0, and the heaviest class is predicted"
+        warnings.warn(f"{asked}; {then}", NotSeparableWarning, stacklevel=4)
+        return nu, without
+    then = (
+        f"this is the fit of nu={found:.4g}, about the smallest with a positive margin; give nu to choose one"
+    )
+    warnings.warn(f"{asked}; {then}", NotSeparableWarning, stacklevel=4)
+    return found, solution

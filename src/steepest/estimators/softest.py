@@ -1,0 +1,85 @@
+"""The smallest ν with a positive soft margin, where the hard margin is none.
+
+The soft margin γ_ν of some norm is positive exactly where ν is above ν* = min_W Σ_i s_i (1 - m_i(W))₊, the
+least mean hinge loss, with s_i the share of the weight that sample i has and m_i its smallest pair margin:
+for weights V of norm 1 the mean of the worst margins is max_ρ ρ - (1/ν) Σ_i s_i (ρ - m_i(V))₊, and ρ = 1/a is
+the hinge loss of a V. So ν* knows no norm, and the loss of any weights bounds it from above.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steepest.estimators.solving import Settings, row_margins, solved
+from steepest.estimators.training import Training
+from steepest.maxmargin import MaxMarginSolution
+from steepest.problem import Classification
+
+__all__ = ["BELOW_LARGEST", "largest_nu", "least_hinge_loss", "smallest_nu"]
+
+_ABOVE = 1.05
+"""ν is so many times the loss that is known to be reached, so that the margin is surely positive."""
+_STALLED = 0.97
+"""The search ends where a step leaves more than this of the loss."""
+_COARSE = 0.1
+"""Gap of the solutions on the way, of which weights alone are used."""
+_MOST_STEPS = 60
+"""Each halves what is left to be gained; far beyond the ten that problems take."""
+BELOW_LARGEST = 1.0 - 1e-6
+"""Of the largest ν: at it a single q is left, and rounding may leave none."""
+
+
+def largest_nu(class_shares: np.ndarray, *, intercept: bool) -> float:
+    """Return the ν above which a soft margin has no bound: free intercepts favour the heaviest class.
+
+    A balanced q gives every class as much as it takes. With class shares s_c and caps s_i / ν that can be up
+    to ν = 2 (1 - max s_c), and 1 at most. (NuSVC calls a larger ν infeasible.)
+    """
+    return min(1.0, 2.0 * (1.0 - float(class_shares.max()))) if intercept else 1.0
+
+
+def least_hinge_loss(margins: np.ndarray, shares: np.ndarray) -> float:
+    """Return min_{a ≥ 0} Σ_i s_i (1 - a m_i)₊ for margins m [n] and shares s [n].
+
+    >>> least_hinge_loss(np.array([1.0, 2.0, -0.5]), np.array([0.5, 0.25, 0.25]))
+    0.375
+    """
+    right = margins > 0
+    order = np.argsort(-margins[right], kind="stable")
+    m, s = margins[right][order], shares[right][order]
+    wrong_m, wrong_s = margins[~right], shares[~right]
+    # Beyond a = 1 / m_i a sample costs nothing more: the largest margins first.
+    kinks = np.r_[0.0, 1.0 / m]
+    rest_s = s.sum() - np.r_[0.0, np.cumsum(s)]
+    rest_sm = (s * m).sum() - np.r_[0.0, np.cumsum(s * m)]
+    losses = rest_s - kinks * rest_sm + wrong_s.sum() - kinks * float(wrong_s @ wrong_m)
+    return float(max(losses.min(), 0.0))
+
+
+def smallest_nu(
+    problem: Classification, training: Training, settings: Settings, least: float
+) -> float | None:
+    """Return a ν of at least ``least`` whose margin is positive, and few per cent above the smallest such ν.
+
+    From the largest ν down, each solution's weights bound ν* by their hinge loss, and the next ν is just above
+    that. None: not even the largest ν has a positive margin, or no time was left to see one.
+    """
+    shares = training.weights / training.weights.sum()
+    # Below the share of the lightest sample the margin is the hard one.
+    least = max(least, float(shares.min()))
+    nu, loss = BELOW_LARGEST * largest_nu(training.class_shares, intercept=settings.intercept), 1.0
+    found = None
+    for _ in range(_MOST_STEPS):
+        solution = solved(problem, training.weights, settings, nu, _COARSE)
+        if solution.margin <= 0.0:
+            break
+        found = nu
+        before, loss = loss, _loss(problem, solution, shares)
+        if nu <= least or loss > _STALLED * before:
+            break
+        nu = min(nu, max(_ABOVE * loss, least))
+    return found
+
+
+def _loss(problem: Classification, solution: MaxMarginSolution, shares: np.ndarray) -> float:
+    return least_hinge_loss(row_margins(problem, solution), shares)

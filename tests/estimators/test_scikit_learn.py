@@ -1,0 +1,21 @@
+"""Every check that scikit-learn has for estimators, with no exception."""
+
+from __future__ import annotations
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from steepest.estimators import MaxMarginClassifier, MaxMarginPath, MaxMarginPathCV
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@parametrize_with_checks(
+    [
+        MaxMarginClassifier(),
+        MaxMarginPath(nus=3),
+        MaxMarginPathCV(nus=3, cv=3),
+    ]
+)
+def test_estimators_are_scikit_learns(estimator, check):
+    check(estimator)
