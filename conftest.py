@@ -15,10 +15,12 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
 _ROOT = Path(__file__).parent
 _PLACES = {
     "src/steepest/cli": "lab",
+    "src/steepest/estimators": "sklearn",
     "src/steepest/experiments": "lab",
     "tests/browser": "browser",
     "tests/cli": "lab",
     "tests/datasets/test_files.py": "tables",
+    "tests/estimators": "sklearn",
     "tests/experiments": "lab",
 }
 """Folders and files whose every test needs an extra."""

@@ -29,6 +29,7 @@ _ROOMS = (
     "datasets",
     "descent",
     "errors",
+    "estimators",
     "experiments",
     "geometry",
     "losses",
@@ -56,6 +57,7 @@ __all__ = [
     "descend",
     "descent",
     "errors",
+    "estimators",
     "experiments",
     "geometry",
     "losses",
@@ -67,7 +69,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from steepest import datasets, descent, errors, experiments, geometry, losses, maxmargin, signals, theory
+    from steepest import (
+        datasets,
+        descent,
+        errors,
+        estimators,
+        experiments,
+        geometry,
+        losses,
+        maxmargin,
+        signals,
+        theory,
+    )
     from steepest.descent import Method, Trajectory, descend
     from steepest.errors import SteepestError, SteepestWarning
     from steepest.geometry import BlockNorm, ColumnNorm, Entrywise, RowNorm, ScaledNorm, Schatten, norm

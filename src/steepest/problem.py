@@ -17,9 +17,8 @@ from steepest.doubled import head
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm
 
-
 _LEAST_SHARE = 1e-12
-"""Of the largest weight: descent leaves out residuals that are e^-80 of the largest one, whatever they weigh."""
+"""Of the largest weight: descent leaves out residuals of e^-80 of the largest one, whatever they weigh."""
 
 
 class Classification:
@@ -30,6 +29,8 @@ class Classification:
         y: labels, shape [n], of any dtype that sorts: numbers, booleans or strings. At least two
             different ones.
         name: how results and messages call this problem.
+        classes: every class there is, where the samples may be of some of them alone, as batches for descent
+            are; None takes the classes of ``y``, at least two.
 
     Raises:
         InvalidData: a wrong shape, a value that is NaN or infinite (with its position), features that are no
@@ -56,9 +57,9 @@ class Classification:
     sample_weight: np.ndarray | None
     """Weights of the samples in the loss, shape [n], of mean 1; None where all count alike."""
 
-    def __init__(self, X: Any, y: Any, name: str | None = None):
+    def __init__(self, X: Any, y: Any, name: str | None = None, *, classes: Any = None):
         self.features = _validated_features(X)
-        self.classes, self.labels = _encoded_labels(y, self.features.shape[0])
+        self.classes, self.labels = _encoded_labels(y, self.features.shape[0], classes)
         if name is not None and not isinstance(name, str):
             raise InvalidArgument("name", name, "give a text")
         self.name = name or "data"
@@ -290,7 +291,7 @@ def _require_room_for_sums(X: Array) -> None:
         )
 
 
-def _encoded_labels(y: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:
+def _encoded_labels(y: Any, samples: int, classes: Any) -> tuple[np.ndarray, np.ndarray]:
     y = _label_array(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -310,14 +311,28 @@ def _encoded_labels(y: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:
     if y.dtype == object:
         _require_one_kind(labels)
     try:
-        classes, labels = np.unique(y, return_inverse=True)
+        present, labels = np.unique(y, return_inverse=True)
     except (TypeError, ValueError) as error:
         raise InvalidData(
             "y", str(y.dtype), f"give labels of one kind that can be sorted ({error})"
         ) from error
-    if len(classes) < 2:
-        raise InvalidData("y", classes.tolist(), "give samples of at least two classes")
-    return classes, labels.astype(np.int64)
+    if classes is not None:
+        every, positions = _positions_among(classes, present)
+        return every, positions[labels]
+    if len(present) < 2:
+        raise InvalidData("y", present.tolist(), "give samples of at least two classes")
+    return present, labels.astype(np.int64)
+
+
+def _positions_among(classes: Any, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all classes, sorted, and the positions of those that are present, shape [classes in y]."""
+    given = classes if isinstance(classes, np.ndarray) else list(classes)
+    every, _ = _encoded_labels(given, len(given), None)
+    positions = np.minimum(np.searchsorted(every, present), len(every) - 1)
+    unknown = present[every[positions] != present]
+    if len(unknown):
+        raise InvalidData("y", unknown[0].item(), f"give labels that are among classes={every.tolist()}")
+    return every, positions.astype(np.int64)
 
 
 def _label_array(y: Any) -> np.ndarray:

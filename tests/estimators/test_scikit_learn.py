@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from steepest.estimators import MaxMarginClassifier, MaxMarginPath, MaxMarginPathCV
+from steepest.estimators import (
+    MaxMarginClassifier,
+    MaxMarginPath,
+    MaxMarginPathCV,
+    SteepestDescentClassifier,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -15,6 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
         MaxMarginClassifier(),
         MaxMarginPath(nus=3),
         MaxMarginPathCV(nus=3, cv=3),
+        SteepestDescentClassifier(),
+        SteepestDescentClassifier(batch_size=20, momentum=0.9, loss="exponential", max_iter=200),
     ]
 )
 def test_estimators_are_scikit_learns(estimator, check):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -69,14 +68,14 @@ def grid(
 
 
 def path(
-    problem: Classification, training: Training, settings: Settings, nus: Sequence[float]
+    problem: Classification, training: Training, settings: Settings, nus: np.ndarray
 ) -> list[tuple[float | None, MaxMarginSolution]]:
     """Return for each ν, ascending, the ν whose margin is positive and its solution, from the largest down.
 
     Below the smallest ν with a positive margin all are that of the smallest, in one warning.
     """
     found: list[tuple[float | None, MaxMarginSolution]] = []
-    for nu in reversed(nus):
+    for nu in nus[::-1]:
         solution = solved(problem, training.weights, settings, float(nu))
         if solution.margin <= 0.0:
             least = softest(problem, training, settings, float(nu), solution)

@@ -7,11 +7,11 @@ from array_api_compat import device, is_torch_array
 
 from steepest.arrays import Array, namespace
 
-__all__ = ["coefficients", "labels", "probabilities", "scores"]
+__all__ = ["coefficients", "labels", "log_probabilities", "probabilities", "scores"]
 
 
 def coefficients(weights: np.ndarray, intercept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return coef_ [k, d] and intercept_ [k] as scikit-learn has them: one row for two classes, their difference.
+    """Return coef_ [k, d] and intercept_ [k] as scikit-learn has them: one row for two classes.
 
     >>> coefficients(np.array([[1.0, 0.0], [0.0, 2.0]]), None)
     (array([[-1.,  2.]]), array([0.]))
@@ -44,14 +44,24 @@ def labels(scores: Array, classes: np.ndarray) -> Array:
     return classes[chosen]
 
 
+def log_probabilities(scores: Array) -> Array:
+    """Return the logarithm of the softmax of scores [n, k], or for two classes of (0, score) [n, 2].
+
+    >>> log_probabilities(np.array([5000.0])).tolist()
+    [[-5000.0, 0.0]]
+    """
+    xp = namespace(scores)
+    if scores.ndim == 1:
+        scores = xp.stack([xp.zeros_like(scores), scores], axis=1)
+    scores = scores - xp.max(scores, axis=1, keepdims=True)
+    return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))
+
+
 def probabilities(scores: Array) -> Array:
     """Return the softmax of scores [n, k], or for two classes that of (0, score) [n, 2].
 
     >>> probabilities(np.array([0.0])).tolist()
     [[0.5, 0.5]]
     """
-    xp = namespace(scores)
-    if scores.ndim == 1:
-        scores = xp.stack([xp.zeros_like(scores), scores], axis=1)
-    exponentials = xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
-    return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
+    logarithms = log_probabilities(scores)
+    return namespace(logarithms).exp(logarithms)

@@ -1,4 +1,4 @@
-"""Linear classification by the certified max margin in any norm, hard or soft, as scikit-learn's estimator."""
+"""Linear classification by the certified max margin in any norm, hard or soft, as scikit-learn has it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
     :class:`sklearn.calibration.CalibratedClassifierCV`.
 
     Args:
-        norm: the norm of W, or its name: "frobenius" (that of support vector machines), "spectral", "max", ...
+        norm: the norm of W, or its name: "frobenius" (of support vector machines), "spectral", "max", ...
         nu: None for the hard margin; or the share ν in (0, 1] of the weight whose worst margins are averaged.
             Samples inside the margin weigh at most about ν in all. Above 2 (1 - the share of the heaviest
             class) there is no bound, and an error says so.
@@ -49,25 +49,9 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         method: how :func:`steepest.max_margin` solves.
         time_limit: seconds for each solution, None for no limit.
 
-    Attributes:
-        coef_: weights, shape [1, d] for two classes (their difference, so that ``decision_function`` is the
-            margin of the second class), otherwise [k, d]. ``solution_.weights`` is of norm 1.
-        intercept_: shape [1] or [k].
-        classes_: the labels that have samples of positive weight, sorted, shape [k].
-        n_features_in_: d. feature_names_in_: their names, if they had any.
-        margin_: the margin that the weights attain, a lower bound of the largest; 0 if none is positive.
-        upper_bound_: an upper bound of the largest margin.
-        gap_: (upper_bound_ - margin_) / upper_bound_.
-        nu_: the ν of the fit; None for the hard margin.
-        separable_: whether weights separate all samples, with evidence; None where it is not known.
-        support_: the samples that hold the margin up, as indices into X, shape [s].
-        dual_coef_: their dual weights q_ic, shape [s, k], 0 at the true class, of sum 1 over all.
-        n_iter_: iterations of the method that gave the solution.
-        solution_: the :class:`steepest.MaxMarginSolution` of the distinct rows, with its certificate.
-
     A hard margin of data that cannot be separated, and a ν at which no margin is positive, end in a
-    :class:`NotSeparableWarning` and in the fit of the smallest ν that has one, to some per cent; where no ν has
-    one the weights are 0 and the heaviest class is predicted.
+    :class:`NotSeparableWarning` and in the fit of the smallest ν that has one, to some per cent; where no ν
+    has one the weights are 0 and the heaviest class is predicted.
 
     >>> import numpy as np
     >>> X, y = [[0.0, 3.0], [1.0, 2.0], [4.0, 0.0], [5.0, 1.0]], ["low", "low", "high", "high"]
@@ -77,6 +61,35 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
     >>> bool(classifier.margin_ <= np.abs(classifier.decision_function(X)).min() * (1 + 1e-12))
     True
     """
+
+    coef_: np.ndarray
+    """Weights, shape [k, d]; of two classes one row, their difference, whose scores are pair margins."""
+    intercept_: np.ndarray
+    """Intercepts, shape [k], or [1] for two classes."""
+    classes_: np.ndarray
+    """The labels that have samples of positive weight, sorted, shape [k]."""
+    n_features_in_: int
+    """Number of features d."""
+    feature_names_in_: np.ndarray
+    """Names of the features, shape [d], if they had any."""
+    margin_: float
+    """The margin that the weights attain, a lower bound of the largest; 0 where none is positive."""
+    upper_bound_: float
+    """An upper bound of the largest margin."""
+    gap_: float
+    """(upper_bound_ - margin_) / upper_bound_."""
+    nu_: float | None
+    """The ν of the fit; None for the hard margin."""
+    separable_: bool | None
+    """Whether weights separate all samples, with evidence; None where it is not known."""
+    support_: np.ndarray
+    """The samples that hold the margin up, as indices into X, shape [s]."""
+    dual_coef_: np.ndarray
+    """Dual weights q_ic of the support, shape [s, k]: 0 at the true class, of sum 1 over all."""
+    n_iter_: int
+    """Iterations of the method that gave the solution."""
+    solution_: MaxMarginSolution
+    """The solution for the distinct rows: weights of norm 1 and the certificate."""
 
     def __init__(
         self,
@@ -111,8 +124,8 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
             sample_weight: a weight of at least 0 for each sample, shape [n]; None weighs all alike.
 
         Raises:
-            ValueError: features or labels that scikit-learn refuses; :class:`steepest.errors.InvalidArgument`,
-                which is one, for any other argument.
+            ValueError: features or labels that scikit-learn refuses; for any other argument
+                :class:`steepest.errors.InvalidArgument`, which is one.
 
         Warns:
             NotSeparableWarning: no margin is positive as it was asked for. GapWarning: ``time_limit`` ended

@@ -30,18 +30,30 @@ class MaxMarginPath(BaseEstimator):
         norm, gap, fit_intercept, class_weight, method, time_limit: of every
             :class:`steepest.estimators.MaxMarginClassifier`.
 
-    Attributes:
-        nus_: values of ν, ascending, shape [m].
-        classifiers_: a fitted :class:`steepest.estimators.MaxMarginClassifier` for each.
-        coefs_, intercepts_: theirs, shapes [m, r, d] and [m, r], with r = 1 row for two classes, else k.
-        margins_, upper_bounds_: bounds of the soft margins, shape [m].
-        classes_, n_features_in_, feature_names_in_: as of a classifier.
-
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
     >>> path = MaxMarginPath(nus=[0.25, 0.5, 1.0]).fit(X, y)
     >>> [labels.tolist() for labels in path.staged_predict([[0.0], [3.0]])]
     [[0, 1], [0, 1], [0, 1]]
     """
+
+    nus_: np.ndarray
+    """Values of ν, ascending, shape [m]."""
+    classifiers_: list[MaxMarginClassifier]
+    """A fitted classifier for each ν."""
+    coefs_: np.ndarray
+    """Their weights, shape [m, r, d], with r = 1 row for two classes and k rows for k > 2."""
+    intercepts_: np.ndarray
+    """Their intercepts, shape [m, r]."""
+    margins_: np.ndarray
+    """Soft margins that they attain, shape [m]."""
+    upper_bounds_: np.ndarray
+    """Upper bounds of the soft margins, shape [m]."""
+    classes_: np.ndarray
+    """The labels that have samples of positive weight, sorted, shape [k]."""
+    n_features_in_: int
+    """Number of features d."""
+    feature_names_in_: np.ndarray
+    """Names of the features, shape [d], if they had any."""
 
     def __init__(
         self,

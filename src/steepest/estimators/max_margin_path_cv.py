@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
@@ -48,18 +47,33 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
         n_jobs: folds fitted at a time, as scikit-learn counts them.
         norm, gap, fit_intercept, class_weight, method, time_limit: of the classifier.
 
-    Attributes:
-        nu_: the ν chosen. nus_: those tried, ascending, shape [m].
-        scores_: shape [folds, m]. best_score_: their mean at ``nu_``.
-        classifier_: the classifier fitted to all samples, with its margin and certificate.
-        coef_, intercept_, classes_, n_features_in_, feature_names_in_: as of the classifier.
-
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> chosen = MaxMarginPathCV(nus=[0.1, 0.3], cv=3).fit(X[50:], y[50:])
     >>> chosen.nu_ in (0.1, 0.3), chosen.scores_.shape
     (True, (3, 2))
     """
+
+    nu_: float
+    """The ν chosen."""
+    nus_: np.ndarray
+    """Values of ν tried, ascending, shape [m]."""
+    scores_: np.ndarray
+    """Scores on the samples left out, shape [folds, m]."""
+    best_score_: float
+    """The mean score of ``nu_`` over the folds."""
+    classifier_: MaxMarginClassifier
+    """The classifier fitted to all samples, with its margin and certificate."""
+    coef_: np.ndarray
+    """Its weights, shape [k, d], or [1, d] for two classes."""
+    intercept_: np.ndarray
+    """Its intercepts, shape [k], or [1] for two classes."""
+    classes_: np.ndarray
+    """The labels that have samples of positive weight, sorted, shape [k]."""
+    n_features_in_: int
+    """Number of features d."""
+    feature_names_in_: np.ndarray
+    """Names of the features, shape [d], if they had any."""
 
     def __init__(
         self,
@@ -106,7 +120,8 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
         given = (X, y, sample_weight)
         X, y, weights = checked_samples(self, X, y, sample_weight)
         classes, labels, total = encoded_labels(y, weights, self.class_weight)
-        folds = list(check_cv(self.cv, y, classifier=True).split(X, y, groups))
+        splitter: Any = check_cv(self.cv, y, classifier=True)
+        folds = list(splitter.split(X, y, groups))
         training = distinct(X, labels, classes, total)
         largest = min(_largest_nu(self, y[train], weights[train]) for train, _ in folds)
         self.nus_ = grid(self.nus, problem_of(training), training, settings, largest)
@@ -161,12 +176,10 @@ def _scores(
     fitted, settings = MaxMarginPath(**path.get_params(deep=False)), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotSeparableWarning)
-        fitted.fit(
-            _safe_indexing(X, train), y[train], sample_weight=None if weights is None else weights[train]
-        )
+        fitted.fit(X[train], y[train], sample_weight=None if weights is None else weights[train])
     if weights is not None:
         settings["sample_weight"] = weights[test]
-    X, y = _safe_indexing(X, test), y[test]
+    X, y = X[test], y[test]
     if scorer is None:
         return [each.score(X, y, **settings) for each in fitted.classifiers_]
     return [scorer(each, X, y, **settings) for each in fitted.classifiers_]

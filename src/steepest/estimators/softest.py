@@ -61,8 +61,8 @@ def smallest_nu(
 ) -> float | None:
     """Return a ν of at least ``least`` whose margin is positive, and few per cent above the smallest such ν.
 
-    From the largest ν down, each solution's weights bound ν* by their hinge loss, and the next ν is just above
-    that. None: not even the largest ν has a positive margin, or no time was left to see one.
+    From the largest ν down, each solution's weights bound ν* by their hinge loss, and the next ν is just
+    above that. None: not even the largest ν has a positive margin, or no time was left to see one.
     """
     shares = training.weights / training.weights.sum()
     # Below the share of the lightest sample the margin is the hard one.

@@ -55,7 +55,7 @@ class Training:
 
 
 def class_shares(labels: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
-    """Return the share of all weight that each class has, shape [k], for indices of classes and weights [n]."""
+    """Return the share of all weight that each class has, shape [k], for indices and weights [n]."""
     masses = np.bincount(labels, weights, minlength=classes)
     return masses / masses.sum()
 
@@ -84,7 +84,7 @@ def _checked_weights(sample_weight: Any, samples: int) -> np.ndarray:
         return np.ones(samples)
     weights = as_numpy(
         check_array(
-            sample_weight, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="sample_weight"
+            sample_weight, dtype="float64", ensure_2d=False, allow_nd=True, input_name="sample_weight"
         )
     )
     if weights.shape != (samples,):
@@ -139,7 +139,7 @@ def _class_weights(
 
 
 def distinct(X: Array, labels: np.ndarray, classes: np.ndarray, weights: np.ndarray) -> Training:
-    """Return samples of positive weight with equal rows of a class taken together, in an order of their own."""
+    """Return samples of positive weight, equal rows of a class taken together, in an order of their own."""
     used = np.flatnonzero(weights > 0)
     keys = _keys(X)[used]
     order = used[np.lexsort((labels[used], keys))]
@@ -163,7 +163,7 @@ def _rows_equal(X: Array, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _keys(X: Array) -> np.ndarray:
-    """Return a number for each row, shape [n], the same for equal rows, dense or sparse, and mostly for no other.
+    """Return a number for each row, shape [n]: the same for equal rows, dense or sparse, hardly for others.
 
     It is Σ_j mix(x_ij) · odd_j modulo 2^64, in whole numbers: exact wherever the row stands.
     """

@@ -70,7 +70,7 @@ class Samples(NamedTuple):
 
 
 def residuals(loss_: Loss, samples: Samples, W: Array) -> Residuals:
-    """Return the residuals of samples [..., b, d] at weights W [..., k, d], times the samples' own weights."""
+    """Return the residuals of samples [..., b, d] at W [..., k, d], times the weights of the samples."""
     found = loss_.residuals(samples.log_odds(W))
     if samples.log_weights is None:
         return found

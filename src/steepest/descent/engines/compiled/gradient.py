@@ -47,8 +47,8 @@ def gradient(data, indices, W, factor, work, out):
     """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
 
     ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, weights
-    of the samples [n], or [0] where all are 1, then those of a LossCode), and ``work`` comes from :func:`gradient_work`. The mantissa is of order one; a zero
-    gradient has log-scale -inf.
+    of the samples [n], or [0] where all are 1, then those of a LossCode), and ``work`` comes from
+    :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
     residuals, low, numbers, chosen, W_head, bits, powers = work
