@@ -46,7 +46,7 @@ def test_the_smallest_nu_is_the_least_hinge_loss_in_every_norm(norm, classes, in
     least = least_loss(training, intercept=intercept)
     found = smallest_nu(problem, training, settings, 0.0)
     assert found is not None
-    assert least < found <= 1.12 * least
+    assert least < found <= 1.1 * least
     assert solved(problem, training.weights, settings, found).margin > 0
     assert solved(problem, training.weights, settings, 0.98 * least).margin <= 0
 
@@ -64,7 +64,9 @@ def test_a_hinge_loss_is_least_over_all_sizes_of_the_weights():
 
 
 def test_separable_data_has_the_share_of_its_lightest_sample():
-    training = distinct(np.array([[0.0], [1.0], [3.0]]), np.array([0, 0, 1]), np.arange(2), np.array([1.0, 1, 2]))
+    training = distinct(
+        np.array([[0.0], [1.0], [3.0]]), np.array([0, 0, 1]), np.arange(2), np.array([1.0, 1, 2])
+    )
     found = smallest_nu(problem_of(training), training, Settings("max", 1e-6, True), 0.0)
     assert found == pytest.approx(0.25)
     values = grid(4, problem_of(training), training, Settings("max", 1e-6, True))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,11 +13,10 @@ from steepest.errors import InvalidArgument
 from steepest.estimators.softest import BELOW_LARGEST, largest_nu, smallest_nu
 from steepest.estimators.solving import Settings, solved
 from steepest.estimators.training import Training
-from steepest.estimators.warnings import NotSeparableWarning
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
 
-__all__ = ["checked_nu", "grid", "path", "softest"]
+__all__ = ["Softest", "checked_nu", "grid", "path", "softest"]
 
 
 def checked_nu(nu: Any, class_shares: np.ndarray, *, intercept: bool, argument: str = "nu") -> float:
@@ -67,21 +65,29 @@ def grid(
     return np.unique(checked)
 
 
+class Softest(NamedTuple):
+    """The fit where a margin is not positive, and what is to be said of it."""
+
+    nu: float | None
+    solution: MaxMarginSolution
+    message: str
+
+
 def path(
     problem: Classification, training: Training, settings: Settings, nus: np.ndarray
-) -> list[tuple[float | None, MaxMarginSolution]]:
-    """Return for each ν, ascending, the ν whose margin is positive and its solution, from the largest down.
+) -> tuple[list[tuple[float | None, MaxMarginSolution]], str | None]:
+    """Return for each ν, ascending, the ν whose margin is positive and its solution; and what to warn of.
 
-    Below the smallest ν with a positive margin all are that of the smallest, in one warning.
+    Solved from the largest ν down. Below the smallest ν with a positive margin all are that of the smallest.
     """
     found: list[tuple[float | None, MaxMarginSolution]] = []
     for nu in nus[::-1]:
         solution = solved(problem, training.weights, settings, float(nu))
         if solution.margin <= 0.0:
             least = softest(problem, training, settings, float(nu), solution)
-            return [least] * (len(nus) - len(found)) + found[::-1]
+            return [(least.nu, least.solution)] * (len(nus) - len(found)) + found[::-1], least.message
         found.append((float(nu), solution))
-    return found[::-1]
+    return found[::-1], None
 
 
 def softest(
@@ -90,10 +96,10 @@ def softest(
     settings: Settings,
     nu: float | None,
     without: MaxMarginSolution,
-) -> tuple[float | None, MaxMarginSolution]:
-    """Return the smallest ν of at least ``nu`` with a positive margin and its solution, and warn.
+) -> Softest:
+    """Return the fit of the smallest ν of at least ``nu`` with a positive margin.
 
-    Where there is none they are ``nu`` and ``without``, the solution at ``nu`` whose margin is not positive.
+    Where there is none it is ``without``, the solution at ``nu`` whose margin is not positive.
     """
     asked = "the data is not separable" if without.separable is False else "no weights separate the data"
     if nu is not None:
@@ -104,10 +110,6 @@ def softest(
     solution = without if found is None else solved(problem, training.weights, settings, found)
     if found is None or solution.margin <= 0.0:
         then = "no nu was found that has one: weights are 0, and the heaviest class is predicted"
-        warnings.warn(f"{asked}; {then}", NotSeparableWarning, stacklevel=4)
-        return nu, without
-    then = (
-        f"this is the fit of nu={found:.4g}, about the smallest with a positive margin; give nu to choose one"
-    )
-    warnings.warn(f"{asked}; {then}", NotSeparableWarning, stacklevel=4)
-    return found, solution
+        return Softest(nu, without, f"{asked}; {then}")
+    then = f"this is the fit of nu={found:.4g}, about the smallest with a positive margin; give nu to choose"
+    return Softest(found, solution, f"{asked}; {then}")

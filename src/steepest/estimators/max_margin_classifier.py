@@ -21,7 +21,7 @@ from steepest.estimators.training import (
     distinct,
     encoded_labels,
 )
-from steepest.estimators.warnings import GapWarning
+from steepest.estimators.warnings import GapWarning, NotSeparableWarning
 from steepest.geometry import Norm
 from steepest.maxmargin import MaxMarginSolution
 
@@ -146,7 +146,8 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         solution = solved(problem, training.weights, settings, nu)
         separable = solution.separable
         if solution.margin <= 0.0:
-            nu, solution = softest(problem, training, settings, nu, solution)
+            nu, solution, message = softest(problem, training, settings, nu, solution)
+            warnings.warn(message, NotSeparableWarning, stacklevel=2)
         fitted(self, training, solution, nu, separable)
         if solution.margin > 0.0 and solution.relative_gap > self.gap:
             message = (

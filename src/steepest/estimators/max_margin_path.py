@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from steepest.estimators.grid import grid, path
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier, fitted
 from steepest.estimators.solving import Settings, problem_of
 from steepest.estimators.training import checked_features, checked_samples, distinct, encoded_labels
+from steepest.estimators.warnings import NotSeparableWarning
 from steepest.geometry import Norm
 
 __all__ = ["MaxMarginPath"]
@@ -95,11 +97,12 @@ class MaxMarginPath(BaseEstimator):
         training = distinct(X, labels, self.classes_, weights)
         problem = problem_of(training)
         self.nus_ = grid(self.nus, problem, training, settings)
+        solutions, message = path(problem, training, settings, self.nus_)
+        if message is not None:
+            warnings.warn(message, NotSeparableWarning, stacklevel=2)
         self.classifiers_ = [
             fitted(self._classifier(float(nu)), training, solution, used, solution.separable)
-            for nu, (used, solution) in zip(
-                self.nus_, path(problem, training, settings, self.nus_), strict=True
-            )
+            for nu, (used, solution) in zip(self.nus_, solutions, strict=True)
         ]
         self.coefs_ = np.stack([each.coef_ for each in self.classifiers_])
         self.intercepts_ = np.stack([each.intercept_ for each in self.classifiers_])

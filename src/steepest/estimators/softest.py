@@ -17,14 +17,10 @@ from steepest.problem import Classification
 
 __all__ = ["BELOW_LARGEST", "largest_nu", "least_hinge_loss", "smallest_nu"]
 
-_ABOVE = 1.05
-"""ν is so many times the loss that is known to be reached, so that the margin is surely positive."""
-_STALLED = 0.97
-"""The search ends where a step leaves more than this of the loss."""
+_ABOVE, _BELOW = 1.03, 0.95
+"""Times the least loss seen: the ν that is surely above ν*, and the next one to try."""
 _COARSE = 0.1
 """Gap of the solutions on the way, of which weights alone are used."""
-_MOST_STEPS = 60
-"""Each halves what is left to be gained; far beyond the ten that problems take."""
 BELOW_LARGEST = 1.0 - 1e-6
 """Of the largest ν: at it a single q is left, and rounding may leave none."""
 
@@ -61,24 +57,21 @@ def smallest_nu(
 ) -> float | None:
     """Return a ν of at least ``least`` whose margin is positive, and few per cent above the smallest such ν.
 
-    From the largest ν down, each solution's weights bound ν* by their hinge loss, and the next ν is just
-    above that. None: not even the largest ν has a positive margin, or no time was left to see one.
+    From the largest ν down, each solution's weights bound ν* by their hinge loss, which is below ν. The next
+    ν is below that, until its margin is not positive. None: that of the largest ν is not.
     """
     shares = training.weights / training.weights.sum()
     # Below the share of the lightest sample the margin is the hard one.
     least = max(least, float(shares.min()))
-    nu, loss = BELOW_LARGEST * largest_nu(training.class_shares, intercept=settings.intercept), 1.0
-    found = None
-    for _ in range(_MOST_STEPS):
-        solution = solved(problem, training.weights, settings, nu, _COARSE)
-        if solution.margin <= 0.0:
-            break
-        found = nu
-        before, loss = loss, _loss(problem, solution, shares)
-        if nu <= least or loss > _STALLED * before:
-            break
-        nu = min(nu, max(_ABOVE * loss, least))
-    return found
+    largest = BELOW_LARGEST * largest_nu(training.class_shares, intercept=settings.intercept)
+    nu, loss = largest, None
+    while (solution := solved(problem, training.weights, settings, nu, _COARSE)).margin > 0.0:
+        seen = _loss(problem, solution, shares)
+        loss = seen if loss is None else min(loss, seen)
+        if nu <= least:
+            return least
+        nu = max(min(_BELOW * loss, nu * _BELOW), least)
+    return None if loss is None else min(max(_ABOVE * loss, least), largest)
 
 
 def _loss(problem: Classification, solution: MaxMarginSolution, shares: np.ndarray) -> float:

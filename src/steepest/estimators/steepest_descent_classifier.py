@@ -86,8 +86,8 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_: np.ndarray
     """Names of the features, shape [d], if they had any."""
     margin_: float
-    """margin(W) / ‖W‖ at the end of ``fit``: a lower bound of the largest margin of the rows, which end with a
-    1 where there is an intercept; negative where a sample is misclassified."""
+    """margin(W) / ‖W‖ at the end of ``fit``: a lower bound of the largest margin of the rows, with a 1 at
+    their end where there is an intercept; negative where a sample is misclassified."""
     upper_bound_: float
     """The smallest certificate seen in ``fit``, an upper bound of that margin."""
     gap_: float
