@@ -25,7 +25,12 @@ _PLACES = {
 }
 """Folders and files whose every test needs an extra."""
 
-_SIGNS = {"torch": "import torch", "sklearn": "digits(", "lab": "to_xarray(", "tables": "from_file("}
+_SIGNS = {
+    "torch": ("import torch",),
+    "sklearn": ("digits(", "sklearn", "estimators"),
+    "lab": ("to_xarray(",),
+    "tables": ("from_file(",),
+}
 """What examples that need an extra call."""
 
 
@@ -43,8 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(extra)
         if isinstance(item, DoctestItem):
             source = "".join(example.source for example in item.dtest.examples)
-            for extra, sign in _SIGNS.items():
-                if sign in source:
+            for extra, signs in _SIGNS.items():
+                if any(sign in source for sign in signs):
                     item.add_marker(extra)
 
 
