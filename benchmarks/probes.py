@@ -2,8 +2,8 @@
 
 Each classifier is fitted to the same 70 % of the samples, standardised but for text, on one thread in a
 process of its own; seconds are those of the processor. Accuracy is that on the other 30 %. The margin of a
-classifier in a norm is the smallest of its training rows over the norm of its weights, intercepts not counted,
-as a share of the upper bound that MaxMarginClassifier certifies; there is none where a row is misclassified.
+classifier in a norm is the smallest of its training rows over the norm of its weights, intercepts not
+counted, as a share of the upper bound that MaxMarginClassifier certifies; none where a row is misclassified.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ Result = dict[str, Any]
 
 def samples(name: str) -> tuple[Any, Any]:
     """Return features and labels of a data set."""
-    from sklearn import datasets
+    from sklearn import datasets as of_sklearn
 
+    datasets: Any = of_sklearn
     generator = np.random.default_rng(0)
     if name == "digits":
         return datasets.load_digits(return_X_y=True)
@@ -48,7 +49,7 @@ def samples(name: str) -> tuple[Any, Any]:
     if name == "clusters":
         # As embeddings of 20 kinds of objects are: directions with noise of the same size all around.
         y = np.arange(2000) % 20
-        return generator.normal(size=(20, 256))[y] + 1.5 * generator.normal(size=(2000, 256)), y
+        return generator.normal(size=(20, 256))[y] + 4.0 * generator.normal(size=(2000, 256)), y
     return _text(generator)
 
 
