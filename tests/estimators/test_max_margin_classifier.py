@@ -22,7 +22,7 @@ from tests.estimators.data import overlapping, separable
 
 import steepest as st
 from steepest.errors import InvalidArgument, SteepestWarning
-from steepest.estimators import GapWarning, MaxMarginClassifier, NotSeparableWarning
+from steepest.estimators import GapWarning, MarginWarning, MaxMarginClassifier
 
 
 def test_two_points_have_the_margin_of_half_their_distance():
@@ -104,13 +104,13 @@ def test_a_fit_does_not_depend_on_the_order_of_the_rows():
 def test_data_that_is_not_separable_is_told_and_gets_the_softest_answer():
     X, y = overlapping(classes=2)
     with pytest.warns(
-        NotSeparableWarning, match=r"^the data is not separable.*; this is the fit of nu=0\."
+        MarginWarning, match=r"^the data is not separable.*; this is the fit of nu=0\."
     ) as told:
         found = MaxMarginClassifier().fit(X, y)
     assert len(told) == 1
     assert told[0].filename == __file__
-    assert issubclass(NotSeparableWarning, ConvergenceWarning)
-    assert issubclass(NotSeparableWarning, SteepestWarning)
+    assert issubclass(MarginWarning, ConvergenceWarning)
+    assert issubclass(MarginWarning, SteepestWarning)
     assert found.separable_ is False
     assert found.margin_ > 0
     assert 0 < found.nu_ < 1
@@ -120,18 +120,34 @@ def test_data_that_is_not_separable_is_told_and_gets_the_softest_answer():
         warnings.simplefilter("error")
         same = MaxMarginClassifier(nu=found.nu_).fit(X, y)
     np.testing.assert_allclose(same.coef_, found.coef_, rtol=1e-12)
-    with pytest.warns(NotSeparableWarning, match=r"^nu=0\.\d+: no weights have a positive margin; this is"):
+    with pytest.warns(MarginWarning, match=r"^nu=0\.\d+: no weights have a positive margin; this is"):
         again = MaxMarginClassifier(nu=0.8 * found.nu_).fit(X, y)
     assert again.nu_ >= 0.9 * found.nu_
 
 
 def test_where_no_nu_has_a_margin_the_heaviest_class_is_predicted():
     X, y = np.array([[-1.0], [1.0], [-2.0], [2.0], [0.0]]), np.array(list("aaaab"))
-    with pytest.warns(NotSeparableWarning, match="weights are 0, and the heaviest class is predicted"):
+    with pytest.warns(MarginWarning, match="weights are 0, and the heaviest class is predicted"):
         found = MaxMarginClassifier().fit(X, y)
     assert (found.predict(X) == "a").all()
     assert not found.coef_.any()
     assert found.margin_ == 0.0
+
+
+def test_a_nu_above_the_largest_is_told_and_is_the_largest():
+    X, y = overlapping(classes=2)
+    X, y = np.concatenate([X, X[y == 0] + 0.01]), np.concatenate([y, y[y == 0]])
+    message = (
+        r"^nu=0\.9: above 0\.6667 free intercepts make .*; this is the fit of nu=0\.6667; give a smaller nu"
+    )
+    with pytest.warns(MarginWarning, match=message) as told:
+        found = MaxMarginClassifier(nu=0.9).fit(X, y)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert found.nu_ == pytest.approx(2 / 3)
+    assert found.margin_ > 0
+    assert MaxMarginClassifier(nu=0.9, fit_intercept=False).fit(X, y).nu_ == 0.9
+    assert MaxMarginClassifier(nu=0.9, class_weight="balanced").fit(X, y).nu_ == 0.9
 
 
 def test_a_gap_that_time_did_not_allow_is_told():
@@ -145,7 +161,6 @@ def test_a_gap_that_time_did_not_allow_is_told():
     [
         ({"nu": 0.0}, r"^nu=0\.0: give a share in \(0, 1\]"),
         ({"nu": 1.5}, r"^nu=1\.5: give a share in \(0, 1\]"),
-        ({"nu": 0.5}, r"^nu=0\.5: above 0\.4 free intercepts make the margin"),
         ({"norm": "spectrl"}, 'did you mean "spectral"'),
         ({"gap": 2}, "^gap=2: give a relative gap"),
         ({"fit_intercept": "yes"}, "^fit_intercept='yes': give True or False"),

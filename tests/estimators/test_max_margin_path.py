@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score
 from tests.estimators.data import overlapping, separable
 
 from steepest.errors import InvalidArgument
-from steepest.estimators import MaxMarginClassifier, MaxMarginPath, MaxMarginPathCV, NotSeparableWarning
+from steepest.estimators import MarginWarning, MaxMarginClassifier, MaxMarginPath, MaxMarginPathCV
 
 
 def test_every_point_of_a_path_is_the_classifier_of_its_nu():
@@ -39,13 +39,13 @@ def test_margins_grow_with_nu_and_a_grid_begins_where_they_are_positive():
     # A mean of more margins is never below, as far as the bounds tell.
     assert (np.diff(path.upper_bounds_) >= -1e-9).all()
     assert len(path.nus_) == 5
-    with pytest.warns(NotSeparableWarning):
+    with pytest.warns(MarginWarning):
         assert MaxMarginClassifier(nu=0.8 * path.nus_[0]).fit(X, y).nu_ >= 0.9 * path.nus_[0]
 
 
 def test_below_the_smallest_nu_all_are_its_fit_in_one_warning():
     X, y = overlapping(classes=2)
-    with pytest.warns(NotSeparableWarning, match=r"^nu=0\.002: no weights have a positive") as told:
+    with pytest.warns(MarginWarning, match=r"^nu=0\.002: no weights have a positive") as told:
         path = MaxMarginPath(nus=[0.001, 0.002, 0.5]).fit(X, y)
     assert len(told) == 1
     assert told[0].filename == __file__

@@ -15,16 +15,16 @@ _HOME = {
     "MaxMarginClassifier": "max_margin_classifier",
     "MaxMarginPath": "max_margin_path",
     "MaxMarginPathCV": "max_margin_path_cv",
-    "NotSeparableWarning": "warnings",
+    "MarginWarning": "warnings",
     "SteepestDescentClassifier": "steepest_descent_classifier",
 }
 
 __all__ = [
     "GapWarning",
+    "MarginWarning",
     "MaxMarginClassifier",
     "MaxMarginPath",
     "MaxMarginPathCV",
-    "NotSeparableWarning",
     "SteepestDescentClassifier",
 ]
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from steepest.estimators.max_margin_path import MaxMarginPath
     from steepest.estimators.max_margin_path_cv import MaxMarginPathCV
     from steepest.estimators.steepest_descent_classifier import SteepestDescentClassifier
-    from steepest.estimators.warnings import GapWarning, NotSeparableWarning
+    from steepest.estimators.warnings import GapWarning, MarginWarning
 
 
 def __getattr__(name: str):

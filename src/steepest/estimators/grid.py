@@ -16,25 +16,30 @@ from steepest.estimators.training import Training
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
 
-__all__ = ["Softest", "checked_nu", "grid", "path", "softest"]
+__all__ = ["Softest", "bounded_nu", "checked_nu", "grid", "path", "softest"]
 
 
-def checked_nu(nu: Any, class_shares: np.ndarray, *, intercept: bool, argument: str = "nu") -> float:
+def checked_nu(nu: Any, argument: str = "nu") -> float:
     """Return ν as a float.
 
     Raises:
-        InvalidArgument: no number in (0, 1], or more than these classes have a bounded margin for.
+        InvalidArgument: no number in (0, 1].
     """
     remedy = "give a share in (0, 1], such as 0.1, or None for the hard margin"
-    value = real_number(argument, nu, remedy, above=0, at_most=1)
-    largest = largest_nu(class_shares, intercept=intercept)
-    if value > largest:
-        remedy = (
-            f"above {largest:.6g} free intercepts make the margin of these classes as large as they like; "
-            "give a smaller nu, class_weight='balanced', or fit_intercept=False"
-        )
-        raise InvalidArgument(argument, nu, remedy)
-    return value
+    return real_number(argument, nu, remedy, above=0, at_most=1)
+
+
+def bounded_nu(nu: float, training: Training, settings: Settings) -> tuple[float, str | None]:
+    """Return ν, or the largest one whose margin has a bound where that is less, with what to warn of then."""
+    largest = largest_nu(training.class_shares, intercept=settings.intercept)
+    if nu <= largest:
+        return nu, None
+    message = (
+        f"nu={nu:.4g}: above {largest:.4g} free intercepts make the margin of these classes as large as they "
+        f"like; this is the fit of nu={largest:.4g}; give a smaller nu, class_weight='balanced', or "
+        "fit_intercept=False"
+    )
+    return BELOW_LARGEST * largest, message
 
 
 def grid(
@@ -45,7 +50,7 @@ def grid(
     ``largest`` bounds a grid of a number of values; by default it is the largest ν that these classes have.
 
     Raises:
-        InvalidArgument: neither a number of at least 2 nor at least one ν in the range of :func:`checked_nu`.
+        InvalidArgument: neither a number of at least 2 nor at least one ν in (0, 1].
     """
     if isinstance(nus, Integral):
         number = whole_number("nus", nus, 2, "give a whole number of at least 2, or the values of nu")
@@ -56,13 +61,7 @@ def grid(
     values = as_numpy(plain_array(nus, "nus"))
     if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "fiu":
         raise InvalidArgument("nus", nus, "give a whole number of at least 2, or the values of nu")
-    checked = [
-        checked_nu(
-            float(value), training.class_shares, intercept=settings.intercept, argument=f"nus[{position}]"
-        )
-        for position, value in enumerate(values)
-    ]
-    return np.unique(checked)
+    return np.unique([checked_nu(float(each), f"nus[{i}]") for i, each in enumerate(values)])
 
 
 class Softest(NamedTuple):
@@ -75,19 +74,29 @@ class Softest(NamedTuple):
 
 def path(
     problem: Classification, training: Training, settings: Settings, nus: np.ndarray
-) -> tuple[list[tuple[float | None, MaxMarginSolution]], str | None]:
+) -> tuple[list[tuple[float | None, MaxMarginSolution]], list[str]]:
     """Return for each ν, ascending, the ν whose margin is positive and its solution; and what to warn of.
 
-    Solved from the largest ν down. Below the smallest ν with a positive margin all are that of the smallest.
+    Solved from the largest ν down. Below the smallest ν with a positive margin all are that of the smallest,
+    and above the largest with a bound that of the largest.
     """
     found: list[tuple[float | None, MaxMarginSolution]] = []
-    for nu in nus[::-1]:
-        solution = solved(problem, training.weights, settings, float(nu))
+    messages: list[str] = []
+    for each in nus[::-1]:
+        nu, message = bounded_nu(float(each), training, settings)
+        if message is not None:
+            messages = [message]
+        if found and found[-1][0] == nu:
+            found.append(found[-1])
+            continue
+        solution = solved(problem, training.weights, settings, nu)
         if solution.margin <= 0.0:
-            least = softest(problem, training, settings, float(nu), solution)
-            return [(least.nu, least.solution)] * (len(nus) - len(found)) + found[::-1], least.message
-        found.append((float(nu), solution))
-    return found[::-1], None
+            least = softest(problem, training, settings, nu, solution)
+            found += [(least.nu, least.solution)] * (len(nus) - len(found))
+            messages.append(least.message)
+            break
+        found.append((nu, solution))
+    return found[::-1], messages
 
 
 def softest(

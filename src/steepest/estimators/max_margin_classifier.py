@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from steepest.arguments import switch
 from steepest.arrays import Array
 from steepest.estimators import linear
-from steepest.estimators.grid import checked_nu, softest
+from steepest.estimators.grid import bounded_nu, checked_nu, softest
 from steepest.estimators.solving import Settings, problem_of, solved
 from steepest.estimators.training import (
     Training,
@@ -21,7 +21,7 @@ from steepest.estimators.training import (
     distinct,
     encoded_labels,
 )
-from steepest.estimators.warnings import GapWarning, NotSeparableWarning
+from steepest.estimators.warnings import GapWarning, MarginWarning
 from steepest.geometry import Norm
 from steepest.maxmargin import MaxMarginSolution
 
@@ -41,7 +41,7 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         norm: the norm of W, or its name: "frobenius" (of support vector machines), "spectral", "max", ...
         nu: None for the hard margin; or the share ν in (0, 1] of the weight whose worst margins are averaged.
             Samples inside the margin weigh at most about ν in all. Above 2 (1 - the share of the heaviest
-            class) there is no bound, and an error says so.
+            class) a free intercept makes margins as large as it likes: a fit warns, and is of that ν.
         gap: certified relative gap at which the fit ends.
         fit_intercept: whether there is a b, which the norm does not see.
         class_weight: None, "balanced", or a weight for each class; times ``sample_weight``. For the hard
@@ -50,7 +50,7 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         time_limit: seconds for each solution, None for no limit.
 
     A hard margin of data that cannot be separated, and a ν at which no margin is positive, end in a
-    :class:`NotSeparableWarning` and in the fit of the smallest ν that has one, to some per cent; where no ν
+    :class:`MarginWarning` and in the fit of the smallest ν that has one, to some per cent; where no ν
     has one the weights are 0 and the heaviest class is predicted.
 
     >>> import numpy as np
@@ -128,8 +128,8 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
                 :class:`steepest.errors.InvalidArgument`, which is one.
 
         Warns:
-            NotSeparableWarning: no margin is positive as it was asked for. GapWarning: ``time_limit`` ended
-            the fit before its gap was reached.
+            MarginWarning: no margin is positive as it was asked for, or it has no bound.
+            GapWarning: ``time_limit`` ended the fit before its gap was reached.
         """
         settings = Settings(
             self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
@@ -138,16 +138,16 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         classes, labels, weights = encoded_labels(y, weights, self.class_weight)
         training = distinct(X, labels, classes, weights)
         problem = problem_of(training)
-        nu = (
-            None
-            if self.nu is None
-            else checked_nu(self.nu, training.class_shares, intercept=settings.intercept)
-        )
+        nu = None if self.nu is None else checked_nu(self.nu)
+        if nu is not None:
+            nu, message = bounded_nu(nu, training, settings)
+            if message is not None:
+                warnings.warn(message, MarginWarning, stacklevel=2)
         solution = solved(problem, training.weights, settings, nu)
         separable = solution.separable
         if solution.margin <= 0.0:
             nu, solution, message = softest(problem, training, settings, nu, solution)
-            warnings.warn(message, NotSeparableWarning, stacklevel=2)
+            warnings.warn(message, MarginWarning, stacklevel=2)
         fitted(self, training, solution, nu, separable)
         if solution.margin > 0.0 and solution.relative_gap > self.gap:
             message = (

@@ -17,7 +17,7 @@ from steepest.estimators.grid import grid, path
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier, fitted
 from steepest.estimators.solving import Settings, problem_of
 from steepest.estimators.training import checked_features, checked_samples, distinct, encoded_labels
-from steepest.estimators.warnings import NotSeparableWarning
+from steepest.estimators.warnings import MarginWarning
 from steepest.geometry import Norm
 
 __all__ = ["MaxMarginPath"]
@@ -86,8 +86,8 @@ class MaxMarginPath(BaseEstimator):
         """Fit a classifier for each ν, and return the path; arguments and errors are those of a classifier.
 
         Warns:
-            NotSeparableWarning: no margin is positive at the smallest values of ν, whose fits are then those
-            of the smallest ν that has one.
+            MarginWarning: at the smallest values of ν no margin is positive, or at the largest it has no
+            bound: these are then fits of the nearest ν that has one.
         """
         settings = Settings(
             self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
@@ -97,9 +97,9 @@ class MaxMarginPath(BaseEstimator):
         training = distinct(X, labels, self.classes_, weights)
         problem = problem_of(training)
         self.nus_ = grid(self.nus, problem, training, settings)
-        solutions, message = path(problem, training, settings, self.nus_)
-        if message is not None:
-            warnings.warn(message, NotSeparableWarning, stacklevel=2)
+        solutions, messages = path(problem, training, settings, self.nus_)
+        for message in messages:
+            warnings.warn(message, MarginWarning, stacklevel=2)
         self.classifiers_ = [
             fitted(self._classifier(float(nu)), training, solution, used, solution.separable)
             for nu, (used, solution) in zip(self.nus_, solutions, strict=True)

@@ -27,7 +27,7 @@ from steepest.estimators.training import (
     distinct,
     encoded_labels,
 )
-from steepest.estimators.warnings import NotSeparableWarning
+from steepest.estimators.warnings import MarginWarning
 from steepest.geometry import Norm
 
 __all__ = ["MaxMarginPathCV"]
@@ -175,7 +175,7 @@ def _scores(
     """Return the scores of a path, fitted to some samples, on others, one for each ν."""
     fitted, settings = MaxMarginPath(**path.get_params(deep=False)), {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotSeparableWarning)
+        warnings.simplefilter("ignore", MarginWarning)
         fitted.fit(X[train], y[train], sample_weight=None if weights is None else weights[train])
     if weights is not None:
         settings["sample_weight"] = weights[test]

@@ -21,7 +21,6 @@ from steepest.estimators.compatibility import validate_data
 
 __all__ = ["Training", "checked_features", "checked_samples", "class_shares", "distinct", "encoded_labels"]
 
-_FLOATS = (np.float64, np.float32)
 _CHUNK = 1 << 22
 """Entries whose bits are mixed at a time: 32 MB."""
 
@@ -62,7 +61,7 @@ def class_shares(labels: np.ndarray, weights: np.ndarray, classes: int) -> np.nd
 
 def checked_features(estimator: Any, X: Any) -> Array:
     """Return the rows to be predicted, as scikit-learn checks them against those of the fit."""
-    return validate_data(estimator, X, accept_sparse="csr", dtype=_FLOATS, reset=False)
+    return validate_data(estimator, X, accept_sparse="csr", dtype="numeric", reset=False)
 
 
 def checked_samples(
@@ -73,7 +72,7 @@ def checked_samples(
     Raises:
         ValueError: as scikit-learn refuses features and labels; InvalidArgument, which is one, for weights.
     """
-    X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype=_FLOATS, reset=reset)
+    X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype="numeric", reset=reset)
     check_classification_targets(y)
     y = as_numpy(y)
     return X, y, _checked_weights(sample_weight, len(y))

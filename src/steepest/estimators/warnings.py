@@ -6,11 +6,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from steepest.errors import SteepestWarning
 
-__all__ = ["GapWarning", "NotSeparableWarning"]
+__all__ = ["GapWarning", "MarginWarning"]
 
 
-class NotSeparableWarning(SteepestWarning, ConvergenceWarning):
-    """No weights have a positive margin as it was asked for; the message says what the fit is instead."""
+class MarginWarning(SteepestWarning, ConvergenceWarning):
+    """There is no margin as it was asked for, positive and bounded; the message says what is fitted instead."""
 
 
 class GapWarning(SteepestWarning, ConvergenceWarning):
