@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,17 +13,20 @@ import sklearn
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_iris, make_blobs
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, NuSVC
-from tests.estimators.data import overlapping, separable
+from tests.estimators.data import blobs, overlapping, separable
 
 import steepest as st
 from steepest.errors import InvalidArgument, SteepestWarning
 from steepest.estimators import GapWarning, MarginWarning, MaxMarginClassifier
+
+iris: Any = load_iris
+"""With the types that its documentation says."""
 
 
 def test_two_points_have_the_margin_of_half_their_distance():
@@ -106,7 +110,7 @@ def test_data_that_is_not_separable_is_told_and_gets_the_softest_answer():
     with pytest.warns(
         MarginWarning, match=r"^the data is not separable.*; this is the fit of nu=0\."
     ) as told:
-        found = MaxMarginClassifier().fit(X, y)
+        found: Any = MaxMarginClassifier().fit(X, y)
     assert len(told) == 1
     assert told[0].filename == __file__
     assert issubclass(MarginWarning, ConvergenceWarning)
@@ -121,7 +125,7 @@ def test_data_that_is_not_separable_is_told_and_gets_the_softest_answer():
         same = MaxMarginClassifier(nu=found.nu_).fit(X, y)
     np.testing.assert_allclose(same.coef_, found.coef_, rtol=1e-12)
     with pytest.warns(MarginWarning, match=r"^nu=0\.\d+: no weights have a positive margin; this is"):
-        again = MaxMarginClassifier(nu=0.8 * found.nu_).fit(X, y)
+        again: Any = MaxMarginClassifier(nu=0.8 * found.nu_).fit(X, y)
     assert again.nu_ >= 0.9 * found.nu_
 
 
@@ -151,7 +155,7 @@ def test_a_nu_above_the_largest_is_told_and_is_the_largest():
 
 
 def test_a_gap_that_time_did_not_allow_is_told():
-    X, y = make_blobs(200, 30, centers=5, random_state=0)
+    X, y = blobs(200, 30, centers=5, random_state=0)
     with pytest.warns(GapWarning, match=r"where gap=1e-13 was asked for, after .* larger time_limit or gap"):
         MaxMarginClassifier("spectral", gap=1e-13, time_limit=0.05).fit(X, y)
 
@@ -199,7 +203,7 @@ def test_class_weights_are_weights_of_samples():
 
 
 def test_frames_pipelines_and_searches():
-    frame, y = load_iris(return_X_y=True, as_frame=True)
+    frame, y = iris(return_X_y=True, as_frame=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
     fitted = MaxMarginClassifier(nu=0.2).fit(frame, names)
     assert fitted.feature_names_in_.tolist() == list(frame.columns)
@@ -220,7 +224,8 @@ def test_a_fitted_classifier_is_pickled_and_cloned():
     copy = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(copy.decision_function(X), fitted.decision_function(X))
     assert copy.solution_.margin == fitted.margin_
-    assert clone(fitted).get_params() == fitted.get_params()
+    again: Any = clone(fitted)
+    assert again.get_params() == fitted.get_params()
 
 
 def test_sparse_features_give_the_same_bits():
@@ -237,10 +242,11 @@ def test_weights_are_routed():
     X, y = overlapping(classes=2)
     weights = np.linspace(0.5, 2.0, len(y))
     with sklearn.config_context(enable_metadata_routing=True):
-        classifier = MaxMarginClassifier(nu=0.5).set_fit_request(sample_weight=True)
-        classifier.set_score_request(sample_weight=False)
+        classifier: Any = MaxMarginClassifier(nu=0.5)
+        classifier.set_fit_request(sample_weight=True)
+        classifier.set_score_request(sample_weight=True)
         pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), classifier)
-        fitted = pipeline.fit(X, y, sample_weight=weights)[-1]
+        fitted: Any = pipeline.fit(X, y, sample_weight=weights)[-1]
         scored = cross_validate(pipeline, X, y, cv=3, params={"sample_weight": weights})
     expected = MaxMarginClassifier(nu=0.5).fit(StandardScaler().fit_transform(X), y, weights)
     assert np.array_equal(fitted.coef_, expected.coef_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import joblib
 import numpy as np
@@ -49,7 +50,9 @@ def test_below_the_smallest_nu_all_are_its_fit_in_one_warning():
         path = MaxMarginPath(nus=[0.001, 0.002, 0.5]).fit(X, y)
     assert len(told) == 1
     assert told[0].filename == __file__
-    assert path.classifiers_[0].nu_ == path.classifiers_[1].nu_ > 0.002
+    first: Any = path.classifiers_[0]
+    assert first.nu_ == path.classifiers_[1].nu_
+    assert first.nu_ > 0.002
     assert path.classifiers_[2].nu_ == 0.5
 
 

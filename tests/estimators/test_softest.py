@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import linprog
-from sklearn.datasets import make_blobs
+from tests.estimators.data import blobs
 
 from steepest.estimators.grid import grid
 from steepest.estimators.softest import largest_nu, least_hinge_loss, smallest_nu
@@ -14,7 +14,7 @@ from steepest.estimators.training import distinct
 
 
 def overlapping(classes, seed=0, n=30):
-    X, y = make_blobs(n, 3, centers=classes, cluster_std=4.0, random_state=seed)
+    X, y = blobs(n, 3, centers=classes, cluster_std=4.0, random_state=seed)
     return distinct(X, y, np.arange(classes), np.random.default_rng(seed).uniform(0.5, 2.0, n))
 
 

@@ -10,7 +10,7 @@ __all__ = ["GapWarning", "MarginWarning"]
 
 
 class MarginWarning(SteepestWarning, ConvergenceWarning):
-    """There is no margin as it was asked for, positive and bounded; the message says what is fitted instead."""
+    """There is no margin as it was asked for, positive and bounded; the message says what is fitted."""
 
 
 class GapWarning(SteepestWarning, ConvergenceWarning):
