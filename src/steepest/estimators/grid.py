@@ -10,7 +10,7 @@ import numpy as np
 from steepest.arguments import real_number, whole_number
 from steepest.arrays import as_numpy, plain_array
 from steepest.errors import InvalidArgument
-from steepest.estimators.softest import BELOW_LARGEST, largest_nu, smallest_nu
+from steepest.estimators.softest import highest_nu, largest_nu, smallest_nu
 from steepest.estimators.solving import Settings, solved
 from steepest.estimators.training import Training
 from steepest.maxmargin import MaxMarginSolution
@@ -30,32 +30,33 @@ def checked_nu(nu: Any, argument: str = "nu") -> float:
 
 
 def bounded_nu(nu: float, training: Training, settings: Settings) -> tuple[float, str | None]:
-    """Return ν, or the largest one whose margin has a bound where that is less, with what to warn of then."""
+    """Return ν, or the highest one whose margin has a bound where that is less, with what to warn of then."""
     largest = largest_nu(training.class_shares, intercept=settings.intercept)
+    highest = highest_nu(training.class_shares, intercept=settings.intercept)
     if nu <= largest:
-        return nu, None
+        return min(nu, highest), None
     message = (
         f"nu={nu:.4g}: above {largest:.4g} free intercepts make the margin of these classes as large as they "
         f"like; this is the fit of nu={largest:.4g}; give a smaller nu, class_weight='balanced', or "
         "fit_intercept=False"
     )
-    return BELOW_LARGEST * largest, message
+    return highest, message
 
 
 def grid(
-    nus: Any, problem: Classification, training: Training, settings: Settings, largest: float | None = None
+    nus: Any, problem: Classification, training: Training, settings: Settings, highest: float | None = None
 ) -> np.ndarray:
     """Return values of ν, ascending: those given, or so many from the smallest with a positive margin up.
 
-    ``largest`` bounds a grid of a number of values; by default it is the largest ν that these classes have.
+    ``highest`` bounds a grid of a number of values, as does the highest ν of these classes.
 
     Raises:
         InvalidArgument: neither a number of at least 2 nor at least one ν in (0, 1].
     """
     if isinstance(nus, Integral):
         number = whole_number("nus", nus, 2, "give a whole number of at least 2, or the values of nu")
-        own = largest_nu(training.class_shares, intercept=settings.intercept)
-        top = BELOW_LARGEST * min(own, 1.0 if largest is None else largest)
+        own = highest_nu(training.class_shares, intercept=settings.intercept)
+        top = own if highest is None else min(own, highest)
         low = smallest_nu(problem, training, settings, 0.0)
         return np.geomspace(top if low is None else min(low, top), top, number)
     values = as_numpy(plain_array(nus, "nus"))

@@ -18,7 +18,7 @@ from steepest.estimators import linear
 from steepest.estimators.grid import grid
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier
 from steepest.estimators.max_margin_path import MaxMarginPath
-from steepest.estimators.softest import largest_nu
+from steepest.estimators.softest import highest_nu
 from steepest.estimators.solving import Settings, problem_of
 from steepest.estimators.training import (
     checked_features,
@@ -123,8 +123,8 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
         splitter: Any = check_cv(self.cv, y, classifier=True)
         folds = list(splitter.split(X, y, groups))
         training = distinct(X, labels, classes, total)
-        largest = min(_largest_nu(self, y[train], weights[train]) for train, _ in folds)
-        self.nus_ = grid(self.nus, problem_of(training), training, settings, largest)
+        highest = min(_highest_nu(self, y[train], weights[train]) for train, _ in folds)
+        self.nus_ = grid(self.nus, problem_of(training), training, settings, highest)
         path = MaxMarginPath(self.nus_, **_of_classifier(self))
         scorer = (
             check_scoring(MaxMarginClassifier(), scoring=self.scoring) if self.scoring is not None else None
@@ -158,9 +158,9 @@ def _of_classifier(estimator: MaxMarginPathCV) -> dict[str, Any]:
     return {name: getattr(estimator, name) for name in names}
 
 
-def _largest_nu(estimator: MaxMarginPathCV, y: np.ndarray, weights: np.ndarray) -> float:
+def _highest_nu(estimator: MaxMarginPathCV, y: np.ndarray, weights: np.ndarray) -> float:
     classes, labels, weights = encoded_labels(y, weights, estimator.class_weight)
-    return largest_nu(class_shares(labels, weights, len(classes)), intercept=estimator.fit_intercept)
+    return highest_nu(class_shares(labels, weights, len(classes)), intercept=estimator.fit_intercept)
 
 
 def _scores(

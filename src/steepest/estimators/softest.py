@@ -15,14 +15,14 @@ from steepest.estimators.training import Training
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
 
-__all__ = ["BELOW_LARGEST", "largest_nu", "least_hinge_loss", "smallest_nu"]
+__all__ = ["highest_nu", "largest_nu", "least_hinge_loss", "smallest_nu"]
 
 _ABOVE, _BELOW = 1.03, 0.95
 """Times the least loss seen: the ν that is surely above ν*, and the next one to try."""
 _COARSE = 0.1
 """Gap of the solutions on the way, of which weights alone are used."""
-BELOW_LARGEST = 1.0 - 1e-6
-"""Of the largest ν: at it a single q is left, and rounding may leave none."""
+_BELOW_LARGEST = 1.0 - 1e-4
+"""Of the largest ν: at it the heavier classes leave q no room, and rounding may leave it none."""
 
 
 def largest_nu(class_shares: np.ndarray, *, intercept: bool) -> float:
@@ -32,6 +32,11 @@ def largest_nu(class_shares: np.ndarray, *, intercept: bool) -> float:
     to ν = 2 (1 - max s_c), and 1 at most. (NuSVC calls a larger ν infeasible.)
     """
     return min(1.0, 2.0 * (1.0 - float(class_shares.max()))) if intercept else 1.0
+
+
+def highest_nu(class_shares: np.ndarray, *, intercept: bool) -> float:
+    """Return the ν that stands for the largest: a ten thousandth below it where there is an intercept."""
+    return (_BELOW_LARGEST if intercept else 1.0) * largest_nu(class_shares, intercept=intercept)
 
 
 def least_hinge_loss(margins: np.ndarray, shares: np.ndarray) -> float:
@@ -63,15 +68,15 @@ def smallest_nu(
     shares = training.weights / training.weights.sum()
     # Below the share of the lightest sample the margin is the hard one.
     least = max(least, float(shares.min()))
-    largest = BELOW_LARGEST * largest_nu(training.class_shares, intercept=settings.intercept)
-    nu, loss = largest, None
+    highest = highest_nu(training.class_shares, intercept=settings.intercept)
+    nu, loss = highest, None
     while (solution := solved(problem, training.weights, settings, nu, _COARSE)).margin > 0.0:
         seen = _loss(problem, solution, shares)
         loss = seen if loss is None else min(loss, seen)
         if nu <= least:
             return least
         nu = max(min(_BELOW * loss, nu * _BELOW), least)
-    return None if loss is None else min(max(_ABOVE * loss, least), largest)
+    return None if loss is None else min(max(_ABOVE * loss, least), highest)
 
 
 def _loss(problem: Classification, solution: MaxMarginSolution, shares: np.ndarray) -> float:
