@@ -25,6 +25,10 @@ class Status(Enum):
 
     SOLVED = "solved: the certified relative gap is within the one asked for"
     NOT_SEPARABLE = "not separable: certified by dual weights q with A(q) = 0 to rounding"
+    NO_SOFT_MARGIN = (
+        "no soft margin: nu is too small for these data, as certified by dual weights q within their caps "
+        "with A(q) = 0 to rounding"
+    )
     GAP_NOT_REACHED = "gap not reached within the limit: these are the best certified bounds so far"
 
     def __str__(self) -> str:
@@ -65,6 +69,12 @@ class MaxMarginSolution:
     """The data; None for a solution made without it, which cannot tell whether it is the only one."""
     canonical: Canonical | None = field(default=None, repr=False, compare=False)
     """Evidence that ``weights`` have the least Frobenius norm of all optima; None where not asked for."""
+    intercept: np.ndarray | None = None
+    """b, shape [k], of logits W x + b, which the norm does not measure; None without an intercept."""
+    nu: float | None = None
+    """ν of a soft margin, the mean of the ν n worst margins; None for a hard one, the smallest margin."""
+    free: tuple[int, ...] = ()
+    """Features whose weights the norm does not measure."""
 
     @cached_property
     def support(self) -> np.ndarray:
@@ -80,6 +90,9 @@ class MaxMarginSolution:
         """
         if self.problem is None:
             raise InvalidArgument("problem", None, "use a solution that max_margin returned")
+        if self.nu is not None or self.intercept is not None or self.free:
+            remedy = "the set of optima is known of hard margins without free weights alone"
+            raise InvalidArgument("solution", "a relaxed max margin", remedy)
         return SetOfOptima(self.problem, self.norm, self.weights, self.dual, self.relative_gap)
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from steepest.arguments import one_of, real_number, switch
+from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm_label
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
@@ -19,6 +21,8 @@ from steepest.maxmargin.methods import Method
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
+from steepest.maxmargin.relaxed.solve import solve_relaxed
+from steepest.maxmargin.relaxed.terms import terms_of
 from steepest.maxmargin.solution import MaxMarginSolution
 from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
@@ -27,6 +31,9 @@ __all__ = ["METHODS", "max_margin"]
 
 METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
+
+RELAXED_METHODS = ("auto", "interior-point", "first-order", "cutting-planes")
+"""What it may be of soft margins and of margins with free weights."""
 
 _GAP = "give a relative gap between 0 and 1, such as 1e-8"
 _TIME = "give a positive number of seconds, or None for no limit"
@@ -52,10 +59,18 @@ def max_margin(
     method: str = "auto",
     time_limit: float | None = None,
     canonical: bool = False,
+    intercept: bool = False,
+    free: Iterable[int] = (),
+    nu: float | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
 ) -> MaxMarginSolution:
     """Weights of the largest normalised margin, with bounds on both sides of it that always hold.
 
     Solves γ = max_{‖W‖ ≤ 1} min_{i, c ≠ y_i} (e_{y_i} - e_c)ᵀ W x_i, dual to min_{q ∈ simplex} ‖A(q)‖_*.
+    With ``nu`` it is the soft margin: the mean of the ν n worst of the samples' smallest margins takes the
+    place of the minimum, and dual weights have caps, Σ_c q_ic ≤ 1 / (ν n). With ``intercept`` the logits are
+    W x + b with b free of the norm, and A(q) = 0 in it: Σ_{i in a} Σ_c q_ic = Σ_i q_ia for every class a.
 
     Args:
         problem: the data, n samples of d features in k classes.
@@ -66,6 +81,14 @@ def max_margin(
             "linear-program" (max and sum, by HiGHS), "conic-program" (all but Schatten p other than
             1, 2, ∞, by Clarabel) and "cutting-planes" (every norm there is) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
+        intercept: whether logits have an intercept b [k] that the norm does not measure.
+        free: features, by their numbers, whose weights the norm does not measure either; the norm is then
+            that of the weights of the other features.
+        nu: share of the samples, by weight, whose mean margin is maximised, in (0, 1]; None is the hard
+            margin, as is ν ≤ 1/n. Larger ν forgive more.
+        sample_weight: weights of the samples, shape [n], of which caps are a multiple. A hard margin leaves
+            out samples of weight 0 and minds no others.
+        class_weight: a table of labels with factors for their samples' weights, or "balanced".
         canonical: whether to return, where the optimum is not unique, the one of least Frobenius norm.
             It can be another one for the norms max, sum, spectral and nuclear alone; ``solution.canonical``
             has the evidence, and says so if it could not be found and the solver's optimum was kept.
@@ -88,6 +111,14 @@ def max_margin(
     gap, canonical = real_number("gap", gap, _GAP, above=0, below=1), switch("canonical", canonical)
     time_limit = None if time_limit is None else real_number("time_limit", time_limit, _TIME, above=0)
     _check_method(norm, method)
+    terms = terms_of(problem, intercept, free, nu, sample_weight, class_weight)
+    if terms.any or len(terms.kept) < problem.samples:
+        if canonical:
+            remedy = "leave it out: the set of optima is known of hard margins without free weights alone"
+            raise InvalidArgument("canonical", canonical, remedy)
+        one_of("method", method, RELAXED_METHODS)
+        with linear_algebra_threads(None, problem.multiplications):
+            return solve_relaxed(problem, norm, terms, gap, method, Deadline.after(time_limit))
     with linear_algebra_threads(None, problem.multiplications):
         solution = _solution(problem, norm, gap, method, Deadline.after(time_limit))
         return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution

@@ -107,18 +107,35 @@ def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> flo
     if largest == 0.0:
         return 0.0
     W = W / 2.0 ** np.floor(np.log2(largest))
-    logits, error = product(X, W.T)
-    margins, allowance = _pair_margins(logits, error, y)
-    low = margins - allowance
+    low, margins, allowance = _low_margins(X, y, W)
     lowest = float(low.min())
     rows = np.unique(np.nonzero(low <= (margins + allowance).min())[0])
     if allowance[rows].max() > _ENOUGH * abs(lowest):
-        logits, error = accurate_product(X[rows], W.T)
-        refined, allowance = _pair_margins(logits, error, y[rows])
-        low[rows] = np.maximum(low[rows], refined - allowance)
+        low[rows] = np.maximum(low[rows], _accurate_margins(X[rows], y[rows], W))
         lowest = float(low.min())
     size, slack = float(norm(W)), rounding(norm, W.shape)
     return _down(lowest / (size * (1 + slack) if lowest > 0 else size * (1 - slack)))
+
+
+def pair_margins_below(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Margins of all pairs rounded down, shape [n, k]; infinite at the true class."""
+    low, margins, allowance = _low_margins(X, y, W)
+    coarse = np.nonzero((allowance > _ENOUGH * np.abs(margins)).any(axis=1))[0]
+    if len(coarse):
+        low[coarse] = np.maximum(low[coarse], _accurate_margins(X[coarse], y[coarse], W))
+    return low
+
+
+def _low_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    logits, error = product(X, W.T)
+    margins, allowance = _pair_margins(logits, error, y)
+    return margins - allowance, margins, allowance
+
+
+def _accurate_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
+    logits, error = accurate_product(X, W.T)
+    margins, allowance = _pair_margins(logits, error, y)
+    return margins - allowance
 
 
 def dual_above(X: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:

@@ -17,12 +17,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from steepest.arrays import Array, namespace
+from steepest.arrays import Array, as_numpy, namespace
 from steepest.geometry import Norm
 from steepest.maxmargin.first_order.projections import (
     BALL_PROJECTION,
     BallCode,
     BallProjection,
+    project_capped_simplex,
     project_simplex,
 )
 from steepest.maxmargin.first_order.state import Data
@@ -30,6 +31,7 @@ from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
+from steepest.maxmargin.forms.worst import mean_of_worst
 from steepest.problem import margins_of_logits, towards_true_class
 
 __all__ = ["first_order"]
@@ -58,6 +60,7 @@ def first_order(
     limit: int = 1_000_000,
     start: tuple[Array, Array] | None = None,
     pace: float = math.inf,
+    caps: Array | None = None,
 ) -> tuple[Array, Array, int]:
     """Weights and dual weights whose relative gap is about ``gap``, and the iterations they took.
 
@@ -70,6 +73,7 @@ def first_order(
         limit: most iterations.
         start: weights [k, d] and dual weights [n, k] to start from.
         pace: iterations that a digit of the gap may cost; once behind this by two digits the method gives up.
+        caps: of soft margins, most that the dual weights of each sample may sum to, shape [n].
 
     Returns:
         The weights with the best lower bound and the dual weights with the best upper bound met.
@@ -82,13 +86,14 @@ def first_order(
     xp = saddle.xp
     if start is None:
         W = xp.zeros((k, X.shape[1]), dtype=X.dtype, device=X.device)
-        q = xp.astype(~one_hot, X.dtype) / float(n * (k - 1))
+        of_sample = 1.0 / n if caps is None else (caps / xp.sum(caps))[:, None]
+        q = xp.astype(~one_hot, X.dtype) * of_sample / float(k - 1)
     else:
         W, q = start
     size = saddle.operator_norm()
     if size == 0.0:
         return W, q, 0
-    iterates = _iterates(saddle, ball, W, q, size)
+    iterates = _iterates(saddle, ball, W, q, size, caps)
     best = Best(W, q)
     work = 8.0 * n * X.shape[1] * k
     every = max(_LEAST_EVERY, min(_CHECK_EVERY, int(_OPERATIONS_BETWEEN / work)))
@@ -120,15 +125,17 @@ class _Iterates(Protocol):
         ...
 
     def now(self) -> tuple[Array, Array, float, Array]:
-        """W [k, d], q [n, k], the smallest margin of W and A(q) [k, d]; valid until the next advance."""
+        """W [k, d], q [n, k], the level of W and A(q) [k, d]; valid until the next advance."""
         ...
 
 
-def _iterates(saddle: _Saddle, ball: BallProjection, W: Array, q: Array, size: float) -> _Iterates:
-    """The engine: compiled loops where the ball has them and the arrays are NumPy's."""
-    if isinstance(saddle.X, np.ndarray) and ball.code is not None:
+def _iterates(
+    saddle: _Saddle, ball: BallProjection, W: Array, q: Array, size: float, caps: Array | None
+) -> _Iterates:
+    """The engine: compiled loops where the ball has them, without caps, and the arrays are NumPy's."""
+    if isinstance(saddle.X, np.ndarray) and ball.code is not None and caps is None:
         return _Compiled(saddle, ball.code, W, q, size)
-    return _Generic(saddle, ball, W, q, size)
+    return _Generic(saddle, ball, W, q, size, caps)
 
 
 @dataclass(frozen=True)
@@ -208,8 +215,16 @@ class _Compiled:
 class _Generic:
     """The array API, for tensors on any device."""
 
-    def __init__(self, saddle: _Saddle, ball: BallProjection, W: Array, q: Array, size: float):
-        self.xp, self.one_hot = saddle.xp, saddle.one_hot
+    def __init__(
+        self,
+        saddle: _Saddle,
+        ball: BallProjection,
+        W: Array,
+        q: Array,
+        size: float,
+        caps: Array | None = None,
+    ):
+        self.xp, self.one_hot, self.caps = saddle.xp, saddle.one_hot, caps
         self.saddle, self.ball, self.size = saddle, ball, size
         self.weight = 1.0 / math.sqrt(q.shape[0] * (q.shape[1] - 1))
         self.current = self.new = self.anchor = (W, q, saddle.margins(W))
@@ -226,8 +241,11 @@ class _Generic:
     def now(self) -> tuple[Array, Array, float, Array]:
         """W, q, the smallest margin and A(q)."""
         W, q, M = self.new
-        lowest = float(self.xp.min(self.xp.where(self.one_hot, self.xp.inf, M)))
-        return W, q, lowest, self.saddle.pair_sum(q)
+        lowest = self.xp.min(self.xp.where(self.one_hot, self.xp.inf, M), axis=1)
+        if self.caps is None:
+            return W, q, float(self.xp.min(lowest)), self.saddle.pair_sum(q)
+        level = mean_of_worst(as_numpy(lowest), as_numpy(self.caps))
+        return W, q, level, self.saddle.pair_sum(q)
 
     def _iterate(self) -> None:
         xp, (W, q, M) = self.xp, self.current
@@ -263,7 +281,10 @@ class _Generic:
         W_new, self.ball_guess = self.ball.project(W + tau * saddle.pair_sum(q), self.ball_guess)
         M_new = saddle.margins(W_new)
         target = xp.where(self.one_hot, -xp.inf, q - sigma * (2.0 * M_new - M))
-        q_new, self.threshold = project_simplex(target, self.threshold)
+        if self.caps is None:
+            q_new, self.threshold = project_simplex(target, self.threshold)
+        else:
+            q_new, self.threshold = project_capped_simplex(target, self.caps, self.threshold)
         return W_new, q_new, M_new
 
     def _metric(self) -> float:

@@ -16,6 +16,7 @@ __all__ = [
     "SINGULAR_VALUES",
     "BallCode",
     "BallProjection",
+    "project_capped_simplex",
     "project_entries",
     "project_rows",
     "project_simplex",
@@ -78,6 +79,51 @@ def project_simplex(v: Array, start: float = -math.inf) -> tuple[Array, float]:
             break
         threshold = new
     return xp.clip(v - threshold, 0.0, None), threshold
+
+
+def project_capped_simplex(v: Array, caps: Array, start: float = -math.inf) -> tuple[Array, float]:
+    """Nearest point of {q ≥ 0, Σq = 1, Σ_c q_ic ≤ caps_i} to v [n, k], and its threshold θ.
+
+    It is max(v - θ - λ_i, 0) with λ_i > 0 in rows at their caps alone. Σ_i min(cap_i, Σ_c max(v_ic - θ, 0))
+    = 1 is solved for θ by Newton's method within a bracket, then each full row for its λ_i by sorting.
+    Entries of -inf give 0; ``start`` is a guess of θ. The caps sum to 1 or more.
+
+    >>> import numpy as np
+    >>> project_capped_simplex(np.array([[5.0, 0.0], [0.25, 0.0]]), np.array([0.75, 0.75]))[0].tolist()
+    [[0.75, 0.0], [0.25, 0.0]]
+    """
+    xp = namespace(v)
+    k = v.shape[1]
+    # With θ at the largest entry less 1 nothing more than 1 is left; far below all rows are full.
+    high = float(xp.max(v))
+    low = float(xp.min(xp.max(v, axis=1))) - float(xp.max(caps)) - 1.0
+    threshold = start if low < start < high else high - 1.0 / v.shape[0]
+    for _ in range(_SWEEPS):
+        above = v > threshold
+        rows = xp.sum(xp.where(above, v - threshold, 0.0), axis=1)
+        free = rows < caps
+        total = float(xp.sum(xp.where(free, rows, caps)))
+        if abs(total - 1.0) <= 1e-15 * k:
+            break
+        low, high = (threshold, high) if total > 1.0 else (low, threshold)
+        slope = float(xp.sum(xp.where(free[:, None] & above, 1.0, 0.0)))
+        new = threshold + (total - 1.0) / slope if slope > 0 else math.inf
+        if not low < new < high:
+            new = 0.5 * (low + high)
+        if new == threshold:
+            break
+        threshold = new
+    q = xp.clip(v - threshold, 0.0, None)
+    full = xp.sum(q, axis=1) > caps
+    if not bool(xp.any(full)):
+        return q, threshold
+    # Of the k largest entries of a row, the j largest are positive as long as the j-th is above λ_j.
+    descending = xp.flip(xp.sort(q, axis=1), axis=1)
+    counts = xp.arange(1, k + 1, dtype=v.dtype)
+    thresholds = (xp.cumulative_sum(descending, axis=1) - caps[:, None]) / counts
+    positive = xp.astype(descending > thresholds, v.dtype)
+    last = xp.max(xp.where(positive > 0, thresholds, -math.inf), axis=1)
+    return xp.where(full[:, None], xp.clip(q - last[:, None], 0.0, None), q), threshold
 
 
 def project_entries(V: Array, guess: float | None, p: float) -> tuple[Array, float | None]:

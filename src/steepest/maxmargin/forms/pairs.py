@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from steepest.maxmargin.forms.reduced import Reduced
+from steepest.maxmargin.forms.worst import mean_of_worst
 
 __all__ = ["Pairs", "all_pairs", "dense_dual", "pair_rows", "towards"]
 
@@ -86,9 +87,18 @@ class Pairs:
         return np.arange(len(self.y))
 
     @property
+    def slots(self) -> np.ndarray:
+        """True where dual weights are, shape [n, k]: at pairs, and at true classes where there are caps.
+
+        At the true class is what a sample's pairs leave of its cap, and its slack is what the sample may lie
+        below the level: with these a sample's slots are alike.
+        """
+        return self.mask if self.reduced.caps is None else np.ones_like(self.mask)
+
+    @property
     def count(self) -> int:
-        """Number of pairs, n (k - 1)."""
-        return len(self.y) * (self.reduced.classes - 1)
+        """Number of slots."""
+        return len(self.y) * (self.reduced.classes - (self.reduced.caps is None))
 
     @cached_property
     def members(self) -> list[np.ndarray]:
@@ -105,8 +115,10 @@ class Pairs:
 
     @cached_property
     def uniform(self) -> np.ndarray:
-        """Equal dual weights of all pairs, shape [n, k]."""
-        return np.where(self.mask, 1.0 / self.count, 0.0)
+        """Equal dual weights of a sample's pairs, and of samples in proportion to caps, shape [n, k]."""
+        caps = self.reduced.caps
+        of_sample = np.full(len(self.y), 1.0 / len(self.y)) if caps is None else caps / caps.sum()
+        return np.where(self.mask, of_sample[:, None] / (self.reduced.classes - 1), 0.0)
 
     def balanced(self) -> Pairs:
         """The same pairs, with features multiplied so that ‖A(uniform q)‖_* is 1 where it is positive."""
@@ -121,6 +133,12 @@ class Pairs:
     def lowest_margin(self, V: np.ndarray) -> float:
         """Smallest margin of any pair."""
         return float(self.margins(V)[self.mask].min())
+
+    def level(self, V: np.ndarray) -> float:
+        """Smallest margin of any pair; with caps the mean of the samples' worst, by their caps."""
+        if self.reduced.caps is None:
+            return self.lowest_margin(V)
+        return mean_of_worst(np.where(self.mask, self.margins(V), np.inf).min(axis=1), self.reduced.caps)
 
     def towards(self, q: np.ndarray) -> np.ndarray:
         """A(q) in class coordinates, shape [k, c]."""
@@ -159,7 +177,7 @@ class Pairs:
         return matrix
 
     def bounds(self, V: np.ndarray, A: np.ndarray) -> tuple[float, float]:
-        """margin(V) / ‖V‖ and ‖A‖_*, without allowance for rounding."""
+        """The level of V over ‖V‖ and ‖A‖_*, without allowance for rounding."""
         norm = self.reduced.norm
         size = float(norm(V))
-        return (self.lowest_margin(V) / size if size > 0 else 0.0), float(norm.dual(A))
+        return (self.level(V) / size if size > 0 else 0.0), float(norm.dual(A))

@@ -13,7 +13,7 @@ from steepest.geometry import Norm
 from steepest.geometry.facts import UNITARILY_INVARIANT, is_true
 from steepest.problem import Classification
 
-__all__ = ["Reduced", "reduce"]
+__all__ = ["Reduced", "reduce", "reduce_features"]
 
 _RANK_CUTOFF = 4e-16
 """Directions this much smaller than the largest, times sqrt(max(n, d)), are rounding of the others."""
@@ -39,6 +39,9 @@ class Reduced:
     mixing: np.ndarray | None
     """Orthonormal columns, shape [k, k-1], orthogonal to the all-ones vector; None where classes are kept."""
     norm: Norm
+    caps: np.ndarray | None = None
+    """Most that the dual weights of each sample may sum to, where those of all sum to 1, shape [n]: of soft
+    margins. None where one sample may have all, as in hard margins."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,19 +65,22 @@ def reduce(problem: Classification, norm: Norm) -> Reduced:
     Projecting W onto the row space of X and onto the complement of the all-ones vector changes no
     margin, and no unitarily invariant norm grows under a projection. Of other norms nothing is assumed.
     """
-    X = as_numpy(problem.features)
+    return reduce_features(as_numpy(problem.features), problem.labels, problem.n_classes, norm)
+
+
+def reduce_features(X: np.ndarray, labels: np.ndarray, k: int, norm: Norm) -> Reduced:
+    """Do the same for features X [n, d] and labels [n] of k classes, of which some may have no sample."""
     largest = float(np.max(np.abs(X), initial=0.0))
     scale = 2.0 ** float(np.floor(np.log2(largest))) if largest > 0 else 1.0
     features = X / scale
     size = float(np.sqrt(np.max(np.einsum("ij,ij->i", features, features)))) or 1.0
     features, scale = features / size, scale * size
-    k = problem.n_classes
     if not is_true(UNITARILY_INVARIANT, norm):
-        return Reduced(features, problem.labels, k, scale, None, None, norm)
+        return Reduced(features, labels, k, scale, None, None, norm)
     basis = _row_space(features)
     reduced = features if basis is None else features @ basis
     mixing = scipy.linalg.helmert(k).T
-    return Reduced(np.ascontiguousarray(reduced), problem.labels, k, scale, basis, mixing, norm)
+    return Reduced(np.ascontiguousarray(reduced), labels, k, scale, basis, mixing, norm)
 
 
 def _row_space(X: np.ndarray) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
+from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, BallPoint
 from steepest.maxmargin.interior.newton import Newton, Step, WeightsSystem
 
@@ -145,10 +146,14 @@ class _Path:
 
     def consider(self, best: Best, V: np.ndarray, q: np.ndarray) -> tuple[float, float]:
         """Keep what is better of V and q, and return the bounds of the two."""
+        q = np.where(self.pairs.mask, q, 0.0)
         total = float(q.sum())
         if not total > 0.0:
             return -np.inf, np.inf
-        lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q) / total)
+        q, caps = q / total, self.pairs.reduced.caps
+        if caps is not None:
+            q = within_caps(q, caps)
+        lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q))
         best.take_weights(V, lower)
         best.take_dual(q, upper)
         return lower, upper
@@ -161,20 +166,38 @@ class _Path:
         assert ball is not None
         # With a floor, for data whose equal dual weights happen to be optimal already.
         mu = ball.inverse_norm(A) / (_AT_START * self.kappa) + 1e-12
-        s = np.where(pairs.mask, mu * pairs.count, 1.0)
-        return _Point(V, -mu * pairs.count, pairs.uniform, s, A, ball)
+        return _Point(V, -mu * self._size, *self._slots_at_start(mu), A, ball)
+
+    @property
+    def _size(self) -> float:
+        """One over the mean dual weight of pairs."""
+        return float(self.pairs.mask.sum())
+
+    def _slots_at_start(self, mu: float) -> tuple[np.ndarray, np.ndarray]:
+        """Dual weights and slacks of all slots, of products of about μ."""
+        pairs, q = self.pairs, self.pairs.uniform.copy()
+        below = mu * self._size
+        if pairs.reduced.caps is None:
+            return q, np.where(pairs.mask, below, 1.0)
+        left = pairs.reduced.caps - q.sum(axis=1)
+        levels = (mu / left)[:, None]
+        q[pairs.index, pairs.y] = left
+        return q, np.where(pairs.mask, below + levels, levels)
 
     def directions(self, point: _Point) -> _Directions | None:
         """What leads to the path and along it, to second order; None where the system has no factors."""
         mu = float(point.products.sum()) / self.pairs.count
-        scale, k = self.kappa * mu, self.pairs.mask
+        scale, k = self.kappa * mu, self.pairs.slots
         matrix = WeightsSystem(self.pairs, point.ball, scale, point.q, point.s)
         if not matrix.factored:
             return None
         system = Newton(self.pairs, point.ball, scale, point.q, point.s, matrix)
         gradient, none = scale * point.ball.gradient, np.zeros_like(point.V)
         centre, _ = system.solve(
-            -gradient, point.A, 1.0 - float(point.q.sum()), np.where(k, mu - point.products, 0.0)
+            -gradient,
+            point.A,
+            1.0 - float(point.q.sum(where=self.pairs.mask)),
+            np.where(k, mu - point.products, 0.0),
         )
         tangent, _ = system.solve(gradient, none, 0.0, np.where(k, -mu, 0.0))
         centre2, _ = system.solve(-scale * self._curl(point, centre.dv), none, 0.0, -centre.ds * centre.dq)
@@ -211,9 +234,9 @@ class _Path:
         for weight, step in parts:
             s += weight * step.ds
             q += weight * step.dq
-        mask = self.pairs.mask
-        products = (s * q)[mask]
-        if s[mask].min() <= 0 or q[mask].min() <= 0:
+        mask, slots = self.pairs.mask, self.pairs.slots
+        products = (s * q)[slots]
+        if s[slots].min() <= 0 or q[slots].min() <= 0:
             return None
         new_mu = float(products.mean())
         if products.min() < _SMALLEST_PRODUCT * new_mu or new_mu > 2 * mu:
@@ -227,8 +250,12 @@ class _Path:
         if not ball.inverse_norm(A - scale * ball.gradient) <= _PROXIMITY * scale:
             return None
         gamma = point.gamma + sum(weight * step.dgamma for weight, step in parts)
-        q = q / q.sum()
-        s = np.where(mask, self.pairs.margins(V) - gamma, 1.0)
+        margins = self.pairs.margins(V) - gamma
+        if self.pairs.reduced.caps is None:
+            q, s = q / q.sum(), np.where(mask, margins, 1.0)
+        else:
+            levels = s[self.pairs.index, self.pairs.y][:, None]
+            s = np.where(mask, margins + levels, levels)
         if s.min() <= 0:
             return None
-        return _Point(V, gamma, q, s, self.pairs.pair_sum(q), ball)
+        return _Point(V, gamma, q, s, self.pairs.pair_sum(np.where(mask, q, 0.0)), ball)

@@ -139,7 +139,7 @@ class Newton:
             first = first - step.tau * u
             r4 = r4 - float(np.sum(u * step.dv)) + step.tau / weight
         third = r3 - self.s * step.dq - self.q * step.ds
-        return first, pull + step.dsum, r2 - float(step.dq.sum()), third, r4
+        return first, pull + step.dsum, r2 - float(step.dq.sum(where=self.pairs.mask)), third, r4
 
     def _whitened(self, rest: Rest) -> np.ndarray:
         """A right-hand side in the units of the step: gradients by the local norm, products by their mean."""
@@ -178,9 +178,12 @@ class WeightsSystem:
         border: tuple[float, np.ndarray] | None = None,
     ):
         self.pairs, self.ball, self.scale, self.s, self.border = pairs, ball, scale, s, border
-        self.theta = np.where(pairs.mask, q / s, 0.0)
-        self.total = float(self.theta.sum())
-        self.g = pairs.towards(self.theta)
+        self.theta = np.where(pairs.slots, q / s, 0.0)
+        self.per_sample = self.theta.sum(axis=1)
+        # A sample whose level is free takes part of a change of γ by itself.
+        felt = self._felt(np.where(pairs.mask, self.theta, 0.0))
+        self.total = float(felt.sum())
+        self.g = pairs.towards(felt)
         M = self._matrix()
         size = M.shape[0] * M.shape[1]
         M = M.reshape(size, size)
@@ -194,11 +197,46 @@ class WeightsSystem:
         """Whether the factorisation exists."""
         return self.factor is not None
 
+    def _felt(self, of_pairs: np.ndarray) -> np.ndarray:
+        """What pairs feel of a change that is the same for all of a sample, shape [n, k]."""
+        if self.pairs.reduced.caps is None:
+            return of_pairs
+        rest = self.theta[self.pairs.index, self.pairs.y] / self.per_sample
+        return of_pairs * rest[:, None]
+
     def _matrix(self) -> np.ndarray:
-        """H + AᵀΘA, shape [rows, c, rows, c]."""
-        pairs, rows, columns = self.pairs, self.pairs.reduced.classes - 1, self.pairs.features.shape[1]
+        """H + AᵀΘA with what the samples' levels take of it, shape [rows, c, rows, c]."""
+        rows, columns = self.pairs.reduced.classes - 1, self.pairs.features.shape[1]
         M = np.zeros((rows, columns, rows, columns))
-        k = rows + 1
+        if self.pairs.reduced.caps is None:
+            self._add_pairs(M)
+        else:
+            self._add_capped(M)
+        self.ball.add_to(M, self.scale, self.pairs.from_origin)
+        return M
+
+    def _add_capped(self, M: np.ndarray) -> None:
+        """Σ_i L_i ⊗ x_i x_iᵀ, with L_i the Laplacian of the classes with weights θ_ia θ_ib / Σ_c θ_ic.
+
+        The level of a sample is eliminated, which makes all its slots alike and leaves no difference of
+        terms that could cancel.
+        """
+        X, rows = self.pairs.size * self.pairs.features, len(M)
+        for a in range(rows):
+            weights = self.theta[:, a, None] * self.theta[:, a + 1 :] / self.per_sample[:, None]
+            weighted = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+            grams = (X.T @ weighted).reshape(X.shape[1], -1, X.shape[1])
+            for c in range(a + 1, rows + 1):
+                gram = grams[:, c - a - 1, :]
+                M[a, :, a, :] += gram
+                if c < rows:
+                    M[c, :, c, :] += gram
+                    M[a, :, c, :] -= gram
+                    M[c, :, a, :] -= gram
+
+    def _add_pairs(self, M: np.ndarray) -> None:
+        pairs, rows = self.pairs, len(M)
+        columns, k = M.shape[1], rows + 1
         for a, members in enumerate(pairs.members):
             X = pairs.size * pairs.features[members]
             theta = self.theta[members]
@@ -215,8 +253,6 @@ class WeightsSystem:
                 if a < rows and c < rows:
                     M[a, :, c, :] -= gram
                     M[c, :, a, :] -= gram
-        self.ball.add_to(M, self.scale, pairs.from_origin)
-        return M
 
     def solve(self, r1: np.ndarray, pull: np.ndarray, r2: float, r3: np.ndarray, r4: float) -> Step:
         """Solve once; a border is an entry-wise ball's rank-one part."""
@@ -224,15 +260,26 @@ class WeightsSystem:
         weight, u = self.border if self.border is not None else (0.0, r1)
         if r4 != 0.0:
             r1 = r1 + (weight * r4) * u
-        ratio = r3 / self.s
-        missing = (r2 - float(ratio.sum())) / self.total
-        pull = pull + pairs.in_norm(pairs.towards(ratio) + missing * self.g)
+        ratio = np.where(pairs.slots, r3 / self.s, 0.0)
+        own = ratio if pairs.reduced.caps is None else ratio - self.theta * self._levels(ratio)
+        own = np.where(pairs.mask, own, 0.0)
+        missing = (r2 - float(own.sum())) / self.total
+        pull = pull + pairs.in_norm(pairs.towards(own) + missing * self.g)
         dV = self.ball.solve(r1, pull, self._back, self.scale, pairs.from_origin)
         dgamma = missing + float(np.sum(self.norm_g * dV)) / self.total
         ds = np.where(pairs.mask, pairs.margins(dV) - dgamma, 0.0)
+        if pairs.reduced.caps is not None:
+            ds = ds + self._levels(ratio - self.theta * ds)
         dq = ratio - self.theta * ds
+        if pairs.reduced.caps is not None:
+            dq[pairs.index, pairs.y] = 0.0
+            dq[pairs.index, pairs.y] = -dq.sum(axis=1)
         tau = weight * (float(np.sum(u * dV)) - r4)
-        return Step(dV, dgamma, dq, ds, pairs.pair_sum(dq), tau)
+        return Step(dV, dgamma, dq, ds, pairs.pair_sum(np.where(pairs.mask, dq, 0.0)), tau)
+
+    def _levels(self, ratio: np.ndarray) -> np.ndarray:
+        """Changes of the samples' levels that keep the sums of their slots, shape [n, 1]."""
+        return (ratio.sum(axis=1) / self.per_sample)[:, None]
 
     def _back(self, right: np.ndarray) -> np.ndarray:
         flat = scipy.linalg.cho_solve((self.factor, True), right.ravel(), check_finite=False)

@@ -1,0 +1,132 @@
+"""Data with free weights in coordinates that a solver can tell apart, and the way back.
+
+Weights V of the penalised features X and free weights F of the others give the same logits as V in the
+features X - L T and other free weights, for any T: what the free features L explain of X is taken out, so
+that large offsets, such as that of dates, cost no digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from steepest.doubled import head, precise_product
+from steepest.geometry import Norm
+from steepest.maxmargin.forms.reduced import Reduced, reduce_features
+from steepest.maxmargin.relaxed.beside import Beside
+from steepest.maxmargin.relaxed.terms import Terms
+
+__all__ = ["Levelled", "Prepared", "levelled", "prepare"]
+
+_INDEPENDENT = 1e-12
+"""What is left of a free feature below this share of it is explained by the others."""
+_ROOM = 1e-8
+"""What caps leave to dual weights of sum 1, at least."""
+
+
+@dataclass(frozen=True)
+class Levelled:
+    """Penalised features without what free features explain of them: Z = X - L T but for rounding."""
+
+    features: np.ndarray
+    """Z, shape [m, p]."""
+    error: np.ndarray
+    """Bound on its rounding errors, shape [m, p]."""
+    free: np.ndarray
+    """L, those of the free features that no others explain, shape [m, f]."""
+    places: np.ndarray
+    """Which of the free features these are, shape [f]."""
+    shifts: np.ndarray
+    """T, shape [f, p]."""
+
+
+def levelled(X: np.ndarray, free: np.ndarray) -> Levelled:
+    """Return features X [m, p] levelled by free features [m, f].
+
+    >>> dates = np.array([[20240101.0], [20240102.0], [20240103.0]])
+    >>> levelled(dates, np.ones((3, 1))).features.ravel().tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    if not free.shape[1]:
+        none = np.zeros(0, dtype=int)
+        return Levelled(X, np.zeros_like(X), free, none, np.zeros((0, X.shape[1])))
+    sizes = np.max(np.abs(free), axis=0)
+    scaled = free / np.where(sizes > 0, sizes, 1.0)
+    found: Any = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)
+    triangle, order = found[-2:]
+    pivots = np.abs(np.diag(triangle))
+    places = np.sort(order[: int(np.count_nonzero(pivots > _INDEPENDENT * pivots[0]))])
+    L = free[:, places]
+    scaled = scaled[:, places]
+    T = np.linalg.lstsq(scaled, X, rcond=None)[0] / sizes[places][:, None]
+    explained = precise_product(L, head(L), T.T)
+    Z = (X - explained.high) - explained.low
+    terms = np.abs(L) @ np.abs(T)
+    return Levelled(Z, 2.0**-52 * np.abs(Z) + 2.0**-68 * terms, L, places, T)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A relaxed problem for a solver: reduced penalised features beside free ones of size 1."""
+
+    reduced: Reduced
+    """Of the penalised features, with the caps."""
+    level: Levelled
+    mixed: np.ndarray
+    """Free features in orthogonal combinations, of root mean square 1, shape [m, f]."""
+    back: np.ndarray
+    """B with mixed = L B, shape [f, f]."""
+
+    def beside(self, radius: float, norm: Norm) -> Reduced:
+        """The problem with free weights in a ball of a radius, in features of size ``radius``."""
+        features, rows, caps = self.reduced.features, self.reduced.shape[0], self.reduced.caps
+        if caps is not None:
+            # An interior point needs some room under caps that leave none.
+            caps = caps * max(1.0, (1.0 + _ROOM) / caps.sum())
+        # As wide as singular value decompositions want it.
+        padded = np.pad(features, ((0, 0), (0, max(0, rows - features.shape[1]))))
+        if not self.mixed.shape[1]:
+            return replace(self.reduced, features=padded, caps=caps)
+        both = np.concatenate([padded, radius * self.mixed], axis=1)
+        anchored = self.reduced.mixing is None
+        return replace(
+            self.reduced,
+            features=both,
+            basis=None,
+            norm=Beside(norm, padded.shape[1], 1.0, anchored),
+            caps=caps,
+        )
+
+    def weights(self, V: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return W [k, p] and the free weights [k, f] of a solution of :meth:`beside`."""
+        r = self.reduced
+        c = r.features.shape[1]
+        free = V[:, max(c, r.shape[0]) :]
+        return self.in_features(r.weights(V[:, :c]), radius * (free if r.mixing is None else r.mixing @ free))
+
+    def in_features(self, W: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return W and free weights from those of the mixed ones."""
+        level = self.level
+        explained = precise_product(W, head(W), level.shifts)
+        B = (self.reduced.scale * (free @ self.back.T) - explained.high) - explained.low
+        # A shift of all classes changes no margin; without it the numbers are smallest.
+        B = B - B.mean(axis=0)
+        return W, B
+
+
+def prepare(X: np.ndarray, labels: np.ndarray, k: int, norm: Norm, terms: Terms) -> Prepared:
+    """Return the problem of features X [n, d] and labels [n] on its terms, ready for a solver."""
+    level = levelled(X[np.ix_(terms.kept, terms.penalised(X.shape[1]))], terms.free_features(X))
+    reduced = reduce_features(level.features, labels[terms.kept], k, norm)
+    reduced = replace(reduced, caps=terms.caps)
+    f = level.free.shape[1]
+    if not f:
+        return Prepared(reduced, level, level.free, np.zeros((0, 0)))
+    sizes = np.max(np.abs(level.free), axis=0)
+    Q, R = np.linalg.qr(level.free / sizes)
+    root = np.sqrt(len(Q))
+    back = scipy.linalg.solve_triangular(R, np.eye(f)) * root / sizes[:, None]
+    return Prepared(reduced, level, Q * root, back)

@@ -1,0 +1,268 @@
+"""Relaxed max margins: methods in turn, what they propose certified, the best kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.errors import InvalidArgument
+from steepest.geometry import Entrywise, Norm
+from steepest.geometry.facts import MULTIPLE
+from steepest.maxmargin.certificates.contradiction import CANCELLATION
+from steepest.maxmargin.first_order.halpern import first_order
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
+from steepest.maxmargin.forms.best import Best
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.pairs import towards
+from steepest.maxmargin.interior.balls import BALL_BARRIER
+from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.relaxed.balance import feasible_dual
+from steepest.maxmargin.relaxed.beside import Beside
+from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
+from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts, widest_free_margin
+from steepest.maxmargin.relaxed.prepared import Prepared, prepare
+from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.solution import MaxMarginSolution, Status
+from steepest.problem import Classification
+
+__all__ = ["solve_relaxed"]
+
+_RADIUS = 100.0
+"""Size of the ball of free weights, for features of size 1 in a problem of size 1."""
+_WIDER, _REACHED, _WIDEST = 100.0, 0.1, 1e8
+"""By what the ball grows where free weights come to this share of its radius, and its largest radius."""
+_ROUNDING = 0.5
+"""Share of the gap that a method aims at, so that what the certificate adds has room."""
+_LARGEST_SYSTEM = 3000
+"""Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
+_MOST_ITERATIONS = 200_000
+_PACE = 160.0
+"""Iterations that a digit of the gap may cost where cuts come next."""
+_MOST_PAIRS = 3000
+"""Pairs of a linear program over directions that takes a fraction of a second."""
+
+
+def solve_relaxed(
+    problem: Classification, norm: Norm, terms: Terms, gap: float, method: str, deadline: Deadline
+) -> MaxMarginSolution:
+    """Return the relaxed max margin with both bounds.
+
+    Raises:
+        InvalidArgument: free weights alone have a margin.
+        MissingCapability: the method asks more of the norm than it offers.
+    """
+    _require_bounded(problem, terms, deadline)
+    return _solved(problem, norm, terms, gap, method, deadline)
+
+
+def _solved(
+    problem: Classification, norm: Norm, terms: Terms, gap: float, method: str, deadline: Deadline
+) -> MaxMarginSolution:
+    started = time.perf_counter()
+    multiple = MULTIPLE.of(norm)
+    measured = norm if multiple is None else multiple[0]
+    X = as_numpy(problem.features)
+    prepared = prepare(X, problem.labels, problem.n_classes, measured, terms)
+    record = _Record.start(problem, norm, terms, prepared)
+    for candidate in _proposed(prepared, measured, _ROUNDING * gap, method, deadline):
+        record.certify(candidate)
+        if record.best.within(gap) or record.vanishes() or deadline.passed:
+            break
+    return record.solution(gap, time.perf_counter() - started)
+
+
+def _equal_flows(y: np.ndarray, k: int) -> np.ndarray:
+    """Dual weights [m, k] of which as much goes from any class to any other, where both have samples."""
+    sizes = np.bincount(y, minlength=k)
+    q = np.where(sizes[None, :] > 0, 1.0 / sizes[y][:, None], 0.0)
+    q[np.arange(len(y)), y] = 0.0
+    return q
+
+
+def _separable(status: Status, lower: float, terms: Terms) -> bool | None:
+    """Whether weights separate the classes, as far as this computation shows; a soft margin shows nothing."""
+    if terms.caps is not None:
+        return None
+    return True if lower > 0 else (False if status is Status.NOT_SEPARABLE else None)
+
+
+def _require_bounded(problem: Classification, terms: Terms, deadline: Deadline) -> None:
+    """Refuse features whose free weights alone have a margin, which is then as large as one likes.
+
+    Raises:
+        InvalidArgument: there are such.
+    """
+    if not terms.columns:
+        return
+    free = terms.free_features(as_numpy(problem.features))
+    y = problem.labels[terms.kept]
+    B = widest_free_margin(free, y, problem.n_classes, terms.caps, deadline)
+    if B is not None and level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), terms.caps) > 0:
+        what = "the intercept and these features" if terms.intercept else "these features"
+        raise InvalidArgument(
+            "free", list(terms.columns), f"{what} have a margin by themselves, so that none is the largest"
+        )
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    """Weights of penalised and of free features, and dual weights, with where they came from."""
+
+    weights: np.ndarray
+    free: np.ndarray
+    dual: np.ndarray
+    iterations: int
+    method: str
+
+
+def _proposed(
+    prepared: Prepared, norm: Norm, gap: float, method: str, deadline: Deadline
+) -> Iterator[_Proposal]:
+    """Methods in turn: an interior point where its system is small enough, cuts where it has no barrier."""
+    rows = prepared.reduced.classes - 1
+    columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
+    barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
+    small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
+    if method == "interior-point":
+        BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
+    inside = barrier and rows * columns <= _LARGEST_SYSTEM
+    if method == "interior-point" or (method == "auto" and inside):
+        yield from _by_interior_point(prepared, norm, gap, deadline)
+    elif method == "auto" and projection and small:
+        yield from _by_first_order(prepared, norm, gap, deadline, _PACE)
+    if method == "cutting-planes" or (method == "auto" and (small or not projection)):
+        yield _back(prepared, solve_relaxed_by_cuts(prepared, gap, deadline), 1.0)
+    if method == "first-order" or (method == "auto" and projection and not inside):
+        yield from _by_first_order(prepared, norm, gap, deadline)
+
+
+def _back(prepared: Prepared, found: Candidate, radius: float) -> _Proposal:
+    return _Proposal(*prepared.weights(found.weights, radius), found.dual, found.iterations, found.method)
+
+
+def _by_interior_point(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[_Proposal]:
+    radius = _RADIUS
+    while True:
+        found = solve_interior_point(prepared.beside(radius, norm), gap, deadline)
+        yield _back(prepared, found, radius)
+        free = found.weights[:, found.weights.shape[1] - prepared.mixed.shape[1] :]
+        if float(np.linalg.norm(free)) < _REACHED or radius >= _WIDEST or deadline.passed:
+            return
+        radius *= _WIDER
+
+
+def _by_first_order(
+    prepared: Prepared, norm: Norm, gap: float, deadline: Deadline, pace: float = np.inf
+) -> Iterator[_Proposal]:
+    """In all classes and features, where projections are known."""
+    level, reduced = prepared.level, prepared.reduced
+    X = np.concatenate([level.features / reduced.scale, prepared.mixed], axis=1)
+    ball = Beside(norm, level.features.shape[1], _RADIUS) if prepared.mixed.shape[1] else norm
+    one_hot = reduced.labels[:, None] == np.arange(reduced.classes)
+    W, q, iterations = first_order(
+        X, one_hot, ball, gap, deadline, _MOST_ITERATIONS, pace=pace, caps=reduced.caps
+    )
+    c = level.features.shape[1]
+    pair = prepared.in_features(W[:, :c], W[:, c:])
+    yield _Proposal(*pair, q, iterations, "first-order (restarted Halpern PDHG)")
+
+
+@dataclass
+class _Record:
+    """The best certified weights and dual weights so far."""
+
+    problem: Classification
+    norm: Norm
+    terms: Terms
+    prepared: Prepared
+    X: np.ndarray
+    """All features that have weights, penalised ones first, shape [m, p + f]."""
+    y: np.ndarray
+    best: Best
+    method: str = "none"
+    iterations: int = 0
+
+    @classmethod
+    def start(cls, problem: Classification, norm: Norm, terms: Terms, prepared: Prepared) -> _Record:
+        """Begin with weights 0 and no dual weights."""
+        features = as_numpy(problem.features)
+        penalised = terms.penalised(problem.dimension)
+        X = np.concatenate([features[np.ix_(terms.kept, penalised)], terms.free_features(features)], axis=1)
+        y = problem.labels[terms.kept]
+        none = np.zeros((problem.n_classes, X.shape[1]))
+        best = Best(none, np.zeros((len(y), problem.n_classes)), 0.0)
+        record = cls(problem, norm, terms, prepared, X, y, best)
+        record.certify_dual(_equal_flows(y, problem.n_classes))
+        return record
+
+    def certify(self, proposal: _Proposal) -> None:
+        """Compute the bounds of a proposal and keep the sides that are better."""
+        penalised = np.arange(proposal.weights.shape[1])
+        W = np.concatenate([proposal.weights, proposal.free], axis=1)
+        size = float(np.max(np.abs(proposal.weights), initial=0.0))
+        better = []
+        if np.isfinite(W).all() and size > 0.0:
+            W = W / float(self.norm(proposal.weights))
+            lower = level_below(self.X, self.y, W, self.norm, penalised, self.terms.caps)
+            better.append(self.best.take_weights(W, lower))
+        better.append(self.certify_dual(proposal.dual))
+        if any(better) or self.method == "none":
+            self.method, self.iterations = proposal.method, proposal.iterations
+
+    def certify_dual(self, dual: np.ndarray) -> bool:
+        """Compute the upper bound of dual weights near those given, and say whether it is the best."""
+        q = np.where(self.y[:, None] == np.arange(dual.shape[1]), 0.0, np.maximum(dual, 0.0))
+        if not np.isfinite(q).all() or not q.any():
+            return False
+        free, level = self.X[:, self.prepared.level.features.shape[1] :], self.prepared.level
+        found = feasible_dual(q, self.y, free, self.terms)
+        if found is None:
+            return False
+        q, correction = found
+        upper = relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction)
+        return self.best.take_dual(q, upper)
+
+    def vanishes(self) -> bool:
+        """Whether A(q) is zero to rounding in every feature: then there is no margin."""
+        T = towards(self.best.dual, self.y)
+        Z = self.prepared.level.features
+        A, terms = T.T @ Z, np.abs(T).T @ np.abs(Z)
+        return self.best.lower <= 0.0 and bool((np.abs(A) <= CANCELLATION * terms.max(axis=0)).all())
+
+    def solution(self, gap: float, seconds: float) -> MaxMarginSolution:
+        """Return the solution in all features and samples of the problem."""
+        problem, terms, best = self.problem, self.terms, self.best
+        penalised = terms.penalised(problem.dimension)
+        W = np.zeros((problem.n_classes, problem.dimension))
+        W[:, penalised] = best.weights[:, : len(penalised)]
+        free = best.weights[:, len(penalised) :]
+        W[:, list(terms.columns)] = free[:, int(terms.intercept) :]
+        q = np.zeros((problem.samples, problem.n_classes))
+        q[terms.kept] = best.dual
+        status = Status.SOLVED if best.within(gap) else Status.GAP_NOT_REACHED
+        if self.vanishes():
+            status = Status.NOT_SEPARABLE if terms.caps is None else Status.NO_SOFT_MARGIN
+        intercept = free[:, 0].copy() if terms.intercept else None
+        for array in (W, q, *(() if intercept is None else (intercept,))):
+            array.setflags(write=False)
+        return MaxMarginSolution(
+            norm=self.norm,
+            weights=W,
+            margin=best.lower,
+            upper_bound=best.upper,
+            relative_gap=best.relative_gap if best.upper < np.inf else 1.0,
+            dual=q,
+            separable=_separable(status, best.lower, terms),
+            seconds=seconds,
+            iterations=self.iterations,
+            method=self.method,
+            status=status,
+            problem=problem,
+            intercept=intercept,
+            nu=terms.nu,
+            free=terms.columns,
+        )

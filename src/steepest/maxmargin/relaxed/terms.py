@@ -1,0 +1,141 @@
+"""What a max margin is relaxed by: caps on the dual weights of samples, and weights that are free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from steepest.arguments import real_number, switch
+from steepest.arrays import as_floating, as_numpy
+from steepest.errors import InvalidArgument
+from steepest.problem import Classification
+
+__all__ = ["Terms", "terms_of"]
+
+_NU = "give a share of the samples above 0 and at most 1, such as 0.05, or None for the hard margin"
+_TIGHT = 1e-9
+"""Share of the caps that has to be left free, for dual weights that balance."""
+_MOST_SHARE = 0.5
+"""Dual weight that can leave one class: as much has to come back to it from the others."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of one relaxed max margin, on the samples that have weight."""
+
+    kept: np.ndarray
+    """Samples of positive weight, shape [m], ascending."""
+    caps: np.ndarray | None
+    """Most that the dual weights of a kept sample may sum to, where all sum to 1: s_i / (ν Σs), shape [m]."""
+    nu: float | None
+    intercept: bool
+    columns: tuple[int, ...]
+    """Features whose weights are free, ascending."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything beyond the hard margin of all samples with all weights in the ball."""
+        return self.caps is not None or self.intercept or bool(self.columns)
+
+    def penalised(self, dimension: int) -> np.ndarray:
+        """Features whose weights are in the ball, ascending."""
+        return np.setdiff1d(np.arange(dimension), self.columns)
+
+    def free_features(self, X: np.ndarray) -> np.ndarray:
+        """Features of free weights of the kept samples, the intercept's ones first, shape [m, f]."""
+        ones = np.ones((len(self.kept), int(self.intercept)))
+        return np.concatenate([ones, X[self.kept][:, list(self.columns)]], axis=1)
+
+
+def terms_of(
+    problem: Classification,
+    intercept: object,
+    free: object,
+    nu: object,
+    sample_weight: Any,
+    class_weight: Any,
+) -> Terms:
+    """Return the terms that the arguments of ``max_margin`` describe.
+
+    Raises:
+        InvalidArgument: no such feature or class, weights that are negative or all zero, or a ν out of range.
+    """
+    intercept = switch("intercept", intercept)
+    columns = _columns(free, problem.dimension)
+    weights = _weights(problem, sample_weight, class_weight)
+    kept = np.flatnonzero(weights > 0)
+    if len(np.unique(problem.labels[kept])) < 2:
+        remedy = "give positive weights to samples of at least two classes"
+        raise InvalidArgument("sample_weight", sample_weight, remedy)
+    if nu is None:
+        return Terms(kept, None, None, intercept, columns)
+    share = real_number("nu", nu, _NU, above=0, at_most=1)
+    caps = weights[kept] / (share * float(weights[kept].sum()))
+    if intercept:
+        _require_balance(problem.labels[kept], caps, share)
+    return Terms(kept, caps, share, intercept, columns)
+
+
+def _require_balance(labels: np.ndarray, caps: np.ndarray, nu: float) -> None:
+    """Refuse a ν for which no dual weights leave every class as much as they come to it."""
+    of_class = np.bincount(labels, caps) * nu
+    # What leaves a class is at most what its samples may have, and half of all.
+    if np.minimum((1.0 - _TIGHT) * of_class / nu, _MOST_SHARE).sum() < 1.0 - _TIGHT**2:
+        most = min(1.0, 2.0 * (1.0 - float(of_class.max())))
+        remedy = (
+            f"with a free intercept these classes allow less than {most:.6g}, twice the weight of all but "
+            "the largest; from there on the intercept makes the margin by itself"
+        )
+        raise InvalidArgument("nu", nu, remedy)
+
+
+def _columns(free: Any, dimension: int) -> tuple[int, ...]:
+    remedy = f"give features by their numbers, from 0 to {dimension - 1}, in a list"
+    if isinstance(free, (str, bytes, Mapping, type)) or not isinstance(free, Iterable):
+        raise InvalidArgument("free", free, remedy)
+    columns = set()
+    for column in free:
+        if isinstance(column, bool) or not isinstance(column, Integral) or not 0 <= int(column) < dimension:
+            raise InvalidArgument("free", column, remedy)
+        columns.add(int(column))
+    if len(columns) == dimension:
+        raise InvalidArgument("free", free, "leave at least one feature whose weights the norm measures")
+    return tuple(sorted(columns))
+
+
+def _weights(problem: Classification, sample_weight: Any, class_weight: Any) -> np.ndarray:
+    remedy = f"give {problem.samples} finite weights, none negative and not all zero"
+    if sample_weight is None:
+        weights = np.ones(problem.samples)
+    else:
+        weights = np.array(as_numpy(as_floating(sample_weight, "sample_weight")), dtype=float)
+    if weights.shape != (problem.samples,) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise InvalidArgument("sample_weight", sample_weight, remedy)
+    largest = float(weights.max())
+    if largest == 0.0:
+        raise InvalidArgument("sample_weight", sample_weight, remedy)
+    return weights / largest * _of_classes(problem, class_weight, weights)[problem.labels]
+
+
+def _of_classes(problem: Classification, class_weight: Any, weights: np.ndarray) -> np.ndarray:
+    k = problem.n_classes
+    if class_weight is None:
+        return np.ones(k)
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        sizes = np.bincount(problem.labels, weights, minlength=k)
+        return np.where(sizes > 0, weights.sum() / (k * np.where(sizes > 0, sizes, 1.0)), 0.0)
+    remedy = 'give a table of labels with their weights, or "balanced"'
+    if not isinstance(class_weight, Mapping):
+        raise InvalidArgument("class_weight", class_weight, remedy)
+    places = {label: place for place, label in enumerate(problem.classes.tolist())}
+    found = np.ones(k)
+    for label, weight in class_weight.items():
+        plain = label.item() if isinstance(label, np.generic) else label
+        if not isinstance(plain, (str, int, float, bool)) or plain not in places:
+            raise InvalidArgument("class_weight", label, f"there is no such class; {remedy}")
+        found[places[plain]] = real_number("class_weight", weight, "give a number of at least 0", at_least=0)
+    return found
