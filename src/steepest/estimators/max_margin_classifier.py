@@ -129,7 +129,7 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
 
         Warns:
             MarginWarning: no margin is positive as it was asked for, or it has no bound.
-            GapWarning: ``time_limit`` ended the fit before its gap was reached.
+            GapWarning: ``time_limit`` or rounding ended the fit before its gap was reached.
         """
         settings = Settings(
             self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
@@ -151,8 +151,8 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         fitted(self, training, solution, nu, separable)
         if solution.margin > 0.0 and solution.relative_gap > self.gap:
             message = (
-                f"the gap is {solution.relative_gap:.1e} where gap={self.gap:g} was asked for, after "
-                f"{solution.seconds:.1f} s: give a larger time_limit or gap"
+                f"the certified gap is {solution.relative_gap:.1e}, and gap={self.gap:g} was asked for: give a "
+                f"larger gap{'' if self.time_limit is None else ' or time_limit'}, or another method"
             )
             warnings.warn(message, GapWarning, stacklevel=2)
         return self
