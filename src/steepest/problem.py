@@ -292,53 +292,59 @@ def _require_room_for_sums(X: Array) -> None:
 
 
 def _encoded_labels(y: Any, samples: int, classes: Any) -> tuple[np.ndarray, np.ndarray]:
-    y = _label_array(y)
+    """Return all classes, sorted, [k], and each sample's index among them, [n]."""
+    present, labels = _sorted_labels(y, samples, "y")
+    if classes is None:
+        return _at_least_two(present, "y"), labels
+    every = _at_least_two(_sorted_labels(classes, None, "classes")[0], "classes")
+    known = {label: position for position, label in enumerate(every.tolist())}
+    positions = [known.get(label, -1) for label in present.tolist()]
+    if -1 in positions:
+        unknown = present.tolist()[positions.index(-1)]
+        raise InvalidData("y", unknown, f"give labels that are among classes={every.tolist()}")
+    return every, np.asarray(positions, dtype=np.int64)[labels]
+
+
+def _at_least_two(classes: np.ndarray, argument: str) -> np.ndarray:
+    if len(classes) < 2:
+        raise InvalidData(argument, classes.tolist(), "give samples of at least two classes")
+    return classes
+
+
+def _sorted_labels(y: Any, samples: int | None, argument: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different labels, sorted, and the index of each label among them."""
+    y = _label_array(y, argument)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.shape != (samples,):
-        raise InvalidData(
-            "y", tuple(y.shape), f"give one label for each of the {samples} samples, shape [{samples}]"
+    if y.ndim != 1 or (samples is not None and y.shape != (samples,)):
+        remedy = (
+            "give labels as a sequence, shape [k]"
+            if samples is None
+            else f"give one label for each of the {samples} samples, shape [{samples}]"
         )
+        raise InvalidData(argument, tuple(y.shape), remedy)
     if y.dtype.kind in "cV":
-        raise InvalidData("y", str(y.dtype), "give labels that sort: numbers, booleans or text")
+        raise InvalidData(argument, str(y.dtype), "give labels that sort: numbers, booleans or text")
     labels = y.tolist()
-    missing = np.array([_is_missing(label) for label in labels])
+    missing = np.array([_is_missing(label) for label in labels], dtype=bool)
     if missing.any():
         position = int(np.argmax(missing))
-        raise InvalidData(
-            f"y[{position}]", labels[position], f"give every sample a label ({int(missing.sum())} missing)"
-        )
+        remedy = f"give every sample a label ({int(missing.sum())} missing)"
+        raise InvalidData(f"{argument}[{position}]", labels[position], remedy)
     if y.dtype == object:
-        _require_one_kind(labels)
+        _require_one_kind(labels, argument)
     try:
         present, labels = np.unique(y, return_inverse=True)
     except (TypeError, ValueError) as error:
-        raise InvalidData(
-            "y", str(y.dtype), f"give labels of one kind that can be sorted ({error})"
-        ) from error
-    if classes is not None:
-        every, positions = _positions_among(classes, present)
-        return every, positions[labels]
-    if len(present) < 2:
-        raise InvalidData("y", present.tolist(), "give samples of at least two classes")
+        remedy = f"give labels of one kind that can be sorted ({error})"
+        raise InvalidData(argument, str(y.dtype), remedy) from error
     return present, labels.astype(np.int64)
 
 
-def _positions_among(classes: Any, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return all classes, sorted, and the positions of those that are present, shape [classes in y]."""
-    given = classes if isinstance(classes, np.ndarray) else list(classes)
-    every, _ = _encoded_labels(given, len(given), None)
-    positions = np.minimum(np.searchsorted(every, present), len(every) - 1)
-    unknown = present[every[positions] != present]
-    if len(unknown):
-        raise InvalidData("y", unknown[0].item(), f"give labels that are among classes={every.tolist()}")
-    return every, positions.astype(np.int64)
-
-
-def _label_array(y: Any) -> np.ndarray:
+def _label_array(y: Any, argument: str) -> np.ndarray:
     """Return the labels as an array in which no two of them have become one."""
     try:
-        array = as_numpy(plain_array(y, "y"))
+        array = as_numpy(plain_array(y, argument))
     except InvalidArgument as error:
         raise InvalidData(error.argument, error.value, error.remedy) from error
     if not isinstance(y, (list, tuple)) or array.ndim != 1:
@@ -363,11 +369,13 @@ def _is_missing(label: Any) -> bool:
         return True  # pandas.NA equals nothing, and an array in the place of a label is none
 
 
-def _require_one_kind(labels: list[Any]) -> None:
+def _require_one_kind(labels: list[Any], argument: str) -> None:
     kinds = {_kind_of_label(label) for label in labels}
     if len(kinds) > 1:
         raise InvalidData(
-            "y", labels[:3], f"give labels of one kind that can be sorted, not {' and '.join(sorted(kinds))}"
+            argument,
+            labels[:3],
+            f"give labels of one kind that can be sorted, not {' and '.join(sorted(kinds))}",
         )
 
 

@@ -150,9 +150,10 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(message, MarginWarning, stacklevel=2)
         fitted(self, training, solution, nu, separable)
         if solution.margin > 0.0 and solution.relative_gap > self.gap:
+            larger = "gap" if self.time_limit is None else "gap or time_limit"
             message = (
-                f"the certified gap is {solution.relative_gap:.1e}, and gap={self.gap:g} was asked for: give a "
-                f"larger gap{'' if self.time_limit is None else ' or time_limit'}, or another method"
+                f"the certified gap is {solution.relative_gap:.1e}, and gap={self.gap:g} was asked for: "
+                f"give a larger {larger}, or another method"
             )
             warnings.warn(message, GapWarning, stacklevel=2)
         return self

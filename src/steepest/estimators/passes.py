@@ -24,7 +24,7 @@ class Delayed:
     """The step sizes of a schedule from its step ``by`` on.
 
     >>> from steepest import PolynomialDecay
-    >>> Delayed(PolynomialDecay(1.0, 1.0), by=3)(0)
+    >>> float(Delayed(PolynomialDecay(1.0, 1.0), by=3)(0))
     0.25
     """
 
