@@ -15,15 +15,22 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
 _ROOT = Path(__file__).parent
 _PLACES = {
     "src/steepest/cli": "lab",
+    "src/steepest/estimators": "sklearn",
     "src/steepest/experiments": "lab",
     "tests/browser": "browser",
     "tests/cli": "lab",
     "tests/datasets/test_files.py": "tables",
+    "tests/estimators": "sklearn",
     "tests/experiments": "lab",
 }
 """Folders and files whose every test needs an extra."""
 
-_SIGNS = {"torch": "import torch", "sklearn": "digits(", "lab": "to_xarray(", "tables": "from_file("}
+_SIGNS = {
+    "torch": ("import torch",),
+    "sklearn": ("digits(", "sklearn", "estimators"),
+    "lab": ("to_xarray(",),
+    "tables": ("from_file(",),
+}
 """What examples that need an extra call."""
 
 
@@ -41,8 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(extra)
         if isinstance(item, DoctestItem):
             source = "".join(example.source for example in item.dtest.examples)
-            for extra, sign in _SIGNS.items():
-                if sign in source:
+            for extra, signs in _SIGNS.items():
+                if any(sign in source for sign in signs):
                     item.add_marker(extra)
 
 

@@ -107,6 +107,11 @@ def trajectory():
             "the digits data needs scikit-learn: run pip install 'steepest[sklearn]'",
         ),
         (
+            "sklearn",
+            lambda: st.estimators.MaxMarginClassifier,
+            "steepest.estimators.MaxMarginClassifier needs scikit-learn: run pip install 'steepest[sklearn]'",
+        ),
+        (
             "clarabel",
             lambda: st.max_margin(random_problem(), "spectral", method="conic-program"),
             "method=\"conic-program\" needs clarabel: run pip install 'steepest[peers]'",

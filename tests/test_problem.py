@@ -185,3 +185,29 @@ def test_tensors_stay_tensors():
     assert problem.features.dtype == torch.float64
     assert float(problem.margin(torch.eye(2))) == 1.0
     assert problem.fingerprint == st.Classification(np.eye(2), [0, 1]).fingerprint
+
+
+def test_a_batch_may_lack_classes():
+    problem = st.Classification([[1.0], [2.0], [3.0]], ["b", "d", "b"], classes=["d", "a", "b"])
+    assert problem.classes.tolist() == ["a", "b", "d"]
+    assert problem.labels.tolist() == [1, 2, 1]
+    assert problem.margin(np.array([[0.0], [1.0], [2.0]])) == pytest.approx(-3.0)
+    alone = st.Classification([[1.0]], [2], classes=[1, 2])
+    assert (alone.n_classes, alone.labels.tolist()) == (2, [1])
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([1, 2], r"y=3: give labels that are among classes=\[1, 2\]"),
+        ([1, 4], r"y=3: give labels that are among classes=\[1, 4\]"),
+        (["1", "3"], r"y=1: give labels that are among classes=\['1', '3'\]"),
+        ([3], r"classes=\[3\]: give samples of at least two classes"),
+        (3, r"classes=\(\): give labels as a sequence"),
+        ([1, None], r"classes\[1\]=None: give every sample a label"),
+        ([1, "a"], r"classes=\[1, 'a'\]: give labels of one kind"),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused(classes, message):
+    with pytest.raises(InvalidData, match=message):
+        st.Classification([[1.0], [2.0]], [1, 3], classes=classes)

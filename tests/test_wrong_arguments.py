@@ -107,6 +107,7 @@ RIGHT: dict[str, Any] = {
     "A": WEIGHTS,
     "S": WEIGHTS,
     "q": np.full((6, 3), 0.1),
+    "sample_weight": np.ones(6),
     "t": 3,
     "step": 3,
     "momentum": 0.5,

@@ -31,6 +31,7 @@ _ROOMS = (
     "datasets",
     "descent",
     "errors",
+    "estimators",
     "experiments",
     "geometry",
     "losses",
@@ -59,6 +60,7 @@ __all__ = [
     "descend",
     "descent",
     "errors",
+    "estimators",
     "experiments",
     "geometry",
     "losses",
@@ -71,7 +73,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from steepest import datasets, descent, errors, experiments, geometry, losses, maxmargin, signals, theory
+    from steepest import (
+        datasets,
+        descent,
+        errors,
+        estimators,
+        experiments,
+        geometry,
+        losses,
+        maxmargin,
+        signals,
+        theory,
+    )
     from steepest.descent import Method, Trajectory, descend
     from steepest.errors import SteepestError, SteepestWarning
     from steepest.geometry import BlockNorm, ColumnNorm, Entrywise, RowNorm, ScaledNorm, Schatten, norm

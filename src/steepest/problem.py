@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,6 +17,9 @@ from steepest.doubled import head
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm, norm
 
+_LEAST_SHARE = 1e-12
+"""Of the largest weight: descent leaves out residuals of e^-80 of the largest one, whatever they weigh."""
+
 
 class Classification:
     """Samples with a class each, as the problem that descent and max margins are about.
@@ -25,6 +29,8 @@ class Classification:
         y: labels, shape [n], of any dtype that sorts: numbers, booleans or strings. At least two
             different ones.
         name: how results and messages call this problem.
+        classes: every class there is, where the samples may be of some of them alone, as batches for descent
+            are; None takes the classes of ``y``, at least two.
 
     Raises:
         InvalidData: a wrong shape, a value that is NaN or infinite (with its position), features that are no
@@ -48,13 +54,16 @@ class Classification:
     classes: np.ndarray
     """The labels as they were given, sorted, shape [k]."""
     name: str
+    sample_weight: np.ndarray | None
+    """Weights of the samples in the loss, shape [n], of mean 1; None where all count alike."""
 
-    def __init__(self, X: Any, y: Any, name: str | None = None):
+    def __init__(self, X: Any, y: Any, name: str | None = None, *, classes: Any = None):
         self.features = _validated_features(X)
-        self.classes, self.labels = _encoded_labels(y, self.features.shape[0])
+        self.classes, self.labels = _encoded_labels(y, self.features.shape[0], classes)
         if name is not None and not isinstance(name, str):
             raise InvalidArgument("name", name, "give a text")
         self.name = name or "data"
+        self.sample_weight = None
 
     def __repr__(self) -> str:
         sizes = f"{self.samples} samples, {self.dimension} features, {self.n_classes} classes"
@@ -98,6 +107,35 @@ class Classification:
         xp = namespace(self.features)
         mask = self.labels[:, None] == np.arange(self.n_classes)
         return xp.asarray(mask, device=device(self.features))
+
+    @cached_property
+    def log_sample_weight(self) -> Array | None:
+        """Logarithms of the weights of the samples in the loss, shape [n], beside the features; or None."""
+        if self.sample_weight is None:
+            return None
+        return namespace(self.features).asarray(np.log(self.sample_weight), device=device(self.features))
+
+    def weighted(self, sample_weight: Any) -> Classification:
+        """Return the same samples with weights in the loss, L(W) = Σ_i w_i ℓ_i(W) / Σ_i w_i.
+
+        Only losses look at them, in descent: margins and their bounds are those of the samples as they are.
+        An equal weight for all is no weight. A sample of weight 2 counts as two of weight 1 in a full batch;
+        in mini-batches it is drawn once an epoch like any other, and then counts for two.
+
+        Args:
+            sample_weight: a positive number for each sample, shape [n], within a factor of 1e12 of the
+                largest; None takes weights away. A sample of weight 0 is to be left out.
+
+        Raises:
+            InvalidArgument: anything else.
+
+        >>> Classification([[1.0], [2.0]], [0, 1]).weighted([1, 3]).sample_weight.tolist()
+        [0.5, 1.5]
+        """
+        problem = copy.copy(self)
+        problem.__dict__.pop("log_sample_weight", None)
+        problem.sample_weight = None if sample_weight is None else _relative_weights(sample_weight, self)
+        return problem
 
     @cached_property
     def features_head(self) -> Array:
@@ -198,6 +236,24 @@ def towards_true_class(xp: Any, q: Array, one_hot: Array) -> Array:
     return xp.where(one_hot, xp.sum(q, axis=-1, keepdims=True), -q)
 
 
+def _relative_weights(sample_weight: Any, problem: Classification) -> np.ndarray | None:
+    """Return positive weights of mean 1, shape [n]; None where all are equal."""
+    given = as_numpy(as_floating(sample_weight, "sample_weight")).astype(np.float64)
+    if given.shape != (problem.samples,):
+        remedy = f"give one weight for each of the {problem.samples} samples, shape [{problem.samples}]"
+        raise InvalidArgument("sample_weight", given.shape, remedy)
+    finite = np.isfinite(given)
+    largest = float(np.max(given, where=finite, initial=0.0))
+    bad = ~(finite & (given > 0) & (given >= _LEAST_SHARE * largest))
+    if bad.any():
+        first = int(np.argmax(bad))
+        remedy = "give positive weights within a factor of 1e12, and leave out samples of no weight"
+        raise InvalidArgument(f"sample_weight[{first}]", float(given[first]), remedy)
+    given = given / largest
+    given = given / given.mean()
+    return None if bool(np.all(given == given[0])) else given
+
+
 def _validated_features(X: Any) -> Array:
     try:
         X = as_floating(X, "X")
@@ -235,40 +291,60 @@ def _require_room_for_sums(X: Array) -> None:
         )
 
 
-def _encoded_labels(y: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    y = _label_array(y)
+def _encoded_labels(y: Any, samples: int, classes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return all classes, sorted, [k], and each sample's index among them, [n]."""
+    present, labels = _sorted_labels(y, samples, "y")
+    if classes is None:
+        return _at_least_two(present, "y"), labels
+    every = _at_least_two(_sorted_labels(classes, None, "classes")[0], "classes")
+    known = {label: position for position, label in enumerate(every.tolist())}
+    positions = [known.get(label, -1) for label in present.tolist()]
+    if -1 in positions:
+        unknown = present.tolist()[positions.index(-1)]
+        raise InvalidData("y", unknown, f"give labels that are among classes={every.tolist()}")
+    return every, np.asarray(positions, dtype=np.int64)[labels]
+
+
+def _at_least_two(classes: np.ndarray, argument: str) -> np.ndarray:
+    if len(classes) < 2:
+        raise InvalidData(argument, classes.tolist(), "give samples of at least two classes")
+    return classes
+
+
+def _sorted_labels(y: Any, samples: int | None, argument: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different labels, sorted, and the index of each label among them."""
+    y = _label_array(y, argument)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.shape != (samples,):
-        raise InvalidData(
-            "y", tuple(y.shape), f"give one label for each of the {samples} samples, shape [{samples}]"
+    if y.ndim != 1 or (samples is not None and y.shape != (samples,)):
+        remedy = (
+            "give labels as a sequence, shape [k]"
+            if samples is None
+            else f"give one label for each of the {samples} samples, shape [{samples}]"
         )
+        raise InvalidData(argument, tuple(y.shape), remedy)
     if y.dtype.kind in "cV":
-        raise InvalidData("y", str(y.dtype), "give labels that sort: numbers, booleans or text")
+        raise InvalidData(argument, str(y.dtype), "give labels that sort: numbers, booleans or text")
     labels = y.tolist()
-    missing = np.array([_is_missing(label) for label in labels])
+    missing = np.array([_is_missing(label) for label in labels], dtype=bool)
     if missing.any():
         position = int(np.argmax(missing))
-        raise InvalidData(
-            f"y[{position}]", labels[position], f"give every sample a label ({int(missing.sum())} missing)"
-        )
+        remedy = f"give every sample a label ({int(missing.sum())} missing)"
+        raise InvalidData(f"{argument}[{position}]", labels[position], remedy)
     if y.dtype == object:
-        _require_one_kind(labels)
+        _require_one_kind(labels, argument)
     try:
-        classes, labels = np.unique(y, return_inverse=True)
+        present, labels = np.unique(y, return_inverse=True)
     except (TypeError, ValueError) as error:
-        raise InvalidData(
-            "y", str(y.dtype), f"give labels of one kind that can be sorted ({error})"
-        ) from error
-    if len(classes) < 2:
-        raise InvalidData("y", classes.tolist(), "give samples of at least two classes")
-    return classes, labels.astype(np.int64)
+        remedy = f"give labels of one kind that can be sorted ({error})"
+        raise InvalidData(argument, str(y.dtype), remedy) from error
+    return present, labels.astype(np.int64)
 
 
-def _label_array(y: Any) -> np.ndarray:
+def _label_array(y: Any, argument: str) -> np.ndarray:
     """Return the labels as an array in which no two of them have become one."""
     try:
-        array = as_numpy(plain_array(y, "y"))
+        array = as_numpy(plain_array(y, argument))
     except InvalidArgument as error:
         raise InvalidData(error.argument, error.value, error.remedy) from error
     if not isinstance(y, (list, tuple)) or array.ndim != 1:
@@ -293,11 +369,13 @@ def _is_missing(label: Any) -> bool:
         return True  # pandas.NA equals nothing, and an array in the place of a label is none
 
 
-def _require_one_kind(labels: list[Any]) -> None:
+def _require_one_kind(labels: list[Any], argument: str) -> None:
     kinds = {_kind_of_label(label) for label in labels}
     if len(kinds) > 1:
         raise InvalidData(
-            "y", labels[:3], f"give labels of one kind that can be sorted, not {' and '.join(sorted(kinds))}"
+            argument,
+            labels[:3],
+            f"give labels of one kind that can be sorted, not {' and '.join(sorted(kinds))}",
         )
 
 

@@ -43,6 +43,8 @@ class Checkpoint:
         # A schedule of the user's own may say nothing of itself; what it does tells it from others.
         digest.update(step_sizes(method.schedule, steps).tobytes())
         digest.update(np.ascontiguousarray(start).tobytes())
+        if problem.sample_weight is not None:
+            digest.update(problem.sample_weight.tobytes())
         return cls(directory / f"run-{digest.hexdigest()[:20]}.npz")
 
     def save(self, state: State, weights: np.ndarray, truncated: np.ndarray) -> None:

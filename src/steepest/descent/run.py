@@ -41,6 +41,7 @@ def descend(
     reference: Solutions = None,
     records: int | Sequence[int] = 200,
     initial_weights: object = None,
+    sample_weight: object = None,
     engine: str = "auto",
     workers: int | None = None,
     progress: Progress | None = None,
@@ -56,6 +57,7 @@ def descend(
     reference: Solutions = None,
     records: int | Sequence[int] = 200,
     initial_weights: object = None,
+    sample_weight: object = None,
     engine: str = "auto",
     workers: int | None = None,
     progress: Progress | None = None,
@@ -70,6 +72,7 @@ def descend(
     reference: Solutions = None,
     records: int | Sequence[int] = 200,
     initial_weights: object = None,
+    sample_weight: object = None,
     engine: str = "auto",
     workers: int | None = None,
     progress: Progress | None = None,
@@ -86,6 +89,8 @@ def descend(
             name of a norm to its solution; gives trajectories their ``relative_margin_error`` and ``cosine``.
         records: about how many steps are recorded, log-spaced with 0, 1 and T among them; or the steps.
         initial_weights: W_0, shape [k, d].
+        sample_weight: weights of the samples in the loss, shape [n], as
+            :meth:`steepest.Classification.weighted` takes them; margins and certificates know none.
         engine: "compiled" (numba, a run a core), "batched" (array API, runs together; GPUs), "reference"
             (plain), or "auto", which chooses by device and size. All take the same steps, to rounding.
         workers: threads that runs are spread over; by default the cores that the process may use.
@@ -115,6 +120,8 @@ def descend(
     True
     """
     problem = as_problem(problem)
+    if sample_weight is not None:
+        problem = problem.weighted(sample_weight)
     single = isinstance(methods, Method)
     chosen = _validated_methods(methods, problem)
     recorded_steps = _record_steps(steps, records)

@@ -36,21 +36,26 @@ __all__ = [
 
 
 class Samples(NamedTuple):
-    """Samples for exact logits: features [..., b, d], their head (doubled.py), one-hot labels [..., b, k]."""
+    """Samples for exact logits: features [..., b, d], their head (doubled.py), one-hot labels [..., b, k].
+
+    ``log_weights`` [..., b] are the logarithms of their weights in the loss, None where all count alike.
+    """
 
     features: Array
     head: Array
     one_hot: Array
+    log_weights: Array | None = None
 
     @classmethod
     def of(cls, problem: Classification) -> Samples:
         """Return all samples of the problem."""
         problem = as_problem(problem)
-        return cls(problem.features, problem.features_head, problem.one_hot)
+        return cls(problem.features, problem.features_head, problem.one_hot, problem.log_sample_weight)
 
     def take(self, indices: Array) -> Samples:
         """Return the samples at ``indices`` [..., b]."""
-        return Samples(self.features[indices], self.head[indices], self.one_hot[indices])
+        weights = None if self.log_weights is None else self.log_weights[indices]
+        return Samples(self.features[indices], self.head[indices], self.one_hot[indices], weights)
 
     def log_odds(self, W: Array) -> Doubled:
         """Return a_ic = z_ic - z_iy at weights W [..., k, d], shape [..., b, k]; -inf at the true class."""
@@ -65,8 +70,15 @@ class Samples(NamedTuple):
 
 
 def residuals(loss_: Loss, samples: Samples, W: Array) -> Residuals:
-    """Return the residuals of samples [..., b, d] at weights W [..., k, d]."""
-    return loss_.residuals(samples.log_odds(W))
+    """Return the residuals of samples [..., b, d] at W [..., k, d], times the weights of the samples."""
+    found = loss_.residuals(samples.log_odds(W))
+    if samples.log_weights is None:
+        return found
+    return Residuals(
+        found.shares,
+        Doubled(found.log_weights.high, found.log_weights.low + samples.log_weights),
+        Doubled(found.log_losses.high, found.log_losses.low + samples.log_weights),
+    )
 
 
 def gradient(problem: Classification, loss_: Loss | str, W: Array) -> Scaled:

@@ -46,11 +46,11 @@ def gradient_work(n: int, k: int, d: int) -> tuple[np.ndarray, ...]:
 def gradient(data, indices, W, factor, work, out):
     """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
 
-    ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, then
-    those of a LossCode), and ``work`` comes from :func:`gradient_work`. The mantissa is of order one; a zero
-    gradient has log-scale -inf.
+    ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, weights
+    of the samples [n], or [0] where all are 1, then those of a LossCode), and ``work`` comes from
+    :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf.
     """
-    X, X_head, labels, head_bits, largest_length, loss_kind, loss_address = data
+    X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
     residuals, low, numbers, chosen, W_head, bits, powers = work
     b = indices.shape[0]
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
@@ -70,6 +70,9 @@ def gradient(data, indices, W, factor, work, out):
         weight = factor * numbers[WEIGHTS, i]
         others = weight * numbers[TOTALS, i]
         if others > NEGLIGIBLE * factor:
+            if weights.shape[0] > 0:
+                weight *= weights[indices[i]]
+                others *= weights[indices[i]]
             label = labels[indices[i]]
             # What is left here may be so small that its multiples are subnormal, and slow.
             residuals[i, label] = 0.0
@@ -89,7 +92,7 @@ def residual_rows(data, indices, W, work, rows, scales):
     Arguments as in :func:`gradient`. Each row has a log-scale of its own, written into ``scales`` [b]:
     samples may differ by any power of e.
     """
-    X, X_head, labels, head_bits, largest_length, loss_kind, loss_address = data
+    X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
     residuals, low, numbers, _, W_head, bits, powers = work
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
@@ -105,8 +108,11 @@ def residual_rows(data, indices, W, work, rows, scales):
             residuals[0, label] = -math.inf
         scales[i] = residuals_of(loss_kind, loss_address, 1, residuals, low, doubled, numbers, bits, powers)
         residuals[0, label] = 0.0
-        copy_multiple(rows, i, numbers[WEIGHTS, 0], residuals, 0)
-        rows[i, label] = -numbers[WEIGHTS, 0] * numbers[TOTALS, 0]
+        weight = numbers[WEIGHTS, 0]
+        if weights.shape[0] > 0:
+            weight *= weights[indices[i]]
+        copy_multiple(rows, i, weight, residuals, 0)
+        rows[i, label] = -weight * numbers[TOTALS, 0]
 
 
 @vectorised

@@ -1,0 +1,66 @@
+"""The problem that an estimator's rows are, and its solution: the one place that calls max_margin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from steepest.arrays import Array, as_numpy
+from steepest.estimators.training import Training
+from steepest.geometry import Norm
+from steepest.maxmargin import MaxMarginSolution, max_margin
+from steepest.problem import Classification
+
+__all__ = ["Settings", "dense", "problem_of", "row_margins", "solved"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all solutions of a fit have in common."""
+
+    norm: Norm | str
+    gap: float
+    intercept: bool
+    method: str = "auto"
+    time_limit: float | None = None
+
+
+def dense(X: Array) -> Array:
+    """Return features as an array in memory: a sparse matrix with all its zeros."""
+    return X.toarray() if sparse.issparse(X) else X
+
+
+def problem_of(training: Training) -> Classification:
+    """Return the rows as a problem, whose labels are indices into the classes."""
+    return Classification(dense(training.features), training.labels)
+
+
+def solved(
+    problem: Classification,
+    weights: np.ndarray,
+    settings: Settings,
+    nu: float | None,
+    gap: float | None = None,
+) -> MaxMarginSolution:
+    """Return the max margin of rows with weights [m]: the hard one, or the soft one for ν."""
+    return max_margin(
+        problem,
+        settings.norm,
+        settings.gap if gap is None else gap,
+        method=settings.method,
+        time_limit=settings.time_limit,
+        intercept=settings.intercept,
+        nu=nu,
+        sample_weight=weights,
+    )
+
+
+def row_margins(problem: Classification, solution: MaxMarginSolution) -> np.ndarray:
+    """Return the smallest pair margin of every row, its intercept with it, shape [m]."""
+    margins = as_numpy(problem.pair_margins(solution.weights))
+    if solution.intercept is not None:
+        b = solution.intercept
+        margins = margins + (b[problem.labels][:, None] - b)
+    return margins.min(axis=1)

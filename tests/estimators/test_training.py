@@ -1,0 +1,75 @@
+"""Rows that estimators train on: equal ones joined, in an order of their own, with the weights of classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from steepest.errors import InvalidData
+from steepest.estimators.training import distinct, encoded_labels
+
+CLASSES = np.arange(2)
+
+
+def samples(seed, n=40):
+    """Return rows of few values, zeros of both signs among them, with labels and whole weights."""
+    rng = np.random.default_rng(seed)
+    X = rng.choice([-1.0, -0.0, 0.0, 0.1], size=(n, 3))
+    return X, rng.integers(0, 2, n), rng.integers(0, 4, n).astype(float)
+
+
+def same(first, second):
+    return all(
+        np.array_equal(getattr(first, name), getattr(second, name))
+        for name in ("features", "labels", "weights")
+    )
+
+
+@given(st.integers(0, 10**6))
+def test_order_repetition_and_sparsity_change_nothing(seed):
+    X, labels, weights = samples(seed)
+    found = distinct(X, labels, CLASSES, weights)
+    order = np.random.default_rng(seed).permutation(len(X))
+    assert same(found, distinct(X[order], labels[order], CLASSES, weights[order]))
+    counts = weights.astype(int)
+    repeated = distinct(X.repeat(counts, axis=0), labels.repeat(counts), CLASSES, np.ones(counts.sum()))
+    assert same(found, repeated)
+    from_sparse = distinct(sparse.csr_array(X), labels, CLASSES, weights)
+    assert np.array_equal(from_sparse.features.toarray(), found.features)
+    assert np.array_equal(from_sparse.weights, found.weights)
+
+
+@given(st.integers(0, 10**6))
+def test_each_pair_of_row_and_class_comes_once_with_all_its_weight(seed):
+    X, labels, weights = samples(seed)
+    found = distinct(X, labels, CLASSES, weights)
+    expected = np.unique(np.column_stack([X + 0.0, labels])[weights > 0], axis=0)
+    assert np.array_equal(np.unique(np.column_stack([found.features + 0.0, found.labels]), axis=0), expected)
+    assert len(found.labels) == len(expected)
+    assert found.weights.sum() == weights.sum()
+    # Shared among its samples again, each has its own.
+    np.testing.assert_allclose(found.of_samples(found.weights), weights, rtol=1e-15)
+    assert np.array_equal(found.rows < 0, weights == 0)
+
+
+def test_rows_that_differ_in_the_last_bit_are_two():
+    X = np.array([[0.1], [np.nextafter(0.1, 1.0)], [0.2]])
+    assert len(distinct(X, np.array([0, 0, 1]), CLASSES, np.ones(3)).labels) == 3
+
+
+def test_classes_weigh_as_much_as_their_samples_do():
+    y = np.array(["a", "b", "b", "c", "c"])
+    classes, labels, weights = encoded_labels(y, np.array([2.0, 1, 1, 0, 0]), "balanced")
+    assert classes.tolist() == ["a", "b"]
+    assert labels[:3].tolist() == [0, 1, 1]
+    assert weights.tolist() == [2.0, 1.0, 1.0, 0.0, 0.0]
+    _, _, weights = encoded_labels(y, np.ones(5), {"a": 3.0, "c": 0.5})
+    assert weights.tolist() == [3.0, 1.0, 1.0, 0.5, 0.5]
+
+
+def test_one_class_with_weight_is_refused_by_name():
+    with pytest.raises(InvalidData, match=r"y=\['b'\]: give samples of at least two classes.*got 1 class"):
+        encoded_labels(np.array(["a", "b"]), np.array([0.0, 1.0]), None)
