@@ -47,7 +47,7 @@ def gradient(data, indices, W, factor, work, out):
     """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
 
     ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, weights
-    of the samples [n], or [0] where all are 1, then those of a LossCode), and ``work`` comes from
+    of the samples [n], or None where all are 1, then those of a LossCode), and ``work`` comes from
     :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
@@ -70,9 +70,7 @@ def gradient(data, indices, W, factor, work, out):
         weight = factor * numbers[WEIGHTS, i]
         others = weight * numbers[TOTALS, i]
         if others > NEGLIGIBLE * factor:
-            if weights.shape[0] > 0:
-                weight *= weights[indices[i]]
-                others *= weights[indices[i]]
+            weight, others = _weighted(weight, weights, indices[i]), _weighted(others, weights, indices[i])
             label = labels[indices[i]]
             # What is left here may be so small that its multiples are subnormal, and slow.
             residuals[i, label] = 0.0
@@ -83,6 +81,14 @@ def gradient(data, indices, W, factor, work, out):
     out[:] = 0.0
     add_outer_products(residuals, count, chosen, X, out)
     return renormalized(out, shift)
+
+
+@plain
+def _weighted(value, weights, sample):
+    # Without weights this is compiled to nothing.
+    if weights is None:
+        return value
+    return value * weights[sample]
 
 
 @plain
@@ -108,9 +114,7 @@ def residual_rows(data, indices, W, work, rows, scales):
             residuals[0, label] = -math.inf
         scales[i] = residuals_of(loss_kind, loss_address, 1, residuals, low, doubled, numbers, bits, powers)
         residuals[0, label] = 0.0
-        weight = numbers[WEIGHTS, 0]
-        if weights.shape[0] > 0:
-            weight *= weights[indices[i]]
+        weight = _weighted(numbers[WEIGHTS, 0], weights, indices[i])
         copy_multiple(rows, i, weight, residuals, 0)
         rows[i, label] = -weight * numbers[TOTALS, 0]
 

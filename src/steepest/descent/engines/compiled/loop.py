@@ -117,7 +117,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         _read_only(problem.labels),
         head_bits(problem.dimension),
         problem.largest_length,
-        _read_only(np.zeros(0) if problem.sample_weight is None else problem.sample_weight),
+        None if problem.sample_weight is None else _read_only(problem.sample_weight),
         *loss_code(method.loss),
     )
     walk = Walk(
