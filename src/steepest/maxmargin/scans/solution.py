@@ -1,0 +1,86 @@
+"""The solution of data that is scanned: certified block by block, with dual weights where there are any."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import scipy.sparse as sparse
+
+from steepest.geometry import Norm
+from steepest.maxmargin.certificates.bounds import dual_above
+from steepest.maxmargin.certificates.contradiction import contradiction
+from steepest.maxmargin.forms.best import relative_gap
+from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.scans.bounds import margin_below_by_scan
+from steepest.maxmargin.scans.solve import Found, solve_by_scans, source_of
+from steepest.maxmargin.solution import MaxMarginSolution, Status
+from steepest.problem import Classification
+
+__all__ = ["scanned_solution"]
+
+_CUTOFF = 1e-8
+"""Dual weights below this fraction of the largest are left out."""
+_LARGEST = 1 << 24
+"""Numbers of the samples among which a contradiction is looked for."""
+
+
+def scanned_solution(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> MaxMarginSolution:
+    """Solve by scans, and certify by a scan: nothing of the size of the features is ever in memory."""
+    started = time.perf_counter()
+    source = source_of(problem.rows, problem.labels, problem.n_classes)
+    found = solve_by_scans(source, norm, gap, deadline)
+    size = float(norm(found.weights))
+    W = found.weights / size if size > 0.0 else found.weights
+    lower = max(0.0, margin_below_by_scan(source, W, norm))
+    rows, q = _simplex(problem, found)
+    features = problem.rows.take(rows)
+    impossible = None if lower > 0.0 else _contradiction(problem, rows, features, q, deadline)
+    q = q if impossible is None else impossible
+    upper = dual_above(features, problem.labels[rows], q, norm)
+    # Pages of zeros that nothing is written to take no memory.
+    dual = np.zeros((problem.samples, problem.n_classes))
+    dual[rows] = q
+    status = Status.SOLVED if relative_gap(lower, upper) <= gap else Status.GAP_NOT_REACHED
+    for array in (W, dual):
+        array.setflags(write=False)
+    return MaxMarginSolution(
+        norm=norm,
+        weights=W if lower > 0.0 else np.zeros_like(W),
+        margin=lower,
+        upper_bound=upper,
+        relative_gap=relative_gap(lower, upper),
+        dual=dual,
+        separable=False if impossible is not None else (True if lower > 0.0 else None),
+        seconds=time.perf_counter() - started,
+        iterations=found.iterations,
+        method=found.method,
+        status=status if impossible is None else Status.NOT_SEPARABLE,
+        problem=problem,
+    )
+
+
+def _simplex(problem: Classification, found: Found) -> tuple[np.ndarray, np.ndarray]:
+    """The samples with dual weight, and their dual weights, of sum 1."""
+    q = np.where(found.dual >= _CUTOFF * found.dual.max(initial=0.0), found.dual, 0.0)
+    kept = q.any(axis=1)
+    if not kept.any():
+        first = int(found.rows[0]) if len(found.rows) else 0
+        q = np.ones((1, problem.n_classes))
+        q[0, problem.labels[first]] = 0.0
+        return np.array([first]), q / q.sum()
+    return found.rows[kept], q[kept] / q.sum()
+
+
+def _contradiction(
+    problem: Classification, rows: np.ndarray, features: np.ndarray, q: np.ndarray, deadline: Deadline
+) -> np.ndarray | None:
+    """Dual weights of some samples that no weights separate, which then separate no more of them either."""
+    labels = problem.labels[rows]
+    # A part must have all classes, so that their numbers stay what they are.
+    if len(np.unique(labels)) < problem.n_classes or len(rows) * problem.dimension > _LARGEST:
+        return None
+    dense = features.toarray() if sparse.issparse(features) else features
+    return contradiction(Classification(dense, labels), q, deadline, thorough=False)
