@@ -103,9 +103,11 @@ def max_margin(
 def _solution(
     problem: Classification, norm: Norm, gap: float, method: str, deadline: Deadline
 ) -> MaxMarginSolution:
-    if MULTIPLE.of(norm) is None and _stays_elsewhere(problem):
-        _check_scanned(norm, method)
-        return scanned_solution(problem, norm, gap, deadline)
+    if _stays_elsewhere(problem):
+        multiple = MULTIPLE.of(norm)
+        by = norm if multiple is None else multiple[0]
+        _check_scanned(by, method)
+        return scanned_solution(problem, norm, by, gap, deadline)
     started = time.perf_counter()
     record = Record(problem, norm)
     # Without solvers where one sample alone shows that there is no margin.

@@ -30,16 +30,20 @@ _COARSE, _FASTER = 0.1, 0.1
 """Gap of the first working set, and by what it falls from round to round at least."""
 _MOST_ROUNDS = 60
 """Far beyond the five to ten that problems take."""
-_PACE = 400.0
+_PACE = 100.0
 """Looks that a digit of the gap may cost: beyond, the data is likely not separable."""
 
 
-def solve_frobenius(source: Source, gap: float, deadline: Deadline) -> tuple[WorkingSet, int]:
-    """A working set whose A(α) has a gap of about ``gap`` over all samples, and the rounds that it took."""
+def solve_frobenius(source: Source, gap: float, deadline: Deadline) -> tuple[WorkingSet, float, int]:
+    """A working set whose W = A(α) has a gap of about ``gap`` over all samples.
+
+    With it come the smallest margin of W in scaled features, not positive where no weights were found that
+    separate the data, and the rounds that it took.
+    """
     chosen, reached = _solved(chosen_first(source), _COARSE, deadline, 0)
     if reached <= _COARSE:
         chosen = _first_scan(chosen, deadline)
-    tolerance, rounds = _COARSE, 0
+    tolerance, rounds, smallest = _COARSE, 0, 0.0
     while rounds < _MOST_ROUNDS:
         rounds += 1
         chosen, reached = _solved(chosen, 0.5 * tolerance, deadline, rounds)
@@ -50,7 +54,7 @@ def solve_frobenius(source: Source, gap: float, deadline: Deadline) -> tuple[Wor
         if whole <= gap or reached > 0.5 * tolerance or deadline.passed:
             break
         tolerance = max(gap, min(tolerance, _FASTER * whole))
-    return chosen, rounds
+    return chosen, smallest, rounds
 
 
 def widened(chosen: WorkingSet, W: np.ndarray, slack: float) -> tuple[WorkingSet, float]:
@@ -79,7 +83,7 @@ def chosen_first(source: Source) -> WorkingSet:
             for start, end in pairwise(ends)
         ]
     )
-    features, y = source.rows.take(samples), labels[samples]
+    features, y = source.rows.take(samples) / source.scale, labels[samples]
     hot = (y[:, None] == np.arange(k)).astype(float)
     means = np.asarray(features.T @ (hot / hot.sum(axis=0))).T
     nearness = np.asarray(features @ means.T) - 0.5 * row_squares(means)
@@ -115,7 +119,7 @@ def _solved(chosen: WorkingSet, gap: float, deadline: Deadline, seed: int) -> tu
         if looks:
             smallest = float(chosen.margins(W).min())
             reached = 1.0 - smallest * float(chosen.alpha.sum()) / square if square > 0.0 else 0.0
-            if not reached > gap or deadline.passed or reached > 10.0 ** (1.0 - looks / _PACE):
+            if not reached > gap or deadline.passed or min(1.0, reached) > 10.0 ** (1.0 - looks / _PACE):
                 return chosen, reached
         looks += 1
         chosen = chosen.ascended(W, _SWEEPS, seed + _MOST_ROUNDS * looks, everywhere=True)

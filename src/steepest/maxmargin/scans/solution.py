@@ -26,19 +26,24 @@ _LARGEST = 1 << 24
 
 
 def scanned_solution(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+    problem: Classification, norm: Norm, by: Norm, gap: float, deadline: Deadline
 ) -> MaxMarginSolution:
-    """Solve by scans, and certify by a scan: nothing of the size of the features is ever in memory."""
+    """Solve by scans, and certify by a scan: nothing of the size of the features is ever in memory.
+
+    ``by`` is the norm to solve in, of which ``norm`` is itself or a multiple.
+    """
     started = time.perf_counter()
     source = source_of(problem.rows, problem.labels, problem.n_classes)
-    found = solve_by_scans(source, norm, gap, deadline)
+    found = solve_by_scans(source, by, gap, deadline)
     size = float(norm(found.weights))
     W = found.weights / size if size > 0.0 else found.weights
     lower = max(0.0, margin_below_by_scan(source, W, norm))
     rows, q = _simplex(problem, found)
     features = problem.rows.take(rows)
-    impossible = None if lower > 0.0 else _contradiction(problem, rows, features, q, deadline)
-    q = q if impossible is None else impossible
+    impossible = None
+    if not lower > 0.0:
+        impossible = _contradiction(problem, rows, features, q, deadline)
+        q = q if impossible is None else impossible
     upper = dual_above(features, problem.labels[rows], q, norm)
     # Pages of zeros that nothing is written to take no memory.
     dual = np.zeros((problem.samples, problem.n_classes))
@@ -78,9 +83,23 @@ def _contradiction(
     problem: Classification, rows: np.ndarray, features: np.ndarray, q: np.ndarray, deadline: Deadline
 ) -> np.ndarray | None:
     """Dual weights of some samples that no weights separate, which then separate no more of them either."""
-    labels = problem.labels[rows]
-    # A part must have all classes, so that their numbers stay what they are.
-    if len(np.unique(labels)) < problem.n_classes or len(rows) * problem.dimension > _LARGEST:
+    if len(rows) * problem.dimension > _LARGEST:
         return None
     dense = features.toarray() if sparse.issparse(features) else features
-    return contradiction(Classification(dense, labels), q, deadline, thorough=False)
+    # Of the classes that take part alone, of which the others say nothing.
+    classes = np.union1d(problem.labels[rows], np.nonzero(q.any(axis=0))[0])
+    labels = problem.labels[rows]
+    missing = np.setdiff1d(classes, labels)
+    if len(missing):
+        more = np.array([int(np.argmax(problem.labels == label)) for label in missing])
+        other = problem.rows.take(more)
+        dense = np.concatenate([dense, other.toarray() if sparse.issparse(other) else other])
+        labels = np.concatenate([labels, missing])
+    guess = np.zeros((len(labels), len(classes)))
+    guess[: len(rows)] = q[:, classes]
+    found = contradiction(Classification(dense, labels), guess, deadline, thorough=False)
+    if found is None or found[len(rows) :].any():
+        return None
+    whole = np.zeros_like(q)
+    whole[:, classes] = found[: len(rows)]
+    return whole

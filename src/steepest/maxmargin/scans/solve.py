@@ -53,9 +53,9 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
     """
     frobenius = DUAL_ASCENT.of(norm) is not None
     aim = _ROUNDING * gap
-    chosen, iterations = solve_frobenius(source, aim if frobenius else max(aim, _START), deadline)
+    chosen, smallest, iterations = solve_frobenius(source, aim if frobenius else max(aim, _START), deadline)
     W, method = chosen.pair_sum(), "scans, coordinate ascent"
-    if not frobenius and W.any():
+    if not frobenius and smallest > 0.0:
         W, chosen, iterations = solve_split(chosen, norm, aim, deadline)
         method = "scans, split in projections"
     dual = np.zeros((len(chosen.rows), source.classes))

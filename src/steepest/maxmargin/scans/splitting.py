@@ -31,7 +31,7 @@ DUAL_BALL: Capability[BallProjection] = Capability(
     "The Euclidean projection on the dual norm's unit ball, which gives the proximal step of the norm.",
 )
 
-_SWEEPS, _RELAXATION = 3, 1.6
+_SWEEPS, _RELAXATION = 2, 1.6
 """Sweeps of a projection, and how far a step goes beyond it: between 1.5 and 1.8 as a rule."""
 _EVERY, _EVERYWHERE = 10, 5
 """Steps between two looks at the bounds, and between two sweeps over pairs far from the boundary."""
@@ -39,7 +39,12 @@ _UNBALANCED, _MOST = 1.3, 5.0
 """Ratio of the root of the two residuals from which on the penalty changes, and by how much at most."""
 _WIDE, _SLACK = 0.1, 0.02
 """Pairs above the smallest margin by less than such shares of it belong to the first and to later sets."""
-_MOST_STEPS = 100_000
+_OFTEN, _SELDOM = 250, 1.3
+"""Steps up to which the penalty may change at every look, and by what factor later changes are apart: the
+method converges where the penalty stays the same."""
+_NEXT = 0.2
+"""The gap of the working set after which the next scan comes, as a share of the gap of the last one."""
+_MOST_STEPS = 20_000
 
 
 class Split:
@@ -50,16 +55,21 @@ class Split:
         # From the Frobenius max margin: its dual weights, in the size that this norm's multiplier has.
         A = chosen.pair_sum()
         self.penalty = 1.0 / float(norm.dual(A))
-        self.V, self.multiplier, self.W = A, A, A
+        self.V, self.multiplier, self.W, self.pair_sum = A, A, A, A
         self.guess: float | None = None
         self.steps = 0
         self.residuals = (0.0, 0.0)
 
     def step(self) -> None:
         """One iteration."""
-        W = self.V - self.multiplier + self.chosen.pair_sum()
+        if self.steps % _EVERY == 0:
+            # Made afresh, so that updates leave no rounding behind.
+            self.pair_sum = self.chosen.pair_sum()
+        fixed = self.V - self.multiplier
+        W = fixed + self.pair_sum
         everywhere = self.steps % _EVERYWHERE == 0
         self.chosen = self.chosen.ascended(W, _SWEEPS, self.steps, everywhere=everywhere)
+        self.pair_sum = W - fixed
         towards = _RELAXATION * W + (1.0 - _RELAXATION) * self.V + self.multiplier
         nearest, self.guess = self.project(self.penalty * towards, self.guess)
         self.multiplier = nearest / self.penalty
@@ -78,6 +88,7 @@ class Split:
             ratio = min(max(ratio, 1.0 / _MOST), _MOST)
             self.penalty *= ratio
             self.multiplier = self.multiplier / ratio
+            self.pair_sum = self.pair_sum / ratio
             self.chosen = self.chosen.scaled(1.0 / ratio)
 
 
@@ -91,7 +102,7 @@ def solve_split(
     # Of the whole: weights with the margins of all pairs, a working set with its dual weights.
     best: Best = Best(split.W, chosen)
     inside: Best = Best(split.W, chosen)
-    target = _WIDE
+    target, rebalance = _WIDE, 0.0
     while split.steps < _MOST_STEPS:
         for _ in range(_EVERY):
             split.step()
@@ -103,7 +114,9 @@ def solve_split(
             if size > 0.0:
                 inside.take_weights(W, float(split.chosen.margins(W).min()) / size)
         reached = relative_gap(inside.lower, best.upper)
-        split.balance()
+        if split.steps >= rebalance:
+            split.balance()
+            rebalance = split.steps + _EVERY if split.steps < _OFTEN else _SELDOM * split.steps
         if reached > target and not deadline.passed:
             continue
         W = inside.weights
@@ -113,5 +126,5 @@ def solve_split(
         inside = Best(W, split.chosen, smallest / float(norm(W)))
         if best.within(gap) or deadline.passed:
             break
-        target = max(0.5 * gap, 0.2 * min(best.relative_gap, target))
+        target = max(0.5 * gap, _NEXT * min(1.0, best.relative_gap))
     return best.weights, best.dual, split.steps

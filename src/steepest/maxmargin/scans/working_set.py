@@ -14,7 +14,7 @@ from steepest.maxmargin.scans import ascent
 
 __all__ = ["Source", "WorkingSet", "row_squares"]
 
-_FAR = 1.05
+_FAR = 1.02
 """Pairs without dual weight are left out of sweeps above this margin, where the smallest is to be 1."""
 
 
