@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from array_api_compat import device, is_torch_array
+from array_api_compat import device
 
 from steepest.arrays import Array, as_floating, as_numpy, namespace, plain_array
 from steepest.doubled import head
 from steepest.errors import InvalidArgument, InvalidData
+from steepest.features import Block, DenseRows, Rows, rows_elsewhere, validated_array
 from steepest.geometry import Norm, norm
 
 _LEAST_SHARE = 1e-12
@@ -25,7 +26,9 @@ class Classification:
     """Samples with a class each, as the problem that descent and max margins are about.
 
     Args:
-        X: features, shape [n, d]: an array, a tensor or nested lists. Kept in float64, on their device.
+        X: features, shape [n, d]: an array, a tensor or nested lists, kept in float64, on their device. A
+            memory map of float32 or float64 (``np.load(file, mmap_mode="r")``) stays in its file, and a SciPy
+            sparse array stays sparse: they are read in blocks.
         y: labels, shape [n], of any dtype that sorts: numbers, booleans or strings. At least two
             different ones.
         name: how results and messages call this problem.
@@ -34,8 +37,8 @@ class Classification:
 
     Raises:
         InvalidData: a wrong shape, a value that is NaN or infinite (with its position), features that are no
-            numbers or that float64 would round (integers above 2^53), masked entries, a sparse matrix, fewer
-            than two classes, or labels that are missing or do not sort.
+            numbers or that float64 would round (integers above 2^53), masked entries, fewer than
+            two classes, or labels that are missing or do not sort.
 
     Weights W have shape [k, d] (row c belongs to class c), with any leading batch dimensions; the logits
     are X Wᵀ. The margin of a pair (i, c), c ≠ y_i, is (e_{y_i} - e_c)ᵀ W x_i.
@@ -47,8 +50,6 @@ class Classification:
     1.0
     """
 
-    features: Array
-    """Features, shape [n, d], float64."""
     labels: np.ndarray
     """Class of each sample as an index into ``classes``, shape [n], int64."""
     classes: np.ndarray
@@ -58,8 +59,11 @@ class Classification:
     """Weights of the samples in the loss, shape [n], of mean 1; None where all count alike."""
 
     def __init__(self, X: Any, y: Any, name: str | None = None, *, classes: Any = None):
-        self.features = _validated_features(X)
-        self.classes, self.labels = _encoded_labels(y, self.features.shape[0], classes)
+        self._elsewhere = rows_elsewhere(X)
+        self._features = validated_array(X) if self._elsewhere is None else None
+        known: Any = self._features if self._elsewhere is None else self._elsewhere
+        self._shape: tuple[int, int] = (int(known.shape[0]), int(known.shape[1]))
+        self.classes, self.labels = _encoded_labels(y, self.samples, classes)
         if name is not None and not isinstance(name, str):
             raise InvalidArgument("name", name, "give a text")
         self.name = name or "data"
@@ -70,14 +74,40 @@ class Classification:
         return f"Classification({self.name}: {sizes})"
 
     @property
+    def features(self) -> Array:
+        """Features, shape [n, d], float64, in memory; those of a memory map are read when first needed.
+
+        Raises:
+            InvalidData: the features are sparse, and what needs them takes arrays.
+        """
+        if self._features is None:
+            self._features = self.rows.in_memory()
+        return self._features
+
+    @property
+    def rows(self) -> Rows:
+        """Features as rows that are read in blocks, wherever they are."""
+        return DenseRows(as_numpy(self.features)) if self._elsewhere is None else self._elsewhere
+
+    @property
+    def _beside(self) -> Array:
+        """An array whose library, dtype and device others are to have: nothing is loaded for it."""
+        return np.zeros(0) if self._features is None else self._features
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the features are an array or a tensor in memory."""
+        return self._features is not None
+
+    @property
     def samples(self) -> int:
         """Number of samples n."""
-        return self.features.shape[0]
+        return self._shape[0]
 
     @property
     def dimension(self) -> int:
         """Number of features d."""
-        return self.features.shape[1]
+        return self._shape[1]
 
     @property
     def n_classes(self) -> int:
@@ -104,9 +134,8 @@ class Classification:
     @cached_property
     def one_hot(self) -> Array:
         """Whether sample i is of class c, shape [n, k], boolean, beside the features."""
-        xp = namespace(self.features)
         mask = self.labels[:, None] == np.arange(self.n_classes)
-        return xp.asarray(mask, device=device(self.features))
+        return namespace(self._beside).asarray(mask, device=device(self._beside))
 
     @cached_property
     def log_sample_weight(self) -> Array | None:
@@ -152,19 +181,24 @@ class Classification:
 
     def pair_margins(self, W: Array) -> Array:
         """Margin of every pair (i, c), shape [..., n, k]; infinite at the true class, which is no pair."""
-        xp = namespace(self.features)
+        xp = namespace(self._beside)
         W = self.weights_like_features(W)
-        logits = xp.matmul(self.features, xp.matrix_transpose(W))
+        if self.loaded:
+            logits = xp.matmul(self.features, xp.matrix_transpose(W))
+        else:
+            logits = np.concatenate(list(self.rows.scan(partial(_logits, W=W), self.n_classes)), axis=-2)
         return xp.where(self.one_hot, xp.inf, margins_of_logits(xp, logits, self.one_hot))
 
     def margin(self, W: Array) -> Array:
         """Smallest margin of any pair, shape [...]: positive where W classifies every sample correctly."""
-        xp = namespace(self.features)
-        return xp.min(self.pair_margins(W), axis=(-2, -1))
+        if self.loaded:
+            return namespace(self.features).min(self.pair_margins(W), axis=(-2, -1))
+        visit = partial(_smallest_margins, W=self.weights_like_features(W), labels=self.labels)
+        return np.min(list(self.rows.scan(visit, self.n_classes)), axis=0)
 
     def normalized_margin(self, W: Array, norm_: Norm | str) -> Array:
         """margin(W) / ‖W‖, shape [...], in units of the features; 0 for W = 0, which has no direction."""
-        xp = namespace(self.features)
+        xp = namespace(self._beside)
         W = self.weights_like_features(W)
         size = norm(norm_)(W)
         return xp.where(size > 0, self.margin(W) / xp.where(size > 0, size, 1.0), 0.0)
@@ -175,20 +209,22 @@ class Classification:
         Entries of q at the true class count for nothing. ⟨A(q), W⟩ is the q-weighted mean of the pair
         margins, so ‖A(q)‖_* bounds the max margin from above for every q in the simplex.
         """
-        xp = namespace(self.features)
+        beside = self._beside
+        xp = namespace(beside)
         q = as_floating(q, "q")
         if q.ndim < 2 or tuple(q.shape[-2:]) != (self.samples, self.n_classes):
             raise InvalidArgument(
                 "q", tuple(q.shape), f"give dual weights of shape [..., {self.samples}, {self.n_classes}]"
             )
-        q = xp.where(
-            self.one_hot, 0.0, xp.asarray(q, dtype=self.features.dtype, device=device(self.features))
-        )
-        return xp.matmul(xp.matrix_transpose(towards_true_class(xp, q, self.one_hot)), self.features)
+        q = xp.where(self.one_hot, 0.0, xp.asarray(q, dtype=beside.dtype, device=device(beside)))
+        T = towards_true_class(xp, q, self.one_hot)
+        if self.loaded:
+            return xp.matmul(xp.matrix_transpose(T), self.features)
+        return sum(self.rows.scan(partial(_part_of_pair_sum, T=T), self.n_classes))
 
     def weights_like_features(self, W: Array) -> Array:
         """Return W as an array beside the features; InvalidArgument if its shape is not [..., k, d]."""
-        xp = namespace(self.features)
+        beside = self._beside
         W = as_floating(W, "W")
         expected = (self.n_classes, self.dimension)
         if W.ndim < 2 or tuple(W.shape[-2:]) != expected:
@@ -196,8 +232,8 @@ class Classification:
                 "W", tuple(W.shape), f"give weights of shape [..., {expected[0]}, {expected[1]}]"
             )
         # A layer's weights ask for gradients, of which NumPy knows nothing.
-        given = as_numpy(W) if isinstance(self.features, np.ndarray) else W
-        return xp.asarray(given, dtype=self.features.dtype, device=device(self.features))
+        given = as_numpy(W) if isinstance(beside, np.ndarray) else W
+        return namespace(beside).asarray(given, dtype=beside.dtype, device=device(beside))
 
 
 def as_problem(value: object) -> Classification:
@@ -254,41 +290,23 @@ def _relative_weights(sample_weight: Any, problem: Classification) -> np.ndarray
     return None if bool(np.all(given == given[0])) else given
 
 
-def _validated_features(X: Any) -> Array:
-    try:
-        X = as_floating(X, "X")
-    except InvalidArgument as error:
-        raise InvalidData(error.argument, error.value, error.remedy) from error
-    xp = namespace(X)
-    if X.ndim != 2 or 0 in X.shape:
-        raise InvalidData("X", tuple(X.shape), "give features of shape [n, d] with n and d at least 1")
-    X = xp.astype(X.detach() if is_torch_array(X) else X, xp.float64, copy=True)
-    bad = as_numpy(~xp.isfinite(X))
-    if bad.any():
-        row, column = (int(index) for index in np.argwhere(bad)[0])
-        raise InvalidData(
-            f"X[{row}, {column}]",
-            float(X[row, column]),
-            f"replace values that are not finite ({int(bad.sum())} of {bad.size})",
-        )
-    _require_room_for_sums(X)
-    if isinstance(X, np.ndarray):
-        X.setflags(write=False)
-    return X
+def _logits(_start: int, block: Block, *, W: np.ndarray) -> np.ndarray:
+    """Logits of the rows of a block in float64, shape [..., r, k]."""
+    flat = np.asarray(block.astype(np.float64, copy=False) @ W.reshape(-1, W.shape[-1]).T)
+    return np.moveaxis(flat.reshape(block.shape[0], *W.shape[:-1]), 0, -2)
 
 
-def _require_room_for_sums(X: Array) -> None:
-    """Refuse features whose sums over a sample and over all samples leave float64."""
-    host = as_numpy(X)
-    lengths = np.abs(host).max(axis=1) / np.finfo(np.float64).max * (2.0 * host.shape[0] * host.shape[1])
-    if lengths.max() >= 1.0:
-        row = int(lengths.argmax())
-        column = int(np.abs(host[row]).argmax())
-        raise InvalidData(
-            f"X[{row}, {column}]",
-            float(host[row, column]),
-            "sums of such features leave float64: divide all of them by a number such as 1e100",
-        )
+def _smallest_margins(start: int, block: Block, *, W: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    logits = _logits(start, block, W=W)
+    hot = labels[start : start + block.shape[0], None] == np.arange(W.shape[-2])
+    return np.where(hot, np.inf, margins_of_logits(np, logits, hot)).min(axis=(-2, -1))
+
+
+def _part_of_pair_sum(start: int, block: Block, *, T: np.ndarray) -> np.ndarray:
+    block = block.astype(np.float64, copy=False)
+    columns = np.moveaxis(T[..., start : start + block.shape[0], :], -2, 0)
+    sums = np.asarray(block.T @ columns.reshape(block.shape[0], -1))
+    return np.moveaxis(sums.reshape(block.shape[1], *columns.shape[1:]), 0, -1)
 
 
 def _encoded_labels(y: Any, samples: int, classes: Any) -> tuple[np.ndarray, np.ndarray]:

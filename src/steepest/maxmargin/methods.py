@@ -27,6 +27,8 @@ from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
 from steepest.maxmargin.row_generation import solve_by_rows
+from steepest.maxmargin.scans.solve import solve_by_scans, source_of
+from steepest.maxmargin.scans.splitting import DUAL_BALL
 from steepest.problem import Classification
 
 __all__ = ["METHODS", "Method", "Solver"]
@@ -97,6 +99,15 @@ def by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline)
     yield solve_by_rows(problem, norm, gap, deadline)
 
 
+def by_scans(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
+    """A working set of pairs, found by scans."""
+    source = source_of(problem.rows, problem.labels, problem.n_classes)
+    found = solve_by_scans(source, norm, gap, deadline)
+    q = np.zeros((problem.samples, problem.n_classes))
+    q[found.rows] = found.dual
+    yield Candidate(found.weights, q, found.iterations, found.method)
+
+
 def by_first_order(
     problem: Classification, norm: Norm, gap: float, deadline: Deadline, pace: float = math.inf
 ) -> Iterator[Candidate]:
@@ -131,6 +142,7 @@ COORDINATES = Method("coordinate-ascent", by_coordinates, (DUAL_ASCENT,))
 POLYHEDRAL = Method("interior-point", by_polyhedral, (POLYHEDRAL_BALL,))
 BALL = Method("interior-point", by_interior_point, (BALL_BARRIER,))
 
+SCANS = Method("scans", by_scans, (DUAL_ASCENT, DUAL_BALL))
 FIRST_ORDER = Method("first-order", by_first_order, (BALL_PROJECTION,))
 ROWS = Method("row-generation", by_rows, (BALL_BARRIER, POLYHEDRAL_BALL))
 LINEAR_PROGRAMS = Method("linear-program", _on_reduced(solve_linear_program), (LINEAR_BALL,))
@@ -143,6 +155,7 @@ METHODS = {
         FIRST_ORDER,
         Method("interior-point", by_interior_points, (BALL_BARRIER, POLYHEDRAL_BALL)),
         ROWS,
+        SCANS,
         Method("conic-program", _on_reduced(solve_conic_program), (CONIC_PROGRAM,)),
         LINEAR_PROGRAMS,
     )

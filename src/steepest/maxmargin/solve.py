@@ -24,6 +24,7 @@ from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
 from steepest.maxmargin.relaxed.solve import solve_relaxed
 from steepest.maxmargin.relaxed.terms import terms_of
+from steepest.maxmargin.scans.solution import scanned_solution
 from steepest.maxmargin.solution import MaxMarginSolution
 from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
@@ -46,6 +47,10 @@ _LARGEST_SYSTEM = 6000
 """Unknowns of a dense Newton system: 300 MB and half a minute to factor."""
 _LARGEST_PROGRAM = 2_000_000
 """Numbers in a linear program that HiGHS solves in minutes."""
+_LARGE = 30_000_000
+"""Multiplications of all logits from which it pays to work on the pairs of small margin alone."""
+_READ = 1 << 28
+"""Bytes up to which features that are mapped from a file are read into memory, for all methods to serve."""
 _MOST_PAIRS = 2000
 """Pairs (i, c) of a linear program over directions that HiGHS solves in a fraction of a second."""
 _MOST_OPERATIONS = 3e11
@@ -80,6 +85,7 @@ def max_margin(
         gap: relative gap (upper_bound - margin) / upper_bound to reach, in (0, 1).
         method: "auto" chooses by norm and size and goes on with another where one falls short;
             "first-order", "interior-point" and "row-generation" (all norms of the two families),
+            "scans" (norms with a projection on their dual ball: what "auto" does from some size on),
             "linear-program" (max and sum, by HiGHS), "conic-program" (all but Schatten p other than
             1, 2, ∞, by Clarabel) and "cutting-planes" (every norm there is) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
@@ -136,6 +142,11 @@ def max_margin(
 def _solution(
     problem: Classification, norm: Norm, gap: float, method: str, deadline: Deadline
 ) -> MaxMarginSolution:
+    if _stays_elsewhere(problem):
+        multiple = MULTIPLE.of(norm)
+        by = norm if multiple is None else multiple[0]
+        _check_scanned(by, method)
+        return scanned_solution(problem, norm, by, gap, deadline)
     started = time.perf_counter()
     record = Record(problem, norm)
     # Without solvers where one sample alone shows that there is no margin.
@@ -156,6 +167,19 @@ def _solution(
         if best.lower <= 0 and record.find_contradiction(deadline, thorough=thorough):
             break
     return record.solution(gap, time.perf_counter() - started, stopped=deadline.stopped)
+
+
+def _stays_elsewhere(problem: Classification) -> bool:
+    """Whether the features are not to become an array in memory."""
+    n, d = problem.rows.shape
+    return not problem.loaded and not (problem.rows.becomes_array and 8 * n * d <= _READ)
+
+
+def _check_scanned(norm: Norm, method: str) -> None:
+    if method not in ("auto", methods.SCANS.name):
+        remedy = 'features that are sparse or in a large file are scanned: use method="auto" or an array'
+        raise InvalidArgument("method", method, remedy)
+    methods.SCANS.check(norm, norm_label(norm))
 
 
 def _check_method(norm: Norm, method: str) -> None:
@@ -180,6 +204,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
     chosen = [_CLIPPING]
+    if problem.multiplications >= _LARGE and methods.SCANS.serves(norm):
+        chosen.append(methods.SCANS)
     if not polyhedral and not (many and small and methods.ROWS.serves(norm)):
         # Tensors are iterated on where they are; coordinates are compiled for this machine's memory.
         on_coordinates = methods.COORDINATES.serves(norm) and isinstance(problem.features, np.ndarray)

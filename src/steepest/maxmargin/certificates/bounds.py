@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sparse
 
 from steepest.arrays import Array, as_floating, as_numpy
 from steepest.errors import InvalidArgument
@@ -22,6 +24,8 @@ __all__ = ["Bounds", "certificate", "simplex_weights"]
 
 _ENOUGH = 1e-10
 """Bounds whose allowance for rounding is below this fraction of them are not computed more accurately."""
+_COLUMNS = 1 << 22
+"""Numbers of sparse features that are made dense at a time."""
 _SUM = 1e-14
 """Sums of dual weights this near to 1 are 1 to rounding: a hundred additions may be off by as much."""
 
@@ -113,6 +117,11 @@ def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> flo
     if allowance[rows].max() > _ENOUGH * abs(lowest):
         low[rows] = np.maximum(low[rows], _accurate_margins(X[rows], y[rows], W))
         lowest = float(low.min())
+    return divided_by_norm(lowest, W, norm)
+
+
+def divided_by_norm(lowest: float, W: np.ndarray, norm: Norm) -> float:
+    """A lower bound on the margins of W over ‖W‖, rounded down."""
     size, slack = float(norm(W)), rounding(norm, W.shape)
     return _down(lowest / (size * (1 + slack) if lowest > 0 else size * (1 - slack)))
 
@@ -138,8 +147,11 @@ def _accurate_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray
     return margins - allowance
 
 
-def dual_above(X: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
-    """‖A(q)‖_* / Σq rounded up, for q ≥ 0 of largest entry near 1 or of sum 1, and 0 at the true class."""
+def dual_above(X: Any, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
+    """‖A(q)‖_* / Σq rounded up, for q ≥ 0 of largest entry near 1 or of sum 1, and 0 at the true class.
+
+    X is an array or a sparse array, compressed by row.
+    """
     rows = np.nonzero(q.any(axis=1))[0]
     total = float(q.sum())
     T = towards(q[rows], y[rows])
@@ -163,7 +175,14 @@ def _pair_margins(logits: np.ndarray, error: np.ndarray, y: np.ndarray) -> tuple
     return margins, allowance
 
 
-def _accurate_pair_sum(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _accurate_pair_sum(X: Any, y: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if sparse.issparse(X):
+        step = max(1, _COLUMNS // max(1, len(q)))
+        parts = [
+            _accurate_pair_sum(X[:, start : start + step].toarray(), y, q)
+            for start in range(0, X.shape[1], step)
+        ]
+        return np.hstack([A for A, _ in parts]), np.hstack([error for _, error in parts])
     n, k = q.shape
     sums = q.sum(axis=1, keepdims=True)
     rest, error = accurate_product(np.concatenate([q, -sums], axis=1), np.ones((k + 1, 1)))

@@ -23,12 +23,18 @@ from steepest.maxmargin.optima.faces import EXPOSED_FACE, ExposedFace
 from steepest.maxmargin.peers.clarabel import CONIC_PROGRAM, Form, linear_form, power_form, quadratic_form
 from steepest.maxmargin.peers.linear_balls import LINEAR_BALL, LinearBall, box, budget
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL, Box, Budget, PolyhedralBall
+from steepest.maxmargin.scans.splitting import DUAL_BALL
 
 
 @BALL_PROJECTION.offered_by(Entrywise)
 def _projection(norm: Entrywise) -> BallProjection:
     p = float(norm.p)
     return BallProjection(partial(project_entries, p=p), BallCode(ENTRIES, p))
+
+
+@DUAL_BALL.offered_by(Entrywise)
+def _dual_projection(norm: Entrywise) -> BallProjection:
+    return _projection(norm.dual_norm)
 
 
 @BALL_BARRIER.offered_by(Entrywise)

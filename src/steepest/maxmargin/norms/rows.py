@@ -20,6 +20,7 @@ from steepest.maxmargin.optima.faces import EXPOSED_FACE
 from steepest.maxmargin.peers.clarabel import CONIC_PROGRAM, Form, linear_form
 from steepest.maxmargin.peers.linear_balls import LINEAR_BALL, LinearBall, budgets, largest_of_groups
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
+from steepest.maxmargin.scans.splitting import DUAL_BALL
 
 
 def _of_entries(capability: Capability[Any], norm: RowNorm | ColumnNorm) -> Any:
@@ -46,6 +47,11 @@ def _transposed(
 ) -> tuple[Array, float | None]:
     nearest, guess = project(V.T, guess)
     return nearest.T, guess
+
+
+@DUAL_BALL.offered_by(RowNorm, ColumnNorm)
+def _dual_projection(norm: RowNorm | ColumnNorm) -> BallProjection | None:
+    return _projection(norm.dual_norm)
 
 
 @LINEAR_BALL.offered_by(RowNorm, ColumnNorm)

@@ -26,6 +26,7 @@ from steepest.maxmargin.peers.clarabel import (
     quadratic_form,
     spectral_form,
 )
+from steepest.maxmargin.scans.splitting import DUAL_BALL
 
 
 @BALL_PROJECTION.offered_by(Schatten)
@@ -34,6 +35,11 @@ def _projection(norm: Schatten) -> BallProjection:
     if p == 2.0:
         return BallProjection(partial(project_entries, p=p), BallCode(ENTRIES, p))
     return BallProjection(partial(project_singular_values, p=p), BallCode(SINGULAR_VALUES, p))
+
+
+@DUAL_BALL.offered_by(Schatten)
+def _dual_projection(norm: Schatten) -> BallProjection:
+    return _projection(norm.dual_norm)
 
 
 @BALL_BARRIER.offered_by(Schatten)

@@ -1,0 +1,63 @@
+"""Max margins by scans: weights, and dual weights of the few samples that have any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.features import Rows
+from steepest.geometry import Norm
+from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
+from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.scans.frobenius import solve_frobenius
+from steepest.maxmargin.scans.splitting import solve_split
+from steepest.maxmargin.scans.working_set import Source, row_squares
+
+__all__ = ["Found", "solve_by_scans", "source_of"]
+
+_START = 1e-2
+"""Gap in the Frobenius norm from which other norms start."""
+_ROUNDING = 0.8
+"""Share of the gap that is aimed at, so that what rounding adds in the certificate has room."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, in the features' own units."""
+
+    weights: np.ndarray
+    """W, shape [k, d], of any size."""
+    rows: np.ndarray
+    """The samples that may have dual weight, shape [m]."""
+    dual: np.ndarray
+    """Their dual weights, shape [m, k], of any sum."""
+    iterations: int
+    method: str
+
+
+def source_of(rows: Rows, labels: np.ndarray, classes: int) -> Source:
+    """The data, with the size of its features."""
+    largest = max(rows.scan(lambda _, block: float(abs(block).max()), 1))
+    scale = 2.0 ** np.floor(np.log2(largest)) if largest > 0.0 else 1.0
+    # Of features divided by that first, since squares may leave float64.
+    lengths = rows.scan(lambda _, block: float(row_squares(block.astype(float) / scale).max()), 1)
+    return Source(rows, labels, classes, scale * (float(np.sqrt(max(lengths))) or 1.0))
+
+
+def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -> Found:
+    """Weights and dual weights of a relative gap of about ``gap``.
+
+    Raises:
+        MissingCapability: the norm offers neither an ascent in the dual nor a projection on its dual ball.
+    """
+    frobenius = DUAL_ASCENT.of(norm) is not None
+    aim = _ROUNDING * gap
+    chosen, smallest, iterations = solve_frobenius(source, aim if frobenius else max(aim, _START), deadline)
+    W, method = chosen.pair_sum(), "scans, coordinate ascent"
+    if not frobenius and smallest > 0.0:
+        W, chosen, iterations = solve_split(chosen, norm, aim, deadline)
+        method = "scans, split in projections"
+    dual = np.zeros((len(chosen.rows), source.classes))
+    dual[chosen.place, chosen.other] = chosen.alpha
+    return Found(W, chosen.rows, dual, iterations, method)
