@@ -165,7 +165,7 @@ def _write(output: Path, found: Separability) -> None:
     from steepest.files import writing
 
     problem = found.problem
-    known = {
+    known: dict[str, Any] = {
         name: value
         for name, value in (("overlapped", found.overlapped), ("coefficients", found.coefficients))
         if value is not None

@@ -26,7 +26,7 @@ class Status(Enum):
     SOLVED = "solved: the certified relative gap is within the one asked for"
     NOT_SEPARABLE = "not separable: the max margin is 0, certified by dual weights q with A(q) = 0"
     WEAKLY_SEPARABLE = (
-        "not separable, only weakly: the max margin is 0, certified by dual weights q with A(q) = 0, but some "
+        "not separable, only weakly: the max margin is 0, certified by dual weights q with A(q) = 0, but "
         "weights give some samples a positive margin and none a negative one (quasi-complete separation)"
     )
     UNDECIDED = (

@@ -38,6 +38,7 @@ def test_a_point_or_its_multiple_with_two_labels_is_found_by_one_product(seed, p
     X[17] = odd * X[3] * 2.0**power
     found = found_in(X, y)
     assert found is not None
+    assert found.exact is not None
     assert sorted(found.pairs.tolist()) == [[3, y[17]], [17, y[3]]]
     assert sum(found.exact) == 1
     assert not any(exact_pair_sum(X, y, found.pairs.tolist(), found.exact).values())

@@ -117,6 +117,7 @@ def test_what_a_reference_of_infinite_coefficients_moves_is_what_the_weights_mov
     assume(found.kind is KINDS.WEAKLY_SEPARABLE)
     assert found.exact
     assert_evidence_holds(found)
+    assert found.coefficients is not None
     assert found.coefficients.tolist() == [[0, 0, 0, 0], [0, 0, 0, np.inf]]
     assert found.infinite(["one", "a", "b", "rare"]) == ("class 1 against 0: rare to +inf",)
 
@@ -144,6 +145,7 @@ def test_tables_of_two_groups_with_and_without_empty_cells(counts, kind, coeffic
     found = st.separability(st.Classification(X, y))
     assert found.kind is kind
     assert found.exact
+    assert found.coefficients is not None
     assert found.coefficients.tolist() == [[0, 0], coefficients]
     assert_evidence_holds(found)
 
@@ -218,7 +220,9 @@ def test_many_noisy_samples_overlap_with_a_proof_of_few_samples():
     assert found.kind is KINDS.NOT_SEPARABLE
     assert found.exact
     assert len(found.support) <= 37
+    assert found.overlapped is not None
     assert len(found.overlapped) == 2700
+    assert found.coefficients is not None
     assert not found.coefficients.any()
     assert_evidence_holds(found)
 
@@ -232,6 +236,7 @@ def test_flowers_of_which_one_kind_stands_apart_are_weakly_separable():
     found = st.separability(st.Classification(np.column_stack([X, np.ones(150)]), y))
     assert found.kind is KINDS.WEAKLY_SEPARABLE
     assert found.exact
+    assert found.overlapped is not None
     assert {tuple(pair) for pair in found.overlapped.tolist()} == {
         (i, 3 - y[i]) for i in range(150) if y[i] > 0
     }

@@ -16,11 +16,13 @@ __all__ = ["coefficients_at_infinity"]
 
 _OF_RANK = 1e-9
 _ZERO = 1e-9
+_MOST_UNKNOWNS = 2000
+"""Of an eigenvalue problem that takes some seconds."""
 
 
 def coefficients_at_infinity(
     y: np.ndarray, conditioned: Conditioned, V: np.ndarray, overlapped: np.ndarray
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Return 0 for finite coefficients, inf or -inf for those that run off along V, nan where undetermined.
 
     Args:
@@ -30,33 +32,34 @@ def coefficients_at_infinity(
         overlapped: pairs whose margins are 0, shape [p, 2].
 
     Returns:
-        Shape [k, d], relative to the first class, whose row is 0.
+        Shape [k, d], relative to the first class, whose row is 0; None where it would take long.
     """
-    k, r = V.shape
+    k = len(V)
     found = np.full((k, conditioned.dimension), np.nan)
     found[0] = 0.0
-    directions = _directions(y, k, conditioned, overlapped)
+    free = _free(y, k, conditioned, overlapped)
+    if free is None:
+        return None
     scale = conditioned.in_scaled_features(V - V[0])[1:]
     sizes = np.abs(scale).max(initial=0.0)
-    if len(directions):
-        moves = np.sqrt(
-            np.square(conditioned.in_scaled_features(directions.reshape(-1, k - 1, r))).sum(axis=0)
-        )
-        free = moves > _ZERO * moves.max(initial=0.0)
-    else:
-        free = np.zeros((k - 1, r), dtype=bool)
     signs = np.where(np.abs(scale) > _ZERO * sizes, np.sign(scale), 0.0)
     with np.errstate(invalid="ignore"):
         found[1:, conditioned.columns] = np.where(free, np.where(signs != 0, signs * np.inf, np.nan), 0.0)
     return found
 
 
-def _directions(y: np.ndarray, k: int, conditioned: Conditioned, overlapped: np.ndarray) -> np.ndarray:
-    """Return orthonormal weights, shape [m, (k-1) r], whose margins at the overlapped pairs are all 0."""
+def _free(y: np.ndarray, k: int, conditioned: Conditioned, overlapped: np.ndarray) -> np.ndarray | None:
+    """Return which coefficients margins of 0 at the overlapped pairs do not force to be 0, shape [k-1, r]."""
     r = conditioned.features.shape[1]
+    unknowns = (k - 1) * r
     if not len(overlapped):
-        return np.eye((k - 1) * r)
+        return np.ones((k - 1, r), dtype=bool)
+    if unknowns > _MOST_UNKNOWNS:
+        return None
     A = pair_columns(conditioned.features, y, k, overlapped)[r:]
-    squares = (A @ A.T).toarray()
-    sizes, vectors = np.linalg.eigh(squares)
-    return vectors[:, sizes <= _OF_RANK * sizes[-1]].T
+    sizes, vectors = np.linalg.eigh((A @ A.T).toarray())
+    directions = vectors[:, sizes <= _OF_RANK * sizes[-1]].T.reshape(-1, k - 1, r)
+    if not len(directions):
+        return np.zeros((k - 1, r), dtype=bool)
+    moves = np.sqrt(np.square(conditioned.in_scaled_features(directions)).sum(axis=0))
+    return moves > _ZERO * moves.max()
