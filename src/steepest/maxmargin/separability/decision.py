@@ -10,7 +10,7 @@ from steepest.arguments import real_number
 from steepest.arrays import as_numpy
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.separability.case import Case
-from steepest.maxmargin.separability.repeated import nearly_repeated_sample, repeated_sample
+from steepest.maxmargin.separability.repeated import nearly_repeated_sample, neighbours, repeated_sample
 from steepest.maxmargin.separability.result import Separability
 from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
@@ -65,10 +65,11 @@ def repeated(problem: Classification, deadline: Deadline) -> Separability | None
     Also where two samples differ by rounding alone, which solvers of some norms may make something of.
     """
     X, y = as_numpy(problem.features), problem.labels
-    null = repeated_sample(X, y, problem.n_classes)
+    candidates = neighbours(X, y)
+    null = repeated_sample(X, y, problem.n_classes, candidates)
     if null is not None:
         return _frozen(Case(problem, deadline, null=null).told_apart())
-    if nearly_repeated_sample(X, y):
+    if nearly_repeated_sample(X, candidates):
         case = Case(problem, deadline)
         return _frozen(case.decided()) if case.small else None
     return None
