@@ -9,6 +9,7 @@ from tests.experiments.small import run_into
 from steepest.experiments.claims.promises import promise_of
 from steepest.experiments.claims.selection import Runs
 from steepest.experiments.store.results import open_results
+from steepest.losses import LOSSES
 from steepest.plugins import VARIABLE, load_plugin
 
 PLUGIN = """
@@ -38,10 +39,12 @@ def every(tmp_path_factory):
     (folder / "demanding.py").write_text(PLUGIN, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(folder / "demanding.py"))  # for worker processes
+        # The tests after these ones know nothing of it.
+        patch.setattr(LOSSES, "_parts", dict(LOSSES._parts))
         load_plugin(folder / "demanding.py")
         changes = {"norm": "max", "batch_size": "full", "seed": 1, "loss": ["demanding", "pairwise-logistic"]}
         run_into(folder / "results", **changes)
-    return {runs.loss: runs for runs in Runs.of(open_results(folder / "results"))}
+        yield {runs.loss: runs for runs in Runs.of(open_results(folder / "results"))}
 
 
 def test_it_is_measured_and_nothing_is_promised_of_it(every):
