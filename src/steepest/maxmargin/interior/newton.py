@@ -23,6 +23,8 @@ _REFINEMENTS, _SLOW, _EXACT = 25, 3, 1e-13
 """Most refinements of a solution, how many may gain less than half, and what is left where it is exact."""
 _ADDED = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
 """Shares that are added to a diagonal, least first, until the Cholesky factor exists."""
+_NUMBERS = 1 << 24
+"""Numbers of weighted features that are made at once: 128 MB."""
 lapack: Any = scipy.linalg.lapack  # a compiled module without type stubs
 
 
@@ -221,9 +223,20 @@ class WeightsSystem:
         The level of a sample is eliminated, which makes all its slots alike and leaves no difference of
         terms that could cancel.
         """
-        X, rows = self.pairs.size * self.pairs.features, len(M)
+        n, columns = self.pairs.features.shape
+        at_once = max(1, _NUMBERS // (columns * len(M)))
+        for start in range(0, n, at_once):
+            part = slice(start, start + at_once)
+            self._add_laplacians(
+                M, self.pairs.size * self.pairs.features[part], self.theta[part], self.per_sample[part]
+            )
+
+    def _add_laplacians(
+        self, M: np.ndarray, X: np.ndarray, theta: np.ndarray, per_sample: np.ndarray
+    ) -> None:
+        rows = len(M)
         for a in range(rows):
-            weights = self.theta[:, a, None] * self.theta[:, a + 1 :] / self.per_sample[:, None]
+            weights = theta[:, a, None] * theta[:, a + 1 :] / per_sample[:, None]
             weighted = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)
             grams = (X.T @ weighted).reshape(X.shape[1], -1, X.shape[1])
             for c in range(a + 1, rows + 1):

@@ -91,9 +91,9 @@ def _separable(status: Status, lower: float, terms: Terms) -> bool | None:
     """Whether weights separate the classes, as far as this computation shows; a soft margin shows nothing."""
     if terms.caps is not None:
         return None
-    return (
-        True if lower > 0 else (False if status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE) else None)
-    )
+    if lower > 0:
+        return True
+    return False if status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE) else None
 
 
 def _require_bounded(problem: Classification, terms: Terms, deadline: Deadline) -> None:
