@@ -1,7 +1,6 @@
 """Certified max margins of large data, each in a process of its own: seconds, processor seconds and memory.
 
-Clusters are k unit vectors with noise; "text" is sparse counts. No peer is named: at these sizes the public solvers
-that solve the same problem do not end in the time allowed, or need more memory than there is.
+Clusters are k unit vectors with noise; "text" is sparse counts.
 """
 
 from __future__ import annotations

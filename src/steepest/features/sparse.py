@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,20 @@ import numpy as np
 from steepest.errors import InvalidData
 from steepest.features.protocol import Block, Result, rows_of_a_block
 
-__all__ = ["SparseRows"]
+__all__ = ["SparseRows", "is_sparse"]
+
+
+def is_sparse(X: object) -> bool:
+    """Whether it is a sparse matrix or array of SciPy, which who made one has imported."""
+    module = sys.modules.get("scipy.sparse")
+    return module is not None and bool(module.issparse(X))
 
 
 @dataclass(frozen=True)
 class SparseRows:
     """Rows of a sparse array in float64, compressed by row, each column once and in order.
 
+    >>> import scipy.sparse as sparse
     >>> rows = SparseRows(sparse.csr_array(np.diag([1.0, 2.0, 3.0])))
     >>> rows.shape, rows.take(np.array([2])).toarray().tolist()
     ((3, 3), [[0.0, 0.0, 3.0]])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 from array_api_compat import is_torch_array
 
 from steepest.arrays import Array, as_floating, as_numpy, namespace
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.features.dense import DenseRows
 from steepest.features.protocol import Block, Rows
-from steepest.features.sparse import SparseRows
+from steepest.features.sparse import SparseRows, is_sparse
 
 __all__ = ["rows_elsewhere", "validated_array"]
 
@@ -22,10 +22,10 @@ _EXACT_INTEGERS = 2**53
 
 def rows_elsewhere(X: Any) -> Rows | None:
     """Return features that are not to become an array in memory as rows, and None for all others."""
-    if sparse.issparse(X):
+    if is_sparse(X):
         if X.dtype.kind not in "fiub" or X.ndim != 2:
             raise InvalidData("X", str(X.dtype), "give a sparse matrix of real numbers, shape [n, d]")
-        array: Any = sparse.csr_array(X, dtype=np.float64, copy=True)
+        array: Any = import_module("scipy.sparse").csr_array(X, dtype=np.float64, copy=True)
         array.sum_duplicates()
         if 0 in array.shape:
             raise InvalidData("X", array.shape, "give features of shape [n, d] with n and d at least 1")
@@ -42,11 +42,11 @@ def _finite(rows: Rows) -> Rows:
     room = np.finfo(np.float64).max / (2.0 * n * d)
 
     def visit(start: int, block: Block) -> None:
-        stored = block.data if sparse.issparse(block) else block
+        stored = block.data if is_sparse(block) else block
         largest = float(np.max(np.abs(stored), initial=0.0))
         if largest < room:
             return
-        dense = block.toarray() if sparse.issparse(block) else block
+        dense = block.toarray() if is_sparse(block) else block
         _require_finite(dense, start)
         _require_room_for_sums(dense, n * d, start)
 
