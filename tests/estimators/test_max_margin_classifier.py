@@ -240,6 +240,25 @@ def test_sparse_features_give_the_same_bits():
         np.testing.assert_allclose(found.decision_function(kind(X)), dense.decision_function(X), rtol=1e-12)
 
 
+def test_large_sparse_features_stay_sparse_for_a_hard_margin_without_an_intercept(monkeypatch):
+    X, y = separable(classes=3)
+    X = sparse.csr_array(np.column_stack([np.where(np.abs(X) < 0.5, 0.0, X), np.ones(len(X))]))
+    expected = MaxMarginClassifier(fit_intercept=False).fit(X.toarray(), y)
+
+    def refused(matrix):
+        raise AssertionError("the zeros are kept in memory")
+
+    monkeypatch.setattr(sparse.csr_array, "toarray", refused)
+    monkeypatch.setattr("steepest.estimators.solving._SMALL_ENTRIES", 0)
+    found = MaxMarginClassifier(fit_intercept=False).fit(X, y)
+    assert found.margin_ <= expected.upper_bound_
+    assert expected.margin_ <= found.upper_bound_
+    assert found.gap_ <= 1e-4
+    assert (found.predict(X) == y).all()
+    with pytest.raises(AssertionError, match="zeros are kept"):
+        MaxMarginClassifier(nu=0.5).fit(X, y)
+
+
 def test_weights_are_routed():
     X, y = overlapping(classes=2)
     weights = np.linspace(0.5, 2.0, len(y))

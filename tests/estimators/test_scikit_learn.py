@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
     [
         MaxMarginClassifier(),
         MaxMarginPath(nus=3),
-        MaxMarginPathCV(nus=3, cv=3),
+        MaxMarginPathCV(nus=3, cv=3, gap=1e-2),
         SteepestDescentClassifier(),
         SteepestDescentClassifier(batch_size=20, momentum=0.9, loss="exponential", max_iter=200),
     ]

@@ -42,7 +42,8 @@ def least_loss(training, *, intercept):
 @pytest.mark.parametrize("intercept", [True, False])
 def test_the_smallest_nu_is_the_least_hinge_loss_in_every_norm(norm, classes, intercept):
     training = overlapping(classes)
-    problem, settings = problem_of(training), Settings(norm, 1e-6, intercept)
+    settings = Settings(norm, 1e-6, intercept)
+    problem = problem_of(training, settings, soft=True)
     least = least_loss(training, intercept=intercept)
     found = smallest_nu(problem, training, settings, 0.0)
     assert found is not None
@@ -67,9 +68,11 @@ def test_separable_data_has_the_share_of_its_lightest_sample():
     training = distinct(
         np.array([[0.0], [1.0], [3.0]]), np.array([0, 0, 1]), np.arange(2), np.array([1.0, 1, 2])
     )
-    found = smallest_nu(problem_of(training), training, Settings("max", 1e-6, True), 0.0)
+    settings = Settings("max", 1e-6, True)
+    problem = problem_of(training, settings, soft=True)
+    found = smallest_nu(problem, training, settings, 0.0)
     assert found == pytest.approx(0.25)
-    values = grid(4, problem_of(training), training, Settings("max", 1e-6, True))
+    values = grid(4, problem, training, settings)
     assert values == pytest.approx(np.geomspace(0.25, 1.0, 4), rel=2e-4)
 
 
@@ -82,4 +85,5 @@ def test_the_largest_nu_is_twice_what_the_heaviest_class_leaves():
 def test_a_mean_among_the_other_class_has_no_nu():
     X, y = np.array([[-1.0], [1.0], [-2.0], [2.0], [0.0]]), np.array([0, 0, 0, 0, 1])
     training = distinct(X, y, np.arange(2), np.ones(5))
-    assert smallest_nu(problem_of(training), training, Settings("frobenius", 1e-4, True), 0.0) is None
+    settings = Settings("frobenius", 1e-4, True)
+    assert smallest_nu(problem_of(training, settings, soft=True), training, settings, 0.0) is None

@@ -119,7 +119,8 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         """Fit to features [n, d] and labels [n], and return the classifier.
 
         Args:
-            X: an array, a data frame, a tensor, or a sparse matrix, whose zeros are then kept in memory.
+            X: an array, a data frame, a tensor, or a sparse matrix, which stays one for a hard margin without
+                an intercept where it is large; otherwise its zeros are kept in memory.
             y: labels of at least two classes.
             sample_weight: a weight of at least 0 for each sample, shape [n]; None weighs all alike.
 
@@ -137,15 +138,15 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         X, y, weights = checked_samples(self, X, y, sample_weight)
         classes, labels, weights = encoded_labels(y, weights, self.class_weight)
         training = distinct(X, labels, classes, weights)
-        problem = problem_of(training)
         nu = None if self.nu is None else checked_nu(self.nu)
         if nu is not None:
             nu, message = bounded_nu(nu, training, settings)
             if message is not None:
                 warnings.warn(message, MarginWarning, stacklevel=2)
-        solution = solved(problem, training.weights, settings, nu)
+        solution = solved(problem_of(training, settings, soft=nu is not None), training.weights, settings, nu)
         separable = solution.separable
         if solution.margin <= 0.0:
+            problem = problem_of(training, settings, soft=True)
             nu, solution, message = softest(problem, training, settings, nu, solution)
             warnings.warn(message, MarginWarning, stacklevel=2)
         fitted(self, training, solution, nu, separable)

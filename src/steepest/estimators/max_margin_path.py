@@ -95,7 +95,7 @@ class MaxMarginPath(BaseEstimator):
         X, y, weights = checked_samples(self, X, y, sample_weight)
         self.classes_, labels, weights = encoded_labels(y, weights, self.class_weight)
         training = distinct(X, labels, self.classes_, weights)
-        problem = problem_of(training)
+        problem = problem_of(training, settings, soft=True)
         self.nus_ = grid(self.nus, problem, training, settings)
         solutions, messages = path(problem, training, settings, self.nus_)
         for message in messages:

@@ -124,7 +124,7 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
         folds = list(splitter.split(X, y, groups))
         training = distinct(X, labels, classes, total)
         highest = min(_highest_nu(self, y[train], weights[train]) for train, _ in folds)
-        self.nus_ = grid(self.nus, problem_of(training), training, settings, highest)
+        self.nus_ = grid(self.nus, problem_of(training, settings, soft=True), training, settings, highest)
         path = MaxMarginPath(self.nus_, **_of_classifier(self))
         scorer = (
             check_scoring(MaxMarginClassifier(), scoring=self.scoring) if self.scoring is not None else None

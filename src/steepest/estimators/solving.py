@@ -9,11 +9,15 @@ from scipy import sparse
 
 from steepest.arrays import Array, as_numpy
 from steepest.estimators.training import Training
-from steepest.geometry import Norm
+from steepest.geometry import Norm, norm
 from steepest.maxmargin import MaxMarginSolution, max_margin
+from steepest.maxmargin.scans.splitting import DUAL_BALL
 from steepest.problem import Classification
 
 __all__ = ["Settings", "dense", "problem_of", "row_margins", "solved"]
+
+_SMALL_ENTRIES = 1 << 23
+"""Of an array of 64 MB, for which every method is at hand."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,16 @@ def dense(X: Array) -> Array:
     return X.toarray() if sparse.issparse(X) else X
 
 
-def problem_of(training: Training) -> Classification:
-    """Return the rows as a problem, whose labels are indices into the classes."""
+def problem_of(training: Training, settings: Settings, *, soft: bool) -> Classification:
+    """Return the rows as a problem, whose labels are indices into the classes.
+
+    Sparse rows stay so where they are large and their margins can be found by scans: hard ones without an
+    intercept, in norms with a projection on their dual ball.
+    """
+    large = training.features.shape[0] * training.features.shape[1] > _SMALL_ENTRIES
+    by_scans = not (soft or settings.intercept) and settings.method in ("auto", "scans")
+    if large and by_scans and DUAL_BALL.of(norm(settings.norm)) is not None:
+        return Classification(training.features, training.labels)
     return Classification(dense(training.features), training.labels)
 
 
