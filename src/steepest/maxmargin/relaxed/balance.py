@@ -10,6 +10,7 @@ import numpy as np
 import scipy.linalg
 
 from steepest.maxmargin.forms.worst import within_caps
+from steepest.maxmargin.relaxed.repair import nearest_within
 from steepest.maxmargin.relaxed.terms import Terms
 
 __all__ = ["Correction", "feasible_dual"]
@@ -24,6 +25,10 @@ _CORRECTIONS = 3
 """Each gains all but a few digits."""
 _MOST_HELD = 500
 """Samples at their caps whose pairs may make up for each other, which is an equation each."""
+_MOST_REPAIRED = 100_000
+"""Dual weights of a linear program that takes a second."""
+_REPAIR_ROOM = 1e-9
+"""Share of the caps that it leaves for its own tolerance."""
 _UNIT = 2.0**-53
 
 
@@ -68,6 +73,16 @@ def feasible_dual(
         terms: the conditions.
     """
     q = q / q.sum()
+    found = _feasible(q, y, free, terms)
+    if found is None and terms.caps is not None and q.size <= _MOST_REPAIRED:
+        repaired = nearest_within(q, y, free, terms.caps * (1.0 - _REPAIR_ROOM))
+        found = None if repaired is None else _feasible(repaired, y, free, terms)
+    return found
+
+
+def _feasible(
+    q: np.ndarray, y: np.ndarray, free: np.ndarray, terms: Terms
+) -> tuple[np.ndarray, Correction] | None:
     if terms.caps is not None:
         tight = terms.caps.sum() <= 1.0 + 2 * _ROOM
         room = _ROOM + 2.0**-_BITS * q.shape[1] / terms.caps
@@ -76,6 +91,8 @@ def feasible_dual(
             # All samples are at their caps, which the exact weights are in rows that are scaled by rounding.
             return q, Correction(relative=float(np.abs(q.sum(axis=1) / terms.caps - 1.0).max()) + 8 * _UNIT)
     if terms.intercept:
+        if terms.caps is not None and not terms.columns:
+            q = _near(q, y, free, terms.caps)
         q = _balanced(q, y, terms.caps)
     if terms.columns:
         return _corrected(_near(q, y, free, terms.caps), y, free, terms)

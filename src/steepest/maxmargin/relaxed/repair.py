@@ -1,0 +1,49 @@
+"""Dual weights within caps and with A(q) = 0 in free features, as near as may be to given ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+import scipy.sparse as sparse
+
+__all__ = ["nearest_within"]
+
+_TOLERANCE = 1e-10
+
+
+def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> np.ndarray | None:
+    """Return the dual weights of least Σ |change| from q [m, k], or None where there are none.
+
+    A linear program in the growth and the fall of every dual weight, solved by HiGHS.
+
+    Args:
+        q: dual weights of sum 1, 0 at the true class.
+        y: labels, shape [m].
+        free: features in which A(q) is to vanish, shape [m, f].
+        caps: most that each sample's may sum to, shape [m].
+    """
+    m, k = q.shape
+    i, c = np.argwhere(y[:, None] != np.arange(k)).T
+    s, values = len(i), q[i, c]
+    scaled = free / np.maximum(np.max(np.abs(free), axis=0, initial=0.0), np.finfo(float).tiny)
+    classes = np.eye(k)[:, : k - 1]
+    terms = ((classes[y[i]] - classes[c])[:, :, None] * scaled[i][:, None, :]).reshape(s, -1)
+    equal: Any = sparse.csr_array(np.concatenate([terms, np.ones((s, 1))], axis=1).T)
+    sums: Any = sparse.csr_array((np.ones(s), (i, np.arange(s))), shape=(m, s))
+    found: Any = scipy.optimize.linprog(
+        np.ones(2 * s),
+        sparse.hstack([sums, -sums], format="csr"),
+        caps - sums @ values,
+        sparse.hstack([equal, -equal], format="csr"),
+        np.append(np.zeros(equal.shape[0] - 1), 1.0) - equal @ values,
+        np.stack([np.zeros(2 * s), np.append(np.full(s, np.inf), values)], axis=1),
+        method="highs",
+        options={"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE},
+    )
+    if found.x is None or found.status != 0:
+        return None
+    repaired = np.zeros_like(q)
+    repaired[i, c] = np.maximum(values + found.x[:s] - found.x[s:], 0.0)
+    return repaired / repaired.sum()
