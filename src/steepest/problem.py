@@ -52,8 +52,12 @@ class Classification:
 
     def __init__(self, X: Any, y: Any, name: str | None = None):
         self._elsewhere = rows_elsewhere(X)
-        self._features = validated_array(X) if self._elsewhere is None else None
-        shape = self._features.shape if self._elsewhere is None else self._elsewhere.shape
+        self._features: Array | None = None
+        if self._elsewhere is None:
+            features = validated_array(X)
+            self._features, shape = features, features.shape
+        else:
+            shape = self._elsewhere.shape
         self._shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
         self.classes, self.labels = _encoded_labels(y, self.samples)
         if name is not None and not isinstance(name, str):

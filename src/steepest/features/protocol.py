@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import scipy.sparse as sparse
 
 __all__ = ["Block", "Result", "Rows", "rows_of_a_block"]
 
@@ -47,7 +46,7 @@ class Rows(Protocol):
         """
         ...
 
-    def take(self, rows: np.ndarray) -> np.ndarray | sparse.csr_array:
+    def take(self, rows: np.ndarray) -> Block:
         """Return some rows in float64, in memory, in the order given."""
         ...
 

@@ -25,7 +25,7 @@ def rows_elsewhere(X: Any) -> Rows | None:
     if sparse.issparse(X):
         if X.dtype.kind not in "fiub" or X.ndim != 2:
             raise InvalidData("X", str(X.dtype), "give a sparse matrix of real numbers, shape [n, d]")
-        array = sparse.csr_array(X, dtype=np.float64, copy=True)
+        array: Any = sparse.csr_array(X, dtype=np.float64, copy=True)
         array.sum_duplicates()
         if 0 in array.shape:
             raise InvalidData("X", array.shape, "give features of shape [n, d] with n and d at least 1")

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import scipy.sparse as sparse
 
+from steepest.features import Block
 from steepest.geometry import Norm
 from steepest.maxmargin.certificates.bounds import dual_above
 from steepest.maxmargin.certificates.contradiction import contradiction
@@ -80,7 +81,7 @@ def _simplex(problem: Classification, found: Found) -> tuple[np.ndarray, np.ndar
 
 
 def _contradiction(
-    problem: Classification, rows: np.ndarray, features: np.ndarray, q: np.ndarray, deadline: Deadline
+    problem: Classification, rows: np.ndarray, features: Block, q: np.ndarray, deadline: Deadline
 ) -> np.ndarray | None:
     """Dual weights of some samples that no weights separate, which then separate no more of them either."""
     if len(rows) * problem.dimension > _LARGEST:
