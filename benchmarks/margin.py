@@ -28,6 +28,7 @@ from benchmarks.tables import machine, print_table
 
 NORMS = ("frobenius", "spectral", "nuclear", "schatten-4", "entrywise-3", "max", "sum")
 INSTANCES = ("5x50x50", "10x100x100", "10x200x400", "10x1000x1000", "digits", "clusters")
+LARGE = ("clusters-50x100000x256", "clusters-100x5000x768", "100x5000x768", "1000x1000x50")
 OURS = "steepest"
 _SOLVED = 1e-6
 _DEFAULT: tuple[str, ...] = ("5x50x50", "10x100x100")
@@ -36,7 +37,10 @@ Answer = tuple[np.ndarray, np.ndarray | None]
 
 
 def instance(name: str) -> st.Classification:
-    """Return a named instance: classes x samples x features of Gaussian data, the digits, or 20 clusters."""
+    """Return a named instance: the digits, 20 clusters, or classes x samples x features of Gaussian data.
+
+    With "clusters-" before the three numbers they are of clusters in float32.
+    """
     generator = np.random.default_rng(0)
     if name == "digits":
         from sklearn.datasets import load_digits
@@ -46,6 +50,13 @@ def instance(name: str) -> st.Classification:
     if name == "clusters":
         y = np.arange(20_000) % 20
         X = 3.0 * generator.normal(size=(20, 50))[y] + generator.normal(size=(20_000, 50))
+        return st.Classification(X, y, name)
+    if name.startswith("clusters-"):
+        k, n, d = (int(part) for part in name.removeprefix("clusters-").split("x"))
+        y = np.arange(n) % k
+        centres = (3.0 * generator.normal(size=(k, d))).astype(np.float32)
+        X = generator.standard_normal((n, d), dtype=np.float32)
+        X += centres[y]
         return st.Classification(X, y, name)
     k, n, d = (int(part) for part in name.split("x"))
     return st.Classification(generator.normal(size=(n, d)), np.arange(n) % k, name)
@@ -275,7 +286,9 @@ def run(argv: list[str]) -> None:
     """Print the tables of `python -m benchmarks margin`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks margin", description=__doc__)
     parser.add_argument(
-        "instances", nargs="*", help=f"of {', '.join(INSTANCES)}, or KxNxD; {_DEFAULT} if none"
+        "instances",
+        nargs="*",
+        help=f"of {', '.join(INSTANCES + LARGE)}, KxNxD, or clusters-KxNxD; {_DEFAULT} if none",
     )
     parser.add_argument("--norms", nargs="+", default=list(NORMS), choices=NORMS)
     parser.add_argument("--gap", type=float, default=1e-8)

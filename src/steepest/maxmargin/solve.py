@@ -204,7 +204,9 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
     chosen = [_CLIPPING]
-    if problem.multiplications >= _LARGE and methods.SCANS.serves(norm):
+    # An interior point among the samples of small margin is faster where there is one.
+    by_rows = many and small and methods.ROWS.serves(norm) and not methods.COORDINATES.serves(norm)
+    if problem.multiplications >= _LARGE and methods.SCANS.serves(norm) and not by_rows:
         chosen.append(methods.SCANS)
     if not polyhedral and not (many and small and methods.ROWS.serves(norm)):
         # Tensors are iterated on where they are; coordinates are compiled for this machine's memory.
