@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 
 import numpy as np
@@ -55,13 +54,13 @@ def test_what_is_told_goes_on_and_a_callback_changes_nothing():
 
 def test_ctrl_c_ends_a_watched_computation_with_its_best_bounds():
     def interrupt(_found: Progress) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     solution = st.max_margin(CLOUDS, "sum", 1e-12, callback=interrupt)
     assert solution.status is Status.STOPPED
     assert 0 <= solution.margin <= solution.upper_bound < math.inf
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)  # is again what it was
+        signal.raise_signal(signal.SIGINT)  # is again what it was
 
 
 def test_the_time_left_is_that_of_a_gap_that_falls_as_it_did(monkeypatch):
