@@ -13,6 +13,7 @@ from steepest.arrays import as_numpy, namespace
 from steepest.capabilities import Capability
 from steepest.errors import MissingCapability
 from steepest.geometry import Norm
+from steepest.maxmargin.column_generation import SINGLE_FEATURES, solve_by_columns
 from steepest.maxmargin.cutting_planes.general import solve_by_cuts
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.halpern import first_order
@@ -99,6 +100,11 @@ def by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline)
     yield solve_by_rows(problem, norm, gap, deadline)
 
 
+def by_columns(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
+    """Column generation."""
+    yield solve_by_columns(problem, norm, _ROUNDING * gap, deadline)
+
+
 def by_scans(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
     """A working set of pairs, found by scans."""
     source = source_of(problem.rows, problem.labels, problem.n_classes)
@@ -145,6 +151,7 @@ BALL = Method("interior-point", by_interior_point, (BALL_BARRIER,))
 SCANS = Method("scans", by_scans, (DUAL_ASCENT, DUAL_BALL))
 FIRST_ORDER = Method("first-order", by_first_order, (BALL_PROJECTION,))
 ROWS = Method("row-generation", by_rows, (BALL_BARRIER, POLYHEDRAL_BALL))
+COLUMNS = Method("column-generation", by_columns, (SINGLE_FEATURES,))
 LINEAR_PROGRAMS = Method("linear-program", _on_reduced(solve_linear_program), (LINEAR_BALL,))
 GENERAL = (Method("cutting-planes", solve_by_cuts),)
 """Methods that need nothing but value, dual and direction: "auto" has them where no interior point serves."""
@@ -155,6 +162,7 @@ METHODS = {
         FIRST_ORDER,
         Method("interior-point", by_interior_points, (BALL_BARRIER, POLYHEDRAL_BALL)),
         ROWS,
+        COLUMNS,
         SCANS,
         Method("conic-program", _on_reduced(solve_conic_program), (CONIC_PROGRAM,)),
         LINEAR_PROGRAMS,

@@ -43,6 +43,8 @@ _OF_BASE = 0.8
 """Share of the gap that is asked of a norm in the place of its multiple, whose rounding is added."""
 _MANY = 40
 """As many times more samples than features: then row generation leaves most of them out."""
+_WIDE = 10
+"""As many times more features than samples: then few of them are needed where a norm allows that."""
 _LARGEST_SYSTEM = 6000
 """Unknowns of a dense Newton system: 300 MB and half a minute to factor."""
 _LARGEST_PROGRAM = 2_000_000
@@ -87,7 +89,8 @@ def max_margin(
             "first-order", "interior-point" and "row-generation" (all norms of the two families),
             "scans" (norms with a projection on their dual ball: what "auto" does from some size on),
             "linear-program" (max and sum, by HiGHS), "conic-program" (all but Schatten p other than
-            1, 2, ∞, by Clarabel) and "cutting-planes" (every norm there is) name one.
+            1, 2, ∞, by Clarabel), "column-generation" (sum, where features are many), "scans" (large data)
+            and "cutting-planes" (every norm there is) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
         intercept: whether logits have an intercept b [k] that the norm does not measure.
         free: features, by their numbers, whose weights the norm does not measure either; the norm is then
@@ -204,6 +207,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
     chosen = [_CLIPPING]
+    if d >= _WIDE * n and n * (k - 1) <= _MOST_PAIRS and methods.COLUMNS.serves(norm):
+        chosen.append(methods.COLUMNS)
     # An interior point among the samples of small margin is faster where there is one.
     by_rows = many and small and methods.ROWS.serves(norm) and not methods.COORDINATES.serves(norm)
     if problem.multiplications >= _LARGE and methods.SCANS.serves(norm) and not by_rows:

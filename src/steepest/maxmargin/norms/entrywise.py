@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from steepest.geometry import Entrywise
+from steepest.maxmargin.column_generation import SINGLE_FEATURES
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, DualAscent, coordinate_ascent
 from steepest.maxmargin.first_order.projections import (
     BALL_PROJECTION,
@@ -55,6 +56,11 @@ def _polyhedral_ball(norm: Entrywise) -> Callable[[np.ndarray], PolyhedralBall] 
 @LINEAR_BALL.offered_by(Entrywise)
 def _linear_ball(norm: Entrywise) -> Callable[[tuple[int, int]], LinearBall] | None:
     return {math.inf: box, 1: budget}.get(norm.p)
+
+
+@SINGLE_FEATURES.offered_by(Entrywise)
+def _single_features(norm: Entrywise) -> Callable[[np.ndarray], np.ndarray] | None:
+    return (lambda A: np.abs(A).max(axis=-2)) if norm.p == 1 else None
 
 
 @CONIC_PROGRAM.offered_by(Entrywise)

@@ -1,0 +1,75 @@
+"""Max margins of many features by few of them, in norms whose optima need no more than that.
+
+Where the dual norm is the largest of what single features give, as in the sum-norm, weights of some
+features alone bound γ from below for all, and their dual weights say which other features are worth having:
+those where |A(q)| is above the level. Features join until there are none (Dantzig and Wolfe, Oper. Res. 8,
+1960).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.capabilities import Capability
+from steepest.geometry import Norm
+from steepest.maxmargin.forms.best import Best
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.pairs import towards
+from steepest.maxmargin.forms.reduced import reduce_features
+from steepest.maxmargin.peers.highs import solve_linear_program
+from steepest.problem import Classification
+
+__all__ = ["SINGLE_FEATURES", "solve_by_columns"]
+
+SINGLE_FEATURES: Capability[Callable[[np.ndarray], np.ndarray]] = Capability(
+    "a dual norm of single features",
+    "What each feature of A(q) [k, d] gives, shape [d], the largest of which is the dual norm.",
+)
+
+_FIRST, _JOINING = 4, 1
+"""Features to begin with, and at most so many that join in a round, times the number of samples."""
+_MOST_ROUNDS = 200
+_ENOUGH = 0.1
+"""Share of the gap by which a feature must be above the level to join."""
+
+
+def solve_by_columns(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Candidate:
+    """Weights and dual weights of relative gap ``gap``, from linear programs in some of the features.
+
+    Raises:
+        MissingCapability: the dual norm is not the largest of what single features give.
+    """
+    given = SINGLE_FEATURES.required_of("norm", norm, 'method="column-generation"', 'use method="auto"')
+    X, y, k = as_numpy(problem.features), problem.labels, problem.n_classes
+    n, d = X.shape
+    uniform = np.where(y[:, None] == np.arange(k), 0.0, 1.0)
+    worth = given(towards(uniform, y).T @ X)
+    chosen = np.zeros(d, dtype=bool)
+    chosen[np.argsort(-worth, kind="stable")[: _FIRST * n]] = True
+    best, iterations = Best(np.zeros((k, d)), uniform / uniform.sum(), 0.0), 0
+    for _ in range(_MOST_ROUNDS):
+        columns = np.flatnonzero(chosen)
+        part = reduce_features(X[:, columns], y, k, norm)
+        found = solve_linear_program(part, 0.1 * gap, deadline)
+        iterations += found.iterations
+        W = np.zeros((k, d))
+        W[:, columns] = part.weights(found.weights)
+        size = float(norm(W))
+        logits = X[:, columns] @ W[:, columns].T
+        margins = logits[np.arange(n), y][:, None] - logits
+        margins[np.arange(n), y] = np.inf
+        q = found.dual / found.dual.sum()
+        worth = given(towards(q, y).T @ X)
+        best.take_weights(W, float(margins.min()) / size if size > 0.0 else 0.0)
+        best.take_dual(q, float(worth.max()))
+        deadline.tell("column generation", iterations, best.relative_gap)
+        level = float(worth[columns].max())
+        joining = np.flatnonzero(~chosen & (worth > level * (1.0 + _ENOUGH * gap)))
+        if best.within(gap) or not len(joining) or deadline.passed:
+            break
+        order = np.argsort(-worth[joining], kind="stable")
+        chosen[joining[order[: max(1, _JOINING * n)]]] = True
+    return Candidate(best.weights, best.dual, iterations, "column generation (HiGHS)")
