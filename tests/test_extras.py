@@ -126,12 +126,18 @@ def trajectory():
             lambda: st.experiments.reproduce,
             "steepest.experiments.reproduce needs matplotlib: run pip install 'steepest[lab]'",
         ),
-        (
+        pytest.param(
             "distributed",
             lambda: opened("dask"),
             "the backend dask needs distributed: run pip install 'steepest[dask]'",
+            marks=pytest.mark.lab,
         ),
-        ("ray", lambda: opened("ray"), "the backend ray needs ray: run pip install 'steepest[ray]'"),
+        pytest.param(
+            "ray",
+            lambda: opened("ray"),
+            "the backend ray needs ray: run pip install 'steepest[ray]'",
+            marks=pytest.mark.lab,
+        ),
     ],
 )
 def test_a_missing_extra_is_one_line_with_its_remedy(monkeypatch, module, call, message):

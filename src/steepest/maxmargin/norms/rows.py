@@ -13,6 +13,7 @@ from steepest.arrays import Array
 from steepest.capabilities import Capability
 from steepest.geometry.facts import CANONICAL
 from steepest.geometry.rows import ColumnNorm, RowNorm
+from steepest.maxmargin.column_generation import SINGLE_FEATURES
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION, BallProjection, project_rows
 from steepest.maxmargin.interior.balls import BALL_BARRIER
@@ -29,7 +30,7 @@ def _of_entries(capability: Capability[Any], norm: RowNorm | ColumnNorm) -> Any:
     return None if same is None else capability.of(same)
 
 
-for _capability in (BALL_BARRIER, DUAL_ASCENT, EXPOSED_FACE, POLYHEDRAL_BALL):
+for _capability in (BALL_BARRIER, DUAL_ASCENT, EXPOSED_FACE, POLYHEDRAL_BALL, SINGLE_FEATURES):
     _capability.offered_by(RowNorm, ColumnNorm)(partial(_of_entries, _capability))
 
 
