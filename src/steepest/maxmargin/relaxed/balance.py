@@ -91,8 +91,6 @@ def _feasible(
             # All samples are at their caps, which the exact weights are in rows that are scaled by rounding.
             return q, Correction(relative=float(np.abs(q.sum(axis=1) / terms.caps - 1.0).max()) + 8 * _UNIT)
     if terms.intercept:
-        if terms.caps is not None and not terms.columns:
-            q = _near(q, y, free, terms.caps)
         q = _balanced(q, y, terms.caps)
     if terms.columns:
         return _corrected(_near(q, y, free, terms.caps), y, free, terms)
