@@ -24,6 +24,8 @@ CLOUDS = st.datasets.gaussian(classes=10, samples_per_class=20, features=60, see
         ("spectral", {"method": "interior-point"}),
         ("spectral", {"method": "cutting-planes"}),
         ("max", {"nu": 0.2, "intercept": True}),
+        ("frobenius", {"method": "scans"}),
+        ("spectral", {"method": "scans"}),
     ],
 )
 def test_every_method_tells_and_is_stopped_with_bounds_that_hold(norm, arguments):

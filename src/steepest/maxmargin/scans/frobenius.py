@@ -51,6 +51,7 @@ def solve_frobenius(source: Source, gap: float, deadline: Deadline) -> tuple[Wor
         chosen, smallest = widened(chosen, W, _SLACK * max(reached, gap))
         square = float(np.sum(W * W))
         whole = 1.0 - smallest * float(chosen.alpha.sum()) / square if square > 0.0 else 0.0
+        deadline.tell("scans", rounds, whole)
         if whole <= gap or reached > 0.5 * tolerance or deadline.passed:
             break
         tolerance = max(gap, min(tolerance, _FASTER * whole))
@@ -104,6 +105,7 @@ def _first_scan(chosen: WorkingSet, deadline: Deadline) -> WorkingSet:
             chosen = chosen.joined(low.samples, low.classes)
             chosen = chosen.ascended(W, _SWEEPS_OF_A_BLOCK, turn, everywhere=False)
             unscaled[:] = W / source.scale
+        deadline.tell("scans", turn, 1.0)
         if deadline.passed:
             break
     return chosen

@@ -49,7 +49,8 @@ def scanned_solution(
     # Pages of zeros that nothing is written to take no memory.
     dual = np.zeros((problem.samples, problem.n_classes))
     dual[rows] = q
-    status = Status.SOLVED if relative_gap(lower, upper) <= gap else Status.GAP_NOT_REACHED
+    ended = Status.STOPPED if deadline.stopped else Status.GAP_NOT_REACHED
+    status = Status.SOLVED if relative_gap(lower, upper) <= gap else ended
     for array in (W, dual):
         array.setflags(write=False)
     return MaxMarginSolution(

@@ -114,6 +114,7 @@ def solve_split(
             if size > 0.0:
                 inside.take_weights(W, float(split.chosen.margins(W).min()) / size)
         reached = relative_gap(inside.lower, best.upper)
+        deadline.tell("scans", split.steps, reached)
         if split.steps >= rebalance:
             split.balance()
             rebalance = split.steps + _EVERY if split.steps < _OFTEN else _SELDOM * split.steps
