@@ -6,12 +6,15 @@ Clusters are k unit vectors with noise; "text" is sparse counts.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,8 @@ import scipy.sparse as sparse
 
 import steepest as st
 from benchmarks.tables import machine, print_table
+
+_BLOCK = 20_000
 
 
 def clusters(samples: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,11 +53,36 @@ def counts(samples: int, features: int, classes: int) -> tuple[Any, np.ndarray]:
     return sparse.csr_array((values, words.ravel(), starts), shape=(samples, features)), y
 
 
+def wide(samples: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return standardised normal features, many times as many as samples."""
+    X, y = clouds(samples, features, classes)
+    return (X - X.mean(axis=0)) / X.std(axis=0), y
+
+
+def mapped(samples: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return clusters as :func:`clusters` has them, mapped from a file that is made in blocks."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((classes, features))
+    centres /= np.linalg.norm(centres, axis=1)[:, None]
+    y = np.arange(samples) % classes
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "features.npy"
+    file = np.lib.format.open_memmap(path, "w+", np.float32, (samples, features))
+    for start in range(0, samples, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        file[part] = 2.0 * centres[y[part]] + 0.1 * rng.standard_normal((len(y[part]), features))
+    del file
+    return np.load(path, mmap_mode="r"), y
+
+
 DATA: dict[str, tuple[Callable[[int, int, int], tuple[Any, np.ndarray]], tuple[int, int, int]]] = {
     "clusters-5000x768x100": (clusters, (5_000, 768, 100)),
     "clouds-5000x768x100": (clouds, (5_000, 768, 100)),
     "classes-1000x50x1000": (clouds, (1_000, 50, 1_000)),
     "clusters-100000x256x50": (clusters, (100_000, 256, 50)),
+    "mapped-1000000x512x100": (mapped, (1_000_000, 512, 100)),
+    "wide-50x20000x3": (wide, (50, 20_000, 3)),
     "text-2000x5000x20": (counts, (2_000, 5_000, 20)),
     "text-200000x50000x20": (counts, (200_000, 50_000, 20)),
 }
@@ -62,6 +92,9 @@ LINES = (
     ("clouds-5000x768x100", "frobenius", 1e-6),
     ("classes-1000x50x1000", "frobenius", 1e-6),
     ("clusters-100000x256x50", "frobenius", 1e-6),
+    ("mapped-1000000x512x100", "frobenius", 1e-4),
+    ("mapped-1000000x512x100", "spectral", 1e-4),
+    ("wide-50x20000x3", "sum", 1e-8),
     ("text-2000x5000x20", "frobenius", 1e-4),
     ("text-200000x50000x20", "frobenius", 1e-4),
 )

@@ -27,6 +27,7 @@ METHODS = [
 
 LONG_RUN = textwrap.dedent(
     """
+    import signal
     import sys
     import numpy as np
     import steepest as st
@@ -34,6 +35,8 @@ LONG_RUN = textwrap.dedent(
     from tests.descent.test_checkpoint import METHODS
     from tests.problems import random_problem
 
+    # Ignored where a shell started the tests in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sweep._CHECKPOINT_SECONDS = 0.02
     said = False
 
