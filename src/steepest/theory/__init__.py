@@ -10,6 +10,7 @@ tests hold every inequality against random data and against real runs. The layer
 - ``effective_margin``: ρ for the four methods, and the momentum that makes it positive
 - ``descent_lemma``: what one step gains and loses (Lemmas D.1, E.1, F.1, G.1)
 - ``bound``, ``thresholds``: Theorems 4.1, 4.3 and 4.6, a priori and a posteriori, and when they start
+- ``realised``: margin bounds from the alignment that a run had, with no worst case (``stretches``: its terms)
 - ``alignment``: the effective margin measured at given weights
 - ``rates``: Corollaries 4.2, 4.5 and 4.7, and the exponent that a run shows
 - ``bias``: where batches of one sample lead (Theorem 4.9)
@@ -32,6 +33,7 @@ from steepest.theory.effective_margin import EffectiveMargin, effective_margin, 
 from steepest.theory.inequality import Inequality
 from steepest.theory.lemma_constants import LEMMA_CONSTANTS, LemmaConstants, lemma_constants
 from steepest.theory.rates import FittedRate, fit_exponent, fit_rate, predicted_exponent, predicted_rate
+from steepest.theory.realised import RealisedBound, realised_bound
 from steepest.theory.summary import Quantity, TheorySummary, summarize
 from steepest.theory.thresholds import Thresholds, thresholds
 
@@ -46,6 +48,7 @@ __all__ = [
     "LemmaConstants",
     "MarginBound",
     "Quantity",
+    "RealisedBound",
     "TheorySummary",
     "Thresholds",
     "batches_per_epoch",
@@ -68,6 +71,7 @@ __all__ = [
     "predicted_exponent",
     "predicted_margin_bound",
     "predicted_rate",
+    "realised_bound",
     "required_momentum",
     "summarize",
     "thresholds",

@@ -14,6 +14,7 @@ from steepest.problem import Classification, as_problem
 from steepest.schedules import Schedule
 from steepest.theory.constants import (
     batches_per_epoch,
+    effective_samples,
     feature_radius,
     noise_factor,
     noise_share,
@@ -48,7 +49,8 @@ class MethodLike(Protocol):
 class Setting:
     """A method on a problem, reduced to the numbers that the theory depends on."""
 
-    samples: int
+    samples: float
+    """n, or what stands for it with sample weights, see ``effective_samples``."""
     n_classes: int
     batches: int
     """m, batches an epoch."""
@@ -87,7 +89,7 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
     lemma_constants(loss_)
     radius = feature_radius if constants == "sharp" else papers_radius
     return Setting(
-        samples=problem.samples,
+        samples=effective_samples(problem),
         n_classes=problem.n_classes,
         batches=batches_per_epoch(problem.samples, method.batch_size),
         momentum=as_momentum(method.momentum),
