@@ -23,6 +23,8 @@ def predicted_rate(
     momentum: float = 0.0,
     batches: int = 1,
     variance_reduction: bool = False,
+    *,
+    relative_margin: float = 1.0,
 ) -> np.ndarray:
     """Return the predicted order of the margin gap for η_t = η₀ (t+1)^{-a}, up to a constant factor.
 
@@ -32,8 +34,11 @@ def predicted_rate(
         a < 1:   (D - 1 + n w) / t^{1-a}           a = 1:   (D - 1 + n w) / log t
 
     where D = 1 without noise, 1 + m β/(1-β) with momentum, 1 + (m-1)² with variance reduction and
-    1 + β/(1-β) + (m-1)² with both; w = D^{(1-a)/a} (a = 1: 1 + log D) is Σ η until α η_t is below ρ, and n
-    the number of samples, since the loss then has to come below 1/n. At D = 1 this is Corollary 4.2.
+    1 + β/(1-β) + (m-1)² with both; w = (D/ρ)^{(1-a)/a} (a = 1: 1 + log(D/ρ)) is Σ η until α η_t is below ρ,
+    and n the number of samples, since the loss then has to come below 1/n: Σ η takes n w/ρ for that, of which
+    the gap counts ρ times as much. At D = ρ = 1 this is Corollary 4.2. With ρ in units of R, as
+    ``relative_margin``, it is the form of Corollary 4.5 that does not take ρ for a constant: with a small
+    effective margin the warm-up grows as (D/ρ)^{(1-a)/a}, or as log D + log(1/ρ) at a = 1.
 
     Args:
         exponent: a, with 0 < a ≤ 1.
@@ -42,9 +47,10 @@ def predicted_rate(
         momentum: β.
         batches: m, batches an epoch.
         variance_reduction: whether the signal is variance reduced.
+        relative_margin: ρ / R, with 0 < ρ/R ≤ 2; 1 takes it for a constant.
 
     Raises:
-        InvalidArgument: a, β or t is outside its range.
+        InvalidArgument: a, β, t or ρ/R is outside its range.
 
     >>> predicted_rate(0.5, samples=100, steps=np.array([100, 10_000])).round(3)
     array([10.461,  1.092])
@@ -57,7 +63,12 @@ def predicted_rate(
         raise InvalidArgument("steps", steps, "give steps of at least 2")
     memory = momentum / (1.0 - momentum)
     noise = 1.0 + (memory + (batches - 1) ** 2 if variance_reduction else batches * memory)
-    warm_up = n * (1.0 + math.log(noise) if a == 1 else noise ** ((1.0 - a) / a))
+    remedy = "give ρ / R, above 0 and at most 2"
+    rho = real_number("relative_margin", relative_margin, remedy, above=0)
+    if rho > 2:
+        raise InvalidArgument("relative_margin", relative_margin, remedy)
+    slack = max(1.0, noise / rho)
+    warm_up = n * (1.0 + math.log(slack) if a == 1 else slack ** ((1.0 - a) / a))
     if a < 0.5:
         accumulated = noise * t ** (1.0 - 2.0 * a)
     elif a == 0.5:
