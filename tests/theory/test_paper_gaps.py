@@ -1,6 +1,7 @@
 """What the paper states beside its theorems: margins not normalised, t₀, small β, ρ in rates, dimensions."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ PAIR = Classification([[1.0], [-1.0]], [0, 1])
 FAN = Method("max", momentum=0.9, schedule=PolynomialDecay(0.1, 0.5))
 
 
-def columns(problem, method, margin):
+def columns(problem, method, margin) -> dict[str, Any]:
     return {
         each.key: (each.sharp, each.paper) for each in theory.summarize(problem, method, margin).quantities
     }
