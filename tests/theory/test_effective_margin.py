@@ -31,10 +31,12 @@ def test_by_hand():
     }
     for (size, momentum, reduced), expected in cases.items():
         method = Method("max", batch_size=size, momentum=momentum, variance_reduction=reduced)
-        for constants in ("sharp", "paper"):
-            rho = theory.effective_margin(PAIR, method, 2.0, constants)
-            assert rho.value == pytest.approx(expected)
-            assert rho.vacuous == (expected <= 0)
+        rho = theory.effective_margin(PAIR, method, 2.0)
+        assert rho.value == pytest.approx(expected)
+        assert rho.vacuous == (expected <= 0)
+        # The paper's share is (1-β) m² = 2 where the exact one is 2/3; everything else is the same.
+        paper = theory.effective_margin(PAIR, method, 2.0, "paper").value
+        assert paper == (2.0 - 4 * 2 if (size, momentum, reduced) == (1, beta, False) else expected)
     assert theory.effective_margin(PAIR, Method("max", batch_size=1), 2.0).batches == 2
 
 
@@ -61,7 +63,7 @@ def test_sharp_constants_never_give_less(instance, momentum, margin):
     assert sharp.value >= paper.value - 1e-9 * abs(paper.value)
     assert paper.noise == pytest.approx(
         4 * (paper.batches - 1) * instance.problem.feature_bound
-        * noise_share(momentum, paper.batches, "epochwise")
+        * noise_share(momentum, paper.batches, "paper" if momentum else "exact")
     )  # fmt: skip
 
 

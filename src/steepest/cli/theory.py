@@ -12,6 +12,7 @@ from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
 from steepest.cli.names import Loss, Norm
 from steepest.cli.output import check_writable, print_json
+from steepest.cli.tables import Tables
 from steepest.cli.terminal import progress, waiting
 from steepest.errors import InvalidArgument, RunError
 
@@ -57,6 +58,22 @@ def theory(
             "smallest that the theory needs.",
         ),
     ] = False,
+    batch_table: Annotated[
+        bool,
+        typer.Option(
+            "--batch-table",
+            help="Put beside the worst case of each batch size how well its batches align with the full "
+            "gradient on average, along the max-margin solution.",
+        ),
+    ] = False,
+    dimension_table: Annotated[
+        bool,
+        typer.Option(
+            "--dimension-table",
+            help="Put the paper's t₁ and margin bound beside those with a factor d (Fan et al., 2025) for d "
+            "from 10 to 10,000 at fixed R; of the full batch with momentum.",
+        ),
+    ] = False,
     figure: Annotated[
         Path | None,
         typer.Option(
@@ -85,6 +102,10 @@ def theory(
 
     - `steepest theory gaussian --norm frobenius --schedule 1,0.5 --momentum-table`
 
+    - `steepest theory mixture --norm frobenius --batch-table`
+
+    - `steepest theory gaussian --norm spectral --momentum 0.9 --dimension-table`
+
     - `steepest theory gaussian --norm spectral --schedule 0.3,0.5 --figure bound.png`
     """
     from steepest.descent import Method
@@ -105,12 +126,13 @@ def theory(
     method = Method(norm, batch_size, momentum, variance_reduction, loss, sizes)
     summary = summarize(problem, method, solution)
     rows = _momenta(problem, method.norm, sizes, solution, steps) if momentum_table else None
+    tables = Tables.of(problem, method, solution, batches=batch_table, dimensions=dimension_table)
     if figure is not None:
         _draw(figure, problem, method, solution, steps)
     if as_json:
-        print_json(_summary(summary, solution, method, rows))
+        print_json(_summary(summary, solution, method, rows) | tables.to_dict())
     else:
-        typer.echo(_text(summary, method, rows, figure))
+        typer.echo(_text(summary, method, rows, tables, figure))
     raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[solution.separable])
 
 
@@ -205,7 +227,11 @@ def _summary(
 
 
 def _text(
-    summary: TheorySummary, method: Any, rows: list[RequiredMomentum] | None, figure: Path | None
+    summary: TheorySummary,
+    method: Any,
+    rows: list[RequiredMomentum] | None,
+    tables: Tables,
+    figure: Path | None,
 ) -> str:
     from steepest.experiments.required_momentum import as_table
 
@@ -222,6 +248,7 @@ def _text(
         ]
     if rows is not None:
         parts += ["", as_table(rows, method.norm)]
+    parts += [line for table in tables.lines() for line in ("", *table)]
     if figure is not None:
         parts += ["", f"wrote {figure}"]
     return "\n".join(parts)

@@ -90,6 +90,19 @@ _OF_EXPERIMENTS = (
         "what the theory proves margin over norm of W_t cannot be below; -inf where it proves nothing",
     ),
     Series(
+        "alignment",
+        "feature units",
+        "Realised alignment ρ̂",
+        "⟨-∇L, ΔW⟩ / (G ‖ΔW‖) over the way since the record before: what the theory's ρ is the worst case of",
+    ),
+    Series(
+        "realised_floor",
+        "feature units",
+        "Lower bound of the normalised margin from realised alignments",
+        "what the alignments since all samples are classified correctly prove that margin over norm "
+        "of W_t cannot be below; -inf where they prove nothing",
+    ),
+    Series(
         "reference_relative_margin_error",
         "1",
         "Relative margin error",

@@ -15,7 +15,7 @@ from steepest.losses import Loss
 from steepest.losses import loss as loss_named
 from steepest.problem import Classification, as_problem
 from steepest.schedules import PolynomialDecay, Schedule
-from steepest.theory.constants import batches_per_epoch, feature_radius
+from steepest.theory.constants import batches_per_epoch, effective_samples, feature_radius
 from steepest.theory.drift import drift_bound
 from steepest.theory.effective_margin import Setting, effective_margin_of, margin_value
 from steepest.theory.inputs import as_momentum, as_schedule
@@ -100,7 +100,7 @@ def check_assumptions(
     problem, schedule = as_problem(problem), as_schedule(schedule)
     lemma_constants(loss)
     numbers = Setting(
-        samples=problem.samples,
+        samples=effective_samples(problem),
         n_classes=problem.n_classes,
         batches=batches_per_epoch(problem.samples, batch_size),
         momentum=as_momentum(momentum),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +39,20 @@ class TrajectoryLike(Protocol):
     def weights(self) -> np.ndarray: ...  # noqa: D102
     @property
     def log_loss(self) -> np.ndarray: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class UnnormalizedBound:
+    """A lower bound on the margin itself, see :func:`unnormalized_margin_bound`; arrays have shape [r]."""
+
+    effective_margin: EffectiveMargin
+    """ρ and what it is made of."""
+    steps: np.ndarray
+    """Updates done."""
+    floor: np.ndarray
+    """What margin(W_t) cannot be below; -inf where the theory says nothing."""
+    start: float
+    """The step that the last bound counts from; infinite if there is none."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +123,10 @@ def margin_bound(
     >>> bool(1.8 < bound.floor[-1] <= trajectory.normalized_margin[-1] <= 2.0)
     True
     """
-    require_parts("trajectory", trajectory, _READ, "give a run, as steepest.descend returns it")
+    numbers, rho, steps, log_loss = _run(problem, trajectory, margin, constants)
     switch("measured_noise", measured_noise)
-    numbers = setting(problem, trajectory.method, constants)
-    rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
-    steps = np.asarray(trajectory.steps)
     horizon = int(steps[-1])
     sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)
-    log_loss = np.asarray(trajectory.log_loss, dtype=float)
     if numbers.sharp:
         gains = sizes * (np.full(horizon, rho.value) - errors)
         if measured_noise:
@@ -131,6 +142,54 @@ def margin_bound(
         offset = float(numbers.norm(np.asarray(trajectory.weights)[0]))
         floor, start = _paper_floor(numbers, rho, steps, log_loss, sizes, errors, offset)
     return MarginBound(rho, steps, floor, start)
+
+
+def unnormalized_margin_bound(
+    problem: Classification, trajectory: TrajectoryLike, margin: Any, constants: Constants = "sharp"
+) -> UnnormalizedBound:
+    """Return a lower bound on margin(W_t) itself (Lemmas D.3, E.3, F.3 and G.3), with a run's losses.
+
+    The descent lemma reads L_{s+1} ≤ L_s (1 - η_s (ρ - δ_s) G_s/L_s) ≤ L_s exp(-η_s (ρ G_s/L_s - δ_s)), by
+    G ≤ L. From t₁, where nL ≤ log 2 and so e^{-margin} ≤ nL / log 2 (Lemma C.8), ``constants="paper"`` is
+
+        margin(W_t) ≥ Σ_{t₁≤s<t} η_s (ρ G_s/L_s - δ_s),    G_s/L_s ≥ 1 - min(1, nL_s/2)  (Lemma C.7)
+
+    with δ_s = α η_s (D.3, F.3) or 4R β^{s+1} + α_s η_s (E.3, G.3). The paper bounds Σ 4R β^{s+1} η_s by 4R η₀
+    β / (1-β); here it is summed. Exponential loss: G/L = 1 and t₁ is the first record with L < 1/n.
+
+    Sharper than the paper, ``"sharp"``: with Y = log(e^{nL} - 1) as in :func:`margin_bound`
+
+        margin(W_t) ≥ Σ_{r≤s<t} η_s (ρ - δ_s) - Y_r
+
+    for the better of the first record r with δ ≤ ρ from r on and the first of those from t₁ on: G/L is gone
+    and -Y_r, which is positive past t₁, is kept. Divided by ‖W_t‖ it is ``margin_bound``'s floor.
+
+    >>> import steepest as st
+    >>> problem = st.Classification([[1.0], [-1.0]], [0, 1])
+    >>> run = st.descend(problem, st.Method("max", schedule=st.PolynomialDecay(0.2, 0.5)), steps=1000)
+    >>> bound = unnormalized_margin_bound(problem, run, margin=2.0)
+    >>> bool(22 < bound.floor[-1] <= run.margin[-1] < 25)
+    True
+    """
+    numbers, rho, steps, log_loss = _run(problem, trajectory, margin, constants)
+    horizon = int(steps[-1])
+    sizes, errors = step_sizes(numbers.schedule, horizon), descent_errors_of(numbers, horizon)
+    nothing = UnnormalizedBound(rho, steps, np.full(len(steps), -np.inf), math.inf)
+    if rho.vacuous:
+        return nothing
+    if numbers.sharp:
+        found = _proven_margins(numbers, steps, log_loss, sizes * (rho.value - errors))
+        later = [(r, np.where(steps[r] < steps, reached, -np.inf)) for r, reached in found]
+        floor, start = _better(later, steps)
+        return UnnormalizedBound(rho, steps, floor, start)
+    first = _first_separated(numbers, log_loss)
+    if first >= len(steps):
+        return nothing
+    deficits = _deficits_between(numbers, rho, steps, log_loss, sizes, errors)
+    gained = _sums(sizes * (rho.value * (1.0 - deficits) - errors))
+    start = int(steps[first])
+    floor = np.where(steps >= start, gained[steps] - gained[start], -np.inf)
+    return UnnormalizedBound(rho, steps, floor, float(start))
 
 
 def predicted_margin_bound(
@@ -207,9 +266,38 @@ def predicted_margin_bound(
     )
 
 
+def _run(
+    problem: Classification, trajectory: TrajectoryLike, margin: Any, constants: Constants
+) -> tuple[Setting, EffectiveMargin, np.ndarray, np.ndarray]:
+    """Return what a bound reads of a run: its setting, ρ, the recorded steps and the losses there."""
+    require_parts("trajectory", trajectory, _READ, "give a run, as steepest.descend returns it")
+    numbers = setting(problem, trajectory.method, constants)
+    rho = effective_margin_of(numbers, margin_value(margin, numbers.norm))
+    return numbers, rho, np.asarray(trajectory.steps), np.asarray(trajectory.log_loss, dtype=float)
+
+
 def _sharp_floor(
     numbers: Setting, steps: np.ndarray, log_loss: np.ndarray, gains: np.ndarray, lengths: np.ndarray
 ) -> tuple[np.ndarray, float]:
+    found = _proven_margins(numbers, steps, log_loss, gains)
+    normalized = [(anchors, _ratio(reached, lengths, steps[anchors] < steps)) for anchors, reached in found]
+    return _better(normalized, steps)
+
+
+def _better(found: Sequence[tuple[np.ndarray, np.ndarray]], steps: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the largest of the floors and the step that the last one counts from."""
+    floor, start = np.full(len(steps), -np.inf), math.inf
+    for anchors, candidate in found:
+        if np.isfinite(candidate[-1]) and candidate[-1] >= floor[-1]:
+            start = float(steps[anchors[-1]])
+        floor = np.maximum(floor, candidate)
+    return floor, start
+
+
+def _proven_margins(
+    numbers: Setting, steps: np.ndarray, log_loss: np.ndarray, gains: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return, for each way to choose r, its index at every record and Σ gains - Y_r there."""
     odds = log_total_odds(numbers.loss, log_loss, numbers.samples)
     gained = _sums(np.maximum(gains, 0.0))
     # For each record: the first one after the last step before it that may have raised the loss.
@@ -217,15 +305,10 @@ def _sharp_floor(
     last_raised = np.maximum.accumulate(raised)[steps]
     earliest = np.searchsorted(steps, last_raised + 1)
     separated = np.maximum(earliest, _first_separated(numbers, log_loss))
-    floor, start = np.full(len(steps), -np.inf), math.inf
-    for anchors in (earliest, np.minimum(separated, len(steps) - 1)):
-        proven = steps[anchors] < steps
-        reached = gained[steps] - gained[steps[anchors]] - odds[anchors]
-        candidate = _ratio(reached, lengths, proven)
-        if proven[-1] and candidate[-1] >= floor[-1]:
-            start = float(steps[anchors[-1]])
-        floor = np.maximum(floor, candidate)
-    return floor, start
+    return [
+        (anchors, gained[steps] - gained[steps[anchors]] - odds[anchors])
+        for anchors in (earliest, np.minimum(separated, len(steps) - 1))
+    ]
 
 
 def _paper_floor(
@@ -242,16 +325,27 @@ def _paper_floor(
     first = _first_separated(numbers, log_loss)
     if rho.vacuous or first >= len(steps):
         return nothing, math.inf
-    sums = _sums(sizes)
+    deficits = _deficits_between(numbers, rho, steps, log_loss, sizes, errors)
+    start = int(steps[first])
+    floor = _paper_ratio(rho, steps, start, _sums(sizes) + offset, sizes, deficits, errors)
+    return floor, float(start)
+
+
+def _deficits_between(
+    numbers: Setting,
+    rho: EffectiveMargin,
+    steps: np.ndarray,
+    log_loss: np.ndarray,
+    sizes: np.ndarray,
+    errors: np.ndarray,
+) -> np.ndarray:
+    """Return a bound on 1 - G_s/L_s at every step s, from the losses at the records."""
     segment = np.searchsorted(steps, np.arange(len(sizes)), side="right") - 1
     # Between records the loss falls where δ ≤ ρ; elsewhere log L rises by at most 2R η (Lemma C.6).
     rises = np.where(errors > rho.value, 2.0 * numbers.radius * sizes, 0.0)
     since = _sums(rises)
     between = log_loss[segment] + since[:-1] - since[steps[segment]]
-    deficits = loss_deficit(numbers.loss, between, numbers.samples, sharp=False)
-    start = int(steps[first])
-    floor = _paper_ratio(rho, steps, start, sums + offset, sizes, deficits, errors)
-    return floor, float(start)
+    return loss_deficit(numbers.loss, between, numbers.samples, sharp=False)
 
 
 def _paper_ratio(

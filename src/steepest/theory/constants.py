@@ -38,6 +38,20 @@ def batches_per_epoch(samples: int, batch_size: int | None) -> int:
     return -(-samples // size)
 
 
+def effective_samples(problem: Classification) -> float:
+    """Return n, or n / min v with sample weights v of mean 1: the number to put for n beside a loss.
+
+    With y = n L / min v = Σ (v_i / min v) ℓ_i no sample's own loss ℓ_i is above y (Lemma C.8), and y (1 -
+    deficit(y)) ≤ n G / min v still (Lemma C.7): v (1 - e^{-y/v}) increases in v, so that one sample of the
+    smallest weight with all of the loss remains the worst case.
+
+    >>> effective_samples(Classification([[1.0], [-1.0]], [0, 1]).weighted([1.0, 3.0]))
+    4.0
+    """
+    smallest = 1.0 if problem.sample_weight is None else float(problem.sample_weight.min())
+    return problem.samples / smallest
+
+
 def feature_radius(problem: Classification, norm_: Norm | str = "max") -> float:
     """Return R(‖·‖) = ½ max_i max_{a≠b} ‖(e_a - e_b) x_iᵀ‖_*, matrices [k, d], in units of the features.
 

@@ -54,6 +54,14 @@ def descent_errors(
     ``constants="sharp"`` uses R(‖·‖), the curvature (e^{2Rη_t} - 1 - 2Rη_t) / η_t at the step's own size,
     and counts a sample once an epoch in the drifts, since it is in one batch an epoch (see
     ``momentum_drift`` and ``accumulated_deviation``). ``"paper"`` uses the formulas above.
+
+    ``"fan"``, of the full batch with momentum (m = 1), multiplies β^{t+1} 4R and the drift by d: there M_t -
+    ∇L is bounded entry by entry, each of its columns by the same multiple of G, and the sum over the d
+    columns taken at the end (Fan et al., 2025); the paper bounds the sum-norm at once. Without momentum the
+    two are the same.
+
+    Sharp constants are continuous at β → 0 (Remark 4.4 is about the paper's): 4R β^{t+1} and the drifts,
+    which have a factor β, vanish. For t ≥ 0 fixed δ_t(β) → δ_t(0).
     """
     return descent_errors_of(setting(problem, method, constants), as_horizon(steps))
 
@@ -66,8 +74,9 @@ def descent_errors_of(numbers: Setting, steps: int) -> np.ndarray:
     errors = _curvature_errors(numbers, sizes)
     with np.errstate(over="ignore"):
         if beta > 0:
-            errors = errors + 4.0 * radius * beta ** np.arange(1, steps + 1, dtype=float)
-            errors = errors + 4.0 * radius * (1.0 - beta) * np.exp(_log_drift(numbers, steps))
+            entries = 4.0 * radius * numbers.width
+            errors = errors + entries * beta ** np.arange(1, steps + 1, dtype=float)
+            errors = errors + entries * (1.0 - beta) * np.exp(_log_drift(numbers, steps))
         elif numbers.variance_reduction:
             stale = np.expm1(2.0 * radius * snapshot_distances(schedule, m, steps))
             errors = errors + 4.0 * (m - 1) * radius * stale
@@ -85,7 +94,8 @@ def descent_coefficients(
     numbers, steps = setting(problem, method, constants), as_horizon(steps)
     errors = descent_errors_of(numbers, steps)
     if numbers.momentum > 0:
-        errors = errors - 4.0 * numbers.radius * numbers.momentum ** np.arange(1, steps + 1, dtype=float)
+        start_up = 4.0 * numbers.radius * numbers.width
+        errors = errors - start_up * numbers.momentum ** np.arange(1, steps + 1, dtype=float)
     return errors / step_sizes(numbers.schedule, steps)
 
 
@@ -134,11 +144,12 @@ def closed_form_error(numbers: Setting, step: float) -> float:
             return math.inf
         return error + 4.0 * (m - 1) * radius * _expm1(2.0 * radius * (m - 1) * float(schedule(step - m + 1)))
     bound = drift_bound(schedule, beta, radius)
-    error += 4.0 * radius * math.exp((step + 1.0) * math.log(beta))
+    entries = 4.0 * radius * numbers.width
+    error += entries * math.exp((step + 1.0) * math.log(beta))
     drift = bound.memory_drift(step)
     if not numbers.variance_reduction:
-        return error + 4.0 * radius * (1.0 - beta) * m * drift
-    error += 4.0 * radius * (1.0 - beta) * drift
+        return error + entries * (1.0 - beta) * m * drift
+    error += entries * (1.0 - beta) * drift
     if m == 1:
         return error
     middle = math.ceil(step / 2) - (m - 1)

@@ -64,9 +64,11 @@ class DriftBound:
 
         Σ_{τ ≤ t/2} β^τ (e^{2R d_τ} - 1) ≤ 2R h Σ_τ τ β'^τ = 2R h β' / (1-β')² = 2R h · 4 β' / (1-β)²,
 
-    which is the paper's 4 · 2^a · 2R / (1-β)² once h ≤ 2^a η_t is put in. For older τ each step since J
-    contributes a factor of at most β' and the J steps before it at most P = Π_{s<J} max(1, β e^{2R η_s}), so
-    the tail is at most P (β'^{⌊t/2⌋+1} / (1-β') + J β'^{t-J}) / η_t: smaller than any power of t.
+    which is the paper's 4 · 2^a · 2R / (1-β)² once h ≤ 2^a η_t is put in; ours is smaller by β' and keeps h.
+    For older τ each step since J contributes a factor of at most β' and the J steps before it at most
+    P = Π_{s<J} max(1, β e^{2R η_s}), so
+    the tail is at most P (β'^{⌊t/2⌋+1} / (1-β') + J β'^{t-J}) / η_t: smaller than any power of t. For when
+    it no longer matters, in closed form, see :func:`~steepest.theory.drift_start_bound`.
     """
 
     schedule: PolynomialDecay

@@ -14,6 +14,7 @@ from steepest.problem import Classification, as_problem
 from steepest.schedules import Schedule
 from steepest.theory.constants import (
     batches_per_epoch,
+    effective_samples,
     feature_radius,
     noise_factor,
     noise_share,
@@ -23,8 +24,9 @@ from steepest.theory.constants import (
 from steepest.theory.inputs import as_momentum, require_parts
 from steepest.theory.lemma_constants import LemmaConstants, lemma_constants
 
-Constants = Literal["sharp", "paper"]
-"""Which constants: the smallest that this library can prove, or the paper's (derived again)."""
+Constants = Literal["sharp", "paper", "fan"]
+"""Which constants: the smallest that this library can prove, the paper's (derived again), or, of the full
+batch with momentum, those of the entry-wise bounds before it, with a factor d (Fan et al., 2025)."""
 
 
 class MethodLike(Protocol):
@@ -48,7 +50,8 @@ class MethodLike(Protocol):
 class Setting:
     """A method on a problem, reduced to the numbers that the theory depends on."""
 
-    samples: int
+    samples: float
+    """n, or what stands for it with sample weights, see ``effective_samples``."""
     n_classes: int
     batches: int
     """m, batches an epoch."""
@@ -60,6 +63,13 @@ class Setting:
     radius: float
     """R(‖·‖) for sharp constants; R = max ‖x_i‖₁, or R(‖·‖) where larger, for the paper's."""
     constants: Constants
+    features: int = 1
+    """d, which enters with Fan et al.'s constants alone."""
+
+    @property
+    def width(self) -> float:
+        """What multiplies drift and start-up of momentum: d with Fan et al.'s constants, 1 with others."""
+        return float(self.features) if self.constants == "fan" else 1.0
 
     @property
     def lemmas(self) -> LemmaConstants:
@@ -86,10 +96,13 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
     norm_, loss_ = norm(method.norm), loss(method.loss)
     lemma_constants(loss_)
     radius = feature_radius if constants == "sharp" else papers_radius
+    batches = batches_per_epoch(problem.samples, method.batch_size)
+    if constants == "fan" and batches > 1:
+        raise InvalidArgument("constants", constants, "give a method of the full batch: they know no other")
     return Setting(
-        samples=problem.samples,
+        samples=effective_samples(problem),
         n_classes=problem.n_classes,
-        batches=batches_per_epoch(problem.samples, method.batch_size),
+        batches=batches,
         momentum=as_momentum(method.momentum),
         variance_reduction=bool(method.variance_reduction),
         schedule=method.schedule,
@@ -97,6 +110,7 @@ def setting(problem: Classification, method: MethodLike, constants: Constants = 
         norm=norm_,
         radius=radius(problem, norm_),
         constants=constants,
+        features=problem.dimension,
     )
 
 
@@ -186,7 +200,13 @@ def effective_margin(
         method: a :class:`steepest.Method`, or anything with its attributes.
         margin: γ as a number, or a max-margin solution in the method's norm.
         constants: ``"sharp"`` uses R(‖·‖) and the exact κ; ``"paper"`` R = max ‖x_i‖₁ (or R(‖·‖), where
-            that is larger) and κ epoch by epoch.
+            that is larger) and κ = (1-β) m², or 1 without momentum; ``"fan"``, of the full batch alone,
+            the paper's with a factor d in drift and start-up of momentum (see ``descent_errors``).
+
+    Sharper than the paper. Its (1-β) m² tends to m² as β → 0, where Theorem 4.1 has 1: Remark 4.4 says that
+    its analysis with momentum does not recover the one without. The exact κ does: K(β, m) → m - 1 as β → 0,
+    and the errors δ_t of a step tend to theirs at β = 0 as well, so that with sharp constants Theorem 4.1 is
+    the limit of Theorem 4.3.
 
     Raises:
         InvalidArgument: a batch size, momentum, loss or margin that cannot be used.
@@ -213,8 +233,8 @@ def effective_margin(
 def effective_margin_of(numbers: Setting, margin: float) -> EffectiveMargin:
     """Return the effective margin for the numbers of :func:`setting`."""
     m, beta, radius = numbers.batches, numbers.momentum, numbers.radius
-    form = "exact" if numbers.sharp else "epochwise"
-    share = noise_share(beta, m, form)
+    # Without momentum Theorem 4.1 has κ = 1; the paper's (1-β) m² is about β > 0 (Remark 4.4).
+    share = noise_share(beta, m, "exact" if numbers.sharp or beta == 0 else "paper")
     if numbers.variance_reduction:
         noise = 0.0
     else:

@@ -46,6 +46,8 @@ class LemmaConstants:
     """The bound on 1 - G/L as a function of log y; None where G = L."""
     papers_deficit: OfLogTotal | None = None
     """The paper's simpler bound on 1 - G/L, at least ``deficit``; None takes ``deficit``."""
+    convex_odds: bool = False
+    """Whether Y is convex as a function of W, with sample weights of at least 1 too."""
 
     @property
     def proxy_is_loss(self) -> bool:

@@ -126,7 +126,7 @@ def loss_difference(
     return Inequality("C.6", change, slope * distance)
 
 
-def loss_deficit(loss_: Loss | str, log_loss: Array, samples: int, *, sharp: bool = True) -> np.ndarray:
+def loss_deficit(loss_: Loss | str, log_loss: Array, samples: float, *, sharp: bool = True) -> np.ndarray:
     """Return an upper bound on 1 - G/L as a function of the loss (Lemma C.7).
 
     Cross-entropy: with u_i the loss of sample i, G is the mean of 1 - e^{-u_i}, a concave function of u.
@@ -173,7 +173,7 @@ def small_loss_ratio(problem: Classification, loss_: Loss | str, W: Array) -> In
     return Inequality("C.7", math.exp(size - proxy), ratio)
 
 
-def log_total_odds(loss_: Loss | str, log_loss: Array, samples: int) -> np.ndarray:
+def log_total_odds(loss_: Loss | str, log_loss: Array, samples: float) -> np.ndarray:
     """Return Y with margin ≥ -Y, as a function of the loss: log(e^{nL} - 1) for cross-entropy (Lemma C.8).
 
     Cross-entropy: one sample's loss is log(1 + Σ_c e^{-margin_c}) ≤ nL, so every e^{-margin} ≤ e^{nL} - 1;

@@ -24,6 +24,8 @@ def cross_entropy(_loss: CrossEntropy) -> LemmaConstants:
        sample has all of y, so nG ≥ 1 - e^{-y}; and 1 - e^{-u} ≤ u.
     3. One sample's loss log(1 + Σ_c e^{-margin_c}) is at most y, so every e^{-margin} ≤ e^y - 1.
     4. At W = 0 all k classes have probability 1/k; G is a mean of probabilities.
+    5. e^y - 1 = Π_i (1 + Σ_c e^{-margin_ic}) - 1 is a sum of exponentials of linear functions of W, so its
+       logarithm is convex. For sample weights see :func:`~steepest.theory.realised_bound`.
     """
     return LemmaConstants(
         loss_at_zero=math.log,
@@ -32,6 +34,7 @@ def cross_entropy(_loss: CrossEntropy) -> LemmaConstants:
         separating_total=math.log(2.0),
         deficit=_deficit_of_logistic,
         papers_deficit=_papers_deficit,
+        convex_odds=True,
     )
 
 
@@ -41,7 +44,8 @@ def exponential(_loss: Exponential) -> LemmaConstants:
     """Return the constants of the exponential loss: deficit 0, and Y = log y (Appendix I).
 
     The residuals are the terms e^{a_c} of the loss: 1 and G = L are immediate, one term is at most y, and at
-    W = 0 each of the k - 1 terms is 1. The proxy has no bound.
+    W = 0 each of the k - 1 terms is 1. The proxy has no bound. y is a sum of exponentials of linear
+    functions of W.
     """
     return LemmaConstants(
         loss_at_zero=lambda classes: classes - 1.0,
@@ -49,6 +53,7 @@ def exponential(_loss: Exponential) -> LemmaConstants:
         log_total_odds=lambda log_total: log_total,
         separating_total=1.0,
         deficit=None,
+        convex_odds=True,
     )
 
 
@@ -63,6 +68,7 @@ def pairwise_logistic(_loss: PairwiseLogistic) -> LemmaConstants:
        most φ.
     3. One pair's loss log(1 + e^{-margin}) is at most y, so e^{-margin} ≤ e^y - 1.
     4. At W = 0 each of the k - 1 pairs of a sample has loss log 2; each residual is at most 1.
+    5. e^y - 1 = Π (1 + e^{-margin}) - 1 over pairs: convex as cross-entropy's.
     """
     return LemmaConstants(
         loss_at_zero=lambda classes: (classes - 1.0) * math.log(2.0),
@@ -71,6 +77,7 @@ def pairwise_logistic(_loss: PairwiseLogistic) -> LemmaConstants:
         separating_total=math.log(2.0),
         deficit=_deficit_of_logistic,
         papers_deficit=_papers_deficit,
+        convex_odds=True,
     )
 
 

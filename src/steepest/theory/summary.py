@@ -11,7 +11,7 @@ from steepest.geometry import norm_label
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory.assumptions import AssumptionChecks, check_assumptions
-from steepest.theory.constants import noise_share, papers_required_momentum, required_momentum_for
+from steepest.theory.constants import papers_required_momentum, required_momentum_for
 from steepest.theory.effective_margin import Constants, MethodLike, effective_margin_of, margin_value, setting
 from steepest.theory.rates import predicted_exponent
 from steepest.theory.thresholds import thresholds_of
@@ -108,12 +108,10 @@ def summarize(problem: Classification, method: MethodLike, margin: Any) -> Theor
         Quantity("batches", "batches an epoch", "m", float(sharp.batches), None),
     ]
     if not sharp.variance_reduction:
-        loose = noise_share(sharp.momentum, sharp.batches, "paper")
         shares = (each.noise_share for each in margins)
         needed = _required(gamma, sharp.radius, paper.radius, sharp.batches)
         quantities += [
             Quantity("noise_share", "share of the noise that momentum lets through", "κ", *shares),
-            Quantity("noise_share_bound", "the same by the paper's bound", "(1-β) m²", None, loose),
             Quantity("required_momentum", "smallest momentum with ρ > 0", "β_min", *needed),
         ]
     quantities.append(

@@ -94,6 +94,12 @@ def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     (drawn,) = [line for line in lines if (line["batch_size"], line["signal"]) == (12, "minibatch")]
     np.testing.assert_allclose(np.array(drawn["theory"]["error"], float)[known], full.error[known], rtol=1e-6)
     assert [value is None for value in drawn["theory"]["error"]] == (~known).tolist()
+    # Of b = 3 no theorem says anything; what its own steps did is a bound all the same.
+    (small_line,) = [line for line in lines if (line["batch_size"], line["signal"]) == (3, "minibatch")]
+    proven = np.array(small_line["theory"]["realised_error"], float)
+    reached = runs.curve("relative_margin_error", 3, 0.0).max(axis=0)
+    assert np.isfinite(proven).any()
+    assert np.all(proven[np.isfinite(proven)] >= reached[np.isfinite(proven)])
     older = Runs.of(open_results(tmp_path).drop_vars("margin_floor"))
     assert "stored without the theory's bound" in promise_of(next(older), 12, 0.0, "minibatch").says
 

@@ -10,7 +10,7 @@ from steepest import theory
 from steepest.experiments.claims.selection import Runs
 from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
 
-__all__ = ["Promise", "promise_of"]
+__all__ = ["Promise", "promise_of", "promised_by_alignments"]
 
 _SLOPE_POINTS = 12
 
@@ -75,6 +75,26 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str = PLAIN
         says = _why_nothing(runs, share, *settings)
     weakest = floors.min(axis=0)
     return Promise(share, np.where(known, error, np.nan), np.where(known, weakest, np.nan), slope, says)
+
+
+def promised_by_alignments(
+    runs: Runs, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return (largest error, smallest normalised margin) that the runs' own alignments leave, weakest seed.
+
+    See :func:`steepest.theory.realised_bound`. NaN where nothing is proven; None where nothing is proven at
+    any step, or the results were stored without.
+    """
+    if "realised_floor" not in runs.dataset:
+        return None
+    there = np.isfinite(runs.curve("relative_margin_error", batch_size, momentum, signal)).any(axis=1)
+    floors = runs.curve("realised_floor", batch_size, momentum, signal)[there]
+    margins = runs.dataset["max_margin"].values[there]
+    error = np.max(1 - floors / margins[:, None], axis=0)
+    known = error < 1
+    if not known.any():
+        return None
+    return np.where(known, error, np.nan), np.where(known, floors.min(axis=0), np.nan)
 
 
 def _why_nothing(runs: Runs, share: float, batch_size: int, momentum: float, signal: str) -> str:

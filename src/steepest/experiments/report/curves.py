@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.descent.series import SERIES
-from steepest.experiments.claims.promises import Promise, promise_of
+from steepest.experiments.claims.promises import Promise, promise_of, promised_by_alignments
 from steepest.experiments.claims.selection import Runs
 from steepest.experiments.dimensions import DIMENSIONS
 
@@ -23,7 +23,7 @@ MOST_RECORDS = 400
 
 _DIGITS = 7
 _FIRST = ("relative_margin_error", "cosine", "normalized_margin", "upper_bound", "log_loss")
-_LEFT_OUT = ("margin_floor",)
+_LEFT_OUT = ("margin_floor", "realised_floor")
 
 
 def quantities_of(datasets: Sequence[xr.Dataset]) -> dict[str, dict[str, Any]]:
@@ -87,7 +87,8 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
                         for name, reference in keys
                         if (values := _over_seeds(chosen, name, reference, there, kept))
                     },
-                    "theory": _theory(promise_of(runs, batch_size, momentum, signal), kept),
+                    "theory": _theory(promise_of(runs, batch_size, momentum, signal), kept)
+                    | _realised(runs, batch_size, momentum, signal, kept),
                 }
 
 
@@ -112,6 +113,17 @@ def _theory(promise: Promise, kept: np.ndarray) -> dict[str, Any]:
     if promise.proven:
         found |= {"error": _listed(promise.error[kept]), "floor": _listed(promise.floor[kept])}
     return found
+
+
+def _realised(
+    runs: Runs, batch_size: int, momentum: float, signal: str, kept: np.ndarray
+) -> dict[str, list[float | None]]:
+    """Return the bound from realised alignments, over seeds the weakest; nothing where results have none."""
+    found = promised_by_alignments(runs, batch_size, momentum, signal)
+    if found is None:
+        return {}
+    error, floor = found
+    return {"realised_error": _listed(error[kept]), "realised_floor": _listed(floor[kept])}
 
 
 def _references(dataset: xr.Dataset, name: str) -> list[str | None]:

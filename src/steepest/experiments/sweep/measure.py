@@ -15,7 +15,14 @@ from steepest.experiments.spec.cells import Cell
 from steepest.experiments.sweep.naive import can_be_naive, naive_descent
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
-from steepest.theory import LEMMA_CONSTANTS, bias_direction, effective_margin, feature_radius, margin_bound
+from steepest.theory import (
+    LEMMA_CONSTANTS,
+    bias_direction,
+    effective_margin,
+    feature_radius,
+    margin_bound,
+    realised_bound,
+)
 from steepest.theory.effective_margin import is_analysed
 
 if TYPE_CHECKING:
@@ -74,6 +81,14 @@ def _effective_margin(problem: Classification, run: Trajectory, solution: MaxMar
     return effective_margin(problem, run.method, solution).value
 
 
+def _realised(problem: Classification, run: Trajectory) -> tuple[np.ndarray, np.ndarray]:
+    """Return the realised alignments and the floor that they explain, each [r]; any signal, any momentum."""
+    if LEMMA_CONSTANTS.of(run.method.loss) is None:
+        return np.full(len(run.steps), np.nan), np.full(len(run.steps), -np.inf)
+    bound = realised_bound(problem, run)
+    return bound.alignment, bound.explained
+
+
 @dataclass(frozen=True)
 class _CellRuns:
     cell: Cell
@@ -118,6 +133,9 @@ def _theory(runs: _CellRuns) -> Iterator[Variable]:
     yield runs.variable("effective_margin", effective, words)
     floors = [margin_floor(runs.problem, run, runs.solution) for run in runs.trajectories]
     yield runs.series("margin_floor", floors)
+    realised = [_realised(runs.problem, run) for run in runs.trajectories]
+    for name, values in zip(("alignment", "realised_floor"), zip(*realised, strict=True), strict=True):
+        yield runs.series(name, values)
 
 
 def _against_references(runs: _CellRuns) -> Iterator[Variable]:

@@ -122,6 +122,16 @@ const theoryTracesOf = (line) => {
       hovertemplate: "%{fullData.name}<br>step %{x:,}: %{y:.4~g}<extra></extra>",
     });
   }
+  const realised = {
+    relative_margin_error: line.theory.realised_error, normalized_margin: line.theory.realised_floor,
+  }[curves.quantity];
+  if (realised) {
+    traces.push({
+      ...plain, x: steps, y: drawable(realised), name: words(`from alignments: ${nameOf(line)}`),
+      line: { color: css(colour), width: 1.5, dash: "dashdot" },
+      hovertemplate: "%{fullData.name}<br>step %{x:,}: %{y:.4~g}<extra></extra>",
+    });
+  }
   const end = line.values[curves.quantity]?.middle.at(-1);
   if (curves.quantity === "relative_margin_error" && line.theory.slope && end > 0) {
     const [at, rate] = line.theory.slope;
