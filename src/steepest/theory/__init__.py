@@ -13,6 +13,7 @@ tests hold every inequality against random data and against real runs. The layer
 - ``alignment``: the effective margin measured at given weights
 - ``rates``: Corollaries 4.2, 4.5 and 4.7, and the exponent that a run shows
 - ``bias``: where batches of one sample lead (Theorem 4.9)
+- ``limits``: where all mini-batch methods lead, predicted from the data (beyond the paper)
 - ``assumptions``: all assumptions checked, a line each
 - ``summary``: all numbers of a method on a problem
 
@@ -31,6 +32,17 @@ from steepest.theory.drift import DriftBound, drift_bound, drift_constant
 from steepest.theory.effective_margin import EffectiveMargin, effective_margin, required_momentum
 from steepest.theory.inequality import Inequality
 from steepest.theory.lemma_constants import LEMMA_CONSTANTS, LemmaConstants, lemma_constants
+from steepest.theory.limits import (
+    LimitDirection,
+    LimitError,
+    LimitPath,
+    SingleSampleBias,
+    SmallestBatch,
+    limit_direction,
+    limit_margin,
+    single_sample_bias,
+    smallest_converging_batch,
+)
 from steepest.theory.rates import FittedRate, fit_exponent, fit_rate, predicted_exponent, predicted_rate
 from steepest.theory.summary import Quantity, TheorySummary, summarize
 from steepest.theory.thresholds import Thresholds, thresholds
@@ -44,8 +56,13 @@ __all__ = [
     "FittedRate",
     "Inequality",
     "LemmaConstants",
+    "LimitDirection",
+    "LimitError",
+    "LimitPath",
     "MarginBound",
     "Quantity",
+    "SingleSampleBias",
+    "SmallestBatch",
     "TheorySummary",
     "Thresholds",
     "batches_per_epoch",
@@ -60,6 +77,8 @@ __all__ = [
     "fit_exponent",
     "fit_rate",
     "lemma_constants",
+    "limit_direction",
+    "limit_margin",
     "margin_bound",
     "measured_alignment",
     "noise_factor",
@@ -69,6 +88,8 @@ __all__ = [
     "predicted_margin_bound",
     "predicted_rate",
     "required_momentum",
+    "single_sample_bias",
+    "smallest_converging_batch",
     "summarize",
     "thresholds",
 ]

@@ -179,13 +179,14 @@ def _plan(
     if not gamma > 0:
         raise InvalidArgument("problem", problem.name, "give data that is separable: γ > 0 is needed")
     weights = problem.n_classes * problem.dimension
-    usual = int(np.clip(3e8 / weights**2, 1000, 3000))
+    size = samples if size is None else size
+    usual = int(np.clip(min(3e8 / weights**2, 6e4 / size), 1000, 3000))
     beta = as_momentum(method.momentum)
     return _Plan(
         problem,
         norm_,
         loss(method.loss),
-        samples if size is None else size,
+        size,
         beta,
         str(getattr(method, "momentum_kind", "ema")) if beta > 0 else "none",
         _signal(method),
@@ -261,18 +262,18 @@ def _missing(plan: _Plan) -> str | None:
     k, d = plan.problem.n_classes, plan.problem.dimension
     if not _has_field(plan):
         return (
-            f"not available: the mean field of the {norm_label(plan.norm)} norm jumps where singular values or "
-            f"entries of batch gradients that differ by e^(R gap) change places, and is worked out in "
-            f"frobenius and max alone"
+            f"the mean field is worked out in the frobenius and the max norm alone; in the "
+            f"{norm_label(plan.norm)} norm parts of a batch's gradient that are e^(R gap) times smaller count in "
+            f"full, and their derivatives are not known here"
         )
     if k * d > _MOST_WEIGHTS:
-        return f"not available: k d = {k * d} weights are more than the {_MOST_WEIGHTS} that it is solved for"
+        return f"the mean field is solved for at most {_MOST_WEIGHTS} weights, and k d = {k * d}"
     if LOG_RESIDUALS.of(plan.loss) is None:
-        return f"not available: the loss {plan.loss.name} does not offer {LOG_RESIDUALS.name}"
+        return f"the loss {plan.loss.name} does not offer {LOG_RESIDUALS.name}"
     if plan.signal != "minibatch" and plan.batch_size < plan.problem.samples:
-        return f"not available: at a given R {plan.signal} still depends on the ages of its corrections"
+        return f"at a given R {plan.signal} still depends on the ages of its corrections"
     if plan.kind not in ("none", "heavy-ball", *_MOMENTA):
-        return f"not available: momentum of the kind {plan.kind} is not known to the mean field"
+        return f"momentum of the kind {plan.kind} is not known to the mean field"
     return None
 
 
@@ -286,7 +287,7 @@ def _mean_field(plan: _Plan) -> LimitDirection:
         until /= 1.0 - plan.momentum
     paths = [_path(plan, each, until, 2.0, _WIDTH) for each in samples]
     if any(not len(each.lengths) for each in paths):
-        return plan.result("not available", "not available: Newton's method failed at the first step")
+        return plan.result("not available", "Newton's method failed at the first step")
     ends = [_end(plan, each) for each in paths]
     state = np.mean(ends, axis=0)
     spread = float(np.std([_error(plan, each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
