@@ -10,7 +10,7 @@
 
 from steepest.theory.limits.predict import limit_direction, limit_margin
 from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
-from steepest.theory.limits.single_samples import SingleSampleBias, single_sample_bias
+from steepest.theory.limits.single_samples import SingleSampleBias, batch_one_direction, single_sample_bias
 from steepest.theory.limits.smallest import SmallestBatch, smallest_converging_batch
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "LimitPath",
     "SingleSampleBias",
     "SmallestBatch",
+    "batch_one_direction",
     "limit_direction",
     "limit_margin",
     "single_sample_bias",

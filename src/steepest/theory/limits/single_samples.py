@@ -10,8 +10,9 @@ from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Entrywise, Norm, norm, norm_label, same_norm
 from steepest.problem import Classification, as_problem
+from steepest.theory.bias import bias_direction
 
-__all__ = ["SingleSampleBias", "has_constant_directions", "single_sample_bias"]
+__all__ = ["SingleSampleBias", "batch_one_direction", "has_constant_directions", "single_sample_bias"]
 
 _MAX = Entrywise(np.inf)
 _ROUNDING = 2.0**-50
@@ -99,3 +100,20 @@ def single_sample_bias(problem: Classification, norm_: Norm | str) -> SingleSamp
     slack = _ROUNDING * (problem.dimension + problem.samples) * largest * np.sum(np.abs(X), axis=1)[:, None]
     separates = True if (margins > slack).all() else False if (margins < -slack).any() else None
     return SingleSampleBias(B, float(margins.min()), separates, problem.samples, largest)
+
+
+def batch_one_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
+    """Return the B that batches of one follow, shape [k, d], wherever it is known in closed form.
+
+    :func:`single_sample_bias` where no weights change the direction of a sample, otherwise
+    :func:`~steepest.theory.bias_direction` on the orthogonal data of Theorem 4.9.
+
+    Raises:
+        InvalidArgument: neither is known.
+
+    >>> batch_one_direction(Classification([[2.0], [-1.0], [-3.0]], [0, 1, 1]), "frobenius").round(3).tolist()
+    [[0.707], [-0.707]]
+    """
+    if has_constant_directions(as_problem(problem), norm(norm_)):
+        return single_sample_bias(problem, norm_).B
+    return bias_direction(problem, norm_)
