@@ -24,7 +24,7 @@ from steepest.theory.limits.batches import (
     number_of_batches,
     sampled_batches,
 )
-from steepest.theory.limits.fields import field_of, is_smoothed
+from steepest.theory.limits.fields import Field, field_of, is_smoothed
 from steepest.theory.limits.path import Path, follow
 from steepest.theory.limits.pulls import LOG_RESIDUALS
 from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
@@ -41,6 +41,7 @@ _WIDTH, _SHARPER = 1.0, 0.3
 """Of signs, over the square root of the batch size: sums of b terms of both signs balance to about that."""
 _MOST_SOLVES = 1500
 _MOST_WEIGHTS = 3000
+_SCATTERED, _NEAREST = 200, 20
 _FULL_BATCH = ("svrg", "loopless-svrg", "saga")
 _MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
     "ema": lambda beta, steps: beta ** np.arange(steps),
@@ -66,6 +67,7 @@ class _Plan:
     least: int
     repeats: int
     seed: int
+    first_step: float | None
 
     def result(self, kind: Any, status: str, **values: Any) -> LimitDirection:
         names = self.problem.name, norm_label(self.norm), self.batch_size
@@ -112,7 +114,8 @@ def limit_direction(
 
     Args:
         problem: separable data.
-        method: a :class:`steepest.Method`, or anything with its attributes. The step sizes do not matter.
+        method: a :class:`steepest.Method`, or anything with its attributes. Of its step sizes only the error
+            estimate at a given R makes use.
         at: R = Σ_{s<t} η_s of a run that the state is to be compared with; None for the limit.
         margin: γ as a number, or a max-margin solution in the method's norm; None solves for it here.
         batches: how many batches a sample of them has at least, where there are too many to take all;
@@ -196,6 +199,7 @@ def _plan(
         usual if batches is None else whole_number("batches", batches, 1),
         whole_number("repeats", repeats, 1),
         whole_number("seed", seed, 0),
+        None if not hasattr(method, "schedule") else float(np.asarray(method.schedule(np.arange(1)))[0]),
     )
 
 
@@ -293,7 +297,7 @@ def _mean_field(plan: _Plan) -> LimitDirection:
     spread = float(np.std([_error(plan, each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
     state, doubling = _finer(plan, samples[0], paths[0], state, until)
     state, width = _sharper(plan, samples[0], paths[0], state, until)
-    error = LimitError(spread, doubling, width)
+    error = LimitError(spread, doubling, width, _scatter(plan, samples[0], state))
     return plan.directed(
         "predicted",
         _told(plan, samples, paths, until),
@@ -321,9 +325,14 @@ def _samples(plan: _Plan) -> Iterator[Batches]:
 
 
 def _path(plan: _Plan, batches: Batches, until: float, growth: float, width: float) -> Path:
+    return follow(_field(plan, batches), width / math.sqrt(plan.batch_size), until, growth, _MOST_SOLVES)
+
+
+def _field(plan: _Plan, batches: Batches) -> Field:
     field = field_of(plan.problem, plan.norm, plan.loss, batches)
-    assert field is not None  # noqa: S101 - _missing has asked
-    return follow(field, width / math.sqrt(plan.batch_size), until, growth, _MOST_SOLVES)
+    if field is None:
+        raise InvalidArgument("norm", norm_label(plan.norm), "use frobenius or max")
+    return field
 
 
 def _end(plan: _Plan, path: Path) -> np.ndarray:
@@ -369,6 +378,26 @@ def _sharper(
     change = scale * (getattr(sharp, part)[-1] - getattr(path, part)[reached])
     sharpest = state + change / (1.0 - _SHARPER)
     return sharpest, abs(_error(plan, sharpest) - _error(plan, state + change))
+
+
+def _scatter(plan: _Plan, batches: Batches, state: np.ndarray) -> float:
+    """Return how far a run of this schedule may be from the mean field, in units of the relative error.
+
+    Within an epoch of m steps of size η the sum of η (D_B - F) wanders by about η √m standard deviations of D_B.
+    The first epochs have the largest steps; what they leave behind in the smallest margins is counted in full.
+    """
+    if plan.at is None or plan.first_step is None:
+        return 0.0
+    chosen = np.linspace(0, len(batches.shares) - 1, min(_SCATTERED, len(batches.shares))).astype(int)
+    directions = np.array(
+        [_field(plan, batches.only(int(row))).at(state, 1e-3).value for row in np.unique(chosen)]
+    )
+    margins = np.asarray(plan.problem.pair_margins(state)).reshape(-1)
+    nearest = np.argsort(margins)[:_NEAREST]
+    moved = np.asarray(plan.problem.pair_margins(directions)).reshape(len(directions), -1)[:, nearest]
+    epoch = math.ceil(plan.problem.samples / plan.batch_size)
+    spread = float(np.sqrt(np.mean(np.var(moved, axis=0))))
+    return plan.first_step * math.sqrt(epoch) * spread / (float(plan.norm(state)) * plan.margin)
 
 
 def _shown(plan: _Plan, path: Path) -> LimitPath:

@@ -24,11 +24,13 @@ class LimitError:
     """Change over the last doubling of R for a limit; at a given R the change when R grows twice as fast."""
     width: float = 0.0
     """Change when the signs of the max-norm are made sharper."""
+    steps: float = 0.0
+    """Scatter of a run at a given R about the mean field, since its steps are not infinitely small."""
 
     @property
     def total(self) -> float:
         """The estimate: the parts added up."""
-        return self.samples + self.doubling + self.width
+        return self.samples + self.doubling + self.width + self.steps
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class LimitDirection:
                 "samples": self.error.samples,
                 "doubling": self.error.doubling,
                 "width": self.error.width,
+                "steps": self.error.steps,
             },
             "finds_max_margin": self.finds_max_margin(),
         }
