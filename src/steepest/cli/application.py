@@ -10,6 +10,7 @@ import typer
 
 from steepest import __version__
 from steepest.cli.data import DataCommand
+from steepest.cli.limits import limits
 from steepest.cli.margin import margin
 from steepest.cli.parts import parts
 from steepest.cli.plan import plan
@@ -69,6 +70,7 @@ def _load(plugins: list[str]) -> None:
     os.environ[VARIABLE] = os.pathsep.join([*filter(None, [os.environ.get(VARIABLE)]), *places])
 
 
+app.command("limits", cls=DataCommand)(limits)
 app.command("margin", cls=DataCommand)(margin)
 app.command("parts")(parts)
 app.command("plan")(plan)

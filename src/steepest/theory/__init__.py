@@ -16,6 +16,7 @@ tests hold every inequality against random data and against real runs. The layer
 - ``dimensions``: what a factor d in momentum's drift would cost (Fan et al., 2025)
 - ``rates``: Corollaries 4.2, 4.5 and 4.7, and the exponent that a run shows
 - ``bias``: where batches of one sample lead (Theorem 4.9)
+- ``limits``: where all mini-batch methods lead, predicted from the data (beyond the paper)
 - ``assumptions``: all assumptions checked, a line each
 - ``summary``: all numbers of a method on a problem
 
@@ -48,6 +49,18 @@ from steepest.theory.drift_start import drift_start_bound
 from steepest.theory.effective_margin import EffectiveMargin, effective_margin, required_momentum
 from steepest.theory.inequality import Inequality
 from steepest.theory.lemma_constants import LEMMA_CONSTANTS, LemmaConstants, lemma_constants
+from steepest.theory.limits import (
+    LimitDirection,
+    LimitError,
+    LimitPath,
+    SingleSampleBias,
+    SmallestBatch,
+    batch_one_direction,
+    limit_direction,
+    limit_margin,
+    single_sample_bias,
+    smallest_converging_batch,
+)
 from steepest.theory.rates import FittedRate, fit_exponent, fit_rate, predicted_exponent, predicted_rate
 from steepest.theory.realised import RealisedBound, realised_bound
 from steepest.theory.summary import Quantity, TheorySummary, summarize
@@ -65,14 +78,20 @@ __all__ = [
     "FittedRate",
     "Inequality",
     "LemmaConstants",
+    "LimitDirection",
+    "LimitError",
+    "LimitPath",
     "MarginBound",
     "Quantity",
     "RealisedBound",
+    "SingleSampleBias",
+    "SmallestBatch",
     "TheorySummary",
     "Thresholds",
     "UnnormalizedBound",
     "batch_alignment",
     "batch_condition",
+    "batch_one_direction",
     "batches_per_epoch",
     "bias_direction",
     "check_assumptions",
@@ -87,6 +106,8 @@ __all__ = [
     "fit_exponent",
     "fit_rate",
     "lemma_constants",
+    "limit_direction",
+    "limit_margin",
     "margin_bound",
     "measured_alignment",
     "noise_factor",
@@ -97,6 +118,8 @@ __all__ = [
     "predicted_rate",
     "realised_bound",
     "required_momentum",
+    "single_sample_bias",
+    "smallest_converging_batch",
     "summarize",
     "thresholds",
     "unnormalized_margin_bound",

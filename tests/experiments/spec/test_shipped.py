@@ -11,7 +11,8 @@ from steepest.experiments.claims.check import CLAIMS
 from steepest.experiments.claims.claim import LONG_RUN, Verdict
 
 EXTENSIONS = [
-    pytest.param(name, marks=pytest.mark.sklearn) if name == "digits" else name for name in extensions()
+    pytest.param(name, marks=pytest.mark.sklearn) if name in ("batch-one", "digits") else name
+    for name in extensions()
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steepest.experiments.claims.selection import Runs
-from steepest.experiments.figures import batch_one, margin_panels
+from steepest.experiments.figures import batch_one, constant_bias, margin_panels
 from steepest.experiments.figures.figure import FIGURES
 from steepest.files import writing
 
@@ -21,7 +21,7 @@ __all__ = ["FIGURES", "GROUPS", "draw_figure", "save_figure"]
 _UNFIT = re.compile(r"[^\w.()+-]")
 """Characters, such as / and :, that names of norms hold and names of files may not."""
 
-GROUPS = (margin_panels, batch_one)
+GROUPS = (margin_panels, batch_one, constant_bias)
 """The files that register the figures of steepest itself."""
 
 

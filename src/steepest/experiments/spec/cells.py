@@ -14,7 +14,7 @@ from steepest.experiments.spec.experiment import AVERAGE, Experiment
 from steepest.experiments.spec.schedule import ScheduleChoice
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
-from steepest.theory import bias_direction
+from steepest.theory import batch_one_direction
 
 __all__ = ["Cell", "Margin", "cells_of", "described_signals", "signals_described"]
 
@@ -241,7 +241,7 @@ def _require_bias(experiment: Experiment, problems: Known) -> None:
 
 def _require_bias_direction(name: str, problem: Classification, norm: str) -> None:
     try:
-        bias_direction(problem, norm)
+        batch_one_direction(problem, norm)
     except InvalidArgument as error:
         raise InvalidArgument("bias", True, f"data set {name}: {error.remedy}") from error
 

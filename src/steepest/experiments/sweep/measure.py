@@ -12,12 +12,13 @@ import numpy as np
 from steepest.descent.series import OF_A_TRAJECTORY, SERIES
 from steepest.experiments.dimensions import DIMENSIONS, labelled
 from steepest.experiments.spec.cells import Cell
+from steepest.experiments.sweep.constant_bias import about_bias
 from steepest.experiments.sweep.naive import can_be_naive, naive_descent
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
 from steepest.theory import (
     LEMMA_CONSTANTS,
-    bias_direction,
+    batch_one_direction,
     effective_margin,
     feature_radius,
     margin_bound,
@@ -153,8 +154,12 @@ def _against_references(runs: _CellRuns) -> Iterator[Variable]:
 
 
 def _bias(runs: _CellRuns) -> Iterator[Variable]:
-    target = bias_direction(runs.problem, runs.cell.norm)
+    target = batch_one_direction(runs.problem, runs.cell.norm)
     yield runs.series("bias_cosine", [_cosine(run.weights, target) for run in runs.trajectories])
+    for name, values, words, *along in about_bias(
+        runs.problem, runs.cell.norm, runs.solution.margin, runs.trajectories
+    ):
+        yield runs.variable(name, values, words, *along)
     if runs.cell.naive:
         found = [_naive(runs.problem, run, target) for run in runs.trajectories]
         cosines, cancelled_at, margins = zip(*found, strict=True)

@@ -1,0 +1,154 @@
+"""The batches over which the mean field is an expectation: all of them, or a sample in whole epochs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["Batches", "aged_epochs", "every_batch", "number_of_batches", "sampled_batches"]
+
+_MOST_EPOCHS = 1000
+_NEGLIGIBLE = 1e-12
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of equal or unequal sizes, each with its share of the expectation."""
+
+    members: sparse.csr_array
+    """Whether a sample is in a batch, shape [M, n], of ones."""
+    shares: np.ndarray
+    """Share of each batch in the expectation, shape [M]; they sum to 1."""
+    logs: np.ndarray | None = None
+    """Logarithms of the weights of samples within batches, shape [M b]; None where all count alike."""
+
+    def ratios(self, pulls: np.ndarray) -> sparse.csr_array:
+        """Return e^pulls [n] of the samples of each batch relative to its largest, shape [M, n]."""
+        logs = pulls[self.samples] if self.logs is None else pulls[self.samples] + self.logs
+        top = np.maximum.reduceat(logs, self.members.indptr[:-1])
+        ratios = np.exp(logs - top[self.rows])
+        return sparse.csr_array((ratios, self.samples, self.members.indptr), self.members.shape)
+
+    def only(self, row: int) -> Batches:
+        """Return one of the batches alone."""
+        part = slice(self.members.indptr[row], self.members.indptr[row + 1])
+        logs = None if self.logs is None else self.logs[part]
+        return Batches(sparse.csr_array(self.members[[row]]), np.ones(1), logs)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The batch of each entry of ``members``, shape [M b]."""
+        return np.repeat(np.arange(len(self.shares)), np.diff(self.members.indptr))
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The sample of each entry of ``members``, shape [M b]."""
+        return self.members.indices
+
+
+def number_of_batches(samples: int, batch_size: int) -> int:
+    """Return how many different batches a step may take: of full size, and of what is left over.
+
+    >>> number_of_batches(5, 2), number_of_batches(4, 2)
+    (15, 6)
+    """
+    left = samples % batch_size
+    return math.comb(samples, batch_size) + (math.comb(samples, left) if left else 0)
+
+
+def every_batch(samples: int, batch_size: int) -> Batches:
+    """Return all subsets of the batch size, and of the size of the last batch where it is smaller.
+
+    A batch of an epoch is a uniformly random subset. Of the m = ⌈n/b⌉ batches of an epoch one is smaller where
+    b does not divide n, so all smaller ones together have the share 1/m.
+
+    >>> batches = every_batch(3, 2)
+    >>> batches.members.toarray().astype(int).tolist()
+    [[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    >>> batches.shares.round(4).tolist()
+    [0.1667, 0.1667, 0.1667, 0.1667, 0.1667, 0.1667]
+    """
+    full, left = samples // batch_size, samples % batch_size
+    epoch = full + (left > 0)
+    members: list[tuple[int, ...]] = []
+    shares: list[float] = []
+    for size, times in ((batch_size, full), (left, 1)):
+        if size:
+            subsets = list(itertools.combinations(range(samples), size))
+            members += subsets
+            shares += [times / epoch / len(subsets)] * len(subsets)
+    return _batches(samples, members, shares)
+
+
+def sampled_batches(samples: int, batch_size: int, least: int, generator: np.random.Generator) -> Batches:
+    """Return the batches of whole epochs, shuffled independently: at least ``least`` of them.
+
+    Whole epochs show every sample equally often, as descent does, which takes away most of the variance.
+
+    >>> batches = sampled_batches(5, 2, 4, np.random.default_rng(0))
+    >>> batches.members.shape, batches.members.sum(axis=0).tolist()
+    ((6, 5), [2.0, 2.0, 2.0, 2.0, 2.0])
+    """
+    epochs = math.ceil(least / math.ceil(samples / batch_size))
+    members = [each for _ in range(epochs) for each in _epoch(generator.permutation(samples), batch_size)]
+    return _batches(samples, members, [1.0 / len(members)] * len(members))
+
+
+def aged_epochs(
+    samples: int,
+    batch_size: int,
+    weights: Callable[[int], np.ndarray],
+    least: int,
+    generator: np.random.Generator,
+) -> Batches:
+    """Return all samples with the weights that an average over past steps gives them, at random moments.
+
+    Args:
+        samples: n.
+        batch_size: b.
+        weights: the weights of the gradients of a number of past steps, the latest first.
+        least: how many moments.
+        generator: of the orders of the epochs and the moments.
+
+    A moment is a uniformly random step of an epoch; epochs before it are shuffled independently. W is taken to
+    stand still meanwhile, as it does when η → 0.
+
+    >>> mean = aged_epochs(2, 1, lambda steps: 0.5 ** np.arange(steps), 2, np.random.default_rng(0))
+    >>> mean.members.toarray().tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    steps = math.ceil(samples / batch_size)
+    ages = weights(_MOST_EPOCHS * steps)
+    epochs = 2 + math.ceil(int(np.count_nonzero(ages > _NEGLIGIBLE * ages[:steps].min())) / steps)
+    ages = weights(epochs * steps)
+    logs = np.empty((least, samples))
+    for row in range(least):
+        now = generator.integers(steps)
+        total = np.zeros(samples)
+        for epoch in range(epochs):
+            position = np.empty(samples, dtype=np.int64)
+            position[generator.permutation(samples)] = np.arange(samples) // batch_size
+            age = now + epoch * steps - position
+            seen = (age >= 0) & (age < len(ages))
+            total[seen] += ages[age[seen]]
+        logs[row] = np.log(total)
+    members = [tuple(range(samples))] * least
+    return replace(_batches(samples, members, [1.0 / least] * least), logs=logs.ravel())
+
+
+def _epoch(order: np.ndarray, batch_size: int) -> Iterator[tuple[int, ...]]:
+    for start in range(0, len(order), batch_size):
+        yield tuple(sorted(order[start : start + batch_size].tolist()))
+
+
+def _batches(samples: int, members: list[tuple[int, ...]], shares: list[float]) -> Batches:
+    sizes = np.array([len(each) for each in members])
+    indices = np.fromiter(itertools.chain.from_iterable(members), dtype=np.int64, count=int(sizes.sum()))
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    matrix = sparse.csr_array((np.ones(len(indices)), indices, ends), shape=(len(members), samples))
+    return Batches(matrix, np.asarray(shares))

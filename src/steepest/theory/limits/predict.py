@@ -1,0 +1,421 @@
+"""Limit directions of a method on a problem: closed forms where there are any, else the mean field's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest.arguments import real_number, whole_number
+from steepest.arrays import as_numpy
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm, norm_label
+from steepest.losses import Loss, loss
+from steepest.problem import Classification, as_problem
+from steepest.theory.effective_margin import MethodLike, margin_value
+from steepest.theory.inputs import as_momentum, require_parts
+from steepest.theory.limits.batches import (
+    Batches,
+    aged_epochs,
+    every_batch,
+    number_of_batches,
+    sampled_batches,
+)
+from steepest.theory.limits.fields import Field, field_of, is_smoothed
+from steepest.theory.limits.path import Path, follow
+from steepest.theory.limits.pulls import LOG_RESIDUALS
+from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
+from steepest.theory.limits.single_samples import has_constant_directions, single_sample_bias
+
+__all__ = ["limit_direction", "limit_margin"]
+
+_READ = ("norm", "batch_size", "momentum", "loss")
+_EVERY = 6000
+"""Up to so many different batches all are taken."""
+_FAR = 16384.0
+"""A limit's path ends where R γ is so large: the error of a margin is about 1 / (R γ) there."""
+_WIDTH, _SHARPER = 1.0, 0.3
+"""Of signs, over the square root of the batch size: sums of b terms of both signs balance to about that."""
+_MOST_SOLVES = 1500
+_MOST_WEIGHTS = 3000
+_SCATTERED, _NEAREST = 200, 20
+_FULL_BATCH = ("svrg", "loopless-svrg", "saga")
+_MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
+    "ema": lambda beta, steps: beta ** np.arange(steps),
+    # β M_t + (1 - β) V_t: the step's own gradient counts 1 + β times as much as the average gives it.
+    "nesterov": lambda beta, steps: np.concatenate([[1.0 + beta], beta * beta ** np.arange(1, steps)]),
+}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What :func:`limit_direction` was asked, checked."""
+
+    problem: Classification
+    norm: Norm
+    loss: Loss
+    batch_size: int
+    momentum: float
+    kind: str
+    signal: str
+    at: float | None
+    margin: float
+    solution: Any
+    least: int
+    repeats: int
+    seed: int
+    first_step: float | None
+
+    def result(self, kind: Any, status: str, **values: Any) -> LimitDirection:
+        names = self.problem.name, norm_label(self.norm), self.batch_size
+        return LimitDirection(*names, kind, " ".join(status.split()), self.margin, at=self.at, **values)
+
+    def directed(self, kind: Any, status: str, W: np.ndarray, **values: Any) -> LimitDirection:
+        """Return the result whose direction is that of W."""
+        direction = W / float(self.norm(W))
+        return self.result(
+            kind, status, direction=direction, margin=float(self.problem.margin(direction)), **values
+        )
+
+
+def limit_direction(
+    problem: Classification,
+    method: MethodLike,
+    at: float | None = None,
+    *,
+    margin: Any = None,
+    batches: int | None = None,
+    repeats: int = 3,
+    seed: int = 0,
+) -> LimitDirection:
+    """Return the direction in which a method's weights go, or their state at R = Σ η, predicted from the data.
+
+    Steps of size η → 0 average over batches, so W follows the mean field dW/dR = F(W),
+    F(W) = E_B[D(-∇L_B(W))] over uniformly random batches B (where b does not divide n the smaller last batch of
+    an epoch counts with its share). Limit points of W_t / R_t are those of the differential inclusion
+    dW̄/ds ∈ F̄(W̄) - W̄ (Benaïm, Hofbauer, Sorin 2005); which of them is reached the path from W = 0 selects.
+    It is followed by implicit Euler steps; the limit's direction is F at its end.
+
+    Closed forms come first:
+
+    - the full batch, and gradients corrected by a reference (svrg; by the same argument saga and
+      loopless-svrg): the max margin, in every norm;
+    - batches of one with k = 2 in any norm, or any k in the max-norm: B of :func:`single_sample_bias`;
+    - Frobenius with momentum of gradients, at any β > 0: the max margin. As R → ∞ the weights β^age of an
+      epoch's samples matter less than their margins, so that every average sees the samples of smallest
+      margin, and the offsets of these make up for its ages.
+
+    The mean field itself is worked out in Frobenius and the max-norm, there with signs of a width that is then
+    made smaller. With momentum it averages over the ages of samples at random moments. Momentum of the
+    weights (heavy-ball) moves them as plain steps do, 1/(1-β) times as far.
+
+    Args:
+        problem: separable data.
+        method: a :class:`steepest.Method`, or anything with its attributes. Of its step sizes only the error
+            estimate at a given R makes use.
+        at: R = Σ_{s<t} η_s of a run that the state is to be compared with; None for the limit.
+        margin: γ as a number, or a max-margin solution in the method's norm; None solves for it here.
+        batches: how many batches a sample of them has at least, where there are too many to take all;
+            None takes 1,000 to 3,000.
+        repeats: independent samples of batches; the result is their mean.
+        seed: of these.
+
+    Raises:
+        InvalidArgument: an argument that cannot be used, or data that is not known to be separable.
+
+    >>> from types import SimpleNamespace
+    >>> problem = Classification([[2.0, 1.0], [-1.0, 1.0], [-2.0, -3.0]], [0, 1, 1])
+    >>> method = SimpleNamespace(norm="max", batch_size=1, momentum=0.0, loss="cross-entropy")
+    >>> found = limit_direction(problem, method)
+    >>> found.kind, round(found.margin, 3), round(found.relative_error, 3)
+    ('exact', 1.333, 0.467)
+    """
+    plan = _plan(problem, method, at, margin, batches, repeats, seed)
+    closed = next(_closed_forms(plan), None)
+    return closed if closed is not None else _mean_field(plan)
+
+
+def limit_margin(
+    problem: Classification, method: MethodLike, at: float | None = None, **settings: Any
+) -> float:
+    """Return the normalised margin of :func:`limit_direction`, in units of the features.
+
+    NaN where no direction is available; the arguments and errors are the same.
+
+    >>> from types import SimpleNamespace
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> method = SimpleNamespace(norm="max", batch_size=1, momentum=0.0, loss="cross-entropy")
+    >>> limit_margin(problem, method)
+    2.0
+    """
+    return limit_direction(problem, method, at, **settings).margin
+
+
+def _plan(
+    problem: Classification,
+    method: MethodLike,
+    at: float | None,
+    margin: Any,
+    batches: int | None,
+    repeats: int,
+    seed: int,
+) -> _Plan:
+    problem = as_problem(problem)
+    require_parts("method", method, _READ, "give a steepest.Method")
+    norm_, samples = norm(method.norm), problem.samples
+    size = method.batch_size
+    if size is not None:
+        size = whole_number("batch_size", size, 1)
+        if size > samples:
+            raise InvalidArgument("batch_size", size, f"give an integer from 1 to {samples}, or None")
+    if at is not None:
+        at = real_number("at", at, "give a positive sum of step sizes, or None for the limit", above=0)
+    if margin is None:
+        # Everything else here takes γ as it is given; the solvers are heavy to load for one function.
+        from steepest.maxmargin import max_margin
+
+        margin = max_margin(problem, norm_)
+    gamma = margin_value(margin, norm_)
+    if not gamma > 0:
+        raise InvalidArgument("problem", problem.name, "give data that is separable: γ > 0 is needed")
+    weights = problem.n_classes * problem.dimension
+    size = samples if size is None else size
+    usual = int(np.clip(min(3e8 / weights**2, 6e4 / size), 1000, 3000))
+    beta = as_momentum(method.momentum)
+    return _Plan(
+        problem,
+        norm_,
+        loss(method.loss),
+        size,
+        beta,
+        str(getattr(method, "momentum_kind", "ema")) if beta > 0 else "none",
+        _signal(method),
+        at,
+        gamma,
+        margin if hasattr(margin, "weights") else None,
+        usual if batches is None else whole_number("batches", batches, 1),
+        whole_number("repeats", repeats, 1),
+        whole_number("seed", seed, 0),
+        None if not hasattr(method, "schedule") else float(np.asarray(method.schedule(np.arange(1)))[0]),
+    )
+
+
+def _signal(method: MethodLike) -> str:
+    plain = "svrg" if bool(getattr(method, "variance_reduction", False)) else "minibatch"
+    return str(getattr(method, "signal", plain))
+
+
+def _closed_forms(plan: _Plan) -> Iterator[LimitDirection]:
+    full = plan.batch_size == plan.problem.samples
+    if plan.at is None and (full or plan.signal in _FULL_BATCH):
+        yield _max_margin(plan, full=full)
+    if plan.signal == "minibatch" and plan.batch_size == 1 and plan.kind in ("none", "heavy-ball"):
+        if has_constant_directions(plan.problem, plan.norm):
+            yield _single_samples(plan)
+    if plan.at is None and plan.kind in _MOMENTA and not is_smoothed(plan.norm) and _has_field(plan):
+        yield _momentum_in_frobenius(plan)
+
+
+def _max_margin(plan: _Plan, *, full: bool) -> LimitDirection:
+    proven = plan.kind in ("none", "ema") and (full or plan.signal == "svrg")
+    what = "the full batch" if full else f"{plan.signal}, whose corrections leave the full gradient as η → 0,"
+    status = f"{what} finds the max margin in every norm" + (
+        " (Theorem 4.6)" if proven and not full else " (Theorem 4.1)" if proven else "; not proven here"
+    )
+    return plan.directed("exact" if proven else "predicted", status, _max_margin_weights(plan))
+
+
+def _momentum_in_frobenius(plan: _Plan) -> LimitDirection:
+    status = (
+        f"momentum {plan.momentum:g} of gradients in Frobenius: as R → ∞ only the samples of smallest margin "
+        f"matter to every average, and the limit is the max margin; R has to be well above the epoch's length "
+        f"times log(1/β) over the gaps between margins"
+    )
+    return plan.directed("predicted", status, _max_margin_weights(plan))
+
+
+def _max_margin_weights(plan: _Plan) -> np.ndarray:
+    if plan.solution is not None:
+        return as_numpy(plan.solution.weights)
+    from steepest.maxmargin import max_margin
+
+    return as_numpy(max_margin(plan.problem, plan.norm).weights)
+
+
+def _single_samples(plan: _Plan) -> LimitDirection:
+    found = single_sample_bias(plan.problem, plan.norm)
+    if not np.any(found.B):
+        return plan.result(
+            "exact",
+            "the directions of single samples cancel: weights stay bounded, without a limit direction",
+        )
+    ends = {True: "goes to 0", False: "does not go to 0", None: "is too close to call"}[found.separates]
+    status = f"batches of one follow their mean direction B at any weights; the loss {ends}"
+    length = None if plan.at is None else plan.at / (1.0 - plan.momentum) * found.B
+    return plan.directed("exact", status, found.B, weights=length)
+
+
+def _has_field(plan: _Plan) -> bool:
+    return field_of(plan.problem, plan.norm, plan.loss, every_batch(1, 1)) is not None
+
+
+def _missing(plan: _Plan) -> str | None:
+    """Return why the mean field is not available, or None."""
+    k, d = plan.problem.n_classes, plan.problem.dimension
+    if not _has_field(plan):
+        return (
+            f"the mean field is worked out in the frobenius and the max norm alone; in the "
+            f"{norm_label(plan.norm)} norm parts of a batch's gradient that are e^(R gap) times smaller count in "
+            f"full, and their derivatives are not known here"
+        )
+    if k * d > _MOST_WEIGHTS:
+        return f"the mean field is solved for at most {_MOST_WEIGHTS} weights, and k d = {k * d}"
+    if LOG_RESIDUALS.of(plan.loss) is None:
+        return f"the loss {plan.loss.name} does not offer {LOG_RESIDUALS.name}"
+    if plan.signal != "minibatch" and plan.batch_size < plan.problem.samples:
+        return f"at a given R {plan.signal} still depends on the ages of its corrections"
+    if plan.kind not in ("none", "heavy-ball", *_MOMENTA):
+        return f"momentum of the kind {plan.kind} is not known to the mean field"
+    return None
+
+
+def _mean_field(plan: _Plan) -> LimitDirection:
+    reason = _missing(plan)
+    if reason is not None:
+        return plan.result("not available", reason)
+    samples = list(_samples(plan))
+    until = _FAR / plan.margin if plan.at is None else plan.at
+    if plan.kind == "heavy-ball" and plan.at is not None:
+        until /= 1.0 - plan.momentum
+    paths = [_path(plan, each, until, 2.0, _WIDTH) for each in samples]
+    if any(not len(each.lengths) for each in paths):
+        return plan.result("not available", "Newton's method failed at the first step")
+    ends = [_end(plan, each) for each in paths]
+    state = np.mean(ends, axis=0)
+    spread = float(np.std([_error(plan, each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
+    state, doubling = _finer(plan, samples[0], paths[0], state, until)
+    state, width = _sharper(plan, samples[0], paths[0], state, until)
+    error = LimitError(spread, doubling, width, _scatter(plan, samples[0], state))
+    return plan.directed(
+        "predicted",
+        _told(plan, samples, paths, until),
+        state,
+        error=error,
+        weights=None if plan.at is None else state,
+        path=_shown(plan, paths[0]),
+    )
+
+
+def _samples(plan: _Plan) -> Iterator[Batches]:
+    n, b = plan.problem.samples, plan.batch_size
+    if plan.kind in _MOMENTA and b < n:
+        weights = _MOMENTA[plan.kind]
+        for repeat in range(plan.repeats):
+            generator = np.random.default_rng([plan.seed, repeat])
+            yield aged_epochs(
+                n, b, lambda steps: weights(plan.momentum, steps), max(50, plan.least // 3), generator
+            )
+    elif number_of_batches(n, b) <= max(_EVERY, plan.least):
+        yield every_batch(n, b)
+    else:
+        for repeat in range(plan.repeats):
+            yield sampled_batches(n, b, plan.least, np.random.default_rng([plan.seed, repeat]))
+
+
+def _path(plan: _Plan, batches: Batches, until: float, growth: float, width: float) -> Path:
+    return follow(_field(plan, batches), width / math.sqrt(plan.batch_size), until, growth, _MOST_SOLVES)
+
+
+def _field(plan: _Plan, batches: Batches) -> Field:
+    field = field_of(plan.problem, plan.norm, plan.loss, batches)
+    if field is None:
+        raise InvalidArgument("norm", norm_label(plan.norm), "use frobenius or max")
+    return field
+
+
+def _end(plan: _Plan, path: Path) -> np.ndarray:
+    """Return F at the end for a limit, and the weights there at a given R."""
+    return path.growths[-1] if plan.at is None else path.weights[-1]
+
+
+def _error(plan: _Plan, W: np.ndarray) -> float:
+    return 1.0 - float(plan.problem.normalized_margin(W, plan.norm)) / plan.margin
+
+
+def _finer(
+    plan: _Plan, batches: Batches, path: Path, state: np.ndarray, until: float
+) -> tuple[np.ndarray, float]:
+    """Return the state without the error of finite steps, and what is left of it.
+
+    At a given R implicit Euler is of first order, so that the error is twice what halving the steps changes.
+    For a limit the change over the last doubling of R shows how far away it is.
+    """
+    if plan.at is None:
+        before = int(np.searchsorted(path.lengths, 0.5 * path.lengths[-1] * (1 + 1e-9), side="right")) - 1
+        later = [_error(plan, each) for each in path.growths[max(0, before) :]]
+        return state, max(abs(each - later[-1]) for each in later)
+    finer = _path(plan, batches, until, math.sqrt(2.0), _WIDTH)
+    if not finer.complete:
+        return state, math.inf
+    change = finer.weights[-1] - path.weights[-1]
+    return state + 2.0 * change, abs(_error(plan, state + 2.0 * change) - _error(plan, state + change))
+
+
+def _sharper(
+    plan: _Plan, batches: Batches, path: Path, state: np.ndarray, until: float
+) -> tuple[np.ndarray, float]:
+    """Return the state with the width of signs extrapolated to 0, and the change from the sharper ones."""
+    if not is_smoothed(plan.norm):
+        return state, 0.0
+    sharp = _path(plan, batches, until, 2.0, _SHARPER)
+    if not len(sharp.lengths):
+        return state, math.inf
+    reached = int(np.argmin(np.abs(path.lengths - sharp.lengths[-1])))
+    part = "growths" if plan.at is None else "weights"
+    scale = 1.0 if plan.at is None else path.lengths[-1] / sharp.lengths[-1]
+    change = scale * (getattr(sharp, part)[-1] - getattr(path, part)[reached])
+    sharpest = state + change / (1.0 - _SHARPER)
+    return sharpest, abs(_error(plan, sharpest) - _error(plan, state + change))
+
+
+def _scatter(plan: _Plan, batches: Batches, state: np.ndarray) -> float:
+    """Return how far a run of this schedule may be from the mean field, in units of the relative error.
+
+    Within an epoch of m steps of size η the sum of η (D_B - F) wanders by about η √m standard deviations of D_B.
+    The first epochs have the largest steps; what they leave behind in the smallest margins is counted in full.
+    """
+    if plan.at is None or plan.first_step is None:
+        return 0.0
+    chosen = np.linspace(0, len(batches.shares) - 1, min(_SCATTERED, len(batches.shares))).astype(int)
+    directions = np.array(
+        [_field(plan, batches.only(int(row))).at(state, 1e-3).value for row in np.unique(chosen)]
+    )
+    margins = np.asarray(plan.problem.pair_margins(state)).reshape(-1)
+    nearest = np.argsort(margins)[:_NEAREST]
+    moved = np.asarray(plan.problem.pair_margins(directions)).reshape(len(directions), -1)[:, nearest]
+    epoch = math.ceil(plan.problem.samples / plan.batch_size)
+    spread = float(np.sqrt(np.mean(np.var(moved, axis=0))))
+    return plan.first_step * math.sqrt(epoch) * spread / (float(plan.norm(state)) * plan.margin)
+
+
+def _shown(plan: _Plan, path: Path) -> LimitPath:
+    return LimitPath(
+        path.lengths,
+        np.array([_error(plan, each) for each in path.weights]),
+        np.array([_error(plan, each) for each in path.growths]),
+    )
+
+
+def _told(plan: _Plan, samples: list[Batches], paths: list[Path], until: float) -> str:
+    many = len(samples[0].shares)
+    over = f"all {many} batches" if samples[0].logs is None and len(samples) == 1 else (
+        f"{len(samples)} samples of {many} " + ("batches" if samples[0].logs is None else "moments of the average")
+    )  # fmt: skip
+    reached = min(float(each.lengths[-1]) for each in paths)
+    text = f"mean field over {over}, followed to R = {reached:.4g}; a prediction, not a proof"
+    if reached < until:
+        text += f"; it stopped before R = {until:.4g}, where Newton's method no longer went on"
+    return text

@@ -1,0 +1,144 @@
+"""From which batch size on the predicted limit of a method is the max margin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from steepest.arguments import real_number, whole_number
+from steepest.errors import InvalidArgument
+from steepest.geometry import norm
+from steepest.problem import Classification, as_problem
+from steepest.theory.effective_margin import MethodLike
+from steepest.theory.limits.predict import limit_direction
+from steepest.theory.limits.result import LimitDirection
+
+__all__ = ["SmallestBatch", "smallest_converging_batch"]
+
+
+@dataclass(frozen=True)
+class SmallestBatch:
+    """The smallest batch size whose limit is the max margin, among those that were tried."""
+
+    batch_size: int | None
+    """b*; None where it could not be told."""
+    tolerance: float
+    """Relative error up to which a margin counts as the max margin."""
+    tried: dict[int, LimitDirection]
+    """The limits at the batch sizes that were looked at, in increasing order."""
+    status: str
+    """What that means, in words."""
+
+
+class _WithBatchSize:
+    """A method of another batch size, whatever the method is."""
+
+    def __init__(self, method: MethodLike, batch_size: int):
+        self._method, self.batch_size = method, batch_size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._method, name)
+
+
+def smallest_converging_batch(
+    problem: Classification,
+    method: MethodLike,
+    batch_sizes: Iterable[int] | None = None,
+    *,
+    tolerance: float = 2e-3,
+    margin: Any = None,
+    on_found: Callable[[LimitDirection], None] | None = None,
+    **settings: Any,
+) -> SmallestBatch:
+    """Return the smallest batch size from which on the predicted limit of a method is the max margin.
+
+    Without ``batch_sizes`` 1, 2, 4, 8, ... are tried until one finds the max margin, and then by halving those
+    between it and the last that does not. That larger ones do so too is not certain: where b does not divide n
+    the last batch of an epoch is smaller and may bring a floor back, as b = n - 1 shows, whose last batch is
+    of one sample. With ``batch_sizes`` all of them are tried, and the answer is the smallest such that it and
+    all larger ones among them find the max margin.
+
+    Args:
+        problem: separable data.
+        method: a :class:`steepest.Method`, or anything with its attributes; its batch size does not matter.
+        batch_sizes: the batch sizes to try, from 1 to n.
+        tolerance: relative error of the margin that counts as none.
+        margin: γ or a max-margin solution, as in :func:`limit_direction`.
+        on_found: called with each limit as it is found.
+        settings: further arguments of :func:`limit_direction`.
+
+    Raises:
+        InvalidArgument: no batch sizes, one that cannot be used, or what :func:`limit_direction` refuses.
+
+    >>> from types import SimpleNamespace
+    >>> problem = Classification([[2.0, 1.0], [-1.0, 1.0], [-2.0, -3.0]], [0, 1, 1])
+    >>> method = SimpleNamespace(norm="max", batch_size=1, momentum=0.0, loss="cross-entropy")
+    >>> smallest_converging_batch(problem, method, [1, 3]).batch_size
+    3
+    """
+    problem = as_problem(problem)
+    tolerance = real_number(
+        "tolerance", tolerance, "give a positive relative error below 1", above=0, below=1
+    )
+    if margin is None:
+        from steepest.maxmargin import max_margin
+
+        margin = max_margin(problem, norm(method.norm))
+    tried: dict[int, LimitDirection] = {}
+
+    def finds(b: int) -> bool | None:
+        tried[b] = limit_direction(problem, _WithBatchSize(method, b), margin=margin, **settings)  # type: ignore[arg-type]
+        if on_found is not None:
+            on_found(tried[b])
+        return tried[b].finds_max_margin(tolerance)
+
+    if batch_sizes is not None:
+        answer = _of_all({b: finds(b) for b in _sizes(batch_sizes, problem.samples)})
+    else:
+        answer = _by_halving(finds, problem.samples)
+    ordered = dict(sorted(tried.items()))
+    return SmallestBatch(answer, tolerance, ordered, _told(answer, ordered, tolerance, problem.samples))
+
+
+def _sizes(batch_sizes: Iterable[int], samples: int) -> list[int]:
+    sizes = sorted({whole_number("batch_sizes", each, 1) for each in batch_sizes})
+    if not sizes or sizes[-1] > samples:
+        raise InvalidArgument("batch_sizes", sizes, f"give batch sizes from 1 to {samples}")
+    return sizes
+
+
+def _of_all(found: dict[int, bool | None]) -> int | None:
+    answer = None
+    for size in sorted(found, reverse=True):
+        if found[size] is not True:
+            return answer if found[size] is False else None
+        answer = size
+    return answer
+
+
+def _by_halving(finds: Callable[[int], bool | None], samples: int) -> int | None:
+    low, high = 0, 1
+    while (verdict := finds(high)) is False and high < samples:
+        low, high = high, min(2 * high, samples)
+    if verdict is not True:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        verdict = finds(middle)
+        if verdict is None:
+            return None
+        low, high = (low, middle) if verdict else (middle, high)
+    return high
+
+
+def _told(answer: int | None, tried: dict[int, LimitDirection], tolerance: float, samples: int) -> str:
+    sizes = ", ".join(map(str, tried))
+    if answer is None:
+        open_ = [str(b) for b, each in tried.items() if each.finds_max_margin(tolerance) is None]
+        if not open_:
+            return f"no batch size among {sizes} finds the max margin to {tolerance:g}"
+        return f"cannot be told to {tolerance:g}: open at batch size {', '.join(open_)}"
+    if answer == samples:
+        return f"only the full batch of {samples} finds the max margin to {tolerance:g}, of those tried ({sizes})"
+    return f"from batch size {answer} on the max margin is found to {tolerance:g}, of those tried ({sizes})"

@@ -1,0 +1,119 @@
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from steepest import Classification, Method, PolynomialDecay, descend, max_margin
+from steepest.datasets import gaussian
+from steepest.errors import InvalidArgument
+from steepest.theory import limit_direction, limit_margin, smallest_converging_batch
+from steepest.theory.limits.smallest import _by_halving, _of_all
+
+
+@pytest.fixture(scope="module")
+def problem():
+    draw = np.random.default_rng(11)
+    y = np.arange(9) % 3
+    return Classification(draw.normal(size=(9, 5)) + 4.0 * np.eye(3, 5)[y], y)
+
+
+@pytest.fixture(scope="module")
+def solutions(problem):
+    return {name: max_margin(problem, name) for name in ("frobenius", "max", "spectral")}
+
+
+@pytest.mark.parametrize("name", ["frobenius", "max"])
+@pytest.mark.parametrize(("b", "settings"), [(2, {}), (4, {}), (2, {"momentum": 0.5})])
+def test_the_state_at_equal_length_is_that_of_a_run(problem, solutions, name, b, settings):
+    steps, schedule = 2000, PolynomialDecay(0.5 / solutions[name].margin, 0.6)
+    method = Method(name, batch_size=b, schedule=schedule, **settings)
+    run = descend(problem, method, steps, reference=solutions[name], records=[steps], engine="reference")
+    R = float(np.sum(schedule(np.arange(steps))))
+    found = limit_direction(problem, method, at=R, margin=solutions[name])
+    measured = 1.0 - float(run.normalized_margin[-1]) / solutions[name].margin
+    assert found.kind == "predicted"
+    # Steps of finite size scatter about the mean field by their size over R.
+    scatter = 10.0 * float(schedule(steps)) / R * float(np.abs(problem.features).sum(axis=1).max())
+    assert abs(found.relative_error - measured) <= 2.0 * found.error.total + scatter
+
+
+def test_closed_forms_find_the_max_margin(problem, solutions):
+    for name, solution in solutions.items():
+        full = limit_direction(problem, Method(name), margin=solution)
+        reduced = limit_direction(problem, Method(name, 2, 0.5, variance_reduction=True), margin=solution)
+        for found in (full, reduced):
+            assert found.kind == "exact"
+            assert found.finds_max_margin() is True
+            assert found.relative_error == pytest.approx(0.0, abs=1e-6)
+    for signal in ("saga", "loopless-svrg"):
+        found = limit_direction(problem, Method("spectral", 2, signal=signal), margin=solutions["spectral"])
+        assert (found.kind, found.finds_max_margin()) == ("predicted", True)
+    momentum = limit_direction(problem, Method("frobenius", 1, 0.1), margin=solutions["frobenius"])
+    assert (momentum.kind, momentum.finds_max_margin()) == ("predicted", True)
+
+
+def test_momentum_of_the_weights_has_the_plain_limit(problem, solutions):
+    plain = limit_direction(problem, Method("frobenius", 2), at=40.0, margin=solutions["frobenius"])
+    heavy = Method("frobenius", 2, 0.75, momentum_kind="heavy-ball")
+    moved = limit_direction(problem, heavy, at=10.0, margin=solutions["frobenius"])
+    np.testing.assert_allclose(moved.weights, plain.weights)
+
+
+def test_what_is_not_available_says_why(problem, solutions):
+    found = limit_direction(problem, Method("spectral", 3), margin=solutions["spectral"])
+    assert (found.kind, found.direction, found.finds_max_margin()) == ("not available", None, None)
+    assert "frobenius and the max norm alone" in found.status
+    assert math.isnan(limit_margin(problem, Method("spectral", 3), margin=solutions["spectral"]))
+    late = limit_direction(problem, Method("max", 3, signal="saga"), at=9.0, margin=solutions["max"])
+    assert "ages of its corrections" in late.status
+
+
+def test_arguments_that_cannot_be_used_are_told(problem, solutions):
+    with pytest.raises(InvalidArgument, match="at=0: give a positive sum"):
+        limit_direction(problem, Method("max", 3), at=0)
+    with pytest.raises(InvalidArgument, match="batch_size=10: give an integer from 1 to 9"):
+        limit_direction(problem, Method("max", 10))
+    with pytest.raises(InvalidArgument, match="give data that is separable"):
+        limit_direction(problem, Method("max", 3), margin=-1.0)
+    with pytest.raises(InvalidArgument, match="give one in the max norm"):
+        limit_direction(problem, Method("max", 3), margin=solutions["frobenius"])
+    with pytest.raises(InvalidArgument, match="give batch sizes from 1 to 9"):
+        smallest_converging_batch(problem, Method("max"), [], margin=solutions["max"])
+    with pytest.raises(InvalidArgument, match="give a steepest.Method"):
+        limit_direction(problem, SimpleNamespace(norm="max"))
+
+
+def test_equal_seeds_give_equal_predictions():
+    many = gaussian(3, 12, 40, seed=1)
+    solution = max_margin(many, "frobenius")
+    draws = [
+        limit_direction(many, Method("frobenius", 6), margin=solution, batches=40, repeats=2, seed=seed)
+        for seed in (1, 1, 2)
+    ]
+    assert np.array_equal(draws[0].direction, draws[1].direction)
+    assert not np.array_equal(draws[0].direction, draws[2].direction)
+    assert draws[0].error.samples > 0
+
+
+def test_smallest_batch_is_found_by_halving_and_among_given_ones(problem, solutions):
+    asked = []
+
+    def finds(b):
+        asked.append(b)
+        return b >= 11
+
+    assert _by_halving(finds, 40) == 11
+    assert asked == [1, 2, 4, 8, 16, 12, 10, 11]
+    assert _by_halving(lambda b: False, 40) is None
+    assert _by_halving(lambda b: b == 40, 40) == 40
+    assert _by_halving(lambda b: None if b > 3 else False, 40) is None
+    # A floor at a larger batch size counts against the smaller ones.
+    assert _of_all({1: False, 2: True, 3: False, 4: True}) == 4
+    assert _of_all({1: None, 2: True}) is None
+    assert _of_all({1: True, 2: None}) is None
+
+    found = smallest_converging_batch(problem, Method("max"), margin=solutions["max"])
+    assert found.batch_size == 9
+    assert list(found.tried)[-1] == 9
+    assert "only the full batch" in found.status
