@@ -23,7 +23,7 @@ solves for γ where none is given.
 import steepest.theory.losses  # noqa: F401 (losses offer their constants where these are defined)
 from steepest.theory.alignment import measured_alignment
 from steepest.theory.assumptions import AssumptionChecks, Check, check_assumptions
-from steepest.theory.bias import bias_direction, per_sample_bias
+from steepest.theory.bias import bias_direction, bias_distance_bound, per_sample_bias
 from steepest.theory.bound import MarginBound, margin_bound, predicted_margin_bound
 from steepest.theory.constants import batches_per_epoch, feature_radius, noise_factor, noise_share
 from steepest.theory.descent_lemma import descent_coefficients, descent_errors
@@ -50,6 +50,7 @@ __all__ = [
     "Thresholds",
     "batches_per_epoch",
     "bias_direction",
+    "bias_distance_bound",
     "check_assumptions",
     "descent_coefficients",
     "descent_errors",

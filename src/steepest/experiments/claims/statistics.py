@@ -137,9 +137,7 @@ def data_sets_needed(deviation: float, effect: float, confidence: float = CONFID
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (
-            (low, middle) if _half_width(middle, deviation, confidence) <= effect else (middle, high)
-        )
+        low, high = (low, middle) if _half_width(middle, deviation, confidence) <= effect else (middle, high)
     return high
 
 
