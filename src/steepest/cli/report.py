@@ -9,6 +9,7 @@ import typer
 
 from steepest.cli.output import print_json
 from steepest.cli.terminal import waiting
+from steepest.cli.verdicts import claim_in_json
 
 if TYPE_CHECKING:
     from steepest.experiments import Page
@@ -61,18 +62,7 @@ def _summary(page: Page) -> dict[str, Any]:
                 "runs": each.runs,
                 "cells": len(each.cells),
                 "cells_missing": each.missing,
-                "claims": [
-                    {
-                        "name": claim.name,
-                        "data": claim.data,
-                        "norm": claim.norm,
-                        "loss": claim.loss,
-                        "verdict": str(claim.verdict),
-                        "reason": claim.reason,
-                        "remarks": list(claim.remarks),
-                    }
-                    for claim in each.claims
-                ],
+                "claims": [claim_in_json(claim) for claim in each.claims],
             }
             for each in page.experiments
         ],
@@ -80,12 +70,13 @@ def _summary(page: Page) -> dict[str, Any]:
 
 
 def _text(page: Page) -> str:
+    from steepest.experiments.claims.shown import verdict_counts
+
     lines = []
     for each in page.experiments:
-        held = sum(str(claim.verdict) == "holds" for claim in each.claims)
         facts = [
             f"{each.runs:,} runs",
-            f"{held} of {len(each.claims)} claims hold" if each.claims else "no claims to check",
+            verdict_counts(each.claims) or "no claims to check",
             *([f"unfinished, {_counted(each.missing)} missing"] if each.missing else []),
         ]
         lines.append(f"{each.name}: {'; '.join(facts)}")

@@ -64,7 +64,7 @@ def run(
     schatten-4), uneven-batches (that do not divide n), digits (real data), batch-one (beyond orthogonal data), long-run (300,000 steps, which
     tell a floor under the error from slow convergence), and figure1 to figure4.
 
-    Exits with 0 only if every claim that the experiment names holds.
+    Exits with 1 if a claim that the experiment names is contradicted on data that it is about.
 
     For instance:
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import TextWrapper
@@ -61,20 +64,7 @@ def _summary(name: str, report: Report) -> dict[str, Any]:
         "interrupted": report.interrupted,
         "cells_computed": report.computed,
         "cells_reused": report.reused,
-        "claims": [
-            {
-                "name": claim.name,
-                "data": claim.data,
-                "norm": claim.norm,
-                "loss": claim.loss,
-                "measured": claim.measured,
-                "threshold": claim.threshold,
-                "verdict": str(claim.verdict),
-                "reason": claim.reason,
-                "remarks": list(claim.remarks),
-            }
-            for claim in report.claims
-        ],
+        "claims": [claim_in_json(claim) for claim in report.claims],
         "final_errors": [
             {
                 **each.run,
@@ -91,6 +81,8 @@ def _summary(name: str, report: Report) -> dict[str, Any]:
 
 
 def _text(name: str, report: Report, directory: Path) -> str:
+    from steepest.experiments.claims.shown import verdict_counts
+
     width = max(get_terminal_size().columns, 40)
     rows = [row for claim in report.claims for row in _claim_rows(claim)]
     rows += [("note", note) for note in report.notes]
@@ -98,21 +90,36 @@ def _text(name: str, report: Report, directory: Path) -> str:
     if report.computed + report.reused:
         rows.append(("one page", f"steepest report {shlex.quote(str(directory))}"))
     # A path broken in two could not be copied.
-    wrapper = TextWrapper(width, subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False)
-    lines = [wrapper.fill(f"{word:<13}{text}") for word, text in rows]
+    wrapper = TextWrapper(width, subsequent_indent=" " * 14, break_long_words=False, break_on_hyphens=False)
+    lines = [wrapper.fill(f"{word:<14}{text}") for word, text in rows]
     if report.interrupted:
         return "\n".join([*lines, f"{name}: interrupted; the same command goes on where it stopped"])
     if not report.claims:
         return "\n".join([*lines, f"{name}: no claims to check"])
-    held = sum(str(claim.verdict) == "holds" for claim in report.claims)
-    return "\n".join([*lines, f"{name}: {held} of {len(report.claims)} claims hold"])
+    return "\n".join([*lines, f"{name}: {verdict_counts(report.claims)}"])
+
+
+def claim_in_json(claim: ClaimResult) -> dict[str, Any]:
+    """Return a claim with its verdict and the effects that it rests on, as plain values."""
+    told = asdict(claim)
+    del told["measurements"]
+    return {**_plain(told), "remarks": list(claim.remarks)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Enum) else value
 
 
 def _claim_rows(claim: ClaimResult) -> list[tuple[str, str]]:
+    beyond = " (generalises to)" if claim.generalises else ""
     rows = [
-        (str(claim.verdict), f"{claim.name}: {claim.data}, {claim.norm}"),
-        ("", f"measured: {claim.measured}"),
-        ("", f"asked for: {claim.threshold}"),
+        (str(claim.verdict), f"{claim.name}: {claim.data}, {claim.norm}{beyond}"),
+        ("", f"{claim.reason}."),
     ]
-    rows += [("", f"because: {claim.reason}")] if claim.reason else []
     return rows + [("", f"noted: {remark}") for remark in claim.remarks]

@@ -97,16 +97,18 @@ def orthogonal_scale_skewed(
     largest_scale: float = 3.0,
     seed: int = 0,
     *,
-    hard_classes: Literal["rare", "frequent"] = "rare",
+    hard_classes: Literal["independent", "rare", "frequent"] = "independent",
 ) -> Classification:
     """Samples along their own class's axis, x_i = α_i e_{y_i}, with scales and counts that differ by class.
 
-    The scales of class c are α_i ~ U[l_c, 2 l_c], where l_c runs geometrically from ``smallest_scale`` to
-    ``largest_scale``. Classes of small scale are the hard ones, and they are rare: every class has one
-    sample, and the others fall to the classes by a multinomial draw with probabilities in proportion to l_c.
-    With ``hard_classes="frequent"`` the classes have the same counts but the scales in reverse order, for
-    contrast. Shapes: X [n, k], y [n], sorted by class. This is the data of Section 4.4 and Theorem 4.9: with
-    batches of one sample, descent follows the counts alone, not the scales.
+    Every class has one sample, and the others fall to the classes by a multinomial draw with probabilities in
+    proportion to a geometric sequence from ``smallest_scale`` to ``largest_scale``. The scales of class c are α_i
+    ~ U[l_c, 2 l_c], where l_c runs through the same sequence in an order of its own, drawn independently of the
+    counts: "class frequency decoupled from sample hardness" (Appendix J). Classes of small scale are the hard
+    ones. For contrast ``hard_classes`` couples the two: "rare" gives the rarest class the smallest scales,
+    "frequent" the largest; the counts of a seed are the same in all three. Shapes: X [n, k], y [n], sorted by
+    class. This is the data of Section 4.4 and Theorem 4.9: with batches of one sample, descent follows the
+    counts alone, not the scales.
 
     Args:
         classes: number of classes k, from 2 up.
@@ -114,7 +116,7 @@ def orthogonal_scale_skewed(
         smallest_scale: lower end of the scales of the hardest class.
         largest_scale: lower end of the scales of the easiest class.
         seed: seed of the random draw, from 0 up.
-        hard_classes: whether the classes of small scale are the rare or the frequent ones.
+        hard_classes: "independent" of how frequent they are, or the "rare" or the "frequent" ones.
 
     Raises:
         InvalidArgument: fewer than two classes, fewer samples than classes, scales that are not positive,
@@ -133,13 +135,15 @@ def orthogonal_scale_skewed(
         raise InvalidArgument(
             "largest_scale", largest_scale, f"give at least smallest_scale ({smallest_scale})"
         )
-    one_of("hard_classes", hard_classes, ("rare", "frequent"))
+    one_of("hard_classes", hard_classes, ("independent", "rare", "frequent"))
     rng = _generator("orthogonal", seed)
     lowest = np.geomspace(smallest_scale, largest_scale, classes)
     counts = 1 + rng.multinomial(samples - classes, lowest / lowest.sum())
     labels = np.repeat(np.arange(classes), counts)
     if hard_classes == "frequent":
         lowest = lowest[::-1]
+    elif hard_classes == "independent":
+        lowest = rng.permutation(lowest)
     scales = rng.uniform(lowest[labels], 2 * lowest[labels])
     return Classification(scales[:, None] * np.eye(classes)[labels], labels, name="orthogonal")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ __all__ = [
     "REDUCED_SIGNAL",
     "RUN_LABELS",
     "labelled",
+    "with_generalisation",
     "with_signals",
     "with_variance_reduction",
 ]
@@ -54,6 +55,13 @@ def labelled(coordinates: Mapping[str, Any]) -> dict[str, Any]:
         name: (name, labels, {"units": _AXES[name][0], "long_name": _AXES[name][1]})
         for name, labels in coordinates.items()
     }
+
+
+def with_generalisation(dataset: xr.Dataset, names: Collection[str]) -> xr.Dataset:
+    """Return results that say of each data set whether claims are not about it, but may generalise to it."""
+    words = {"units": "1", "long_name": "1 for data that claims are not about, but may generalise to"}
+    switches = [float(name in names) for name in dataset["data"].values.tolist()]
+    return dataset.assign(generalises=("data", switches, words))
 
 
 def with_signals(dataset: xr.Dataset) -> xr.Dataset:

@@ -6,12 +6,14 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.arguments import switch
 from steepest.experiments.claims.check import check_claims
-from steepest.experiments.claims.claim import ClaimResult, Verdict
+from steepest.experiments.claims.claim import ClaimResult
+from steepest.experiments.claims.shown import EFFECT_COLUMNS, effect_cells, effect_row, verdict_counts
 from steepest.experiments.figures.draw import draw_figure
 from steepest.experiments.final_errors import FinalError, final_errors
 from steepest.experiments.inputs import Announce, as_instance, as_path, as_progress
@@ -54,8 +56,8 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether everything was finished and every claim holds."""
-        return not self.interrupted and all(claim.verdict is Verdict.HOLDS for claim in self.claims)
+        """Whether everything was finished and nothing is contradicted on the data that claims are about."""
+        return not self.interrupted and not any(claim.refutes for claim in self.claims)
 
 
 def reproduce(
@@ -74,7 +76,7 @@ def reproduce(
         figure: its name, such as "figure1", or "all" for one after the other.
         directory: where everything goes: the figure (PNG, PDF), the data (NetCDF), the claims (Markdown,
             JSON), the experiment as it was run, and the store of results in ``cells``.
-        quick: run the reduced form that the experiment defines (fewer batch sizes and one seed).
+        quick: run the reduced form that the experiment defines (fewer batch sizes, and only the data that claims are about).
         seeds: of data and shuffling, in place of the experiment's own.
         bound: draw the theory's margin bound and the predicted slope over the errors.
         progress: called with (what is being done, run-steps done, run-steps in all).
@@ -181,7 +183,7 @@ def _write(
         yield write_text(
             stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes)
         )
-        rows = [{**asdict(claim), "verdict": str(claim.verdict)} for claim in claims]
+        rows = [asdict(claim) for claim in claims]
         yield write_text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
 
 
@@ -195,31 +197,50 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
     lines = [
         f"# Claims of {experiment.name}",
         "",
-        f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}. Every measurement must be within",
-        "its bound on every seed; ranges are over seeds, batch sizes and momenta. A range that is expected",
-        "but not claimed is no part of a verdict.",
+        f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}: {verdict_counts(claims)}. Each seed draws",
+        "a data set, on which runs are compared with each other; averages, and the intervals that hold them with",
+        "95 % confidence, are over data sets. Supported or contradicted is what chance does not explain, with all",
+        "that the figure asks taken together (Holm's method).",
         "",
-        "| claim | data | norm | measured | threshold | verdict | reason |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    lines += [
-        f"| `{c.name}` | {c.data} | {c.norm} | {c.measured} | {c.threshold} | **{c.verdict}** | {c.reason} |"
-        for c in claims
     ]
     for claim in claims:
-        lines += ["", f"## {claim.name}: {claim.data}, {claim.norm}", "", claim.statement, ""]
+        lines.append(f"- **{claim.verdict}**: `{claim.name}`, {_place(claim)}: {claim.reason}.")
+    lines += [
+        "",
+        "| claim | data, norm | verdict | what decides | effect | 95 % interval | range | asked | so on | needs more |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for claim in claims:
+        cells = effect_cells(claim)
+        sizes = " | ".join(cells[name] for name in EFFECT_COLUMNS)
+        what = f"{cells['quantity']}, {cells['where']}"
+        lines.append(f"| `{claim.name}` | {_place(claim)} | **{claim.verdict}** | {what} | {sizes} |")
+    for claim in claims:
+        lines += ["", f"## {claim.name}: {_place(claim)}", ""]
+        lines += [f"The paper: “{claim.sentence}”", ""] if claim.sentence else []
+        lines += [claim.statement, "", f"Asked for: {claim.threshold}.", ""]
         lines += [
-            "| quantity | at | " + " | ".join(f"seed {seed}" for seed in experiment.seed) + " | bound |"
+            "| quantity | at | shown | effect | 95 % interval | range | asked | so on | needs more |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         ]
-        lines += ["| --- | --- |" + " --- |" * (len(experiment.seed) + 1)]
+        for row in map(effect_row, claim.effects):
+            sizes = " | ".join(row[name] for name in EFFECT_COLUMNS)
+            lines.append(f"| {row['quantity']} | {row['where']} | {row['shown']} | {sizes} |")
+        lines += ["", "| quantity | at | " + " | ".join(f"seed {seed}" for seed in experiment.seed) + " |"]
+        lines += ["| --- | --- |" + " --- |" * len(experiment.seed)]
         for m in claim.measurements:
             by_seed = dict(zip(m.seeds, m.values, strict=True))
             values = [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in experiment.seed]
-            lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} | {m.bound or 'none'} |")
+            lines.append(f"| {m.quantity} | {m.where} | {' | '.join(values)} |")
         lines += [line for remark in claim.remarks for line in ("", f"Noted: {remark}.")]
     if notes:
         lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
+
+
+def _place(claim: ClaimResult) -> str:
+    loss = "" if claim.loss == "cross-entropy" else f", {claim.loss}"
+    return f"{claim.data}, {claim.norm}{loss}" + (" (generalises to)" if claim.generalises else "")
 
 
 def _json(value: Any) -> str:
@@ -227,7 +248,9 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    # JSON has neither infinities nor NaN: an absent bound or value is null.
+    # JSON has neither infinities nor NaN: an absent bound or value is null. A verdict is its word.
+    if isinstance(value, Enum):
+        return str(value)
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -33,7 +33,7 @@ from steepest.theory.batch_condition import (
     batch_alignment,
     batch_condition,
 )
-from steepest.theory.bias import bias_direction, per_sample_bias
+from steepest.theory.bias import bias_direction, bias_distance_bound, per_sample_bias
 from steepest.theory.bound import (
     MarginBound,
     UnnormalizedBound,
@@ -56,6 +56,7 @@ from steepest.theory.limits import (
     SingleSampleBias,
     SmallestBatch,
     batch_one_direction,
+    batch_one_distance_bound,
     limit_direction,
     limit_margin,
     single_sample_bias,
@@ -92,8 +93,10 @@ __all__ = [
     "batch_alignment",
     "batch_condition",
     "batch_one_direction",
+    "batch_one_distance_bound",
     "batches_per_epoch",
     "bias_direction",
+    "bias_distance_bound",
     "check_assumptions",
     "descent_coefficients",
     "descent_errors",

@@ -9,6 +9,7 @@ from steepest.errors import InvalidArgument
 from steepest.experiments.claims import constant_bias, margins, single_samples
 from steepest.experiments.claims.claim import CLAIMS, ClaimResult
 from steepest.experiments.claims.selection import Runs
+from steepest.experiments.claims.verdict import decide
 from steepest.experiments.inputs import as_instance, as_texts
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ GROUPS = (margins, single_samples, constant_bias)
 def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult, ...]:
     """Check claims by name on every data set, norm and loss that the results hold.
 
+    Verdicts are corrected together (Holm's method) over all that is asked of the results; data on which claims
+    only generalise is corrected by itself, so that it changes no verdict on the data that they are about.
+
     Raises:
         InvalidArgument: a name that is no claim.
     """
@@ -34,5 +38,17 @@ def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult
         if name not in CLAIMS:
             raise InvalidArgument("claims", name, f"known claims: {', '.join(CLAIMS)}")
     every = tuple(Runs.of(dataset))
-    chosen = [CLAIMS[name] for name in names]
-    return tuple(claim.check(runs) for claim in chosen for runs in every if claim.needs.is_about(runs))
+    measured = [
+        claim.measured_on(runs)
+        for claim in (CLAIMS[name] for name in names)
+        for runs in every
+        if claim.needs.is_about(runs)
+    ]
+    families: dict[str, list[int]] = {}
+    for place, each in enumerate(measured):
+        families.setdefault(each.runs.data if each.runs.generalises else "", []).append(place)
+    results: dict[int, ClaimResult] = {}
+    for places in families.values():
+        verdicts = decide([measured[place].judged for place in places])
+        results |= {at: measured[at].result(*verdict) for at, verdict in zip(places, verdicts, strict=True)}
+    return tuple(results[place] for place in range(len(measured)))

@@ -1,7 +1,7 @@
 """What a claim is: a statement with its threshold, what it needs, how it is measured, and its verdict.
 
-A claim is about the runs of one data set, norm and loss, after enough updates for it to show. A measurement
-must be within its bound on every seed.
+A claim is about the runs of one kind of data, norm and loss, after enough updates for it to show. How verdicts
+come out of measurements is in :mod:`steepest.experiments.claims.verdict`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import TypeVar
 
 from steepest.arguments import whole_number
 from steepest.experiments.claims.measurement import Measurement, Measurements
 from steepest.experiments.claims.needs import NOTHING_MORE, Needs
 from steepest.experiments.claims.selection import Missing, Runs
+from steepest.experiments.claims.verdict import Effect, Judged, Outcome, Verdict, judge
+from steepest.experiments.claims.words import decisive, in_words
 from steepest.experiments.inputs import as_function, as_instance
 from steepest.registry import Registry
 
-__all__ = ["CLAIMS", "LONG_RUN", "Claim", "ClaimResult", "Verdict", "claim"]
+__all__ = ["CLAIMS", "LONG_RUN", "Claim", "ClaimResult", "Measured", "Verdict", "claim"]
 
 STEPS = 20_000
 """Updates after which a claim is decided, unless it says otherwise."""
@@ -31,17 +32,6 @@ Measure = Callable[[Runs], Measurements]
 MeasureFunction = TypeVar("MeasureFunction", bound=Measure)
 
 
-class Verdict(Enum):
-    """What a check concludes; the values are the words that tables show."""
-
-    HOLDS = "holds"
-    FAILS = "fails"
-    NOT_DECIDED = "not decided"
-
-    def __str__(self) -> str:
-        return self.value
-
-
 @dataclass(frozen=True)
 class ClaimResult:
     """One row of the table of claims."""
@@ -50,19 +40,80 @@ class ClaimResult:
     norm: str
     data: str
     loss: str
+    sentence: str
+    """What the paper says; empty for a claim that is not the paper's."""
     statement: str
     measured: str
     threshold: str
     verdict: Verdict
     reason: str
+    """The verdict in one sentence, for readers who know no statistics."""
+    effect: Effect | None = None
+    """What decides: of all that is asked the least certain part, or the one that is refuted."""
+    effects: tuple[Effect, ...] = ()
+    """Every part of what is asked."""
+    data_sets: int = 0
+    """How many data sets it rests on, one a seed."""
+    more_data_sets: int | None = None
+    """If undecided, how many more data sets would decide it; None where they would not help."""
+    generalises: bool = False
+    """Whether the data is another than the paper's: shown, and no reason for a command to fail."""
     measurements: tuple[Measurement, ...] = ()
     remarks: tuple[str, ...] = ()
     """What was measured outside the range where it was expected; no part of the verdict."""
 
+    @property
+    def refutes(self) -> bool:
+        """Whether what is claimed is contradicted on the data that it is about."""
+        return self.verdict is Verdict.CONTRADICTED and not self.generalises
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a claim measured on the runs of one data set, norm and loss, before its verdict."""
+
+    claim: Claim
+    runs: Runs
+    measurements: tuple[Measurement, ...]
+    lacking: str = ""
+    """Why nothing can be decided; empty if something can."""
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Whatever is asked, with its p-values; nothing where nothing can be decided."""
+        if self.lacking:
+            return []
+        return [judge(m) for m in self.measurements if m.test is not None or m.bounded]
+
+    def result(self, verdict: Verdict, effects: tuple[Effect, ...]) -> ClaimResult:
+        """Return the row with this verdict and the effects that it rests on."""
+        effect = None if self.lacking else decisive(verdict, effects)
+        more = [each.more_data_sets for each in effects if each.more_data_sets is not None]
+        stuck = any(each.outcome in (Outcome.SLOW, Outcome.AWAY) for each in effects)
+        return ClaimResult(
+            self.claim.name,
+            self.runs.norm,
+            self.runs.data,
+            self.runs.loss,
+            self.claim.sentence,
+            self.claim.statement,
+            _summary(self.measurements),
+            self.claim.threshold,
+            verdict,
+            self.lacking or in_words(verdict, effects),
+            effect,
+            effects,
+            max((each.data_sets for each in effects), default=0),
+            max(more) if verdict is Verdict.UNDECIDED and more and not stuck else None,
+            self.runs.generalises,
+            self.measurements,
+            tuple(_remarks(self.measurements)),
+        )
+
 
 @dataclass(frozen=True)
 class Claim:
-    """A named statement, its threshold in words and the function that measures it on the runs."""
+    """A named statement, what is asked in words, and the function that measures it on the runs."""
 
     name: str
     statement: str
@@ -71,33 +122,22 @@ class Claim:
     needs: Needs = NOTHING_MORE
     steps: int = STEPS
     """Updates after which the statement is decided; 0 if it is about no run."""
+    sentence: str = ""
+    """What the paper says; empty if it does not."""
 
-    def check(self, runs: Runs) -> ClaimResult:
+    def measured_on(self, runs: Runs) -> Measured:
         """Measure the claim on the runs of one data set, norm and loss."""
         measurements: tuple[Measurement, ...] = ()
         try:
             if lacking := self.needs.lacking(runs):
                 raise Missing(lacking)
             measurements = tuple(self.measure(runs))
-            verdict, reason = _judge(measurements)
-            if runs.last_step < self.steps:
-                verdict = Verdict.NOT_DECIDED
-                reason = f"too few steps: {runs.last_step:,} were run, the claim is about {self.steps:,}"
         except Missing as missing:
-            verdict, reason = Verdict.NOT_DECIDED, str(missing)
-        return ClaimResult(
-            self.name,
-            runs.norm,
-            runs.data,
-            runs.loss,
-            self.statement,
-            _summary(measurements),
-            self.threshold,
-            verdict,
-            reason,
-            measurements,
-            tuple(_remarks(measurements)),
-        )
+            return Measured(self, runs, measurements, str(missing))
+        if runs.last_step < self.steps:
+            few = f"too few steps: {runs.last_step:,} were run, the claim is about {self.steps:,}"
+            return Measured(self, runs, measurements, few)
+        return Measured(self, runs, measurements)
 
 
 CLAIMS: Registry[Claim] = Registry("claim")
@@ -105,7 +145,13 @@ CLAIMS: Registry[Claim] = Registry("claim")
 
 
 def claim(
-    name: str, statement: str, threshold: str, *, needs: Needs = NOTHING_MORE, steps: int = STEPS
+    name: str,
+    statement: str,
+    threshold: str,
+    *,
+    needs: Needs = NOTHING_MORE,
+    steps: int = STEPS,
+    sentence: str = "",
 ) -> Callable[[MeasureFunction], MeasureFunction]:
     """Return a decorator that registers a claim, measured by the function that it decorates.
 
@@ -124,38 +170,26 @@ def claim(
         threshold: the bounds in words.
         needs: what the runs must be and hold.
         steps: updates after which it is decided; 0 for a claim that is about no run.
+        sentence: what the paper says, where the claim checks a sentence of it.
 
     Raises:
         InvalidArgument: the name is taken, or is not one word; other texts, needs or numbers than these.
     """
-    for argument, value in (("statement", statement), ("threshold", threshold)):
+    for argument, value in (
+        ("statement", statement),
+        ("threshold", threshold),
+        ("sentence", sentence),
+    ):
         as_instance(argument, value, str, "say it in words, such as 'log-loss ≤ -10'")
     as_instance("needs", needs, Needs, "give steepest.experiments.Needs")
     whole_number("steps", steps, 0)
 
     def register(measure: MeasureFunction) -> MeasureFunction:
         measured = as_function("measure", measure)
-        CLAIMS.register(name, Claim(name, statement, threshold, measured, needs, steps))
+        CLAIMS.register(name, Claim(name, statement, threshold, measured, needs, steps, sentence))
         return measure
 
     return register
-
-
-def _judge(measurements: Sequence[Measurement]) -> tuple[Verdict, str]:
-    bounded = [m for m in measurements if m.bounded]
-    broken = [(slack, m, i) for m in bounded for i, slack in enumerate(m.slack) if slack < 0]
-    if not broken:
-        return Verdict.HOLDS, ""
-    _, worst, index = min(broken, key=lambda each: each[0])
-    label, value = worst.judged[index]
-    side = f"below {worst.at_least:g}" if value < worst.at_least else f"above {worst.at_most:g}"
-    if math.isnan(value):
-        side = "not a number"
-    total = sum(len(m.judged) for m in bounded)
-    return Verdict.FAILS, (
-        f"{worst.quantity} at {worst.where}, {label}: {value:.4g}, {side} "
-        f"({len(broken)} of {total} measurements break their bound)"
-    )
 
 
 def _summary(measurements: Sequence[Measurement]) -> str:

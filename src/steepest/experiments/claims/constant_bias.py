@@ -26,7 +26,8 @@ _ROUNDING = 1e-9
 def batch_one_follows_its_mean_direction(runs: Runs) -> Measurements:
     """Measure the largest distance to B R_t as a share of its bound, and the cosine to B at the end."""
     _require(runs)
-    shares = runs.curve("bias_distance_share", 1, 0.0).max(axis=1)
+    bound = runs.dataset["bias_distance_bound"].values[:, None]
+    shares = (runs.curve("bias_distance", 1, 0.0) / bound).max(axis=1)
     yield over_seeds(runs, "distance / bound", _WHERE, shares, at_most=1 + _ROUNDING)
     yield over_seeds(runs, "cosine to B", _WHERE, runs.final("bias_cosine", 1, 0.0))
 
@@ -53,10 +54,8 @@ def batch_one_separates_if_its_mean_direction_does(runs: Runs) -> Measurements:
 
 
 def _require(runs: Runs) -> None:
-    if "bias_distance_share" not in runs.dataset:
+    if "bias_separates" not in runs.dataset:
         raise Missing("directions of single samples depend on the weights here, or were stored without them")
-    if np.isnan(runs.final("bias_distance_share", 1, 0.0)).any():
-        raise Missing("directions of single samples depend on the weights here")
 
 
 def _of_single_samples(runs: Runs, name: str) -> np.ndarray:

@@ -1,10 +1,15 @@
-"""What a claim measures: one quantity on each seed, with the bounds that the claim sets for it."""
+"""What a claim measures: one quantity on each seed, with what the claim asks of it.
+
+Two kinds of question are asked. What is proven, or exact, must be within its bounds on every seed, and one
+exception refutes it (:func:`over_seeds`). What is seen is asked of the mean over data sets (:func:`mean_is`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from numbers import Real
 
 import numpy as np
@@ -14,7 +19,57 @@ from steepest.errors import InvalidArgument
 from steepest.experiments.claims.selection import Runs
 from steepest.experiments.inputs import as_instance
 
-__all__ = ["Measurement", "Measurements", "over_seeds", "where_unique"]
+__all__ = ["SMALLEST_RATIO", "Asked", "MeanTest", "Measurement", "Measurements", "mean_is", "over_seeds"]
+
+SMALLEST_RATIO = 1.15
+"""The smallest ratio of two errors that counts as a difference, unless a claim says another."""
+
+
+class Asked(Enum):
+    """What is asked of a mean over data sets."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    EQUIVALENT = "equivalent"
+    """Within a factor of 1, either way: "the same", which no test of a difference can show."""
+
+
+@dataclass(frozen=True)
+class MeanTest:
+    """What a claim asks of the mean of a quantity over data sets."""
+
+    asked: Asked
+    bound: float
+    """In units of the quantity; for EQUIVALENT the factor, such as 1.3."""
+    smallest: float
+    """Smallest effect that counts: a factor for ratios, otherwise a difference."""
+    opposite: float
+    """Where the opposite begins: a mean beyond this, and not shown to be beyond the bound, contradicts."""
+    ratio: bool = True
+    """Whether the values are ratios, whose logarithms are averaged."""
+    drift: tuple[tuple[float, ...], ...] = ()
+    """For EQUIVALENT: slopes of the log-ratio in log t, one tuple over seeds for each late stretch of steps."""
+    trend: tuple[tuple[float, ...], ...] = ()
+    """For EQUIVALENT: the same slopes of the log of what is compared, itself."""
+    floor: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    """For EQUIVALENT after long runs: the fitted floors over seeds, and the advantage in AIC of having one."""
+
+    def scaled(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return values on the scale on which they are averaged."""
+        taken = np.asarray(values, float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(taken) if self.ratio else taken
+
+    def shown(self, value: float) -> float:
+        """Return a mean, or an end of its interval, in units of the quantity."""
+        return math.exp(min(value, 700.0)) if self.ratio else value
+
+    @property
+    def words(self) -> str:
+        """What is asked, such as "mean > 1.15"."""
+        if self.asked is Asked.EQUIVALENT:
+            return f"mean from 1/{self.bound:g} to {self.bound:g}"
+        return f"mean {'>' if self.asked is Asked.ABOVE else '<'} {self.bound:.4g}"
 
 
 @dataclass(frozen=True)
@@ -29,6 +84,8 @@ class Measurement:
     at_most: float = math.inf
     expected: tuple[float, float] | None = None
     """A range in which the values should lie, though the claim does not say so: no part of the verdict."""
+    test: MeanTest | None = None
+    """What is asked of the mean over data sets, in place of bounds for each of them."""
 
     @property
     def judged(self) -> tuple[tuple[str, float], ...]:
@@ -43,15 +100,16 @@ class Measurement:
 
     @property
     def bounded(self) -> bool:
-        """Whether the claim sets a bound for this quantity."""
+        """Whether the claim sets a bound for this quantity on every seed."""
         return self.at_least > -math.inf or self.at_most < math.inf
 
     @property
     def bound(self) -> str:
-        """The bounds and what is expected in words, such as "≥ 0.4 and ≤ 0.6"; empty if there are none."""
+        """The bounds and what is expected in words, such as "≥ 0.4 and ≤ 0.6 on every seed"; empty if there are none."""
         low = [f"≥ {self.at_least:g}"] if self.at_least > -math.inf else []
         high = [f"≤ {self.at_most:g}"] if self.at_most < math.inf else []
-        claimed = [" and ".join(low + high)] if self.bounded else []
+        claimed = [" and ".join(low + high) + " on every seed"] if self.bounded else []
+        claimed += [self.test.words] if self.test is not None else []
         expected = [] if self.expected is None else [f"expected {self.expected[0]:g} to {self.expected[1]:g}"]
         return "; ".join(claimed + expected)
 
@@ -92,20 +150,66 @@ def over_seeds(
     )
 
 
-def where_unique(
+def mean_is(
     runs: Runs,
-    unique: np.ndarray,
+    asked: Asked | str,
+    bound: float,
     quantity: str,
     where: str,
-    values: np.ndarray,
-    at_least: float = -math.inf,
-    at_most: float = math.inf,
+    values: Sequence[float] | np.ndarray,
+    *,
+    ratio: bool = True,
+    smallest: float = SMALLEST_RATIO,
+    opposite: float | None = None,
+    kept: np.ndarray | None = None,
+    drift: np.ndarray | None = None,
+    trend: np.ndarray | None = None,
+    floor: np.ndarray | None = None,
 ) -> Measurements:
-    """Yield a measurement that is held to its bounds on the seeds of a unique optimum alone."""
-    for kept, words, bounds in (
-        (unique, quantity, (at_least, at_most)),
-        (~unique, f"{quantity}, which is not known to be unique", (-math.inf, math.inf)),
+    """Yield a measurement whose mean over data sets is asked to be above, below or equivalent to a bound.
+
+    Args:
+        runs: those that were measured.
+        asked: "above", "below" or "equivalent" (within a factor ``bound`` of 1).
+        bound: in units of the quantity.
+        quantity: what it is, such as "error / full batch".
+        where: the settings, such as "b = 5".
+        values: one for each seed.
+        ratio: whether they are ratios, averaged in their logarithms.
+        smallest: the smallest effect that counts, a factor for ratios and else a difference; what is undecided
+            needs enough data sets for an interval of ± this.
+        opposite: where the opposite begins, by default at the bound. "Smaller", a ratio below 1, is contradicted
+            too where the mean is shown to be so near 1 that the difference does not count.
+        kept: the seeds that count, such as those of a unique solution, shape [seeds]; the others inform.
+        drift: slopes of the log-ratio in log t in late stretches of steps, shape [stretches, seeds].
+        trend: the same of the log of what is compared, itself.
+        floor: fitted floors and their advantages in AIC, shape [2, seeds].
+
+    Raises:
+        InvalidArgument: as many values as there are seeds are not given.
+    """
+    one = over_seeds(runs, quantity, where, values)
+    chosen = np.ones(len(runs.seeds), bool) if kept is None else kept
+
+    def only(array: np.ndarray | None) -> tuple[tuple[float, ...], ...]:
+        return () if array is None else tuple(tuple(map(float, row[chosen])) for row in array)
+
+    floors = only(floor)
+    test = MeanTest(
+        Asked(asked),
+        float(bound),
+        smallest,
+        float(bound if opposite is None else opposite),
+        ratio,
+        only(drift),
+        only(trend),
+        (floors[0], floors[1]) if floors else None,
+    )
+    for among, words, tested in (
+        (chosen, quantity, test),
+        (~chosen, f"{quantity}, not known to be unique", None),
     ):
-        if kept.any():
-            seeds = tuple(seed for seed, chosen in zip(runs.seeds, kept, strict=True) if chosen)
-            yield Measurement(words, where, seeds, tuple(map(float, values[kept])), *bounds)
+        if among.any():
+            seeds = tuple(seed for seed, taken in zip(one.seeds, among, strict=True) if taken)
+            taken = tuple(value for value, taken in zip(one.values, among, strict=True) if taken)
+            yield Measurement(words, where, seeds, taken, test=tested)

@@ -64,13 +64,17 @@ class Needs:
     """The norms that it is about; None is all of them."""
     contrast: bool = False
     """Whether it is about data that is there for contrast alone. A figure draws all data."""
+    data: str | None = None
+    """The name of the one data set that it is about; None is all of them."""
     run: OneRun | None = None
     """Runs that have to be among the others."""
     keys: tuple[str, ...] = ()
     """Keys of the experiment that have to be set: reference, bias, weights or naive."""
 
     def is_about(self, runs: Runs) -> bool:
-        """Whether the runs are in one of the norms and on the kind of data."""
+        """Whether the runs are in one of the norms and on the data that it is about."""
+        if self.data is not None and runs.data != self.data:
+            return False
         return (self.norms is None or runs.norm in self.norms) and runs.contrast == self.contrast
 
     def lacking(self, runs: Runs) -> str:

@@ -54,6 +54,11 @@ class Runs:
         return "contrast" in self.dataset and bool(self.dataset["contrast"] == 1)
 
     @property
+    def generalises(self) -> bool:
+        """Whether the data is another than that which the experiment's claims are about."""
+        return "generalises" in self.dataset and bool(self.dataset["generalises"] == 1)
+
+    @property
     def samples(self) -> int:
         """Number of samples n, the size of the full batch."""
         return int(self.dataset["samples"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from steepest.errors import InvalidArgument, SteepestWarning
 from steepest.experiments.claims.check import check_claims
 from steepest.experiments.claims.claim import ClaimResult, Verdict
+from steepest.experiments.dimensions import with_generalisation
 from steepest.experiments.spec.cells import signals_described
 from steepest.experiments.store.results import combine
 from steepest.experiments.store.settings import SUFFIX, Settings, read_settings
@@ -104,17 +105,21 @@ class StoredExperiment:
         names = self.settings.experiment.claims
         found = Counter(cell.group for cell in self.cells)
         whole = [cell for cell in self.cells if found[cell.group] == self.asked[cell.group]]
-        judged = check_claims(combine(cell.dataset for cell in whole), names) if whole else ()
+        judged = check_claims(self._told(combine(cell.dataset for cell in whole)), names) if whole else ()
         if not self.missing:
             return judged
         # What is unfinished is listed all the same, for else a claim that was asked for would be nowhere.
         undecided = [
             _unfinished(claim, found[group], self.asked[group])
-            for claim in check_claims(self.dataset, names)
+            for claim in check_claims(self._told(self.dataset), names)
             if found[group := (claim.data, claim.norm, claim.loss)] < self.asked[group]
         ]
         order = {name: place for place, name in enumerate(names)}
         return tuple(sorted([*judged, *undecided], key=lambda claim: order[claim.name]))
+
+    def _told(self, dataset: xr.Dataset) -> xr.Dataset:
+        names = () if self.settings is None else self.settings.experiment.generalisations
+        return with_generalisation(dataset, names)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -211,6 +216,5 @@ def _grouped(cells: Sequence[StoredCell]) -> list[list[StoredCell]]:
 
 def _unfinished(claim: ClaimResult, found: int, asked: int) -> ClaimResult:
     reason = f"unfinished: {found} of {asked} cells of these runs are computed"
-    return replace(
-        claim, measured="", verdict=Verdict.NOT_DECIDED, reason=reason, measurements=(), remarks=()
-    )
+    nothing = replace(claim, measured="", verdict=Verdict.UNDECIDED, reason=reason, more_data_sets=None)
+    return replace(nothing, effect=None, effects=(), data_sets=0, measurements=(), remarks=())

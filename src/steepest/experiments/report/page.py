@@ -11,7 +11,7 @@ from typing import Any
 
 from steepest import __version__
 from steepest.errors import InvalidArgument
-from steepest.experiments.claims.claim import Verdict
+from steepest.experiments.claims.shown import verdict_counts
 from steepest.experiments.inputs import as_path
 from steepest.experiments.report import tables
 from steepest.experiments.report.curves import groups_of, quantities_of
@@ -82,8 +82,8 @@ def render_page(stored: Sequence[StoredExperiment], name: str) -> str:
         name=name,
         version=__version__,
         experiments=[_section(place, each) for place, each in enumerate(stored)],
-        failing=[row for place, each in enumerate(stored) for row in _failing(place, each)],
-        counts=tables.verdict_counts([claim for each in stored for claim in each.claims]),
+        contradicted=[row for place, each in enumerate(stored) for row in _contradicted(place, each)],
+        counts=verdict_counts([claim for each in stored for claim in each.claims]),
         charts=_script_json(_charts(stored)),
         style=(folder / "report.css").read_text(encoding="utf-8"),
         script="\n".join((folder / f"{part}.js").read_text(encoding="utf-8") for part in _SCRIPTS),
@@ -103,7 +103,7 @@ def _section(place: int, experiment: StoredExperiment) -> dict[str, Any]:
         "steps": f"{max(int(cell.description['steps']) for cell in experiment.cells):,}",
         "progress": f"{len(experiment.cells)} of {asked} cells" if experiment.missing else "",
         "claims": list(tables.claim_tables(claims)),
-        "counts": tables.verdict_counts(claims) or "no claims",
+        "counts": verdict_counts(claims) or "no claims",
         "data": tables.data_rows(experiment),
         "margins": tables.margin_rows(experiment),
         "settings": tables.setting_rows(experiment),
@@ -112,10 +112,10 @@ def _section(place: int, experiment: StoredExperiment) -> dict[str, Any]:
     }
 
 
-def _failing(place: int, experiment: StoredExperiment) -> Iterator[dict[str, str]]:
-    failing = [claim for claim in experiment.claims if claim.verdict is Verdict.FAILS]
-    for name in dict.fromkeys(claim.name for claim in failing):
-        where = "; ".join(f"{claim.data}, {claim.norm}" for claim in failing if claim.name == name)
+def _contradicted(place: int, experiment: StoredExperiment) -> Iterator[dict[str, str]]:
+    refuted = [claim for claim in experiment.claims if claim.refutes]
+    for name in dict.fromkeys(claim.name for claim in refuted):
+        where = "; ".join(f"{claim.data}, {claim.norm}" for claim in refuted if claim.name == name)
         yield {"id": f"{_id(place)}-{name}", "name": name, "where": where}
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from steepest.experiments.claims.claim import ClaimResult, Verdict
 from steepest.experiments.claims.measurement import Measurement
+from steepest.experiments.claims.shown import effect_cells, effect_row, verdict_counts
 from steepest.experiments.report.folder import StoredCell, StoredExperiment
 from steepest.experiments.spec.cells import signals_described
 from steepest.experiments.spec.experiment import AVERAGE
 
-__all__ = ["ClaimTable", "claim_tables", "data_rows", "margin_rows", "setting_rows", "verdict_counts"]
+__all__ = ["ClaimTable", "claim_tables", "data_rows", "margin_rows", "setting_rows"]
 
-_MARKS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.NOT_DECIDED: "?"}
+_MARKS = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.UNDECIDED: "?"}
 
 
 @dataclass(frozen=True)
@@ -25,26 +25,12 @@ class ClaimTable:
     """One claim, with a row for each data set, norm and loss."""
 
     name: str
+    sentence: str
     statement: str
     threshold: str
     summary: str
     rows: tuple[dict[str, Any], ...]
     seeds: tuple[int, ...]
-
-
-def verdict_counts(claims: Sequence[ClaimResult]) -> str:
-    """Return how many claims have each verdict, such as "5 hold, 1 fails"; empty without claims."""
-    counts = Counter(claim.verdict for claim in claims)
-    words = {
-        Verdict.HOLDS: ("holds", "hold"),
-        Verdict.FAILS: ("fails", "fail"),
-        Verdict.NOT_DECIDED: ("not decided", "not decided"),
-    }
-    return ", ".join(
-        f"{counts[verdict]} {one if counts[verdict] == 1 else many}"
-        for verdict, (one, many) in words.items()
-        if counts[verdict]
-    )
 
 
 def claim_tables(claims: Sequence[ClaimResult]) -> Iterator[ClaimTable]:
@@ -53,22 +39,25 @@ def claim_tables(claims: Sequence[ClaimResult]) -> Iterator[ClaimTable]:
         same = [claim for claim in claims if claim.name == name]
         seeds = {seed for claim in same for m in claim.measurements for seed in m.seeds}
         rows = tuple(_claim_row(claim, sorted(seeds)) for claim in same)
+        first, count = same[0], verdict_counts(same)
         yield ClaimTable(
-            name, same[0].statement, same[0].threshold, verdict_counts(same), rows, tuple(sorted(seeds))
+            name, first.sentence, first.statement, first.threshold, count, rows, tuple(sorted(seeds))
         )
 
 
 def _claim_row(claim: ClaimResult, seeds: Sequence[int]) -> dict[str, Any]:
     return {
         "data": claim.data,
+        "about": "generalises to" if claim.generalises else "decides",
         "norm": claim.norm,
         "loss": claim.loss,
         "verdict": str(claim.verdict),
-        "kind": claim.verdict.name.lower().replace("_", "-"),
+        "kind": str(claim.verdict),
         "mark": _MARKS[claim.verdict],
-        "measured": claim.measured,
         "reason": claim.reason,
+        "effect": effect_cells(claim),
         "remarks": claim.remarks,
+        "effects": [effect_row(each) for each in claim.effects],
         "measurements": [_measurement_row(m, seeds) for m in claim.measurements],
     }
 
@@ -80,7 +69,6 @@ def _measurement_row(m: Measurement, seeds: Sequence[int]) -> dict[str, Any]:
         "where": m.where,
         "values": [f"{by_seed[seed]:.4g}" if seed in by_seed else "" for seed in seeds],
         "bound": m.bound or "to inform",
-        "within": "" if not m.bounded else "yes" if min(m.slack) >= 0 else "no",
     }
 
 

@@ -165,6 +165,8 @@ class Cell:
             "gap": self.gap,
             "reference": list(self.references),
             "bias": self.bias,
+            # Since distances to the bias direction are measured; what measured cosines alone is computed again.
+            **({"bias_distance": True} if self.bias else {}),
             "weights": self.weights,
             "naive": self.naive,
         }
@@ -218,7 +220,7 @@ def cells_of(experiment: Experiment, problems: Known) -> list[Cell]:
             norm in experiment.naive and batch_size == 1 and not data.contrast,
         )
         for data in experiment.data
-        for seed in experiment.seed
+        for seed in data.seeds_of(experiment.seed)
         for norm in experiment.norm
         for loss in experiment.loss
         for batch_size in _batch_sizes(experiment, problems[data.name, seed])

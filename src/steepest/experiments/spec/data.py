@@ -25,7 +25,7 @@ __all__ = ["DataSet", "DataSets", "StoredSamples", "identity", "keys_of"]
 
 _FILE = "file"
 _OF_FILES = ("path", "label", "separator", "encoding")
-_OWN = ("kind", "name", "schedule", "contrast")
+_OWN = ("kind", "name", "schedule", "contrast", "generalises", "most_seeds")
 _SEED = "seed"
 
 
@@ -33,7 +33,8 @@ class DataSet(BaseModel):
     """A data set of an experiment: its kind, how results call it, and what its generator takes.
 
     ``contrast`` marks data that is there to show a difference: claims about an experiment's data leave it
-    out. Every other key is an argument of the generator, with the generator's default where it is not given.
+    out. ``generalises`` marks data that claims are not about: whether they generalise to it is shown, and no
+    reason for a command to fail. ``most_seeds`` has it run on the first of the experiment's seeds alone. Every other key is an argument of the generator, with the generator's default where it is not given.
 
     >>> DataSet(kind="gaussian", classes=3).load(seed=0).samples
     30
@@ -45,6 +46,8 @@ class DataSet(BaseModel):
     name: Annotated[str, BeforeValidator(accept.identifier)]
     schedule: ScheduleChoice | None = None
     contrast: Annotated[bool, BeforeValidator(accept.switch)] = False
+    generalises: Annotated[bool, BeforeValidator(accept.switch)] = False
+    most_seeds: Annotated[int, BeforeValidator(accept.count(at_least=1))] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -69,6 +72,10 @@ class DataSet(BaseModel):
         """The arguments of the generator, without the seed."""
         return dict(self.model_extra or {})
 
+    def seeds_of(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        """Return those of an experiment's seeds that this data is run on."""
+        return seeds[: self.most_seeds]
+
     def load(self, seed: int) -> Classification:
         """Return the samples; a generator with an argument ``seed`` draws them by it."""
         if self.kind == _FILE:
@@ -81,7 +88,7 @@ def keys_of(kind: str) -> tuple[str, ...]:
     """Return the keys that a table of data of that kind may have.
 
     >>> keys_of("digits")
-    ('kind', 'name', 'schedule', 'contrast')
+    ('kind', 'name', 'schedule', 'contrast', 'generalises', 'most_seeds')
     """
     if kind == _FILE:
         return (*_OWN, *_OF_FILES)
@@ -160,4 +167,4 @@ class StoredSamples:
 
 def identity(data: DataSet) -> dict[str, Any]:
     """Return what the samples depend on besides the seed: no name, no schedule, no place on a disk."""
-    return data.model_dump(exclude={"name", "schedule", "path"})
+    return data.model_dump(exclude={"name", "schedule", "path", "generalises", "most_seeds"})

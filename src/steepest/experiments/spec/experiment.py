@@ -119,6 +119,11 @@ class Experiment(BaseModel):
         """Return a data set's own schedule, or the experiment's."""
         return data.schedule or self.schedule
 
+    @property
+    def generalisations(self) -> tuple[str, ...]:
+        """Names of the data sets that claims are not about, but may generalise to."""
+        return tuple(data.name for data in self.data if data.generalises)
+
     def replaced(self, changes: Mapping[str, Any]) -> Experiment:
         """Return this experiment with some keys replaced, validated like a file."""
         return validated(_merged(self.model_dump(exclude_unset=True), changes))

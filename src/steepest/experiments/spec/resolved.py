@@ -74,9 +74,9 @@ def made(experiment: Experiment, progress: Announce | None = None) -> dict[tuple
         DataFileError: a file that cannot be read.
     """
     problems: dict[tuple[str, int], Classification] = {}
-    total = len(experiment.data) * len(experiment.seed)
+    total = sum(len(data.seeds_of(experiment.seed)) for data in experiment.data)
     for position, data in enumerate(experiment.data):
-        for seed in experiment.seed:
+        for seed in data.seeds_of(experiment.seed):
             if progress is not None:
                 progress(f"making {data.name}, seed {seed}", len(problems), total)
             problems[data.name, seed] = _loaded(data, seed, position)

@@ -19,6 +19,7 @@ from steepest.problem import Classification
 from steepest.theory import (
     LEMMA_CONSTANTS,
     batch_one_direction,
+    batch_one_distance_bound,
     effective_margin,
     feature_radius,
     margin_bound,
@@ -156,10 +157,16 @@ def _against_references(runs: _CellRuns) -> Iterator[Variable]:
 def _bias(runs: _CellRuns) -> Iterator[Variable]:
     target = batch_one_direction(runs.problem, runs.cell.norm)
     yield runs.series("bias_cosine", [_cosine(run.weights, target) for run in runs.trajectories])
-    for name, values, words, *along in about_bias(
-        runs.problem, runs.cell.norm, runs.solution.margin, runs.trajectories
-    ):
-        yield runs.variable(name, values, words, *along)
+    distances = [_distance_to_bias(run, target) for run in runs.trajectories]
+    words = _words("1", "Frobenius distance of W_t to R_t B, R_t the sum of step sizes, B the bias direction")
+    yield runs.variable("bias_distance", distances, words, "step")
+    first = runs.cell.schedule.initial_step_size(runs.cell.norm, runs.solution.upper_bound)
+    bound = np.full((1, 1, 1), batch_one_distance_bound(runs.problem, runs.cell.norm, first))
+    words = _words("1", "what that distance is never above for single samples without momentum")
+    yield "bias_distance_bound", (("data", "norm", "seed"), bound, words)
+    known = about_bias(runs.problem, runs.cell.norm, runs.solution.margin)
+    for name, (value, words) in known.items():
+        yield runs.variable(name, [np.asarray(value)] * len(runs.trajectories), words)
     if runs.cell.naive:
         found = [_naive(runs.problem, run, target) for run in runs.trajectories]
         cosines, cancelled_at, margins = zip(*found, strict=True)
@@ -168,6 +175,12 @@ def _bias(runs: _CellRuns) -> Iterator[Variable]:
         yield runs.variable("naive_cancelled_at", cancelled_at, words)
         words = _words("feature units", "margin at which softmax - onehot was 0")
         yield runs.variable("naive_margin", margins, words)
+
+
+def _distance_to_bias(run: Trajectory, target: np.ndarray) -> np.ndarray:
+    sizes = np.asarray(run.method.schedule(np.arange(int(run.steps[-1]))), float)
+    sums = np.concatenate([[0.0], np.cumsum(sizes)])[run.steps]
+    return np.linalg.norm(run.weights - sums[:, None, None] * target, axis=(1, 2))
 
 
 def _naive(problem: Classification, run: Trajectory, target: np.ndarray) -> tuple[np.ndarray, float, float]:

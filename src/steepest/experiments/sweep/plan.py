@@ -194,7 +194,8 @@ def _work(experiment: Experiment, store: Store | None, tell: Announce) -> _Work:
             if time.monotonic() - started > _DATA_SECONDS:
                 break
             tell(f"making the data of seed {seed}", len(seeds), len(experiment.seed))
-        problems |= made(experiment.model_copy(update={"seed": (seed,)}))
+        drawn = tuple(data for data in experiment.data if seed in data.seeds_of(experiment.seed))
+        problems |= made(experiment.model_copy(update={"seed": (seed,), "data": drawn}))
         seeds.append(seed)
     unseen = len(experiment.seed) - len(seeds)
     cells = cells_of(experiment.model_copy(update={"seed": tuple(seeds)}), problems)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steepest.experiments.dimensions import with_generalisation
 from steepest.experiments.inputs import Announce, as_instance, as_path, as_progress
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import Experiment
@@ -83,7 +84,7 @@ def run_experiment(
         interrupted = True
     interrupted = interrupted or sweep.stopped
     datasets = sweep.datasets()
-    joined = combine(datasets) if datasets else None
+    joined = with_generalisation(combine(datasets), resolved.spec.generalisations) if datasets else None
     reused = len(datasets) - sweep.computed
     known = resolved.problems.items()
     fingerprints = {f"{name}, seed {seed}": problem.fingerprint for (name, seed), problem in known}

@@ -10,7 +10,12 @@
 
 from steepest.theory.limits.predict import limit_direction, limit_margin
 from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
-from steepest.theory.limits.single_samples import SingleSampleBias, batch_one_direction, single_sample_bias
+from steepest.theory.limits.single_samples import (
+    SingleSampleBias,
+    batch_one_direction,
+    batch_one_distance_bound,
+    single_sample_bias,
+)
 from steepest.theory.limits.smallest import SmallestBatch, smallest_converging_batch
 
 __all__ = [
@@ -20,6 +25,7 @@ __all__ = [
     "SingleSampleBias",
     "SmallestBatch",
     "batch_one_direction",
+    "batch_one_distance_bound",
     "limit_direction",
     "limit_margin",
     "single_sample_bias",

@@ -10,9 +10,15 @@ from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Entrywise, Norm, norm, norm_label, same_norm
 from steepest.problem import Classification, as_problem
-from steepest.theory.bias import bias_direction
+from steepest.theory.bias import bias_direction, bias_distance_bound
 
-__all__ = ["SingleSampleBias", "batch_one_direction", "has_constant_directions", "single_sample_bias"]
+__all__ = [
+    "SingleSampleBias",
+    "batch_one_direction",
+    "batch_one_distance_bound",
+    "has_constant_directions",
+    "single_sample_bias",
+]
 
 _MAX = Entrywise(np.inf)
 _ROUNDING = 2.0**-50
@@ -119,3 +125,22 @@ def batch_one_direction(problem: Classification, norm_: Norm | str) -> np.ndarra
     if has_constant_directions(as_problem(problem), norm(norm_)):
         return single_sample_bias(problem, norm_).B
     return bias_direction(problem, norm_)
+
+
+def batch_one_distance_bound(problem: Classification, norm_: Norm | str, initial_step_size: float) -> float:
+    """Return what ‖W_t - B R_t‖_F is never above for batches of one, wherever B is known in closed form.
+
+    :meth:`SingleSampleBias.distance_bound` where no weights change the direction of a sample, otherwise
+    :func:`~steepest.theory.bias_distance_bound` on the orthogonal data of Theorem 4.9.
+
+    Raises:
+        InvalidArgument: neither is known.
+
+    >>> round(
+    ...     batch_one_distance_bound(Classification([[2.0], [-1.0], [-3.0]], [0, 1, 1]), "frobenius", 0.1), 6
+    ... )
+    0.3
+    """
+    if has_constant_directions(as_problem(problem), norm(norm_)):
+        return single_sample_bias(problem, norm_).distance_bound(initial_step_size)
+    return bias_distance_bound(problem, norm_, initial_step_size)
