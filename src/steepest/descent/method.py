@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from steepest.arguments import real_number, switch, whole_number
+from steepest.arguments import one_of, real_number, switch, whole_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, norm_label, norm_name
 from steepest.losses import CROSS_ENTROPY, Loss, loss
@@ -25,6 +25,7 @@ _NAMED: dict[str, tuple[str, bool]] = {
 }
 _DEFAULT_MOMENTUM = 0.9
 _PLAIN, _REDUCED, _AVERAGE = "minibatch", "svrg", "ema"
+_WEIGHTED, _MEAN = "weighted", "mean"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Method:
         signal: how the gradient is estimated, a signal or its name: "minibatch", "svrg", "loopless-svrg" or
             "saga".
         momentum_kind: what β means, a kind of momentum or its name: "ema", "nesterov" or "heavy-ball".
+        rank_cutoff: singular values at or below this times the largest count as zero in spectral and other
+            Schatten directions, as in practice; a number in [0, 1). None keeps all that the terms of a
+            gradient have, however small (:mod:`steepest.geometry.graded`).
+        partial_batch: how the smaller last batch of an epoch counts where b does not divide n: "weighted"
+            sums it with the m/n of every batch, so that an epoch's signals average to the gradient; "mean"
+            takes the mean over its samples, as a loop over a PyTorch DataLoader does.
 
     Raises:
         InvalidArgument: for a value outside these.
@@ -62,6 +69,8 @@ class Method:
     seed: int = 0
     signal: Signal = field(default_factory=lambda: signal(_PLAIN))
     momentum_kind: Momentum = field(default_factory=lambda: momentum_kind(_AVERAGE))
+    rank_cutoff: float | None = None
+    partial_batch: str = _WEIGHTED
 
     def __init__(
         self,
@@ -74,6 +83,8 @@ class Method:
         seed: int = 0,
         signal: Signal | str | None = None,
         momentum_kind: Momentum | str = "ema",
+        rank_cutoff: float | None = None,
+        partial_batch: str = "weighted",
     ):
         values = {
             "norm": _as_norm(norm),
@@ -86,6 +97,8 @@ class Method:
             "seed": whole_number("seed", seed, 0),
             "signal": _as_signal(signal, variance_reduction),
             "momentum_kind": _as_momentum_kind(momentum_kind),
+            "rank_cutoff": _validated_cutoff(rank_cutoff),
+            "partial_batch": one_of("partial_batch", partial_batch, (_WEIGHTED, _MEAN)),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -147,6 +160,11 @@ class Method:
         """Return the order in which this method visits the samples of the problem."""
         return Reshuffling(as_problem(problem).samples, self.batch_size_for(problem), self.seed)
 
+    @property
+    def takes_means(self) -> bool:
+        """Whether a smaller last batch counts by the mean over its samples."""
+        return self.partial_batch == _MEAN
+
     def fingerprint(self) -> str:
         """Return a text that names every setting: equal for methods whose runs are equal.
 
@@ -164,7 +182,11 @@ class Method:
         # What there was first is left out, so that results from before there was more keep their names.
         if str(self.signal) not in (_PLAIN, _REDUCED):
             text += f" signal={self.signal}"
-        return text if str(self.momentum_kind) == _AVERAGE else f"{text} momentum={self.momentum_kind}"
+        if str(self.momentum_kind) != _AVERAGE:
+            text += f" momentum={self.momentum_kind}"
+        if self.rank_cutoff is not None:
+            text += f" rank_cutoff={self.rank_cutoff!r}"
+        return text if self.partial_batch == _WEIGHTED else f"{text} partial_batch={self.partial_batch}"
 
 
 def _parsed(name: object) -> tuple[str, str, bool]:
@@ -196,6 +218,13 @@ def _validated_batch_size(value: object) -> int | None:
     if value is None:
         return None
     return whole_number("batch_size", value, 1, "give an integer of at least 1, or None for the full batch")
+
+
+def _validated_cutoff(value: object) -> float | None:
+    if value is None:
+        return None
+    remedy = "give a number in [0, 1), relative to the largest singular value, or None"
+    return real_number("rank_cutoff", value, remedy, at_least=0, below=1)
 
 
 def _as_signal(value: Signal | str | None, variance_reduction: object) -> Signal:

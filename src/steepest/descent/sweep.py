@@ -214,6 +214,8 @@ def _grouped(runs: list[Run]) -> list[list[Run]]:
             method.signal,
             method.momentum_kind,
             method.loss,
+            method.rank_cutoff,
+            method.partial_batch,
             run.state.step,
         )
         groups.setdefault(shared if run.engine.name == "batched" else index, []).append(run)

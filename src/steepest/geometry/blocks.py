@@ -18,6 +18,7 @@ from steepest.geometry.entrywise import entry_rounding
 from steepest.geometry.exponents import conjugate, exponent, exponent_text
 from steepest.geometry.facts import (
     CANONICAL,
+    CUT_DIRECTION,
     DUAL_OF_ERROR,
     POLYHEDRAL,
     ROUNDING,
@@ -145,14 +146,28 @@ def _dual_of_error(norm: BlockNorm):
     return bound
 
 
+@CUT_DIRECTION.offered_by(BlockNorm)
+def _cut_direction(norm: BlockNorm):
+    of_base = CUT_DIRECTION.of(norm.base)
+    if of_base is None:
+        return None
+
+    def direction(S: Array, cutoff: float) -> Array:
+        split = norm.split(S)
+        shares = steepest(norm.base.dual(split), norm.outer)
+        return norm.joined(shares[..., None, None] * of_base(split, cutoff))
+
+    return direction
+
+
 @TRUNCATION.offered_by(BlockNorm)
 def _truncation(norm: BlockNorm):
     count = TRUNCATION.of(norm.base)
     if count is None:
         return None
 
-    def counts(signals: Array) -> Array:
-        of_blocks = count(norm.split(signals))
+    def counts(signals: Array, cutoff: float | None = None) -> Array:
+        of_blocks = count(norm.split(signals), cutoff)
         return namespace(of_blocks).sum(of_blocks, axis=-1)
 
     return counts

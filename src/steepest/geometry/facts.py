@@ -16,6 +16,7 @@ from steepest.geometry.protocol import Norm, own_text
 
 __all__ = [
     "CANONICAL",
+    "CUT_DIRECTION",
     "DUAL_OF_ERROR",
     "MULTIPLE",
     "POLYHEDRAL",
@@ -75,9 +76,15 @@ DUAL_OF_ERROR: Capability[Callable[[np.ndarray], float]] = Capability(
     "A bound on ‖E‖_* over all matrices E whose entries have at most the given absolute values.",
 )
 
-TRUNCATION: Capability[Callable[[Array], Array]] = Capability(
+CUT_DIRECTION: Capability[Callable[[Array, float], Array]] = Capability(
+    "a direction with a rank cut-off of choice",
+    "D(S) with the singular values at or below a number times the largest left out.",
+)
+
+TRUNCATION: Capability[Callable[..., Array]] = Capability(
     "a rank cut-off",
-    "Counts for each signal [..., k, d] the parts that its direction leaves out although they are real.",
+    "Counts for each signal [..., k, d] the parts that its direction leaves out although they are real, for "
+    "the usual rank cut-off or one of choice.",
 )
 
 

@@ -12,6 +12,7 @@ from steepest.geometry.entrywise import Entrywise
 from steepest.geometry.exponents import conjugate, exponent, exponent_text
 from steepest.geometry.facts import (
     CANONICAL,
+    CUT_DIRECTION,
     DUAL_OF_ERROR,
     ROUNDING,
     STRICTLY_CONVEX,
@@ -141,6 +142,17 @@ def _dual_of_error(norm: Schatten):
 def _truncation(norm: Schatten):
     # Only p > 2 gives small singular values a weight that is worth counting.
     return singular_values_below_cutoff if norm.p > 2 else None
+
+
+@CUT_DIRECTION.offered_by(Schatten)
+def _cut_direction(norm: Schatten):
+    if norm.p == 2:
+        return None
+
+    def direction(S: Array, cutoff: float) -> Array:
+        return spectral_map(S, lambda values: steepest(values, norm.p), cutoff)
+
+    return direction
 
 
 @CANONICAL.offered_by(Schatten)

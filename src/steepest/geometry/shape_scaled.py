@@ -21,6 +21,7 @@ from steepest.arrays import Array
 from steepest.geometry.exponents import exponent_text
 from steepest.geometry.facts import (
     CANONICAL,
+    CUT_DIRECTION,
     DUAL_OF_ERROR,
     MULTIPLE,
     POLYHEDRAL,
@@ -158,6 +159,14 @@ def _rounding(norm: ScaledNorm):
 @DUAL_OF_ERROR.offered_by(ScaledNorm)
 def _dual_of_error(norm: ScaledNorm):
     return lambda error: dual_of_error(norm.base, error) / norm.factor(error.shape) * (1 + 8 * UNIT_ROUNDOFF)
+
+
+@CUT_DIRECTION.offered_by(ScaledNorm)
+def _cut_direction(norm: ScaledNorm):
+    of_base = CUT_DIRECTION.of(norm.base)
+    if of_base is None:
+        return None
+    return lambda S, cutoff: of_base(S, cutoff) / norm.factor(S.shape)
 
 
 @TRUNCATION.offered_by(ScaledNorm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steepest.doubled import Doubled
-from steepest.losses.logarithms import log_sigmoid, log_softplus, log_sum_exp
+from steepest.losses.logarithms import log_shares, log_sigmoid, log_softplus, log_sum_exp
 from steepest.losses.protocol import Residuals
 
 __all__ = ["CrossEntropy"]
@@ -35,4 +35,4 @@ class CrossEntropy:
     def residuals(self, log_odds: Doubled, /) -> Residuals:
         """Return the residuals and losses of samples with log-odds [..., b, k]."""
         u, shares = log_sum_exp(log_odds)
-        return Residuals(shares, log_sigmoid(u), log_softplus(u))
+        return Residuals(shares, log_sigmoid(u), log_softplus(u), log_shares(log_odds, u))

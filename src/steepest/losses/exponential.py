@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steepest.doubled import Doubled
-from steepest.losses.logarithms import log_sum_exp
+from steepest.losses.logarithms import log_shares, log_sum_exp
 from steepest.losses.protocol import Residuals
 
 __all__ = ["Exponential"]
@@ -32,4 +32,4 @@ class Exponential:
     def residuals(self, log_odds: Doubled, /) -> Residuals:
         """Return the residuals and losses of samples with log-odds [..., b, k]."""
         u, shares = log_sum_exp(log_odds)
-        return Residuals(shares, u, u)
+        return Residuals(shares, u, u, log_shares(log_odds, u))

@@ -78,6 +78,7 @@ def residuals(loss_: Loss, samples: Samples, W: Array) -> Residuals:
         found.shares,
         Doubled(found.log_weights.high, found.log_weights.low + samples.log_weights),
         Doubled(found.log_losses.high, found.log_losses.low + samples.log_weights),
+        found.log_shares,
     )
 
 

@@ -10,7 +10,7 @@ from steepest.arrays import Array, namespace
 from steepest.doubled import Doubled
 from steepest.losses.protocol import Residuals
 
-__all__ = ["log_sigmoid", "log_softplus", "log_sum_exp", "summed_over_pairs"]
+__all__ = ["log_shares", "log_sigmoid", "log_softplus", "log_sum_exp", "summed_over_pairs"]
 
 _TINY = 1e-290
 
@@ -29,6 +29,17 @@ def log_sum_exp(logs: Doubled) -> tuple[Doubled, Array]:
     total = xp.sum(exponentials, axis=-1, keepdims=True)
     # At large margins only the pair (top, log(total)) keeps the digits of its sum.
     return Doubled(top[..., 0], xp.log(total[..., 0])), exponentials / total
+
+
+def log_shares(logs: Doubled, total: Doubled) -> Array:
+    """Return the logarithm of each term's share of its sum, as :func:`log_sum_exp` returns the sum.
+
+    >>> import numpy as np
+    >>> logs = Doubled(np.array([0.0, -8000.0]), np.zeros(2))
+    >>> log_shares(logs, log_sum_exp(logs)[0]).tolist()
+    [0.0, -8000.0]
+    """
+    return (logs.high - total.high[..., None]) + (logs.low - total.low[..., None])
 
 
 def log_sigmoid(u: Doubled) -> Doubled:
@@ -67,4 +78,6 @@ def log_softplus(u: Doubled) -> Doubled:
 def summed_over_pairs(log_residuals: Doubled, log_losses: Doubled) -> Residuals:
     """Return the residuals of a loss ℓ(a) = Σ_c φ(a_c) from log φ'(a_c) and log φ(a_c), both [..., b, k]."""
     log_weights, shares = log_sum_exp(log_residuals)
-    return Residuals(shares, log_weights, log_sum_exp(log_losses)[0])
+    return Residuals(
+        shares, log_weights, log_sum_exp(log_losses)[0], log_shares(log_residuals, log_weights)
+    )

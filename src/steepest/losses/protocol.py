@@ -19,6 +19,9 @@ class Residuals(NamedTuple):
     """log Σ_c r_ic, shape [..., b]: the logarithm of each sample's share of the proxy G."""
     log_losses: Doubled
     """Logarithm of each sample's loss, shape [..., b]."""
+    log_shares: Array | None = None
+    """Logarithms of the shares, which themselves underflow below e^-745; a loss that leaves them out has
+    residuals of 0 there."""
 
     def shifted_weights(self) -> tuple[Array, Array]:
         """Return weights [..., b] and a whole shift [...]: weights · exp(shift) = exp(log_weights)."""

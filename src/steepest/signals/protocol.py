@@ -34,6 +34,9 @@ class Draw:
     toss: Callable[[float], np.ndarray]
     """Returns for a probability which runs' coins fell at this step, shape [runs], by their own seeds."""
 
+    takes_means: bool = False
+    """Whether a smaller last batch counts by its mean instead of its sum over n / m."""
+
     @property
     def batch(self) -> Samples:
         """The samples of the batches, with the runs as first axis where they differ."""
@@ -42,7 +45,12 @@ class Draw:
 
     @property
     def factor(self) -> float:
-        """Factor m / n of sums over a batch, with which an epoch's signals average to the gradient."""
+        """Factor m / n of sums over a batch, with which an epoch's signals average to the gradient.
+
+        The reciprocal of the batch's size where means are taken.
+        """
+        if self.takes_means and self.indices is not None:
+            return 1.0 / self.indices.shape[-1]
         return self.batches / self.problem.samples
 
 

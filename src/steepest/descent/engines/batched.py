@@ -9,9 +9,9 @@ import numpy as np
 from array_api_compat import device
 
 from steepest.arrays import Array, namespace
+from steepest.descent.engines.exactness import directions
 from steepest.descent.method import Method
 from steepest.descent.state import State
-from steepest.descent.truncation import truncated
 from steepest.problem import Classification
 from steepest.schedules import step_sizes as sizes_of
 from steepest.signals import Draw, coins
@@ -47,11 +47,12 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
     )
     draw_at = _draws(problem, methods, steps)
     for offset, step in enumerate(steps):
-        signal, changed = shared.signal.step(draw_at(step), state.weights, state.fields)
+        draw = draw_at(step)
+        signal, changed = shared.signal.step(draw, state.weights, state.fields)
         fields = {**state.fields, **changed}
         followed, changed = shared.momentum_kind.follow(signal, betas, fields)
         fields = {**fields, **changed}
-        direction = shared.norm.direction(followed.mantissa)
+        direction, cut_off = directions(methods, draw, state.weights, fields, followed)
         weights, changed = shared.momentum_kind.move(
             state.weights, -step_sizes[offset][:, None, None] * direction, betas, fields
         )
@@ -60,7 +61,7 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
             step=step + 1,
             weights=weights,
             fields={**fields, **changed},
-            truncated=state.truncated + truncated(shared.norm, followed.mantissa),
+            truncated=state.truncated + cut_off,
         )
     return state
 
@@ -74,7 +75,7 @@ def _draws(problem: Classification, methods: Sequence[Method], steps: range) -> 
         def toss(probability: float) -> np.ndarray:
             return np.concatenate([coins(each.seed, step, step + 1, probability) for each in methods])
 
-        return Draw(problem, loss, step, batches, indices_at(step), toss)
+        return Draw(problem, loss, step, batches, indices_at(step), toss, methods[0].takes_means)
 
     return draw_at
 

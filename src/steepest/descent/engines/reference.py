@@ -9,9 +9,9 @@ import numpy as np
 from array_api_compat import device
 
 from steepest.arrays import namespace
+from steepest.descent.engines.exactness import directions
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
-from steepest.descent.truncation import truncated
 from steepest.problem import Classification
 from steepest.schedules import step_sizes as sizes_of
 from steepest.signals import Draw, coins
@@ -32,11 +32,12 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
     beta = xp.asarray([method.momentum], dtype=xp.float64, device=place)
     step_sizes = sizes_of(method.schedule, np.arange(state.step, stop))
     for step, step_size in zip(range(state.step, stop), step_sizes, strict=True):
-        signal, changed = method.signal.step(_draw(problem, method, step), state.weights, state.fields)
+        draw = _draw(problem, method, step)
+        signal, changed = method.signal.step(draw, state.weights, state.fields)
         fields = {**state.fields, **changed}
         followed, changed = method.momentum_kind.follow(signal, beta, fields)
         fields = {**fields, **changed}
-        direction = method.norm.direction(followed.mantissa)
+        direction, cut_off = directions([method], draw, state.weights, fields, followed)
         weights, changed = method.momentum_kind.move(
             state.weights, -float(step_size) * direction, beta, fields
         )
@@ -45,7 +46,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
             step=step + 1,
             weights=weights,
             fields={**fields, **changed},
-            truncated=state.truncated + truncated(method.norm, followed.mantissa),
+            truncated=state.truncated + cut_off,
         )
     return state
 
@@ -63,4 +64,5 @@ def _draw(problem: Classification, method: Method, step: int) -> Draw:
         reshuffling.batches,
         indices,
         lambda probability: coins(method.seed, step, step + 1, probability),
+        method.takes_means,
     )

@@ -1,0 +1,67 @@
+"""Signals as the sums that they are: logarithms of every residual, for directions that hang on the smallest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from steepest.arrays import Array, namespace
+from steepest.capabilities import Capability
+from steepest.doubled import Doubled
+from steepest.losses import Loss, Samples, residuals
+from steepest.signals.loopless_svrg import LooplessSVRG
+from steepest.signals.minibatch import MiniBatch
+from steepest.signals.protocol import Draw, Fields
+from steepest.signals.svrg import SVRG
+
+__all__ = ["GRADED_SIGNAL", "Part"]
+
+
+class Part(NamedTuple):
+    """A sum ± Σ_i Σ_{c≠y_i} e^{logs_ic} (e_c - e_{y_i}) x_iᵀ over samples, for each of some runs."""
+
+    logs: Doubled
+    """Logarithms of the coefficients, shape [runs, b, k]; at the true class that of the sum of the others."""
+    sign: float
+    samples: Samples
+
+
+GRADED_SIGNAL: Capability[Callable[[Draw, Array, Fields], Sequence[Part]]] = Capability(
+    "its terms",
+    "The parts whose sum the signal of a step is, from the draw, the weights, and the state after the step.",
+)
+
+
+def _part(loss: Loss, samples: Samples, W: Array, factor: float, sign: float = 1.0) -> Part:
+    found = residuals(loss, samples, W)
+    xp = namespace(W)
+    shares = found.log_shares
+    if shares is None:
+        present = found.shares > 0
+        shares = xp.where(present, xp.log(xp.where(present, found.shares, 1.0)), -xp.inf)
+    total = found.log_weights
+    # The larger part first: what is left of the two then keeps its digits.
+    low = xp.where(samples.one_hot, 0.0, shares) + (total.low + math.log(factor))[..., None]
+    return Part(Doubled(xp.broadcast_to(total.high[..., None], low.shape), low), sign, samples)
+
+
+@GRADED_SIGNAL.offered_by(MiniBatch)
+def _minibatch(_signal: MiniBatch):
+    return lambda draw, weights, _fields: [_part(draw.loss, draw.batch, weights, draw.factor)]
+
+
+@GRADED_SIGNAL.offered_by(SVRG, LooplessSVRG)
+def _corrected(_signal: SVRG | LooplessSVRG):
+    def parts(draw: Draw, weights: Array, fields: Fields) -> Sequence[Part]:
+        here = _part(draw.loss, draw.batch, weights, draw.factor)
+        if draw.batches == 1:
+            return [here]
+        everything, snapshot = Samples.of(draw.problem), fields["snapshot"]
+        return [
+            here,
+            _part(draw.loss, draw.batch, snapshot, draw.factor, -1.0),
+            _part(draw.loss, everything, snapshot, 1.0 / draw.problem.samples),
+        ]
+
+    return parts
