@@ -226,8 +226,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
         chosen.append(methods.BALL)
     if 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         chosen.append(methods.LINEAR_PROGRAMS)
-    # Cuts close gaps that projections leave, where a linear program of all pairs is quick.
-    small_program = n * (k - 1) <= _MOST_PAIRS and not (polyhedral or methods.BALL.serves(norm))
+    # Cuts close gaps that projections and rounding leave, where a linear program of all pairs is quick.
+    small_program = n * (k - 1) <= _MOST_PAIRS and not polyhedral
     general = methods.GENERAL if small_program or not methods.FIRST_ORDER.serves(norm) else ()
     return [each for each in (*chosen, *general, methods.FIRST_ORDER) if each.serves(norm)]
 

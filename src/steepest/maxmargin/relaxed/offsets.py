@@ -1,8 +1,8 @@
 """Hard margins of features with large offsets that other features can undo, such as dates beside ones.
 
 With logits w x + b, x = o + z and o ≫ 1, weights b of a column of ones need w ≈ -b/o beside them, which
-cost a share of 1/o or 1/o² of a norm. So the margin is next to that with w free, where offsets cost nothing:
-what x explains of the other features is taken out of them in doubled precision, which leaves -z/o of the ones.
+cost a share of 1/o or 1/o² of a norm. The margin is next to that with w free, where offsets cost nothing:
+what x explains of the other features is taken out of them in doubled precision: it leaves -z/o of the ones.
 Two things are put right in the original features. Free weights are chosen so that their roundings agree
 (:mod:`last_digits`), and A(q), which is 0 in a free feature, becomes what the norm asks for its weights.
 """
