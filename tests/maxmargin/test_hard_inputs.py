@@ -131,3 +131,28 @@ def test_digits_have_the_max_norm_margins_that_linear_programs_find(bias, expect
     X = np.concatenate([X, np.ones((len(X), 1))], axis=1) if bias else X
     solution = solved(st.Classification(X, y), "max", method="interior-point")
     assert solution.margin == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+@pytest.mark.parametrize(
+    "norm",
+    ["spectral", "nuclear", "schatten-4", "schatten-1.5", "max", "row-2/inf", "mean-square-spectral"],
+)
+def test_features_near_the_ends_of_the_range_have_the_bounds_of_features_of_size_1(norm, size):
+    X, y = labelled_by_columns()
+    reference, large = (solved(st.Classification(X * factor, y), norm) for factor in (1.0, size))
+    assert large.margin / size == pytest.approx(reference.margin, rel=2e-8)
+    assert large.upper_bound / size == pytest.approx(reference.upper_bound, rel=2e-8)
+
+
+@pytest.mark.sklearn
+@pytest.mark.parametrize("norm", ["schatten-20", "schatten-50"])
+def test_cuts_close_what_an_interior_point_leaves_of_features_in_units_of_their_own(norm):
+    from sklearn.datasets import load_wine
+
+    X, y = load_wine(return_X_y=True)
+    solution = st.max_margin(st.Classification(X, y), norm)
+    assert solution.status is Status.SOLVED
+    spectral = st.max_margin(st.Classification(X, y), "spectral")
+    assert solution.margin <= spectral.upper_bound
+    assert solution.upper_bound >= 3 ** (-1 / 20) * spectral.margin

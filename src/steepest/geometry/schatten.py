@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from steepest.arrays import Array, namespace
 from steepest.geometry.entrywise import Entrywise
 from steepest.geometry.exponents import conjugate, exponent, exponent_text
@@ -135,7 +133,7 @@ def _dual_of_error(norm: Schatten):
     # The Schatten q-norm of a matrix of rank r is at most r^(1/q - 1/2) Frobenius norms.
     q = float(norm.dual_norm.p)
     power = max(0.0, 1 / q - 0.5) if math.isfinite(q) else 0.0
-    return lambda error: float(np.linalg.norm(error)) * min(error.shape) ** power
+    return lambda error: float(Entrywise(2)(error)) * min(error.shape) ** power
 
 
 @TRUNCATION.offered_by(Schatten)

@@ -25,6 +25,8 @@ _CUTOFFS = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10)
 """Relative sizes below which dual weights are left out, where the gap holds without them: most at first."""
 _REFINABLE = 1e-4
 """Gap beyond which Newton's method on the face has nothing to start from."""
+_UNIT = 1e-12
+"""Weights of norm 1 to this are kept as they are."""
 _REFINED = ", refined"
 _STATUS = {
     Separation.NOT_SEPARABLE: Status.NOT_SEPARABLE,
@@ -118,6 +120,9 @@ class Record:
     def _unit(self, W: np.ndarray) -> np.ndarray:
         largest = float(np.max(np.abs(W), initial=0.0))
         if largest == 0.0:
+            return W
+        if abs(float(self.norm(W)) - 1.0) <= _UNIT:
+            # Its last digits may have been chosen.
             return W
         W = W / largest
         return W / float(self.norm(W))

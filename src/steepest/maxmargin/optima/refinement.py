@@ -77,7 +77,7 @@ def refine(reduced: Reduced, V: np.ndarray, q: np.ndarray) -> Refined | None:
     for lean in _LEANS:
         start = _placed(reduced, exposed, V, q, lean)
         support = _support(reduced, start, lean)
-        if _too_large(int(support.sum()), start.face):
+        if not support.any() or _too_large(int(support.sum()), start.face):
             return best
         found = _iterated(start, support)
         if best is None or found.gap < best.gap:
@@ -91,7 +91,7 @@ def _iterated(here: Refined, support: np.ndarray) -> Refined:
     best, stalled = here, 0
     for _ in range(_STEPS):
         pairs = np.argwhere(support)
-        moved = None if _too_large(len(pairs), here.face) else _step(here, pairs)
+        moved = None if not len(pairs) or _too_large(len(pairs), here.face) else _step(here, pairs)
         if moved is None:
             break
         support = _mended(moved, support)

@@ -19,7 +19,7 @@ from steepest.maxmargin.forms.reduced import Reduced, reduce_features
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.terms import Terms
 
-__all__ = ["Levelled", "Prepared", "levelled", "prepare"]
+__all__ = ["Levelled", "Prepared", "levelled", "prepare", "prepare_levelled"]
 
 _INDEPENDENT = 1e-12
 """What is left of a free feature below this share of it is explained by the others."""
@@ -101,27 +101,28 @@ class Prepared:
         )
 
     def weights(self, V: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return W [k, p] and the free weights [k, f] of a solution of :meth:`beside`."""
+        """Return weights [k, p] of levelled and [k, f] of free features of a solution of :meth:`beside`."""
         r = self.reduced
         c = r.features.shape[1]
         free = V[:, max(c, r.shape[0]) :]
-        return self.in_features(r.weights(V[:, :c]), radius * (free if r.mixing is None else r.mixing @ free))
+        return r.weights(V[:, :c]), self.of_free(radius * (free if r.mixing is None else r.mixing @ free))
 
-    def in_features(self, W: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return W and free weights from those of the mixed ones."""
-        level = self.level
-        explained = precise_product(W, head(W), level.shifts)
-        B = (self.reduced.scale * (free @ self.back.T) - explained.high) - explained.low
-        # A shift of all classes changes no margin; without it the numbers are smallest.
-        B = B - B.mean(axis=0)
-        return W, B
+    def of_free(self, weights: np.ndarray) -> np.ndarray:
+        """Return weights [k, f] of free features from those of the mixed ones."""
+        return self.reduced.scale * (weights @ self.back.T)
 
 
 def prepare(X: np.ndarray, labels: np.ndarray, k: int, norm: Norm, terms: Terms) -> Prepared:
     """Return the problem of features X [n, d] and labels [n] on its terms, ready for a solver."""
     level = levelled(X[np.ix_(terms.kept, terms.penalised(X.shape[1]))], terms.free_features(X))
-    reduced = reduce_features(level.features, labels[terms.kept], k, norm)
-    reduced = replace(reduced, caps=terms.caps)
+    return prepare_levelled(level, labels[terms.kept], k, norm, terms.caps)
+
+
+def prepare_levelled(
+    level: Levelled, labels: np.ndarray, k: int, norm: Norm, caps: np.ndarray | None
+) -> Prepared:
+    """Return the problem of features that are levelled, with the labels [m] and caps [m] of their samples."""
+    reduced = replace(reduce_features(level.features, labels, k, norm), caps=caps)
     f = level.free.shape[1]
     if not f:
         return Prepared(reduced, level, level.free, np.zeros((0, 0)))

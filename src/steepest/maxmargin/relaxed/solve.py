@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,17 +11,14 @@ from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Entrywise, Norm
 from steepest.geometry.facts import MULTIPLE
-from steepest.maxmargin.first_order.halpern import first_order
-from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.best import Best
-from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.pairs import towards
-from steepest.maxmargin.interior.balls import BALL_BARRIER
-from steepest.maxmargin.interior.central_path import solve_interior_point
 from steepest.maxmargin.relaxed.balance import feasible_dual
-from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
-from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts, widest_free_margin
+from steepest.maxmargin.relaxed.cuts import widest_free_margin
+from steepest.maxmargin.relaxed.last_digits import free_weights
+from steepest.maxmargin.relaxed.methods import Proposal, proposed
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.separability.decision import decide
@@ -32,21 +28,10 @@ from steepest.problem import Classification
 
 __all__ = ["solve_relaxed"]
 
-_RADIUS = 100.0
-"""Size of the ball of free weights, for features of size 1 in a problem of size 1."""
-_WIDER, _REACHED, _WIDEST = 100.0, 0.1, 1e8
-"""By what the ball grows where free weights come to this share of its radius, and its largest radius."""
 _ROUNDING = 0.5
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
-_LARGEST_SYSTEM = 3000
-"""Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
 _CANCELLATION = 1e-13
 """Sums A(q) below this share of the largest terms of their feature are rounding."""
-_MOST_ITERATIONS = 200_000
-_PACE = 160.0
-"""Iterations that a digit of the gap may cost where cuts come next."""
-_MOST_PAIRS = 3000
-"""Pairs of a linear program over directions that takes a fraction of a second."""
 
 
 def solve_relaxed(
@@ -71,7 +56,7 @@ def _solved(
     X = as_numpy(problem.features)
     prepared = prepare(X, problem.labels, problem.n_classes, measured, terms)
     record = _Record.start(problem, norm, terms, prepared)
-    for candidate in _proposed(prepared, measured, _ROUNDING * gap, method, deadline):
+    for candidate in proposed(prepared, measured, _ROUNDING * gap, method, deadline):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
         if record.best.within(gap) or deadline.passed or record.ends(deadline):
@@ -114,69 +99,6 @@ def _require_bounded(problem: Classification, terms: Terms, deadline: Deadline) 
         )
 
 
-@dataclass(frozen=True)
-class _Proposal:
-    """Weights of penalised and of free features, and dual weights, with where they came from."""
-
-    weights: np.ndarray
-    free: np.ndarray
-    dual: np.ndarray
-    iterations: int
-    method: str
-
-
-def _proposed(
-    prepared: Prepared, norm: Norm, gap: float, method: str, deadline: Deadline
-) -> Iterator[_Proposal]:
-    """Methods in turn: an interior point where its system is small enough, cuts where it has no barrier."""
-    rows = prepared.reduced.classes - 1
-    columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
-    barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
-    small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
-    if method == "interior-point":
-        BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
-    inside = barrier and rows * columns <= _LARGEST_SYSTEM
-    if method == "interior-point" or (method == "auto" and inside):
-        yield from _by_interior_point(prepared, norm, gap, deadline)
-    elif method == "auto" and projection and small:
-        yield from _by_first_order(prepared, norm, gap, deadline, _PACE)
-    if method == "cutting-planes" or (method == "auto" and (small or not projection)):
-        yield _back(prepared, solve_relaxed_by_cuts(prepared, gap, deadline), 1.0)
-    if method == "first-order" or (method == "auto" and projection and not inside):
-        yield from _by_first_order(prepared, norm, gap, deadline)
-
-
-def _back(prepared: Prepared, found: Candidate, radius: float) -> _Proposal:
-    return _Proposal(*prepared.weights(found.weights, radius), found.dual, found.iterations, found.method)
-
-
-def _by_interior_point(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[_Proposal]:
-    radius = _RADIUS
-    while True:
-        found = solve_interior_point(prepared.beside(radius, norm), gap, deadline)
-        yield _back(prepared, found, radius)
-        free = found.weights[:, found.weights.shape[1] - prepared.mixed.shape[1] :]
-        if float(np.linalg.norm(free)) < _REACHED or radius >= _WIDEST or deadline.passed:
-            return
-        radius *= _WIDER
-
-
-def _by_first_order(
-    prepared: Prepared, norm: Norm, gap: float, deadline: Deadline, pace: float = np.inf
-) -> Iterator[_Proposal]:
-    """In all classes and features, where projections are known."""
-    level, reduced = prepared.level, prepared.reduced
-    X = np.concatenate([level.features / reduced.scale, prepared.mixed], axis=1)
-    ball = Beside(norm, level.features.shape[1], _RADIUS) if prepared.mixed.shape[1] else norm
-    one_hot = reduced.labels[:, None] == np.arange(reduced.classes)
-    W, q, iterations = first_order(
-        X, one_hot, ball, gap, deadline, _MOST_ITERATIONS, pace=pace, caps=reduced.caps
-    )
-    c = level.features.shape[1]
-    pair = prepared.in_features(W[:, :c], W[:, c:])
-    yield _Proposal(*pair, q, iterations, "first-order (restarted Halpern PDHG)")
-
-
 _ENDED = {
     Separation.NOT_SEPARABLE: Status.NOT_SEPARABLE,
     Separation.WEAKLY_SEPARABLE: Status.WEAKLY_SEPARABLE,
@@ -216,19 +138,23 @@ class _Record:
         record.certify_dual(_equal_flows(y, problem.n_classes))
         return record
 
-    def certify(self, proposal: _Proposal) -> None:
+    def certify(self, proposal: Proposal) -> None:
         """Compute the bounds of a proposal and keep the sides that are better."""
-        penalised = np.arange(proposal.weights.shape[1])
-        W = np.concatenate([proposal.weights, proposal.free], axis=1)
-        size = float(np.max(np.abs(proposal.weights), initial=0.0))
+        V, G = proposal.weights, proposal.free
         better = []
-        if np.isfinite(W).all() and size > 0.0:
-            W = W / float(self.norm(proposal.weights))
-            lower = level_below(self.X, self.y, W, self.norm, penalised, self.terms.caps)
-            better.append(self.best.take_weights(W, lower))
+        if np.isfinite(V).all() and np.isfinite(G).all() and V.any():
+            size = float(self.norm(V))
+            better.append(self.certify_weights(*free_weights(self.prepared.level, V / size, G / size)))
         better.append(self.certify_dual(proposal.dual))
         if any(better) or self.method == "none":
             self.method, self.iterations = proposal.method, proposal.iterations
+
+    def certify_weights(self, W: np.ndarray, B: np.ndarray) -> bool:
+        """Compute the lower bound of penalised weights and free ones, and say whether it is the best."""
+        both = np.concatenate([W, B], axis=1)
+        penalised = np.arange(W.shape[1])
+        lower = level_below(self.X, self.y, both, self.norm, penalised, self.terms.caps)
+        return self.best.take_weights(both, lower)
 
     def certify_dual(self, dual: np.ndarray) -> bool:
         """Compute the upper bound of dual weights near those given, and say whether it is the best."""
@@ -267,7 +193,9 @@ class _Record:
         )
         W[classes], q[:, classes] = found.weights, found.dual
         if found.kind is Separation.SEPARABLE:
-            self.certify(_Proposal(W[:, :p], W[:, p:], self.best.dual, self.iterations, found.tried[-1]))
+            size = float(self.norm(W[:, :p]))
+            self.certify_weights(W[:, :p] / size, W[:, p:] / size)
+            self.method = found.tried[-1]
             return
         self.ended = _ENDED[found.kind]
         if found.separable is False:

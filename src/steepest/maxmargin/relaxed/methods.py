@@ -1,0 +1,96 @@
+"""Methods for relaxed max margins in turn: what each proposes for a prepared problem, not certified yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.geometry import Norm
+from steepest.maxmargin.first_order.halpern import first_order
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.interior.balls import BALL_BARRIER
+from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.relaxed.beside import Beside
+from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
+from steepest.maxmargin.relaxed.prepared import Prepared
+
+__all__ = ["Proposal", "proposed"]
+
+_RADIUS = 100.0
+"""Size of the ball of free weights, for features of size 1 in a problem of size 1."""
+_WIDER, _REACHED, _WIDEST = 100.0, 0.1, 1e8
+"""By what the ball grows where free weights come to this share of its radius, and its largest radius."""
+_LARGEST_SYSTEM = 3000
+"""Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
+_MOST_ITERATIONS = 200_000
+_PACE = 160.0
+"""Iterations that a digit of the gap may cost where cuts come next."""
+_MOST_PAIRS = 3000
+"""Pairs of a linear program over directions that takes a fraction of a second."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Weights of levelled and of free features, and dual weights, with where they came from."""
+
+    weights: np.ndarray
+    free: np.ndarray
+    dual: np.ndarray
+    iterations: int
+    method: str
+
+
+def proposed(
+    prepared: Prepared, norm: Norm, gap: float, method: str, deadline: Deadline
+) -> Iterator[Proposal]:
+    """Methods in turn: an interior point where its system is small enough, cuts where it has no barrier."""
+    rows = prepared.reduced.classes - 1
+    columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
+    barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
+    small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
+    if method == "interior-point":
+        BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
+    inside = barrier and rows * columns <= _LARGEST_SYSTEM
+    if method == "interior-point" or (method == "auto" and inside):
+        yield from _by_interior_point(prepared, norm, gap, deadline)
+    elif method == "auto" and projection and small:
+        yield from _by_first_order(prepared, norm, gap, deadline, _PACE)
+    if method == "cutting-planes" or (method == "auto" and (small or not projection)):
+        yield _back(prepared, solve_relaxed_by_cuts(prepared, gap, deadline), 1.0)
+    if method == "first-order" or (method == "auto" and projection and not inside):
+        yield from _by_first_order(prepared, norm, gap, deadline)
+
+
+def _back(prepared: Prepared, found: Candidate, radius: float) -> Proposal:
+    return Proposal(*prepared.weights(found.weights, radius), found.dual, found.iterations, found.method)
+
+
+def _by_interior_point(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Proposal]:
+    radius = _RADIUS
+    while True:
+        found = solve_interior_point(prepared.beside(radius, norm), gap, deadline)
+        yield _back(prepared, found, radius)
+        free = found.weights[:, found.weights.shape[1] - prepared.mixed.shape[1] :]
+        if float(np.linalg.norm(free)) < _REACHED or radius >= _WIDEST or deadline.passed:
+            return
+        radius *= _WIDER
+
+
+def _by_first_order(
+    prepared: Prepared, norm: Norm, gap: float, deadline: Deadline, pace: float = np.inf
+) -> Iterator[Proposal]:
+    """In all classes and features, where projections are known."""
+    level, reduced = prepared.level, prepared.reduced
+    X = np.concatenate([level.features / reduced.scale, prepared.mixed], axis=1)
+    ball = Beside(norm, level.features.shape[1], _RADIUS) if prepared.mixed.shape[1] else norm
+    one_hot = reduced.labels[:, None] == np.arange(reduced.classes)
+    W, q, iterations = first_order(
+        X, one_hot, ball, gap, deadline, _MOST_ITERATIONS, pace=pace, caps=reduced.caps
+    )
+    c = level.features.shape[1]
+    yield Proposal(
+        W[:, :c], prepared.of_free(W[:, c:]), q, iterations, "first-order (restarted Halpern PDHG)"
+    )

@@ -1,0 +1,191 @@
+"""Hard margins of features with large offsets that other features can undo, such as dates beside ones.
+
+With logits w x + b, x = o + z and o ≫ 1, weights b of a column of ones need w ≈ -b/o beside them, which
+cost a share of 1/o or 1/o² of a norm. The margin is next to that with w free, where offsets cost nothing:
+what x explains of the other features is taken out of them in doubled precision: it leaves -z/o of the ones.
+Two things are put right in the original features. Free weights are chosen so that their roundings agree
+(:mod:`last_digits`), and A(q), which is 0 in a free feature, becomes what the norm asks for its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from steepest.arrays import as_numpy
+from steepest.geometry import Entrywise, Norm
+from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
+from steepest.maxmargin.forms.best import Best
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.clipping import Clipped
+from steepest.maxmargin.relaxed.balance import feasible_dual
+from steepest.maxmargin.relaxed.bounds import level_below
+from steepest.maxmargin.relaxed.cuts import widest_free_margin
+from steepest.maxmargin.relaxed.last_digits import free_weights
+from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.prepared import Levelled, Prepared, levelled, prepare_levelled
+from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.separability.decision import decide
+from steepest.problem import Classification
+
+__all__ = ["far_feature", "solve_by_offsets"]
+
+_FAR = 2.0**13
+"""Times that the feature is larger than one that it explains: its weights then cost 1/_FAR² of most norms."""
+_EXPLAINED = 2.0**-10
+"""Share of a feature that is left of it where another one explains it."""
+_LARGEST = 4_000_000
+"""Pairs times features of a problem that is tried."""
+_ROUNDING = 0.3
+"""Share of the gap that a method aims at."""
+_LEAST = (0.0, 1e-9, 1e-6)
+"""Relative sizes from which dual weights are kept: those left out take what roundings leave."""
+_STEP = 0.25
+"""Of a weight: where the slope of the norm in it is taken."""
+
+
+def far_feature(X: np.ndarray) -> int | None:
+    """Return the largest feature of X [n, d] if it is far larger than one that is nearly a multiple of it.
+
+    >>> far_feature(np.array([[20240101.0, 1.0], [20240102.0, 1.0]])), far_feature(np.eye(2))
+    (0, None)
+    """
+    sizes = np.maximum(X.max(axis=0), -X.min(axis=0))
+    far = int(np.argmax(sizes))
+    others = np.flatnonzero((sizes > 0) & (sizes * _FAR <= sizes[far]))
+    if not len(others):
+        return None
+    left = np.max(np.abs(levelled(X[:, others], X[:, [far]]).features), axis=0)
+    return far if (left <= _EXPLAINED * sizes[others]).any() else None
+
+
+def solve_by_offsets(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    """Yield candidates of the problem in which the far feature is free, put right; nothing without one."""
+    X = as_numpy(problem.features)
+    far = far_feature(X) if X.size * problem.n_classes <= _LARGEST and X.shape[1] > 1 else None
+    if far is None:
+        return
+    terms = Terms(np.arange(len(X)), None, None, False, (far,))
+    if _separates_alone(X[:, [far]], problem, deadline):
+        return
+    level = levelled(np.delete(X, far, axis=1), X[:, [far]])
+    costs = _costs(norm, problem.n_classes, level.shifts[0])
+    scaled = replace(level, features=level.features / costs, shifts=level.shifts / costs)
+    prepared = prepare_levelled(scaled, problem.labels, problem.n_classes, norm, None)
+    case = _Case(problem, norm, far, terms, level, costs, prepared)
+    best = Best(None, None, 0.0)
+    for proposal in proposed(case.prepared, norm, _ROUNDING * gap, "auto", deadline):
+        for candidate in case.put_right(proposal):
+            yield candidate
+            best.take_weights(None, case.margin(candidate.weights))
+            best.take_dual(None, case.bound(candidate.dual))
+            if best.within(gap) or deadline.passed:
+                return
+        if best.lower <= 0.0 and decide(problem, deadline).separable is not True:
+            return
+
+
+def _separates_alone(free: np.ndarray, problem: Classification, deadline: Deadline) -> bool:
+    B = widest_free_margin(free, problem.labels, problem.n_classes, None, deadline)
+    return B is not None and level_below(free, problem.labels, B, Entrywise(2), np.arange(1), None) > 0
+
+
+def _costs(norm: Norm, k: int, shifts: np.ndarray) -> np.ndarray:
+    """Return the cost of a weight with the far weight that undoes its offset, over its own, shape [d - 1]."""
+    costs = np.ones(len(shifts))
+    for place, shift in enumerate(shifts.tolist()):
+        if shift != 0.0:
+            both = np.zeros((k, len(shifts) + 1))
+            both[0, :2] = 1.0, shift
+            alone = both * [1.0, 0.0, *[0.0] * (len(shifts) - 1)]
+            costs[place] = float(norm(both)) / float(norm(alone))
+    return costs
+
+
+@dataclass(frozen=True)
+class _Case:
+    problem: Classification
+    norm: Norm
+    far: int
+    terms: Terms
+    level: Levelled
+    """Of the features themselves."""
+    costs: np.ndarray
+    """By which those of the prepared problem are divided."""
+    prepared: Prepared
+
+    def margin(self, W: np.ndarray) -> float:
+        return margin_below(as_numpy(self.problem.features), self.problem.labels, W, self.norm)
+
+    def bound(self, q: np.ndarray) -> float:
+        weights = simplex_weights(self.problem, q)
+        return dual_above(as_numpy(self.problem.features), self.problem.labels, weights, self.norm)
+
+    def put_right(self, proposal: Proposal) -> Iterator[Candidate]:
+        """Yield candidates in the features of the problem."""
+        V, G = proposal.weights / self.costs, proposal.free
+        if not (np.isfinite(V).all() and np.isfinite(G).all() and V.any() and proposal.dual.any()):
+            return
+        W = self.weights(V, G)
+        size = float(self.norm(W))
+        W = self.weights(V / size, G / size)
+        found = Candidate(W, proposal.dual, proposal.iterations, f"{proposal.method}, offsets taken out")
+        yield found
+        for dual in self.duals(W, proposal.dual):
+            yield replace(found, dual=dual)
+
+    def duals(self, W: np.ndarray, q: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield dual weights near q with what the norm asks of A(q) in the far feature."""
+        factors = np.where(np.arange(W.shape[1]) == self.far, 0.5, 1.0)
+        scaled = Clipped(self.problem, self.problem, factors)
+        free = as_numpy(self.problem.features)[:, [self.far]]
+        wanted = self.wanted(W, np.full(len(W), self.margin(W)), alone=False)
+        seen = 0
+        for least in _LEAST:
+            kept = np.where(q > least * q.max(), q, 0.0)
+            if np.count_nonzero(kept) == seen:
+                continue
+            seen = np.count_nonzero(kept)
+            found = feasible_dual(kept, self.problem.labels, free, self.terms)
+            if found is not None:
+                near = found[0] / float(found[0].sum())
+                yield scaled.settled(near, wanted)
+                of_classes = self.wanted(W, self.shares(near), alone=True)
+                if not np.array_equal(of_classes, wanted):
+                    yield scaled.settled(near, of_classes)
+        yield from scaled.duals(q, wanted)
+
+    def weights(self, V: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Weights [k, d] of all features from those of levelled features and of the far one."""
+        W, B = free_weights(self.level, V, G)
+        return np.insert(W, self.far, B[:, 0], axis=1)
+
+    def wanted(self, W: np.ndarray, sizes: np.ndarray, *, alone: bool) -> np.ndarray:
+        """What A(q) should be in the far feature, shape [k, 1]: sizes [k] times slopes of the norm there.
+
+        That is the margin times the slope of ‖W‖; where several classes attain a maximum, the slope of one
+        alone times its share of the dual norm.
+        """
+        slopes = np.zeros(len(W))
+        for row, weight in enumerate(W[:, self.far].tolist()):
+            step = _STEP * abs(weight)
+            if step > 0.0:
+                above = np.where(np.arange(len(W))[:, None] == row, W, 0.0) if alone else W.copy()
+                below = above.copy()
+                above[row, self.far] += step
+                below[row, self.far] -= step
+                slopes[row] = (float(self.norm(above)) - float(self.norm(below))) / (2 * step)
+        found = sizes * slopes
+        # The rows of A(q) add up to zero.
+        return (found - found.mean())[:, None]
+
+    def shares(self, q: np.ndarray) -> np.ndarray:
+        """Dual norm of each row of A(q) by itself, without the far feature, shape [k]."""
+        A = self.problem.pair_sum(q)
+        A[:, self.far] = 0.0
+        rows = np.eye(len(A))[:, :, None] * A
+        return np.array([float(self.norm.dual(row)) for row in rows])
