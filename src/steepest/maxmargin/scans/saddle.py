@@ -74,6 +74,8 @@ class Saddle:
 
     def take(self, chosen: WorkingSet, W: np.ndarray) -> None:
         """Go on with other pairs, from their dual weights and the weights W."""
+        if self.steps:
+            self._balance()
         self.chosen = chosen
         self.features = compiled_features(chosen.features, self.precision)
         self.starts = np.searchsorted(chosen.place, np.arange(len(chosen.rows) + 1))
@@ -97,9 +99,7 @@ class Saddle:
         self.new = Iterate(nearest, q_new.astype(single, copy=False), M_new)
         self.steps, self.since = self.steps + 1, self.since + 1
         if self._restarts(self._residual()):
-            moved_W, moved_q = (float(np.linalg.norm(self.new[side] - self.anchor[side])) for side in (0, 1))
-            if moved_W > 0.0 and moved_q > 0.0:
-                self.weight = math.sqrt(self.weight * moved_q / moved_W)
+            self._balance()
             self._start(self.new)
             return
         keep, back = single(self.since / (self.since + 1.0)), single(1.0 / (self.since + 1.0))
@@ -107,6 +107,12 @@ class Saddle:
             keep * (2 * new - old) + back * anchor
             for new, old, anchor in zip(self.new, self.current, self.anchor, strict=True)
         ))  # fmt: skip
+
+    def _balance(self) -> None:
+        """Change the weight of the two sides by how far they moved since the last start."""
+        moved_W, moved_q = (float(np.linalg.norm(self.new[side] - self.anchor[side])) for side in (0, 1))
+        if moved_W > 0.0 and moved_q > 0.0:
+            self.weight = math.sqrt(self.weight * moved_q / moved_W)
 
     def _start(self, point: Iterate) -> None:
         self.current = self.new = self.anchor = point
