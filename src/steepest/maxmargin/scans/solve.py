@@ -9,8 +9,11 @@ import numpy as np
 from steepest.features import Rows
 from steepest.geometry import Norm
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.scans.frobenius import solve_frobenius
+from steepest.maxmargin.scans.saddle import solve_saddle
 from steepest.maxmargin.scans.splitting import solve_split
 from steepest.maxmargin.scans.working_set import Source, row_squares
 
@@ -56,8 +59,17 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
     chosen, smallest, iterations = solve_frobenius(source, aim if frobenius else max(aim, _START), deadline)
     W, method = chosen.pair_sum(), "scans, coordinate ascent"
     if not frobenius and smallest > 0.0:
-        W, chosen, iterations = solve_split(chosen, norm, aim, deadline)
-        method = "scans, split in projections"
+        if _is_polyhedral(norm):
+            W, chosen, iterations = solve_saddle(chosen, norm, aim, deadline)
+            method = "scans, primal-dual gradient"
+        else:
+            W, chosen, iterations = solve_split(chosen, norm, aim, deadline)
+            method = "scans, split in projections"
     dual = np.zeros((len(chosen.rows), source.classes))
     dual[chosen.place, chosen.other] = chosen.alpha
     return Found(W, chosen.rows, dual, iterations, method)
+
+
+def _is_polyhedral(norm: Norm) -> bool:
+    """Whether the norm's ball has corners and flat faces, and a projection."""
+    return LINEAR_BALL.of(norm) is not None and BALL_PROJECTION.of(norm) is not None

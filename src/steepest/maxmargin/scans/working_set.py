@@ -12,10 +12,13 @@ import scipy.sparse as sparse
 from steepest.features import Block, Rows
 from steepest.maxmargin.scans import ascent
 
-__all__ = ["Source", "WorkingSet", "row_squares"]
+__all__ = ["Source", "WorkingSet", "compiled_features", "row_squares"]
 
 _FAR = 1.02
 """Pairs without dual weight are left out of sweeps above this margin, where the smallest is to be 1."""
+
+_OF_ROWS = ("labels", "squares")
+"""What is computed of the samples alone, once."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,17 @@ class WorkingSet:
 
     def scaled(self, factor: float) -> WorkingSet:
         """The set with all dual weights multiplied."""
-        return replace(self, alpha=factor * self.alpha)
+        return self._changed(alpha=factor * self.alpha)
+
+    def weighed(self, alpha: np.ndarray) -> WorkingSet:
+        """The set with other dual weights."""
+        return self._changed(alpha=alpha)
+
+    def _changed(self, **values: np.ndarray) -> WorkingSet:
+        """The set with other values of the pairs, and with what has been computed of its samples."""
+        changed = replace(self, **values)
+        changed.__dict__.update({name: self.__dict__[name] for name in _OF_ROWS if name in self.__dict__})
+        return changed
 
     def pair_sum(self) -> np.ndarray:
         """A(α), shape [k, d]."""
@@ -151,14 +164,12 @@ class WorkingSet:
         alpha, seen = self.alpha.copy(), self.seen.copy()
         pairs = ascent.ChosenPairs(self.labels, self.squares, starts, self.other, alpha, seen)
         order = np.random.default_rng(seed).permutation(m)
-        features = _compiled(self.features)
+        features = compiled_features(self.features)
         if everywhere:
             ascent.sweep(features, pairs, W, order, 1, np.inf)
             sweeps -= 1
         ascent.sweep(features, pairs, W, order, sweeps, _FAR)
-        changed = replace(self, alpha=alpha, seen=seen)
-        changed.__dict__.update({name: self.__dict__[name] for name in ("labels", "squares")})
-        return changed
+        return self._changed(alpha=alpha, seen=seen)
 
 
 def row_squares(features: Block) -> np.ndarray:
@@ -174,10 +185,11 @@ def _stacked(first: Block, second: Block) -> Block:
     return np.concatenate([first, second])
 
 
-def _compiled(features: Block) -> ascent.Features:
+def compiled_features(features: Block, precision: type = np.float64) -> ascent.Features:
     """The features as compiled loops know them."""
     if sparse.issparse(features):
         columns, starts = (each.astype(np.int64, copy=False) for each in (features.indices, features.indptr))
-        return ascent.Features(np.zeros((0, 0)), features.data, columns, starts)
+        values = features.data.astype(precision, copy=False)
+        return ascent.Features(np.zeros((0, 0), precision), values, columns, starts)
     nothing = np.zeros(0, dtype=np.int64)
-    return ascent.Features(features, np.zeros(0), nothing, nothing)
+    return ascent.Features(features.astype(precision, copy=False), np.zeros(0, precision), nothing, nothing)
