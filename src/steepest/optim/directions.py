@@ -11,13 +11,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
 from steepest.geometry import Norm, norm, norm_label, same_norm
 from steepest.geometry.facts import MULTIPLE
-from steepest.optim.engines import Polar, spectral_direction
+from steepest.optim.engines import Polar, engine, spectral_direction
+from steepest.optim.lists import sign
 
 __all__ = ["Direction", "direction_of", "is_spectral"]
 
@@ -62,10 +64,10 @@ def direction_of(named: Norm | str, polar: str | Polar = "auto", power: float | 
         both = factor if outer is None else lambda shape: factor(shape) * outer(shape)
         return Direction(plain.of_matrices, plain.of_tensors, plain.length, both)
     if is_spectral(given):
-        mapped = partial(spectral_direction, polar=polar, power=power)
+        mapped = partial(spectral_direction, polar=engine(polar), power=power)
         return Direction(mapped, length=lambda rows, columns: math.sqrt(min(rows, columns)))
     fast = next((make for own, make in _FAST if same_norm(own, given)), None)
-    return Direction(partial(_by_norm, given)) if fast is None else fast
+    return Direction(partial(_by_norm, given, _key(given))) if fast is None else fast
 
 
 def is_spectral(given: Norm | str) -> bool:
@@ -76,7 +78,7 @@ def is_spectral(given: Norm | str) -> bool:
 
 
 def _signs(tensors: list[Tensor]) -> list[Tensor]:
-    return list(torch._foreach_sign(tensors))
+    return sign(tensors)
 
 
 def _units(tensors: list[Tensor]) -> list[Tensor]:
@@ -103,9 +105,9 @@ def _matrix_signs(S: Tensor) -> Tensor:
     return S.sign()
 
 
-def _by_norm(given: Norm, S: Tensor) -> Tensor:
+def _by_norm(given: Norm, key: str, S: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
-        return torch.ops.steepest.direction(S, _key(given))
+        return torch.ops.steepest.direction(S, key)
     return given.direction(S)
 
 
@@ -123,7 +125,7 @@ _FAST: tuple[tuple[Norm, Direction], ...] = (
     ),
 )
 
-_NORMS: dict[str, Norm] = {}
+_NORMS: WeakValueDictionary[str, Norm] = WeakValueDictionary()
 
 
 def _key(given: Norm) -> str:

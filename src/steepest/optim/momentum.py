@@ -15,20 +15,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["BUFFER", "momentum_buffers", "signals"]
+from steepest.optim.lists import lerp, lerp_
+
+__all__ = ["BUFFER", "make_buffers", "momentum_buffers", "signals"]
 
 BUFFER = "momentum_buffer"
 """The one entry of a parameter's state, under the name that torch.optim.Muon and SGD have for it."""
 
 
-def momentum_buffers(state: Any, params: list[Tensor], momentum: float) -> list[Tensor] | None:
-    """Return the averages of parameters, zero where there is none yet; None without momentum."""
-    if isinstance(momentum, float) and momentum == 0:
-        return None
+def make_buffers(state: Any, params: list[Tensor], momentum: float) -> None:
+    """Make the averages of parameters that have none yet, all 0; none without momentum."""
+    if momentum == 0:
+        return
     for param in params:
         if BUFFER not in state[param]:
             state[param][BUFFER] = torch.zeros_like(param, memory_format=torch.preserve_format)
-    return [state[param][BUFFER] for param in params]
+
+
+def momentum_buffers(state: Any, params: list[Tensor], momentum: float) -> list[Tensor] | None:
+    """Return the averages of parameters, which have been made; None without momentum."""
+    return None if momentum == 0 else [state[param][BUFFER] for param in params]
 
 
 def signals(
@@ -42,7 +48,7 @@ def signals(
     """
     if buffers is None:
         return grads
-    torch._foreach_lerp_(buffers, grads, 1 - momentum)
+    lerp_(buffers, grads, 1 - momentum)
     if not nesterov:
         return buffers
-    return list(torch._foreach_lerp(grads, buffers, momentum))
+    return lerp(grads, buffers, momentum)

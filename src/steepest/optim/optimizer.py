@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,10 +11,12 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
+from steepest.optim.compiled import number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
-from steepest.optim.momentum import momentum_buffers, signals
-from steepest.optim.options import check_options, check_parameters, steps_of
+from steepest.optim.lists import neg
+from steepest.optim.momentum import make_buffers, momentum_buffers, signals
+from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
@@ -110,6 +112,7 @@ class SteepestDescent(Optimizer):
         }
         check_options(defaults)
         self._kept: list[tuple[list[Any], Steps]] = []
+        self._handle = register(self)
         if isinstance(params, torch.nn.Module):
             params = (policy or Policy()).groups(params, lr)
         elif policy is not None:
@@ -124,12 +127,12 @@ class SteepestDescent(Optimizer):
         group = self.param_groups[-1]
         try:
             check_options(group)
-            steps = steps_of(group)
-            check_parameters(group, steps)
+            steps = steps_of(group, real_shapes(group["params"]))
         except InvalidArgument:
             self.param_groups.pop()
             raise
         self._kept.append((_described(group), steps))
+        self._groups = self.param_groups
         warn_of_embeddings(group)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -138,7 +141,8 @@ class SteepestDescent(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
-        self._kept = [(_described(group), steps_of(group)) for group in self.param_groups]
+        self._keep()
+        self._handle = register(self)
 
     def routing(self) -> Routing:
         """Return which logical matrices there are, and in which norm each is trained: a table when printed.
@@ -148,7 +152,9 @@ class SteepestDescent(Optimizer):
         parameter   shape   matrices     norm       scale
         weight      6×2     2 of 3×2     spectral   unit
         """
-        return routing(self.param_groups, [self._steps(index) for index in range(len(self.param_groups))])
+        return routing(
+            self.param_groups, [self._steps(group, index) for index, group in enumerate(self.param_groups)]
+        )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step, and return what the closure returned, which computes loss and gradients anew."""
@@ -156,39 +162,51 @@ class SteepestDescent(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for index, group in enumerate(self.param_groups):
+        # PyTorch's compiler guards every number of what is called param_groups, the learning rates too.
+        groups = self._groups if torch.compiler.is_compiling() else self.param_groups
+        for index, group in enumerate(groups):
             with torch.set_grad_enabled(group["differentiable"]):
-                self._step_group(group, self._steps(index))
+                self._step_group(group, index)
         return loss
 
-    def _step_group(self, group: dict[str, Any], steps: Steps) -> None:
-        params = [param for param in group["params"] if param.grad is not None and param.numel()]
+    def make_averages(self, index: int) -> None:
+        """Make the averages of a group that are not there yet, all 0."""
+        group = self.param_groups[index]
+        make_buffers(self.state, _trained(group), group["momentum"])
+
+    def _step_group(self, group: dict[str, Any], index: int) -> None:
+        params = _trained(group)
         if not params:
             return
+        if torch.compiler.is_compiling():
+            prepare(self._handle, index)
+        else:
+            self.make_averages(index)
         buffers = momentum_buffers(self.state, params, group["momentum"])
         grads = [_dense(param) for param in params]
         descend(
             [_real(each) for each in params],
             [_real(each) for each in grads],
             None if buffers is None else [_real(each) for each in buffers],
-            steps,
-            group["lr"],
+            self._steps(group, index),
+            number(group, self._handle, index, "lr"),
             group["momentum"],
             group["nesterov"],
-            group["weight_decay"],
+            number(group, self._handle, index, "weight_decay"),
             group["maximize"],
         )
 
-    def _steps(self, index: int) -> Steps:
-        group = self.param_groups[index]
+    def _steps(self, group: Mapping[str, Any], index: int) -> Steps:
         if index >= len(self._kept) or not _same(self._kept[index][0], group):
             self._keep()
         return self._kept[index][1]
 
-    @torch.compiler.disable
     def _keep(self) -> None:
-        # Someone has set an option of a group, which a schedule of powers does at every step.
-        self._kept = [(_described(group), steps_of(group)) for group in self.param_groups]
+        # Also where someone has set an option of a group, as a schedule of powers does at every step.
+        self._groups = self.param_groups
+        self._kept = [
+            (_described(group), steps_of(group, real_shapes(group["params"]))) for group in self.param_groups
+        ]
 
 
 def descend(
@@ -204,7 +222,7 @@ def descend(
 ) -> None:
     """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
     if maximize:
-        grads = list(torch._foreach_neg(grads))
+        grads = neg(grads)
     found = signals(grads, buffers, momentum, nesterov)
     decay(params, lr, weight_decay)
     move(params, found, lr, steps)
@@ -213,13 +231,17 @@ def descend(
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")
 
 
-def _described(group: MutableMapping[str, Any]) -> list[Any]:
+def _described(group: Mapping[str, Any]) -> list[Any]:
     return [group[name] for name in _OPTIONS]
 
 
-def _same(kept: list[Any], group: MutableMapping[str, Any]) -> bool:
+def _same(kept: list[Any], group: Mapping[str, Any]) -> bool:
     pairs = zip(kept, _described(group), strict=True)
     return all(one is other or (isinstance(one, (str, float)) and one == other) for one, other in pairs)
+
+
+def _trained(group: Mapping[str, Any]) -> list[Tensor]:
+    return [param for param in group["params"] if param.grad is not None and param.numel()]
 
 
 def _dense(param: Tensor) -> Tensor:

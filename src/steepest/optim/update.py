@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from steepest.optim.directions import Direction
-from steepest.optim.layouts import Layout
+from steepest.optim.layouts import Layout, Part
+from steepest.optim.lists import add_, mul, mul_
 from steepest.optim.scales import Scale, scale_of
 
 __all__ = ["Number", "Steps", "decay", "move"]
@@ -24,23 +25,50 @@ _LARGEST_ACCELERATED_BATCH = 1 << 26
 
 @dataclass(frozen=True)
 class Steps:
-    """How tensors of one group turn into steps: their direction, layout and scaling; in batches or not."""
+    """How tensors of one group turn into steps: their direction, layout and scaling; in batches or not.
+
+    What follows from shapes alone is kept, so that a compiled step finds it ready.
+    """
 
     direction: Direction
     layout: Layout
     scale: Scale
     batched: bool = True
+    _parts: dict[tuple[int, ...], tuple[Part, ...]] = field(default_factory=dict)
+    _factors: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Find out what there is to know of tensors of a shape.
+
+        Raises:
+            InvalidArgument: they have not the layout, or no scaling.
+        """
+        if shape not in self._parts:
+            parts = self.layout.opened(shape)
+            for part in parts:
+                rows, columns = part.shape[1:]
+                if rows and columns:
+                    self._factors[rows, columns] = self._factor(rows, columns)
+            self._parts[shape] = parts
+
+    def parts(self, shape: tuple[int, ...]) -> tuple[Part, ...]:
+        """Return how tensors of a shape, which has been prepared, are viewed as matrices."""
+        return self._parts[shape]
 
     def factor(self, rows: int, columns: int) -> float:
         """Return what a direction [rows, columns] is multiplied by, apart from the learning rate."""
-        length = None if self.direction.length is None else self.direction.length(rows, columns)
-        return scale_of(self.scale, rows, columns, length) / self.direction.divisor(rows, columns)
+        return self._factors[rows, columns]
+
+    def _factor(self, rows: int, columns: int) -> float:
+        divisor = self.direction.divisor(rows, columns)
+        length = None if self.direction.length is None else self.direction.length(rows, columns) / divisor
+        return scale_of(self.scale, rows, columns, length) / divisor
 
 
 def decay(params: list[Tensor], lr: Number, weight_decay: Number) -> None:
     """Multiply parameters by 1 - lr · weight_decay, in place."""
     if isinstance(weight_decay, Tensor) or weight_decay != 0:
-        torch._foreach_mul_(params, 1 - scalar(lr) * scalar(weight_decay))
+        mul_(params, 1 - scalar(lr) * scalar(weight_decay))
 
 
 def move(params: list[Tensor], signals: list[Tensor], lr: Number, steps: Steps) -> None:
@@ -51,14 +79,14 @@ def move(params: list[Tensor], signals: list[Tensor], lr: Number, steps: Steps) 
     whole: list[tuple[Tensor, Tensor, float]] = []
     buckets: dict[tuple[int, int, torch.dtype, torch.device], list[tuple[Tensor, Tensor]]] = {}
     for param, signal in zip(params, signals, strict=True):
-        shapes = steps.layout.shapes(tuple(param.shape))
-        if steps.direction.of_tensors is not None and len(shapes) == 1 and shapes[0][0] == 1:
-            whole.append((param, signal, steps.factor(*shapes[0][1:])))
+        parts = steps.parts(tuple(param.shape))
+        if steps.direction.of_tensors is not None and len(parts) == 1 and parts[0].shape[0] == 1:
+            whole.append((param, signal, steps.factor(*parts[0].shape[1:])))
             continue
-        views = zip(steps.layout.strided_views(param), steps.layout.views(signal), strict=True)
-        for view, matrices in views:
+        for part in parts:
+            matrices = part.matrices(signal)
             key = (matrices.shape[-2], matrices.shape[-1], matrices.dtype, matrices.device)
-            buckets.setdefault(key, []).append((view, matrices))
+            buckets.setdefault(key, []).append((part.view(param), matrices))
     if whole and steps.direction.of_tensors is not None:
         directions = steps.direction.of_tensors([signal for _, signal, _ in whole])
         _add([param for param, _, _ in whole], directions, lr, [factor for _, _, factor in whole])
@@ -100,10 +128,10 @@ def _batches(
 def _add(params: list[Tensor], directions: list[Tensor], lr: Number, factors: list[float]) -> None:
     """Add -lr · factor · direction to each parameter, in place."""
     if isinstance(lr, Tensor):
-        own = torch._foreach_mul(directions, factors)
-        torch._foreach_mul_(own, -scalar(lr))
-        torch._foreach_add_(params, own)
+        own = mul(directions, factors)
+        mul_(own, -scalar(lr))
+        add_(params, own)
     elif all(factor == factors[0] for factor in factors):
-        torch._foreach_add_(params, directions, alpha=-lr * factors[0])
+        add_(params, directions, alpha=-lr * factors[0])
     else:
-        torch._foreach_add_(params, torch._foreach_mul(directions, factors), alpha=-lr)
+        add_(params, mul(directions, factors), alpha=-lr)

@@ -96,7 +96,7 @@ def engine(value: object) -> str | Polar:
     polar-express-8-gram-float32
     """
     if not isinstance(value, str):
-        if callable(value) and not isinstance(value, type):
+        if isinstance(value, Polar) and not isinstance(value, type):
             return value
     elif value == "auto" or value in EXACT:
         return value
