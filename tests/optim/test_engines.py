@@ -30,7 +30,16 @@ def of_rank(rank, rows, columns, seed=0, condition=10.0, dtype=torch.float32, co
 @pytest.mark.parametrize("polar", EXACT)
 @pytest.mark.parametrize(
     ("rank", "rows", "columns"),
-    [(4, 64, 128), (64, 64, 64), (20, 96, 24), (24, 96, 24), (1, 1, 7), (1, 7, 1), (3, 16, 16), (16, 16, 144)],
+    [
+        (4, 64, 128),
+        (64, 64, 64),
+        (20, 96, 24),
+        (24, 96, 24),
+        (1, 1, 7),
+        (1, 7, 1),
+        (3, 16, 16),
+        (16, 16, 144),
+    ],
 )
 def test_rank_r_gives_r_singular_values_of_one(polar, rank, rows, columns):
     for condition in (1.0, 3.0, 1000.0):
@@ -47,7 +56,9 @@ def test_the_scale_of_a_gradient_changes_nothing(polar):
     S, _ = of_rank(12, 12, 20, condition=2.0)
     found = spectral_direction(S, polar)
     for scale in (1e-30, 1e-12, 1e12, 1e30):
-        assert torch.allclose(spectral_direction(S * scale, polar), found, atol=2e-2 if "bf" in polar else 1e-5)
+        assert torch.allclose(
+            spectral_direction(S * scale, polar), found, atol=2e-2 if "bf" in polar else 1e-5
+        )
 
 
 @pytest.mark.parametrize("polar", [*EXACT, "polar-express", "quintic-8-gram-bfloat16"])

@@ -60,7 +60,7 @@ def matrices(seed, *shapes, dtype=torch.float64):
 
 
 def stepped(cls, params, gradients, **options):
-    """Return what steps along these gradients, a list for each step, make of parameters; and the optimiser."""
+    """Return what steps along gradients, a list for each, make of parameters; and the optimiser."""
     params = [torch.nn.Parameter(param.clone()) for param in params]
     optimizer = cls(params, **options)
     for grads in gradients:
@@ -186,7 +186,12 @@ def test_scales_by_hand():
     # The root mean square of what a step moves is the same in every norm.
     for name in ("max", "frobenius", "row-2/inf", "column-2/inf", "spectral", "mean-square-spectral"):
         (found,), _ = stepped(
-            SteepestDescent, [torch.zeros(8, 2)], [[gradient_[0].float()]], lr=1.0, norm=name, scale="matched-rms"
+            SteepestDescent,
+            [torch.zeros(8, 2)],
+            [[gradient_[0].float()]],
+            lr=1.0,
+            norm=name,
+            scale="matched-rms",
         )
         assert float(found.square().mean().sqrt()) == pytest.approx(0.2, rel=1e-5)
 

@@ -8,6 +8,7 @@ once, and routed by the same rules whatever the order of its owners.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -31,8 +32,8 @@ EMBEDDING_NAME = re.compile(r"(^|[._])(w[tp]e|\w*emb(ed(ding)?s?)?|tokens?|pos_\
 HEAD_NAME = re.compile(
     r"^(?!.*(^|\.)\d+\.)(.*\.)?(\w*head|fc|classifier|unembed\w*|embed_out|score|to_logits)$"
 )
+_NUMBER = re.compile(r"\d+")
 _FUSED_NAME = re.compile(r"(^|\.)(w?qkv|qkv_proj|c_attn|attn_qkv|in_proj)$", re.IGNORECASE)
-_EXPERTS_NAME = re.compile(r"experts?([._]|$)")
 
 
 @dataclass(frozen=True)
@@ -179,12 +180,23 @@ def _owners(model: nn.Module) -> list[list[_Owned]]:
 
 
 def _last_linear(owners: list[list[_Owned]]) -> int | None:
-    """Return the parameter of a head that no name tells of: the last linear layer, if not the only one."""
-    matrices = [each for each in owners if each[0].param.ndim > 1 and not _is_table(each)]
+    """Return the parameter of a head that no name tells of: the last linear layer.
+
+    It is none if it is the only matrix, or one of several alike in a stack of blocks; nor where there is a
+    head by name, or a linear layer that shares its weight with an embedding.
+    """
+    matrices = [each for each in owners if each[0].param.ndim > 1]
     linear = [each for each in matrices if isinstance(each[0].module, nn.Linear)]
-    if len(matrices) < 2 or not linear or any(_is_head_by_name(each) for each in matrices):
+    has_head = any(_is_head_by_name(each) or (_is_table(each) and _is_linear(each)) for each in matrices)
+    if has_head or len(matrices) < 2 or not linear:
         return None
-    return id(linear[-1][0].param)
+    kinds = Counter((_NUMBER.sub("#", each[0].name), each[0].param.shape) for each in linear)
+    last = linear[-1][0]
+    return id(last.param) if kinds[_NUMBER.sub("#", last.name), last.param.shape] == 1 else None
+
+
+def _is_linear(owned: list[_Owned]) -> bool:
+    return any(isinstance(each.module, nn.Linear) for each in owned)
 
 
 def _role(owned: list[_Owned], last: int | None) -> Role:
