@@ -15,7 +15,7 @@ from steepest.optim.compiled import number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
-from steepest.optim.momentum import make_buffers, momentum_buffers, signals
+from steepest.optim.momentum import averaged, make_buffers, momentum_buffers
 from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
@@ -223,9 +223,9 @@ def descend(
     """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
     if maximize:
         grads = neg(grads)
-    found = signals(grads, buffers, momentum, nesterov)
+    signals = averaged(grads, buffers, momentum, nesterov)
     decay(params, lr, weight_decay)
-    move(params, found, lr, steps)
+    move(params, signals, lr, steps)
 
 
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")

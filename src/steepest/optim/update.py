@@ -11,6 +11,7 @@ from torch import Tensor
 from steepest.optim.directions import Direction
 from steepest.optim.layouts import Layout, Part
 from steepest.optim.lists import add_, mul, mul_
+from steepest.optim.momentum import Signals
 from steepest.optim.scales import Scale, scale_of
 
 __all__ = ["Number", "Steps", "decay", "move"]
@@ -71,31 +72,31 @@ def decay(params: list[Tensor], lr: Number, weight_decay: Number) -> None:
         mul_(params, 1 - scalar(lr) * scalar(weight_decay))
 
 
-def move(params: list[Tensor], signals: list[Tensor], lr: Number, steps: Steps) -> None:
+def move(params: list[Tensor], signals: Signals, lr: Number, steps: Steps) -> None:
     """Step parameters along the directions of their signals, in place; the signals stay as they are.
 
     Each logical matrix moves by -lr · scale · D(S).
     """
-    whole: list[tuple[Tensor, Tensor, float]] = []
-    buckets: dict[tuple[int, int, torch.dtype, torch.device], list[tuple[Tensor, Tensor]]] = {}
-    for param, signal in zip(params, signals, strict=True):
+    whole: list[int] = []
+    buckets: dict[tuple[int, int, torch.dtype, torch.device], list[tuple[int, Part]]] = {}
+    for index, param in enumerate(params):
         parts = steps.parts(tuple(param.shape))
         if steps.direction.of_tensors is not None and len(parts) == 1 and parts[0].shape[0] == 1:
-            whole.append((param, signal, steps.factor(*parts[0].shape[1:])))
+            whole.append(index)
             continue
         for part in parts:
-            matrices = part.matrices(signal)
-            key = (matrices.shape[-2], matrices.shape[-1], matrices.dtype, matrices.device)
-            buckets.setdefault(key, []).append((part.view(param), matrices))
+            key = (part.shape[1], part.shape[2], param.dtype, param.device)
+            buckets.setdefault(key, []).append((index, part))
     if whole and steps.direction.of_tensors is not None:
-        directions = steps.direction.of_tensors([signal for _, signal, _ in whole])
-        _add([param for param, _, _ in whole], directions, lr, [factor for _, _, factor in whole])
-    for (rows, columns, _, device), pairs in buckets.items():
+        factors = [steps.factor(*steps.parts(tuple(params[index].shape))[0].shape[1:]) for index in whole]
+        directions = steps.direction.of_tensors(signals.of(whole))
+        _add([params[index] for index in whole], directions, lr, factors)
+    for (rows, columns, _, device), places in buckets.items():
         factor = steps.factor(rows, columns)
-        for batch in _batches(pairs, device, steps.batched):
-            found = steps.direction.of_matrices(_together([matrices for _, matrices in batch]))
-            pieces = found.split([matrices.shape[0] for _, matrices in batch])
-            views = [view for view, _ in batch]
+        for batch in _batches(places, device, steps.batched):
+            found = steps.direction.of_matrices(_together(signals.matrices(batch)))
+            pieces = found.split([part.shape[0] for _, part in batch])
+            views = [part.view(params[index]) for index, part in batch]
             shaped = [piece.reshape(view.shape) for piece, view in zip(pieces, views, strict=True)]
             _add(views, shaped, lr, [factor] * len(batch))
 
@@ -110,17 +111,18 @@ def _together(matrices: list[Tensor]) -> Tensor:
 
 
 def _batches(
-    pairs: Iterable[tuple[Tensor, Tensor]], device: torch.device, batched: bool
-) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    places: Iterable[tuple[int, Part]], device: torch.device, batched: bool
+) -> Iterator[list[tuple[int, Part]]]:
     largest = _LARGEST_BATCH.get(device.type, _LARGEST_ACCELERATED_BATCH) if batched else 0
-    batch: list[tuple[Tensor, Tensor]] = []
+    batch: list[tuple[int, Part]] = []
     entries = 0
-    for pair in pairs:
-        if batch and entries + pair[1].numel() > largest:
+    for place in places:
+        matrices, rows, columns = place[1].shape
+        if batch and entries + matrices * rows * columns > largest:
             yield batch
             batch, entries = [], 0
-        batch.append(pair)
-        entries += pair[1].numel()
+        batch.append(place)
+        entries += matrices * rows * columns
     if batch:
         yield batch
 
