@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -159,9 +160,9 @@ def test_a_callable_is_given_a_copy_that_it_may_work_on():
         (lambda: Iterative("cubic", 0), "steps=0: give a whole number from 1 to 100"),
         (lambda: Iterative("cubic", 101), "steps=101"),
         (lambda: Iterative("hexic"), "give one of polar-express, newton-schulz"),
-        (lambda: Iterative([(1.0, 2.0)]), r"coefficients=\(1.0, 2.0\): give three numbers"),
-        (lambda: Iterative(form="gramm"), "form='gramm': give one of auto, direct, gram"),
-        (lambda: Iterative(precision="half"), "precision='half'"),
+        (lambda: Iterative(cast(Any, [(1.0, 2.0)])), r"coefficients=\(1.0, 2.0\): give three numbers"),
+        (lambda: Iterative(form=cast(Any, "gramm")), "form='gramm': give one of auto, direct, gram"),
+        (lambda: Iterative(precision=cast(Any, "half")), "precision='half'"),
     ],
 )
 def test_engines_that_there_are_not(make, message):

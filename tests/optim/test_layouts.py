@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 import torch
 from hypothesis import given
@@ -153,11 +155,11 @@ def test_tensors_of_no_axis_to_five_are_trained(dimensions, name):
     [
         (lambda: Layout((0,), (0,)), "name it once"),
         (lambda: Layout((-1,)), r"outputs=\(-1,\)|outputs=-1: give axes"),
-        (lambda: Layout(0), "outputs=0: give axes"),
+        (lambda: Layout(cast(Any, 0)), "outputs=0: give axes"),
         (lambda: Layout(parts=()), r"parts=\(\): give whole numbers"),
         (lambda: Layout(parts=(1, 1), pieces=(2, 2, 2)), "give one number, or one for each of parts"),
         (lambda: layout("outputs=0 outputs=1"), "give a Layout, or its text"),
-        (lambda: layout(3), "layout=3: give a Layout"),
+        (lambda: layout(cast(Any, 3)), "layout=3: give a Layout"),
         (lambda: Layout.fused().shapes((8, 4)), r"axis 0 of a parameter of shape \[8, 4\] does not split so"),
         (lambda: Layout.heads(4).shapes((6, 4)), "does not split so"),
         (lambda: Layout((0,), (1,), (3,)).shapes((2, 2)), "give each axis a place; the parameter has 2"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 import torch
 from tests.optim.models import ResidualNetwork, Transformer, VisionTransformer
@@ -202,8 +204,8 @@ def test_hidden_layers_in_the_spectral_norm_do_not_warn():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Policy(matrices="spectral"), "matrices='spectral': give a Route"),
-        (lambda: Policy(patterns={"*": "max"}), "give a Route, such as Route"),
+        (lambda: Policy(matrices=cast(Any, "spectral")), "matrices='spectral': give a Route"),
+        (lambda: Policy(patterns=cast(Any, {"*": "max"})), "give a Route, such as Route"),
         (lambda: Route("maxx"), 'did you mean "max"'),
         (lambda: Route("max", lr_factor=0), "lr_factor=0: give a number above 0"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any, cast
 
 import pytest
 import torch
@@ -170,8 +171,9 @@ def test_a_step_takes_memory_for_one_batch_of_matrices():
         profile_memory=True, activities=[torch.profiler.ProfilerActivity.CPU]
     ) as found:
         optimizer.step()
+    events: Any = cast(Any, found.profiler).kineto_results.events()
     total = peak = 0
-    for event in sorted(found.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
+    for event in sorted(events, key=lambda event: event.start_ns()):
         if event.name() == "[memory]":
             total += event.nbytes()
             peak = max(peak, total)

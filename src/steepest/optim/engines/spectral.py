@@ -70,6 +70,8 @@ def _is_powered(power: float | Tensor) -> bool:
 
 
 def _exactly(S: Tensor, name: str, power: float | Tensor) -> Tensor:
+    if S.device.type == "meta":
+        return torch.empty_like(S)
     return exact(S, spectral_power(power) if _is_powered(power) else ones, name)
 
 
