@@ -163,6 +163,15 @@ def test_what_modules_do_not_tell_names_and_the_user_do():
     assert (rates["router.bias"], rates["w1"]) == (0.25, 0.5)
 
 
+def test_without_a_policy_a_norm_that_is_not_spectral_is_that_of_all_parameters():
+    for model in (Transformer(), ResidualNetwork()):
+        rows = list(Signum(model).routing())
+        assert {(row.norm, row.scale) for row in rows} == {("max", "unit")}
+    assert {row.matrices for row in rows if row.parameter == "conv2.weight"} == {((2, 3, 27),)}
+    scales = {row.norm: row.scale for row in Muon(Transformer(), scale="spectral-width").routing()}
+    assert scales == {"spectral": "spectral-width", "row-2/inf": "matched-rms", "frobenius": "matched-rms"}
+
+
 def test_the_table_of_routes():
     table = str(
         SteepestDescent(nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 4), nn.Linear(4, 9))).routing()

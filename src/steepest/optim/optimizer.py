@@ -17,7 +17,7 @@ from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
 from steepest.optim.momentum import averaged, make_buffers, momentum_buffers
 from steepest.optim.options import check_options, real_shapes, steps_of
-from steepest.optim.policy import Policy
+from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
 from steepest.optim.update import Number, Steps, decay, move
@@ -52,12 +52,15 @@ class SteepestDescent(Optimizer):
         nesterov: whether the signal looks ahead.
         weight_decay: λ, at least 0; a number or a tensor of one.
         scale: how long steps are, by the shape of the logical matrix: one of
-            :data:`steepest.optim.SCALES`, a number, or a function of rows and columns.
+            :data:`steepest.optim.SCALES`, a number, or a function of rows and columns. By default it is
+            "unit"; for the matrices of a whole model in the spectral norm "matched-rms".
         polar: engine of the spectral direction, as in :func:`steepest.optim.spectral_direction`.
         power: p for U (Σ / σ₁)^p Vᵀ in place of the spectral direction, p = 0; may change between steps.
         layout: which axes of a parameter are outputs, inputs and batch, a :class:`Layout` or its text; by
             default the first axis are outputs and all others inputs.
-        policy: for a model only: how its parameters are routed; by default :class:`Policy`.
+        policy: for a model only: how its parameters are routed. By default all have this norm, each by the
+            layout of its module; but if it is the spectral one, the hidden matrices alone have it, and the
+            other parameters the routes of :class:`Policy`.
         maximize: whether to ascend.
         foreach: False computes every logical matrix alone, anything else same-shaped ones in batches.
         capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
@@ -76,6 +79,8 @@ class SteepestDescent(Optimizer):
             [ 0., -3.]])
     """
 
+    _own_scale: Scale = "unit"
+
     def __init__(
         self,
         params: Parameters,
@@ -84,7 +89,7 @@ class SteepestDescent(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: Number = 0.0,
-        scale: Scale = "unit",
+        scale: Scale | None = None,
         polar: str | Polar = "auto",
         power: Number = 0.0,
         layout: Layout | str | None = None,
@@ -101,7 +106,7 @@ class SteepestDescent(Optimizer):
             "momentum": momentum,
             "nesterov": nesterov,
             "weight_decay": weight_decay,
-            "scale": scale,
+            "scale": self._own_scale if scale is None else scale,
             "polar": polar,
             "power": power,
             "layout": layout,
@@ -114,7 +119,7 @@ class SteepestDescent(Optimizer):
         self._kept: list[tuple[list[Any], Steps]] = []
         self._handle = register(self)
         if isinstance(params, torch.nn.Module):
-            params = (policy or Policy()).groups(params, lr)
+            params = (policy or policy_of(defaults["norm"], scale, self._own_scale)).groups(params, lr)
         elif policy is not None:
             raise InvalidArgument(
                 "params", type(params).__name__, "a policy routes a model: give the model itself"

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from steepest.arguments import real_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
+from steepest.optim.directions import is_spectral
 from steepest.optim.layouts import Layout, layout
 from steepest.optim.scales import Scale
 from steepest.optim.update import Number
 
-__all__ = ["Policy", "Role", "Route"]
+__all__ = ["Policy", "Role", "Route", "policy_of"]
 
 Role = Literal["matrix", "embedding", "head", "vector"]
 
@@ -157,6 +158,17 @@ class Policy:
                 if not any(fnmatchcase(name, pattern) for name in names):
                     remedy = f"no parameter has such a name; there are {', '.join(names[:3])}, ..."
                     raise InvalidArgument(argument, pattern, remedy)
+
+
+def policy_of(own: Norm | str, scale: Scale | None, own_scale: Scale) -> Policy:
+    """Return the policy of an optimiser that has none: all parameters in its norm, or as that norm is meant.
+
+    The spectral norm is meant for maps between hidden layers: every other parameter has the default route.
+    """
+    if is_spectral(own):
+        return Policy(matrices=Route(own, "matched-rms" if scale is None else scale))
+    route = Route(own, own_scale if scale is None else scale)
+    return Policy(route, route, route, route)
 
 
 def _options(route: Route, role: Role, own: Layout, lr: Number) -> dict[str, Any]:
