@@ -1,0 +1,139 @@
+"""One step of many parameters: signals, decay, and directions of same-shaped logical matrices in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from steepest.optim.directions import Direction
+from steepest.optim.layouts import Layout, Part
+from steepest.optim.lists import add_, mul, mul_
+from steepest.optim.momentum import Signals
+from steepest.optim.scales import Scale, scale_of
+
+__all__ = ["Number", "Steps", "decay", "move"]
+
+Number = float | Tensor
+"""A number, or a tensor of one number, which may change between steps of a compiled or captured step."""
+
+_LARGEST_BATCH = {"cpu": 1 << 18}
+_LARGEST_ACCELERATED_BATCH = 1 << 26
+"""Entries of a batch: larger matrices gain nothing from company, and memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How tensors of one group turn into steps: their direction, layout and scaling; in batches or not.
+
+    What follows from shapes alone is kept, so that a compiled step finds it ready.
+    """
+
+    direction: Direction
+    layout: Layout
+    scale: Scale
+    batched: bool = True
+    _parts: dict[tuple[int, ...], tuple[Part, ...]] = field(default_factory=dict)
+    _factors: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Find out what there is to know of tensors of a shape.
+
+        Raises:
+            InvalidArgument: they have not the layout, or no scaling.
+        """
+        if shape not in self._parts:
+            parts = self.layout.opened(shape)
+            for part in parts:
+                rows, columns = part.shape[1:]
+                if rows and columns:
+                    self._factors[rows, columns] = self._factor(rows, columns)
+            self._parts[shape] = parts
+
+    def parts(self, shape: tuple[int, ...]) -> tuple[Part, ...]:
+        """Return how tensors of a shape, which has been prepared, are viewed as matrices."""
+        return self._parts[shape]
+
+    def factor(self, rows: int, columns: int) -> float:
+        """Return what a direction [rows, columns] is multiplied by, apart from the learning rate."""
+        return self._factors[rows, columns]
+
+    def _factor(self, rows: int, columns: int) -> float:
+        divisor = self.direction.divisor(rows, columns)
+        length = None if self.direction.length is None else self.direction.length(rows, columns) / divisor
+        return scale_of(self.scale, rows, columns, length) / divisor
+
+
+def decay(params: list[Tensor], lr: Number, weight_decay: Number) -> None:
+    """Multiply parameters by 1 - lr · weight_decay, in place."""
+    if isinstance(weight_decay, Tensor) or weight_decay != 0:
+        mul_(params, 1 - scalar(lr) * scalar(weight_decay))
+
+
+def move(params: list[Tensor], signals: Signals, lr: Number, steps: Steps) -> None:
+    """Step parameters along the directions of their signals, in place; the signals stay as they are.
+
+    Each logical matrix moves by -lr · scale · D(S).
+    """
+    whole: list[int] = []
+    buckets: dict[tuple[int, int, torch.dtype, torch.device], list[tuple[int, Part]]] = {}
+    for index, param in enumerate(params):
+        parts = steps.parts(tuple(param.shape))
+        if steps.direction.of_tensors is not None and len(parts) == 1 and parts[0].shape[0] == 1:
+            whole.append(index)
+            continue
+        for part in parts:
+            key = (part.shape[1], part.shape[2], param.dtype, param.device)
+            buckets.setdefault(key, []).append((index, part))
+    if whole and steps.direction.of_tensors is not None:
+        factors = [steps.factor(*steps.parts(tuple(params[index].shape))[0].shape[1:]) for index in whole]
+        directions = steps.direction.of_tensors(signals.of(whole))
+        _add([params[index] for index in whole], directions, lr, factors)
+    for (rows, columns, _, device), places in buckets.items():
+        factor = steps.factor(rows, columns)
+        for batch in _batches(places, device, steps.batched):
+            found = steps.direction.of_matrices(_together(signals.matrices(batch)))
+            pieces = found.split([part.shape[0] for _, part in batch])
+            views = [part.view(params[index]) for index, part in batch]
+            shaped = [piece.reshape(view.shape) for piece, view in zip(pieces, views, strict=True)]
+            _add(views, shaped, lr, [factor] * len(batch))
+
+
+def scalar(value: Number) -> Number:
+    """Return a number without dimensions: learning rates may be tensors of shape [1]."""
+    return value.reshape(()) if isinstance(value, Tensor) else value
+
+
+def _together(matrices: list[Tensor]) -> Tensor:
+    return matrices[0] if len(matrices) == 1 else torch.cat(matrices)
+
+
+def _batches(
+    places: Iterable[tuple[int, Part]], device: torch.device, batched: bool
+) -> Iterator[list[tuple[int, Part]]]:
+    largest = _LARGEST_BATCH.get(device.type, _LARGEST_ACCELERATED_BATCH) if batched else 0
+    batch: list[tuple[int, Part]] = []
+    entries = 0
+    for place in places:
+        matrices, rows, columns = place[1].shape
+        if batch and entries + matrices * rows * columns > largest:
+            yield batch
+            batch, entries = [], 0
+        batch.append(place)
+        entries += matrices * rows * columns
+    if batch:
+        yield batch
+
+
+def _add(params: list[Tensor], directions: list[Tensor], lr: Number, factors: list[float]) -> None:
+    """Add -lr · factor · direction to each parameter, in place."""
+    if isinstance(lr, Tensor):
+        own = mul(directions, factors)
+        mul_(own, -scalar(lr))
+        add_(params, own)
+    elif all(factor == factors[0] for factor in factors):
+        add_(params, directions, alpha=-lr * factors[0])
+    else:
+        add_(params, mul(directions, factors), alpha=-lr)
