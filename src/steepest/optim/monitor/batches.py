@@ -49,8 +49,8 @@ def read_pair(batch: Any) -> tuple[Any, Tensor]:
 def undisturbed(model: nn.Module, loader: object) -> Iterator[None]:
     """Read a model in evaluation mode; afterwards its modes and random number generators are as before.
 
-    A DataLoader draws a seed each time that it is iterated over, from a generator of its own or PyTorch's, and
-    its data set may draw from NumPy's and Python's.
+    A DataLoader draws a seed each time that it is iterated over, from a generator of its own or PyTorch's,
+    and its data set may draw from NumPy's and Python's.
     """
     training = [module for module in model.modules() if module.training]
     with ExitStack() as stack:
