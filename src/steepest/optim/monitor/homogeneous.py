@@ -1,8 +1,8 @@
 """The margin of a whole network that is homogeneous in its parameters, and how near it is to a KKT point.
 
-A network is homogeneous of degree L if f(cθ) = c^L f(θ) for c > 0: layers without biases, but for the first's,
-with ReLUs and pooling between them, have their number as L. With ‖θ‖ = max over layers of each layer's norm, the
-margin that steepest descent drives up is min_i (z_y - max_c z_c) / ‖θ‖^L, and
+A network is homogeneous of degree L if f(cθ) = c^L f(θ) for c > 0: layers without biases, but for the
+first's, with ReLUs and pooling between them, have their number as L. With ‖θ‖ = max over layers of each layer's
+norm, the margin that steepest descent drives up is min_i (z_y - max_c z_c) / ‖θ‖^L, and
 
     1 - ⟨-∇L, θ⟩ / (‖∇L‖_* ‖θ‖),   ‖∇L‖_* = Σ over layers of each layer's dual norm,
 
