@@ -17,11 +17,13 @@ _PLACES = {
     "src/steepest/cli": "lab",
     "src/steepest/estimators": "sklearn",
     "src/steepest/experiments": "lab",
+    "src/steepest/optim": "torch",
     "tests/browser": "browser",
     "tests/cli": "lab",
     "tests/datasets/test_files.py": "tables",
     "tests/estimators": "sklearn",
     "tests/experiments": "lab",
+    "tests/optim": "torch",
 }
 """Folders and files whose every test needs an extra."""
 

@@ -36,6 +36,7 @@ _ROOMS = (
     "geometry",
     "losses",
     "maxmargin",
+    "optim",
     "signals",
     "theory",
 )
@@ -67,6 +68,7 @@ __all__ = [
     "max_margin",
     "maxmargin",
     "norm",
+    "optim",
     "separability",
     "signals",
     "theory",
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
         geometry,
         losses,
         maxmargin,
+        optim,
         signals,
         theory,
     )

@@ -13,13 +13,10 @@ from torch import Tensor, nn
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument, InvalidData
-from steepest.optim.monitor.batches import EMPTY, Read, called, inputs_and_labels, undisturbed
+from steepest.optim.batches import EMPTY, LEFT_OUT, Read, called, inputs_and_labels, undisturbed
 from steepest.problem import Classification
 
 __all__ = ["Head", "head_layer", "read_head"]
-
-_LEFT_OUT = -100
-"""The label that PyTorch's cross-entropy leaves out."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def _flattened(caught: list[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
     if len(X) != len(y):
         remedy = f"give {len(X)} labels a batch, one for each of the features that reach the layer"
         raise InvalidData("labels", tuple(labels.shape), remedy)
-    kept = y != _LEFT_OUT
+    kept = y != LEFT_OUT
     return X[kept], y[kept]
 
 

@@ -1,8 +1,8 @@
 """The margin of a whole network that is homogeneous in its parameters, and how near it is to a KKT point.
 
 A network is homogeneous of degree L if f(cθ) = c^L f(θ) for c > 0: layers without biases, but for the
-first's, with ReLUs and pooling between them, have their number as L. With ‖θ‖ = max over layers of each layer's
-norm, the margin that steepest descent drives up is min_i (z_y - max_c z_c) / ‖θ‖^L, and
+first's, with ReLUs and pooling between them, have their number as L. With ‖θ‖ = max over layers of each
+layer's norm, the margin that steepest descent drives up is min_i (z_y - max_c z_c) / ‖θ‖^L, and
 
     1 - ⟨-∇L, θ⟩ / (‖∇L‖_* ‖θ‖),   ‖∇L‖_* = Σ over layers of each layer's dual norm,
 
@@ -25,7 +25,7 @@ from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm
 from steepest.losses import Loss
 from steepest.losses.protocol import Residuals
-from steepest.optim.monitor.batches import EMPTY, Read, called, inputs_and_labels, undisturbed
+from steepest.optim.batches import EMPTY, Caller, Read, called, inputs_and_labels, undisturbed
 
 __all__ = ["NetworkMargin", "degree_of", "network_margin"]
 
@@ -53,7 +53,7 @@ def degree_of(model: nn.Module, loader: Iterable[Any], read: Read) -> int:
     Raises:
         InvalidArgument: they do not, so that the network is not homogeneous.
 
-    >>> from steepest.optim.monitor.batches import read_pair
+    >>> from steepest.optim.batches import read_pair
     >>> _ = torch.manual_seed(0)
     >>> layers = nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False)
     >>> degree_of(nn.Sequential(*layers), [(torch.eye(3), torch.tensor([0, 1, 1]))], read_pair)
@@ -172,17 +172,6 @@ def _matrix(tensor: Tensor) -> Tensor:
     return tensor.reshape(tensor.shape[0], -1) if tensor.ndim else tensor.reshape(1, 1)
 
 
-class _Caller(nn.Module):
-    """Makes a call that may be by name, and returns logits, a module as functional_call wants it."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Any) -> Tensor:
-        return called(self.model, inputs)
-
-
 def _called_with(model: nn.Module, parameters: Mapping[str, Tensor], inputs: Any) -> Tensor:
     named = {f"model.{name}": value for name, value in parameters.items()}
-    return functional_call(_Caller(model), named, (inputs,))
+    return functional_call(Caller(model), named, (inputs,))

@@ -1,8 +1,4 @@
-"""What a monitor reads: a loader's batches, passed through a model that must not notice.
-
-Reading leaves training as it was: modes, buffers and gradients of the model, and every random number that
-training would draw.
-"""
+"""Batches of a loader, passed through a model: how they are read, and how no training notices that."""
 
 from __future__ import annotations
 
@@ -17,13 +13,26 @@ from torch import Tensor, nn
 
 from steepest.errors import InvalidArgument, InvalidData
 
-__all__ = ["EMPTY", "Read", "called", "inputs_and_labels", "read_pair", "undisturbed"]
+__all__ = [
+    "EMPTY",
+    "LEFT_OUT",
+    "Caller",
+    "Read",
+    "called",
+    "inputs_and_labels",
+    "labels_that_count",
+    "read_pair",
+    "undisturbed",
+]
 
 Read = Callable[[Any], tuple[Any, Tensor]]
 """How a batch is read: its inputs, as the model takes them, and its labels."""
 
 EMPTY = "give batches, in what can be iterated over again and again: a list or a DataLoader, no generator"
 """The remedy for a loader that yields nothing."""
+
+LEFT_OUT = -100
+"""The label that PyTorch's cross-entropy leaves out."""
 
 _ITERABLE = "give an iterable of batches, each a pair (inputs, labels) or a mapping with 'labels', or read="
 
@@ -97,6 +106,27 @@ def called(model: nn.Module, inputs: Any) -> Tensor:
         remedy = "give a model that returns logits, or an object that has them as .logits"
         raise InvalidArgument("model", type(found).__name__, remedy)
     return logits
+
+
+class Caller(nn.Module):
+    """A model that takes all its inputs as one argument and returns logits, as functional calls want it."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Any) -> Tensor:
+        """Return the logits."""
+        return called(self.model, inputs)
+
+
+def labels_that_count(labels: Tensor) -> int:
+    """Return how many labels there are, without those that PyTorch's cross-entropy leaves out.
+
+    >>> labels_that_count(torch.tensor([[0, 2], [1, -100]]))
+    3
+    """
+    return int((labels != LEFT_OUT).sum())
 
 
 def _moved(inputs: Any, device: torch.device) -> Any:

@@ -1,0 +1,140 @@
+"""Polynomial iterations towards the polar factor: products of matrices alone, in any precision.
+
+They are crude where σ is small: a singular value below 1e-3 of the matrix's Frobenius length is not brought
+to 1, and one that is rounding alone is brought half way. What is exact is in
+:mod:`steepest.optim.engines.exact`.
+
+The direct form multiplies m × n matrices, X ← a X + (b G + c G²) X with G = X Xᵀ. The Gram form multiplies
+m × m ones: G ← M G M and Q ← M Q with M = a I + b G + c G², and X ← Q X at the end. It is cheaper from
+n = 2 m on. Rounding lets eigenvalues of G fall below 0, where the polynomials would let them grow; so G is
+made anew from X after some steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from steepest.arguments import one_of
+from steepest.optim.engines.coefficients import COEFFICIENTS, Triple, checked_steps, coefficients
+from steepest.optim.engines.measured import multiplies_bfloat16_fast
+from steepest.optim.engines.prepared import prepared
+
+__all__ = ["Iterative"]
+
+Form = Literal["auto", "direct", "gram"]
+Precision = Literal["auto", "bfloat16", "float16", "float32", "float64"]
+
+_FORMS = ("auto", "direct", "gram")
+_PRECISIONS = ("auto", "bfloat16", "float16", "float32", "float64")
+_GRAM_ASPECT = 2
+_LONGEST_SEGMENT = {torch.bfloat16: 2, torch.float16: 2, torch.float32: 3, torch.float64: 5}
+"""Steps after which the Gram form makes its Gram matrix anew."""
+
+
+@dataclass(frozen=True)
+class Iterative:
+    """An iteration towards the polar factor U Vᵀ.
+
+    Args:
+        coefficients: the name of a set (:data:`steepest.optim.engines.coefficients.COEFFICIENTS`), or triples
+            (a, b, c), one a step, the last repeated where there are more steps.
+        steps: how many, from 1 to 100; by default as many as the set usually takes.
+        form: "direct", "gram", or "auto" by the aspect of the matrices.
+        precision: the dtype of the products; "auto" is float64 for float64, and otherwise bfloat16 where the
+            processor multiplies it fast, else float32.
+
+    Raises:
+        InvalidArgument: for a value outside these.
+
+    >>> polar = Iterative("polar-express", 8, precision="float32")(torch.tensor([[3.0, 0.0], [0.0, -4.0]]))
+    >>> bool(torch.allclose(polar, torch.tensor([[1.0, 0.0], [0.0, -1.0]]), atol=1e-5))
+    True
+    >>> str(Iterative("newton-schulz", precision="bfloat16"))
+    'newton-schulz-5-bfloat16'
+    """
+
+    coefficients: str | tuple[Triple, ...] = "polar-express"
+    steps: int | None = None
+    form: Form = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self):
+        if not isinstance(self.coefficients, str) or self.coefficients not in COEFFICIENTS:
+            object.__setattr__(self, "coefficients", coefficients(self.coefficients))
+        one_of("form", self.form, _FORMS)
+        one_of("precision", self.precision, _PRECISIONS)
+        object.__setattr__(
+            self, "steps", checked_steps(self._usual_steps() if self.steps is None else self.steps)
+        )
+
+    def _usual_steps(self) -> int:
+        if isinstance(self.coefficients, str):
+            return COEFFICIENTS[self.coefficients].usual_steps
+        return len(self.coefficients)
+
+    def triples(self) -> tuple[Triple, ...]:
+        """Return the coefficients of every step."""
+        steps = self.steps or 1
+        if isinstance(self.coefficients, str):
+            return COEFFICIENTS[self.coefficients].of_steps(steps)
+        return (self.coefficients + self.coefficients[-1:] * max(0, steps - len(self.coefficients)))[:steps]
+
+    def __call__(self, S: Tensor) -> Tensor:
+        """Return the approximate polar factors of matrices [..., k, d], in their dtype; 0 for 0."""
+        if 0 in S.shape:
+            return torch.zeros_like(S)
+        ready = prepared(S)
+        X = ready.matrix
+        length = torch.linalg.vector_norm(X, dim=(-2, -1), keepdim=True)
+        X = (X / torch.where(length > 0, length, 1.0)).to(self._dtype(S))
+        gram = self.form == "gram" or (self.form == "auto" and X.shape[-1] >= _GRAM_ASPECT * X.shape[-2])
+        mapped = _by_gram(X, self.triples()) if gram else _directly(X, self.triples())
+        return ready.restored(mapped.to(ready.matrix.dtype))
+
+    def _dtype(self, S: Tensor) -> torch.dtype:
+        if self.precision != "auto":
+            return getattr(torch, self.precision)
+        if S.dtype == torch.float64:
+            return torch.float64
+        return torch.bfloat16 if multiplies_bfloat16_fast(S.device.type) else torch.float32
+
+    def __str__(self) -> str:
+        name = self.coefficients if isinstance(self.coefficients, str) else "custom"
+        extras = [each for each in (self.form, self.precision) if each != "auto"]
+        return "-".join([name, str(self.steps), *extras])
+
+
+def _directly(X: Tensor, triples: tuple[Triple, ...]) -> Tensor:
+    for a, b, c in triples:
+        G = X @ X.mT
+        X = _plus_product(X, a, _plus_product(G, b, G, G, c), X, 1.0)
+    return X
+
+
+def _by_gram(X: Tensor, triples: tuple[Triple, ...]) -> Tensor:
+    segment = _LONGEST_SEGMENT[X.dtype]
+    for start in range(0, len(triples), segment):
+        part = triples[start : start + segment]
+        G = X @ X.mT
+        Q = None
+        for position, (a, b, c) in enumerate(part):
+            M = _plus_product(G, b, G, G, c)
+            M.diagonal(dim1=-2, dim2=-1).add_(a)
+            Q = M if Q is None else M @ Q
+            if position + 1 < len(part):
+                G = M @ G @ M
+        X = X if Q is None else Q @ X
+    return X
+
+
+def _plus_product(added: Tensor, weight: float, A: Tensor, B: Tensor, factor: float) -> Tensor:
+    """Return weight · added + factor · A B of matrices [m, n] or batches of them."""
+    if A.ndim == 2:
+        return torch.addmm(added, A, B, beta=weight, alpha=factor)
+    shape = added.shape
+    flat = (each.reshape(-1, *each.shape[-2:]) for each in (added, A, B))
+    return torch.baddbmm(*flat, beta=weight, alpha=factor).reshape(shape)

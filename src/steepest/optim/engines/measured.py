@@ -1,0 +1,57 @@
+"""What this processor does fast: found by a feature check and a short measurement, once a process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+
+__all__ = ["fastest", "multiplies_bfloat16_fast"]
+
+_SIDE = 192
+_REPEATS = 3
+
+
+@torch.compiler.assume_constant_result
+@cache
+def multiplies_bfloat16_fast(device_type: str) -> bool:
+    """Return whether products of bfloat16 matrices take less time than those of float32 ones.
+
+    Processors without instructions for bfloat16 emulate it, a hundred times slower.
+    """
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device_type != "cpu":
+        return True
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    X = _matrices(_SIDE, _SIDE, 1)[0]
+    X16 = X.bfloat16()
+    return seconds(lambda: X16 @ X16.mT) < seconds(lambda: X @ X.mT)
+
+
+def fastest(engines: dict[str, Callable[[Tensor], Tensor]], shape: tuple[int, int], count: int) -> str:
+    """Return which of some engines takes the least processor time on random matrices of a shape."""
+    X = _matrices(*shape, count)
+    taken = {name: seconds(lambda engine=engine: engine(X)) for name, engine in engines.items()}
+    return min(taken, key=lambda name: taken[name])
+
+
+def seconds(work: Callable[[], Tensor]) -> float:
+    """Return the least time of a few repeats, after one to warm up."""
+    work()
+    taken = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def _matrices(rows: int, columns: int, count: int) -> Tensor:
+    # A generator of its own, so that a measurement changes no random number of the caller's.
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(count, rows, columns, generator=generator)

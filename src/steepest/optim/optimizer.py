@@ -1,0 +1,236 @@
+"""SteepestDescent: the optimiser of which every other one in this room is a special case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm
+from steepest.optim.engines import Polar
+from steepest.optim.layouts import Layout
+from steepest.optim.momentum import momentum_buffers, signals
+from steepest.optim.options import check_options, check_parameters, steps_of
+from steepest.optim.policy import Policy
+from steepest.optim.routing import Routing, routing, warn_of_embeddings
+from steepest.optim.scales import Scale
+from steepest.optim.update import Number, Steps, decay, move
+
+__all__ = ["Parameters", "SteepestDescent"]
+
+Parameters = torch.nn.Module | Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+"""A whole model, parameters, parameters with their names, or groups of either with options of their own."""
+
+
+class SteepestDescent(Optimizer):
+    """Steepest descent in any norm, with momentum and decoupled weight decay.
+
+    For each logical matrix W with gradient G, β = momentum, λ = weight_decay, D the norm's direction of
+    steepest descent, and M = 0 at the start, a step is
+
+    .. code-block:: python
+
+        M = beta * M + (1 - beta) * G
+        S = (1 - beta) * G + beta * M if nesterov else M
+        W = (1 - lr * weight_decay) * W - lr * scale * D(S)
+
+    In float64 without momentum that is the step that :func:`steepest.descend` takes on the same gradient.
+    PyTorch's sum form of momentum takes the same steps (:mod:`steepest.optim.momentum` has the relation).
+
+    Args:
+        params: parameters, named or not, or groups of them; or a whole model, of which ``policy`` says how
+            each parameter is to be trained.
+        lr: learning rate, at least 0; a number or a tensor of one.
+        norm: a norm of :mod:`steepest.geometry` or its name.
+        momentum: β, 0 ≤ β < 1.
+        nesterov: whether the signal looks ahead.
+        weight_decay: λ, at least 0; a number or a tensor of one.
+        scale: how long steps are, by the shape of the logical matrix: one of
+            :data:`steepest.optim.SCALES`, a number, or a function of rows and columns.
+        polar: engine of the spectral direction, as in :func:`steepest.optim.spectral_direction`.
+        power: p for U (Σ / σ₁)^p Vᵀ in place of the spectral direction, p = 0; may change between steps.
+        layout: which axes of a parameter are outputs, inputs and batch, a :class:`Layout` or its text; by
+            default the first axis are outputs and all others inputs.
+        policy: for a model only: how its parameters are routed; by default :class:`Policy`.
+        maximize: whether to ascend.
+        foreach: False computes every logical matrix alone, anything else same-shaped ones in batches.
+        capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
+            is, except with an exact engine there.
+        differentiable: whether the step itself is recorded for differentiation.
+
+    Raises:
+        InvalidArgument: an option with a value that cannot be used, or a layout that a parameter has not.
+
+    >>> weight = torch.nn.Parameter(torch.tensor([[3.0, 0.0], [0.0, -4.0]]))
+    >>> optimizer = SteepestDescent([weight], lr=1.0, norm="spectral")
+    >>> weight.square().sum().backward()
+    >>> optimizer.step()
+    >>> weight.detach()
+    tensor([[ 2.,  0.],
+            [ 0., -3.]])
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: Number = 1e-3,
+        norm: Norm | str = "spectral",
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: Number = 0.0,
+        scale: Scale = "unit",
+        polar: str | Polar = "auto",
+        power: Number = 0.0,
+        layout: Layout | str | None = None,
+        policy: Policy | None = None,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ):
+        defaults = {
+            "lr": lr,
+            "norm": norm,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+            "scale": scale,
+            "polar": polar,
+            "power": power,
+            "layout": layout,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+        }
+        check_options(defaults)
+        self._kept: list[tuple[list[Any], Steps]] = []
+        if isinstance(params, torch.nn.Module):
+            params = (policy or Policy()).groups(params, lr)
+        elif policy is not None:
+            raise InvalidArgument(
+                "params", type(params).__name__, "a policy routes a model: give the model itself"
+            )
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters with options of its own; errors as for the class."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        try:
+            check_options(group)
+            steps = steps_of(group)
+            check_parameters(group, steps)
+        except InvalidArgument:
+            self.param_groups.pop()
+            raise
+        self._kept.append((_described(group), steps))
+        warn_of_embeddings(group)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the state of a pickle or a file; options that older files lack get their defaults."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+        self._kept = [(_described(group), steps_of(group)) for group in self.param_groups]
+
+    def routing(self) -> Routing:
+        """Return which logical matrices there are, and in which norm each is trained: a table when printed.
+
+        >>> weight = torch.nn.Parameter(torch.zeros(6, 2))
+        >>> print(SteepestDescent([("weight", weight)], layout="parts=1,1").routing())
+        parameter   shape   matrices     norm       scale
+        weight      6×2     2 of 3×2     spectral   unit
+        """
+        return routing(self.param_groups, [self._steps(index) for index in range(len(self.param_groups))])
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step, and return what the closure returned, which computes loss and gradients anew."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for index, group in enumerate(self.param_groups):
+            with torch.set_grad_enabled(group["differentiable"]):
+                self._step_group(group, self._steps(index))
+        return loss
+
+    def _step_group(self, group: dict[str, Any], steps: Steps) -> None:
+        params = [param for param in group["params"] if param.grad is not None and param.numel()]
+        if not params:
+            return
+        buffers = momentum_buffers(self.state, params, group["momentum"])
+        grads = [_dense(param) for param in params]
+        descend(
+            [_real(each) for each in params],
+            [_real(each) for each in grads],
+            None if buffers is None else [_real(each) for each in buffers],
+            steps,
+            group["lr"],
+            group["momentum"],
+            group["nesterov"],
+            group["weight_decay"],
+            group["maximize"],
+        )
+
+    def _steps(self, index: int) -> Steps:
+        group = self.param_groups[index]
+        if index >= len(self._kept) or not _same(self._kept[index][0], group):
+            self._keep()
+        return self._kept[index][1]
+
+    @torch.compiler.disable
+    def _keep(self) -> None:
+        # Someone has set an option of a group, which a schedule of powers does at every step.
+        self._kept = [(_described(group), steps_of(group)) for group in self.param_groups]
+
+
+def descend(
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: list[Tensor] | None,
+    steps: Steps,
+    lr: Number,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: Number,
+    maximize: bool,
+) -> None:
+    """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
+    if maximize:
+        grads = list(torch._foreach_neg(grads))
+    found = signals(grads, buffers, momentum, nesterov)
+    decay(params, lr, weight_decay)
+    move(params, found, lr, steps)
+
+
+_OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")
+
+
+def _described(group: MutableMapping[str, Any]) -> list[Any]:
+    return [group[name] for name in _OPTIONS]
+
+
+def _same(kept: list[Any], group: MutableMapping[str, Any]) -> bool:
+    pairs = zip(kept, _described(group), strict=True)
+    return all(one is other or (isinstance(one, (str, float)) and one == other) for one, other in pairs)
+
+
+def _dense(param: Tensor) -> Tensor:
+    grad = param.grad
+    if grad is None or grad.layout != torch.strided:
+        layout = "none" if grad is None else str(grad.layout)
+        raise InvalidArgument(
+            "grad", layout, "directions need dense gradients: set sparse=False in the layer"
+        )
+    return grad if grad.dtype == param.dtype else grad.to(param.dtype)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor

@@ -1,0 +1,89 @@
+"""Options of a group of parameters: checked once, kept in forms that a file of states can hold."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steepest.arguments import real_number, switch
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm, norm_label
+from steepest.optim.directions import direction_of
+from steepest.optim.engines import engine
+from steepest.optim.layouts import layout
+from steepest.optim.scales import scale_name, scale_of
+from steepest.optim.update import Steps
+
+__all__ = ["check_options", "steps_of"]
+
+
+def check_options(group: MutableMapping[str, Any]) -> None:
+    """Check the options of a group, and turn norms, layouts and scalings into text where there is one.
+
+    Raises:
+        InvalidArgument: an option with a value that cannot be used.
+    """
+    _check_number("lr", group["lr"])
+    _check_number("weight_decay", group["weight_decay"])
+    momentum = group["momentum"]
+    group["momentum"] = real_number(
+        "momentum", momentum, "give a number β with 0 ≤ β < 1", at_least=0, below=1
+    )
+    for name in ("nesterov", "maximize", "capturable", "differentiable"):
+        group[name] = switch(name, group[name])
+    if group["foreach"] is not None:
+        group["foreach"] = switch("foreach", group["foreach"])
+    group["norm"] = _as_text(norm(group["norm"]))
+    group["scale"] = scale_name(group["scale"])
+    engine(group["polar"])
+    if not isinstance(group["power"], Tensor):
+        group["power"] = real_number("power", group["power"], "give a number of at least 0", at_least=0)
+    if group["layout"] is not None:
+        group["layout"] = str(layout(group["layout"]))
+
+
+def steps_of(group: MutableMapping[str, Any]) -> Steps:
+    """Return how the tensors of a group turn into steps."""
+    direction = direction_of(group["norm"], group["polar"], group["power"])
+    return Steps(direction, layout(group["layout"]), group["scale"], group["foreach"] is not False)
+
+
+def check_parameters(group: MutableMapping[str, Any], steps: Steps) -> None:
+    """Check that every parameter of a group has the layout that the group says, and a scaling.
+
+    Raises:
+        InvalidArgument: one has not.
+    """
+    scale_of(group["scale"], 1, 1, 1.0)
+    for param in group["params"]:
+        if isinstance(param, torch.nn.parameter.UninitializedTensorMixin):
+            remedy = "its shape is not known yet: run the model once before the optimiser is made"
+            raise InvalidArgument("params", type(param).__name__, remedy)
+        for _, rows, columns in steps.layout.shapes(real_shape(param)):
+            if rows and columns:
+                steps.factor(rows, columns)
+
+
+def real_shape(param: Tensor) -> tuple[int, ...]:
+    """Return the shape of a parameter, of a complex one that of its real view: one axis of 2 more."""
+    return (*param.shape, 2) if param.is_complex() else tuple(param.shape)
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, Tensor):
+        if value.numel() != 1 or value.is_complex():
+            raise InvalidArgument(name, f"tensor of shape {list(value.shape)}", "give one real number")
+        return
+    real_number(name, value, "give a finite number of at least 0, or a tensor of one", at_least=0)
+
+
+def _as_text(given: Norm) -> Norm | str:
+    """Return the name of a norm where that is read as the same norm, so that states load as weights only."""
+    label = norm_label(given)
+    try:
+        return label if norm(label) == given else given
+    except InvalidArgument:
+        return given

@@ -1,0 +1,261 @@
+"""Policies: which norm, scaling and layout each parameter of a model is trained with.
+
+A parameter is known by the module that owns it, and by its name where that says more; patterns of the user go
+before both. One that several modules share, as tied embeddings and heads do, is one parameter: it is trained
+once, and routed by the same rules whatever the order of its owners.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from steepest.arguments import real_number
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm
+from steepest.optim.layouts import Layout, layout
+from steepest.optim.scales import Scale
+from steepest.optim.update import Number
+
+__all__ = ["Policy", "Role", "Route"]
+
+Role = Literal["matrix", "embedding", "head", "vector"]
+
+EMBEDDING_NAME = re.compile(r"(^|[._])(w[tp]e|\w*emb(ed(ding)?s?)?|tokens?|pos_\w*|position\w*)([._]|$)")
+# Not what lies in a stack of blocks, which are numbered.
+HEAD_NAME = re.compile(
+    r"^(?!.*(^|\.)\d+\.)(.*\.)?(\w*head|fc|classifier|unembed\w*|embed_out|score|to_logits)$"
+)
+_FUSED_NAME = re.compile(r"(^|\.)(w?qkv|qkv_proj|c_attn|attn_qkv|in_proj)$", re.IGNORECASE)
+_EXPERTS_NAME = re.compile(r"experts?([._]|$)")
+
+
+@dataclass(frozen=True)
+class Route:
+    """How parameters of one role are trained.
+
+    Args:
+        norm: a norm or its name.
+        scale: a scaling, as of :class:`SteepestDescent`.
+        layout: a layout in place of the one that the module says; None keeps that.
+        lr_factor: multiple of the optimiser's learning rate, above 0.
+        weight_decay: in place of the optimiser's; None keeps that.
+
+    Raises:
+        InvalidArgument: a value that cannot be used.
+
+    >>> Route("max", lr_factor=0.5).norm
+    'max'
+    """
+
+    norm: Norm | str
+    scale: Scale = "matched-rms"
+    layout: Layout | str | None = None
+    lr_factor: float = 1.0
+    weight_decay: float | None = None
+
+    def __post_init__(self):
+        norm(self.norm)
+        object.__setattr__(self, "layout", None if self.layout is None else layout(self.layout))
+        real_number("lr_factor", self.lr_factor, "give a number above 0", above=0)
+
+
+class _Owned(NamedTuple):
+    """A parameter under one of its names: the module that owns it, and its name there."""
+
+    name: str
+    module: nn.Module
+    own_name: str
+    param: Tensor
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Routes of a whole model.
+
+    By default every step has a root mean square of 0.2 lr, as steps of AdamW do, so that one learning rate,
+    about that of AdamW, fits all parameters.
+
+    Args:
+        matrices: route of the weights between hidden layers: linear maps, convolutions, projections.
+        embeddings: route of tables of vectors: tokens, positions.
+        heads: route of the last layer.
+        vectors: route of biases, gains and whatever else is no matrix.
+        patterns: routes by patterns of names, such as ``{"blocks.*.mlp.*": Route("max")}``; the first that
+            fits any name of a parameter is taken, before everything else.
+        layouts: layouts by patterns of names, such as ``{"*.query_key_value.weight":
+            Layout.fused(interleaved=16)}``.
+
+    Raises:
+        InvalidArgument: a value that is no route or layout.
+
+    >>> model = nn.Sequential(nn.Embedding(100, 8), nn.Linear(8, 8, bias=False), nn.Linear(8, 100))
+    >>> [group["norm"] for group in Policy().groups(model)]
+    ['row-2/inf', 'spectral', 'row-2/inf', 'frobenius']
+    """
+
+    matrices: Route = Route("spectral")
+    embeddings: Route = Route("row-2/inf")
+    heads: Route = Route("row-2/inf")
+    vectors: Route = Route("frobenius")
+    patterns: Mapping[str, Route] = field(default_factory=dict)
+    layouts: Mapping[str, Layout | str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in ("matrices", "embeddings", "heads", "vectors"):
+            _require_route(name, getattr(self, name))
+        for pattern, route in self.patterns.items():
+            _require_route(f"patterns[{pattern!r}]", route)
+        object.__setattr__(self, "layouts", {key: layout(value) for key, value in self.layouts.items()})
+
+    def groups(self, model: nn.Module, lr: Number = 1e-3) -> list[dict[str, Any]]:
+        """Return groups of the model's parameters that are to be trained, for an optimiser with that rate.
+
+        Raises:
+            InvalidArgument: the model has no such parameters, or a pattern fits none of its names.
+        """
+        owners = _owners(model)
+        if not owners:
+            raise InvalidArgument(
+                "params", type(model).__name__, "no parameter of this model is to be trained"
+            )
+        self._require_patterns_fit([owned.name for each in owners for owned in each])
+        last = _last_linear(owners)
+        found: dict[tuple[int, str, str], dict[str, Any]] = {}
+        for owned in owners:
+            role = _role(owned, last)
+            route = self._route(owned, role)
+            own = self._layout(owned, route, role)
+            group = found.setdefault(
+                (id(route), role, str(own)), {"params": [], **_options(route, role, own, lr)}
+            )
+            group["params"].append((owned[0].name, owned[0].param))
+        return list(found.values())
+
+    def _route(self, owned: list[_Owned], role: Role) -> Route:
+        for pattern, route in self.patterns.items():
+            if any(fnmatchcase(each.name, pattern) for each in owned):
+                return route
+        by_role = {"matrix": self.matrices, "embedding": self.embeddings, "head": self.heads}
+        return by_role.get(role, self.vectors)
+
+    def _layout(self, owned: list[_Owned], route: Route, role: Role) -> Layout:
+        for pattern, own in self.layouts.items():
+            if any(fnmatchcase(each.name, pattern) for each in owned):
+                return layout(own)
+        return layout(route.layout) if route.layout is not None else _layout_of(owned[0], role)
+
+    def _require_patterns_fit(self, names: list[str]) -> None:
+        for argument, patterns in (("patterns", self.patterns), ("layouts", self.layouts)):
+            for pattern in patterns:
+                if not any(fnmatchcase(name, pattern) for name in names):
+                    remedy = f"no parameter has such a name; there are {', '.join(names[:3])}, ..."
+                    raise InvalidArgument(argument, pattern, remedy)
+
+
+def _options(route: Route, role: Role, own: Layout, lr: Number) -> dict[str, Any]:
+    options: dict[str, Any] = {"norm": route.norm, "scale": route.scale, "layout": str(own), "role": role}
+    if route.lr_factor != 1:
+        options["lr"] = lr * route.lr_factor
+    if route.weight_decay is not None:
+        options["weight_decay"] = route.weight_decay
+    return options
+
+
+def _owners(model: nn.Module) -> list[list[_Owned]]:
+    """Return each trained parameter once, with all its owners in the order of their names."""
+    found: dict[int, list[_Owned]] = {}
+    for path, module in model.named_modules():
+        for own_name, param in module._parameters.items():
+            if param is not None and param.requires_grad:
+                name = f"{path}.{own_name}" if path else own_name
+                found.setdefault(id(param), []).append(_Owned(name, module, own_name, param))
+    return list(found.values())
+
+
+def _last_linear(owners: list[list[_Owned]]) -> int | None:
+    """Return the parameter of a head that no name tells of: the last linear layer, if not the only one."""
+    matrices = [each for each in owners if each[0].param.ndim > 1 and not _is_table(each)]
+    linear = [each for each in matrices if isinstance(each[0].module, nn.Linear)]
+    if len(matrices) < 2 or not linear or any(_is_head_by_name(each) for each in matrices):
+        return None
+    return id(linear[-1][0].param)
+
+
+def _role(owned: list[_Owned], last: int | None) -> Role:
+    param, module = owned[0].param, owned[0].module
+    if param.ndim < 2:
+        return "vector"
+    if _is_table(owned):
+        return "embedding"
+    if id(param) == last or _is_head_by_name(owned):
+        return "head"
+    is_map = isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
+    return "vector" if not is_map and all(side == 1 for side in param.shape[:-1]) else "matrix"
+
+
+def _is_table(owned: list[_Owned]) -> bool:
+    if any(isinstance(each.module, (nn.Embedding, nn.EmbeddingBag)) for each in owned):
+        return True
+    return any(_is_raw(each) and EMBEDDING_NAME.search(each.name) is not None for each in owned)
+
+
+def _is_head_by_name(owned: list[_Owned]) -> bool:
+    linear = (each for each in owned if isinstance(each.module, nn.Linear))
+    return any(HEAD_NAME.search(each.name.removesuffix(f".{each.own_name}")) is not None for each in linear)
+
+
+def _is_raw(owned: _Owned) -> bool:
+    """Whether a module of the user's own holds the parameter, of which only the name tells what it is."""
+    return not type(owned.module).__module__.startswith("torch.nn") and not _is_transposed(owned.module)
+
+
+def _is_transposed(module: nn.Module) -> bool:
+    # The linear layer of GPT-2 in transformers, which stores [inputs, outputs].
+    return type(module).__name__ == "Conv1D" and hasattr(module, "nf")
+
+
+def _layout_of(owned: _Owned, role: Role) -> Layout:
+    module, param = owned.module, owned.param
+    if role == "embedding":
+        return Layout.rows(param.ndim)
+    parts = _fused_parts(owned)
+    if role == "vector":
+        return Layout.fused(parts) if param.ndim == 1 else Layout(tuple(range(param.ndim)))
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return Layout.convolution(module.groups, module.transposed)
+    if _is_raw(owned) and param.ndim == 3:
+        return Layout.experts()
+    return Layout.fused(parts, transposed=_is_transposed(module))
+
+
+def _fused_parts(owned: _Owned) -> tuple[int, ...]:
+    """Return the relative lengths of what a module fuses along its outputs, in weights and biases alike."""
+    module = owned.module
+    if isinstance(module, nn.MultiheadAttention) and owned.own_name.startswith("in_proj_"):
+        return (1, 1, 1)
+    if isinstance(module, nn.RNNBase) and "_hr_" not in owned.own_name:
+        return (1,) * {"LSTM": 4, "GRU": 3}.get(module.mode, 1)
+    weight = getattr(module, "weight", None)
+    if (
+        isinstance(weight, Tensor)
+        and weight.ndim == 2
+        and (isinstance(module, nn.Linear) or _is_transposed(module))
+    ):
+        inputs, outputs = sorted(weight.shape)
+        path = owned.name.removesuffix(f".{owned.own_name}")
+        # By name and by shape: queries, keys and values of one length each. What is grouped or interleaved
+        # shows neither, so its layout is for the user to say.
+        if _FUSED_NAME.search(path) is not None and outputs == 3 * inputs:
+            return (1, 1, 1)
+    return (1,)
+
+
+def _require_route(argument: str, value: object) -> None:
+    if not isinstance(value, Route):
+        raise InvalidArgument(argument, value, "give a Route, such as Route('spectral')")
