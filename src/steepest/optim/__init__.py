@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from steepest.optim.policy import Policy, Route
     from steepest.optim.routing import Routing
     from steepest.optim.scales import SCALES
+    from steepest.optim.variance_reduced import VarianceReduced
 
 
 def __getattr__(name: str):
