@@ -19,12 +19,14 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import steepest as st
-from steepest.optim import MarginMonitor, Muon, NormalizedSGD, SignSGD
+from steepest.optim import MarginMonitor, SteepestDescent
 
-NORMS = {"max": "SignSGD", "frobenius": "NormalizedSGD", "spectral": "Muon"}
+NORMS = {"max": "Signum", "frobenius": "NormalizedSGD", "spectral": "Muon"}
 """Each norm, and the optimiser whose steps are steepest in it."""
-RATES = {"SignSGD": 0.03, "NormalizedSGD": 0.3, "Muon": 0.1}
+RATES = {"Signum": 0.003, "NormalizedSGD": 0.1, "Muon": 0.03}
 """Learning rates at the first step; they fall with the square root of the steps."""
+MOMENTUM = 0.95
+"""Without it mini-batches keep the margin of sign steps from growing."""
 
 
 def network(seed: int) -> nn.Module:
@@ -34,12 +36,9 @@ def network(seed: int) -> nn.Module:
 
 
 def optimizer(name: str, model: nn.Module) -> torch.optim.Optimizer:
-    """Return an optimiser in its steepest form: without weight decay, and Muon by exact polar factors."""
-    parameters = model.parameters()
-    if name == "Muon":
-        return Muon(parameters, lr=RATES[name], momentum=0.9, nesterov=False, scale="unit", polar="svd")
-    kind = {"SignSGD": SignSGD, "NormalizedSGD": NormalizedSGD}[name]
-    return kind(parameters, lr=RATES[name])
+    """Return an optimiser by its name, with steps of its norm's own length and exact polar factors."""
+    norm = {optimizer: norm for norm, optimizer in NORMS.items()}[name]
+    return SteepestDescent(model.parameters(), RATES[name], norm, MOMENTUM, scale="unit", polar="svd")
 
 
 def trained(
