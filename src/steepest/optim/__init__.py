@@ -21,6 +21,7 @@ _HOME = {
     "SCALES": "scales",
     "Iterative": "engines",
     "Layout": "layouts",
+    "MarginMonitor": "monitor",
     "Muon": "named",
     "NormalizedSGD": "named",
     "Policy": "policy",
@@ -30,6 +31,7 @@ _HOME = {
     "Signum": "named",
     "SpectralSGD": "named",
     "SteepestDescent": "optimizer",
+    "VarianceReduced": "variance_reduced",
     "muon": "functional",
     "normalized_sgd": "functional",
     "sign_sgd": "functional",
@@ -44,6 +46,7 @@ __all__ = [
     "SCALES",
     "Iterative",
     "Layout",
+    "MarginMonitor",
     "Muon",
     "NormalizedSGD",
     "Policy",
@@ -53,6 +56,7 @@ __all__ = [
     "Signum",
     "SpectralSGD",
     "SteepestDescent",
+    "VarianceReduced",
     "muon",
     "normalized_sgd",
     "sign_sgd",
@@ -73,11 +77,13 @@ if TYPE_CHECKING:
         steepest_descent,
     )
     from steepest.optim.layouts import Layout
+    from steepest.optim.monitor import MarginMonitor
     from steepest.optim.named import Muon, NormalizedSGD, SignSGD, Signum, SpectralSGD
     from steepest.optim.optimizer import SteepestDescent
     from steepest.optim.policy import Policy, Route
     from steepest.optim.routing import Routing
     from steepest.optim.scales import SCALES
+    from steepest.optim.variance_reduced import VarianceReduced
 
 
 def __getattr__(name: str):

@@ -1,0 +1,177 @@
+"""The margin of a whole network that is homogeneous in its parameters, and how near it is to a KKT point.
+
+A network is homogeneous of degree L if f(cθ) = c^L f(θ) for c > 0: layers without biases, but for the
+first's, with ReLUs and pooling between them, have their number as L. With ‖θ‖ = max over layers of each
+layer's norm, the margin that steepest descent drives up is min_i (z_y - max_c z_c) / ‖θ‖^L, and
+
+    1 - ⟨-∇L, θ⟩ / (‖∇L‖_* ‖θ‖),   ‖∇L‖_* = Σ over layers of each layer's dual norm,
+
+is 0 where θ is along the steepest descent direction: at the KKT points of that margin's problem.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from steepest.doubled import Doubled
+from steepest.errors import InvalidArgument, InvalidData
+from steepest.geometry import Norm
+from steepest.losses import Loss
+from steepest.losses.protocol import Residuals
+from steepest.optim.batches import EMPTY, Caller, Read, called, inputs_and_labels, undisturbed
+
+__all__ = ["NetworkMargin", "degree_of", "network_margin"]
+
+_WHOLE = 1e-3
+"""How far a measured degree may be from a whole number: single precision and summation orders stay below."""
+
+
+@dataclass(frozen=True)
+class NetworkMargin:
+    """The normalised margin and the KKT residual of a homogeneous network."""
+
+    degree: int
+    """L: multiplying all parameters by c multiplies the logits by c^L."""
+    size: float
+    """‖θ‖, the largest of the layers' norms."""
+    margin: float
+    """min_i (z_y - max_{c≠y} z_c) / ‖θ‖^L."""
+    residual: float
+    """1 - ⟨-∇L, θ⟩ / (‖∇L‖_* ‖θ‖), from 0, at a KKT point, to 2; NaN where a gradient is zero."""
+
+
+def degree_of(model: nn.Module, loader: Iterable[Any], read: Read) -> int:
+    """Return the degree of homogeneity, measured on a batch: doubled parameters multiply every logit by 2^L.
+
+    Raises:
+        InvalidArgument: they do not, so that the network is not homogeneous.
+
+    >>> from steepest.optim.batches import read_pair
+    >>> _ = torch.manual_seed(0)
+    >>> layers = nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False)
+    >>> degree_of(nn.Sequential(*layers), [(torch.eye(3), torch.tensor([0, 1, 1]))], read_pair)
+    2
+    """
+    device = next(model.parameters()).device
+    with torch.no_grad(), undisturbed(model, loader):
+        inputs, _ = next(inputs_and_labels(loader, read, device), (None, None))
+        if inputs is None:
+            raise InvalidData("loader", "no batch", EMPTY)
+        once = called(model, inputs)
+        doubled = {name: 2.0 * parameter for name, parameter in model.named_parameters()}
+        twice = _called_with(model, doubled, inputs)
+    known = once != 0
+    ratios = torch.log2((twice[known] / once[known]).double())
+    degree = round(float(ratios.median())) if known.any() and not ratios.isnan().all() else 0
+    off = float((ratios - degree).abs().max()) if known.any() else math.inf
+    if degree < 1 or not off <= _WHOLE or bool((twice[~known] != 0).any()):
+        remedy = (
+            "doubled parameters do not multiply its outputs by a power of 2: give a homogeneous network, "
+            "without normalisation and without biases after its first layer, or leave network_norm out"
+        )
+        raise InvalidArgument("model", type(model).__name__, remedy)
+    return degree
+
+
+def network_margin(
+    model: nn.Module, loader: Iterable[Any], read: Read, loss: Loss, norms: Mapping[str, Norm], degree: int
+) -> NetworkMargin:
+    """Return margin and KKT residual, ``norms`` naming the norm of each trained parameter.
+
+    The residuals of all samples are made from log-odds and share one scale, so that a loss far below the
+    smallest number has a gradient as any other. The loader is iterated over twice.
+    """
+    parameters = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    device = next(iter(parameters.values())).device
+    with undisturbed(model, loader):
+        smallest, largest = _extremes(model, loader, read, loss, device)
+        slopes = _gradient(model, loader, read, loss, list(parameters.values()), largest, device)
+    sizes: list[float] = []
+    duals = along = 0.0
+    for (name, parameter), slope in zip(parameters.items(), slopes, strict=True):
+        weights, norm = _matrix(parameter.detach()).double(), norms[name]
+        sizes.append(float(norm(weights)))
+        duals += float(norm.dual(_matrix(slope)))
+        along -= float(torch.sum(weights * _matrix(slope)))
+    size = max(sizes)
+    margin = smallest / size**degree if size > 0 else 0.0
+    residual = 1.0 - along / (duals * size) if duals * size > 0 else math.nan
+    return NetworkMargin(degree, size, margin, residual)
+
+
+def _extremes(
+    model: nn.Module, loader: Iterable[Any], read: Read, loss: Loss, device: torch.device
+) -> tuple[float, float]:
+    """Return the smallest margin, and the logarithm of the largest residual weight, of all samples."""
+    margins, weights = [], []
+    with torch.no_grad():
+        for logits, labels in _logits(model, loader, read, device):
+            odds = _log_odds(logits.double(), labels)
+            margins.append(-odds.max())
+            weights.append(loss.residuals(Doubled(odds, torch.zeros_like(odds))).log_weights.high.max())
+    if not margins:
+        raise InvalidData("loader", "no batch", EMPTY)
+    return float(torch.stack(margins).min()), float(torch.stack(weights).max())
+
+
+def _gradient(
+    model: nn.Module,
+    loader: Iterable[Any],
+    read: Read,
+    loss: Loss,
+    parameters: list[nn.Parameter],
+    largest: float,
+    device: torch.device,
+) -> list[Tensor]:
+    """Return ∇L up to one positive factor, a float64 tensor a parameter."""
+    total = [torch.zeros_like(each, dtype=torch.float64) for each in parameters]
+    for logits, labels in _logits(model, loader, read, device):
+        odds = _log_odds(logits.detach().double(), labels)
+        pull = _pull(loss.residuals(Doubled(odds, torch.zeros_like(odds))), labels, largest)
+        parts = torch.autograd.grad(logits, parameters, pull.to(logits.dtype), allow_unused=True)
+        for part, whole in zip(parts, total, strict=True):
+            if part is not None:
+                whole.add_(part)
+    return total
+
+
+def _logits(
+    model: nn.Module, loader: Iterable[Any], read: Read, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for inputs, labels in inputs_and_labels(loader, read, device):
+        logits = called(model, inputs)
+        if labels.numel() != logits.numel() // logits.shape[-1]:
+            remedy = f"give labels for logits of shape {tuple(logits.shape)}, one a row"
+            raise InvalidData("labels", tuple(labels.shape), remedy)
+        yield logits.flatten(0, -2), labels.flatten()
+
+
+def _log_odds(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return a_ic = z_ic - z_iy, -inf at the true class."""
+    true = labels[:, None].long()
+    odds = logits - logits.gather(1, true)
+    return odds.scatter(1, true, -torch.inf)
+
+
+def _pull(residuals: Residuals, labels: Tensor, largest: float) -> Tensor:
+    """Return the derivative of Σ_i ℓ_i by the logits, times exp(-largest)."""
+    weights = torch.exp((residuals.log_weights.high - largest) + residuals.log_weights.low)
+    others = residuals.shares * weights[:, None]
+    return others.scatter(1, labels[:, None].long(), -others.sum(1, keepdim=True))
+
+
+def _matrix(tensor: Tensor) -> Tensor:
+    """Outputs as rows and all else as columns; a vector is one column."""
+    return tensor.reshape(tensor.shape[0], -1) if tensor.ndim else tensor.reshape(1, 1)
+
+
+def _called_with(model: nn.Module, parameters: Mapping[str, Tensor], inputs: Any) -> Tensor:
+    named = {f"model.{name}": value for name, value in parameters.items()}
+    return functional_call(Caller(model), named, (inputs,))
