@@ -34,7 +34,7 @@ __all__ = ["METHODS", "max_margin"]
 METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
 
-RELAXED_METHODS = ("auto", "interior-point", "first-order", "cutting-planes")
+RELAXED_METHODS = ("auto", "interior-point", "first-order", "scans", "cutting-planes")
 """What it may be of soft margins and of margins with free weights."""
 
 _GAP = "give a relative gap between 0 and 1, such as 1e-8"

@@ -20,10 +20,12 @@ from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.central_path import solve_interior_point
 from steepest.maxmargin.relaxed.balance import feasible_dual
+from steepest.maxmargin.relaxed.band import Band, joined_columns, row_squares
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts, widest_free_margin
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
+from steepest.maxmargin.relaxed.split import solve_band
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.separability.decision import decide
 from steepest.maxmargin.separability.result import Separation
@@ -132,6 +134,9 @@ def _proposed(
     rows = prepared.reduced.classes - 1
     columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
     barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
+    if method == "scans":
+        yield from _by_ascent(prepared, norm, gap, deadline)
+        return
     small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
     if method == "interior-point":
         BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
@@ -144,6 +149,19 @@ def _proposed(
         yield _back(prepared, solve_relaxed_by_cuts(prepared, gap, deadline), 1.0)
     if method == "first-order" or (method == "auto" and projection and not inside):
         yield from _by_first_order(prepared, norm, gap, deadline)
+
+
+def _by_ascent(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[_Proposal]:
+    """In all classes and features, by ascent in the dual among the samples that matter."""
+    level, reduced = prepared.level, prepared.reduced
+    c, k = level.features.shape[1], reduced.classes
+    scale = float(np.sqrt(np.mean(row_squares(level.features)))) or 1.0
+    caps = np.full(len(reduced.labels), np.inf) if reduced.caps is None else reduced.caps
+    features = joined_columns(level.features / scale, prepared.mixed)
+    band = Band(features, reduced.labels, k, c, caps, np.zeros((k, features.shape[1])))
+    for point in solve_band(band, norm, gap, deadline):
+        pair = prepared.in_features(point.weights[:, :c], point.weights[:, c:] * (scale / reduced.scale))
+        yield _Proposal(*pair, point.dual, point.steps, "ascent in capped dual weights")
 
 
 def _back(prepared: Prepared, found: Candidate, radius: float) -> _Proposal:
