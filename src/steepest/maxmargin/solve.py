@@ -22,6 +22,7 @@ from steepest.maxmargin.methods import Method
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
+from steepest.maxmargin.relaxed.scanned import solve_relaxed_by_scans
 from steepest.maxmargin.relaxed.solve import solve_relaxed
 from steepest.maxmargin.relaxed.terms import terms_of
 from steepest.maxmargin.scans.solution import scanned_solution
@@ -136,6 +137,9 @@ def max_margin(
         raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
     with linear_algebra_threads(None, problem.multiplications), watched(callback, gap) as watch:
         deadline = Deadline.after(time_limit, watch)
+        if relaxed and _stays_elsewhere(problem):
+            _check_relaxed_scans(norm, method)
+            return solve_relaxed_by_scans(problem, norm, terms, gap, deadline)
         if relaxed:
             return solve_relaxed(problem, norm, terms, gap, method, deadline)
         solution = _solution(problem, norm, gap, method, deadline)
@@ -176,6 +180,14 @@ def _stays_elsewhere(problem: Classification) -> bool:
     """Whether the features are not to become an array in memory."""
     n, d = problem.rows.shape
     return not problem.loaded and not (problem.rows.becomes_array and 8 * n * d <= _READ)
+
+
+def _check_relaxed_scans(norm: Norm, method: str) -> None:
+    if method not in ("auto", methods.SCANS.name):
+        remedy = 'features that are sparse or in a large file are scanned: use method="auto" or an array'
+        raise InvalidArgument("method", method, remedy)
+    multiple = MULTIPLE.of(norm)
+    methods.RELAXED_SCANS.check(norm if multiple is None else multiple[0], norm_label(norm))
 
 
 def _check_scanned(norm: Norm, method: str) -> None:

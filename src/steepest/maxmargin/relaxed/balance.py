@@ -50,15 +50,17 @@ class Correction:
 
     def of_terms(self, sizes: np.ndarray, y: np.ndarray, q: np.ndarray) -> np.ndarray:
         """Most by which A(q) may change, shape [k, p], for features of absolute values ``sizes`` [m, p]."""
+        return (1 + 1e-9) * (self.of_pairs(q, y).T @ sizes)
+
+    def of_pairs(self, q: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Most by which dual weights, and at the true class their sums, may change, shape [m, k]."""
         T = np.zeros_like(q)
         if self.relative:
             T += self.relative * q
         if self.pairs is not None and self.sizes is not None:
             np.add.at(T, tuple(self.pairs.T), self.sizes)
-        if not T.any():
-            return np.zeros((q.shape[1], sizes.shape[1]))
         T[np.arange(len(T)), y] = T.sum(axis=1)
-        return (1 + 1e-9) * (T.T @ sizes)
+        return T
 
 
 def feasible_dual(
