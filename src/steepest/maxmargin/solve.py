@@ -54,6 +54,8 @@ _LARGE = 30_000_000
 """Multiplications of all logits from which it pays to work on the pairs of small margin alone."""
 _READ = 1 << 28
 """Bytes up to which features that are mapped from a file are read into memory, for all methods to serve."""
+_SMALL = 1 << 20
+"""Numbers of sparse features, 8 MB, up to which soft margins are found in an array of them."""
 _MOST_PAIRS = 2000
 """Pairs (i, c) of a linear program over directions that HiGHS solves in a fraction of a second."""
 _MOST_OPERATIONS = 3e11
@@ -137,7 +139,7 @@ def max_margin(
         raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
     with linear_algebra_threads(None, problem.multiplications), watched(callback, gap) as watch:
         deadline = Deadline.after(time_limit, watch)
-        if relaxed and _stays_elsewhere(problem):
+        if relaxed and _stays_elsewhere(problem) and not _is_small(problem):
             _check_relaxed_scans(norm, method)
             return solve_relaxed_by_scans(problem, norm, terms, gap, deadline)
         if relaxed:
@@ -180,6 +182,11 @@ def _stays_elsewhere(problem: Classification) -> bool:
     """Whether the features are not to become an array in memory."""
     n, d = problem.rows.shape
     return not problem.loaded and not (problem.rows.becomes_array and 8 * n * d <= _READ)
+
+
+def _is_small(problem: Classification) -> bool:
+    """Whether sparse features take so little memory with all their zeros that an array serves better."""
+    return problem.samples * problem.dimension <= _SMALL
 
 
 def _check_relaxed_scans(norm: Norm, method: str) -> None:

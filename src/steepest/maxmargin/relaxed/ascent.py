@@ -44,29 +44,47 @@ class Active(NamedTuple):
 
 
 @_plain
-def _dot(W, c, features, i):
-    dense, values, columns, starts = features
-    if dense.shape[0] > 0:
+def _dense_logits(W, true, classes, row, logits):
+    """Write the logits of the true class, at the end, and of the given classes."""
+    count = classes.shape[0]
+    for place in range(count):
         # Of the library of linear algebra: sums in loops take three times as long.
-        return np.dot(W[c], dense[i])
-    total = 0.0
-    for place in range(starts[i], starts[i + 1]):
-        total += W[c, columns[place]] * values[place]
-    return total
+        logits[place] = np.dot(W[classes[place]], row)
+    logits[count] = np.dot(W[true], row)
 
 
 @_plain
-def _add_multiple(W, c, factor, features, i):
-    if factor == 0.0:
-        return
-    dense, values, columns, starts = features
-    if dense.shape[0] > 0:
-        row, weights = dense[i], W[c]
+def _dense_change(W, true, classes, row, changes, moved):
+    for place in range(classes.shape[0]):
+        if changes[place] != 0.0:
+            weights, factor = W[classes[place]], -changes[place]
+            for column in range(row.shape[0]):
+                weights[column] += factor * row[column]
+    if moved != 0.0:
+        weights = W[true]
         for column in range(row.shape[0]):
-            weights[column] += factor * row[column]
-    else:
-        for place in range(starts[i], starts[i + 1]):
-            W[c, columns[place]] += factor * values[place]
+            weights[column] += moved * row[column]
+
+
+@_plain
+def _sparse_logits(W, true, classes, columns, values, logits):
+    """The same for W [d, k], where the classes of a feature stand together: a miss of the cache for all."""
+    count = classes.shape[0]
+    logits[: count + 1] = 0.0
+    for place in range(columns.shape[0]):
+        weights, value = W[columns[place]], values[place]
+        for turn in range(count):
+            logits[turn] += weights[classes[turn]] * value
+        logits[count] += weights[true] * value
+
+
+@_plain
+def _sparse_change(W, true, classes, columns, values, changes, moved):
+    for place in range(columns.shape[0]):
+        weights, value = W[columns[place]], values[place]
+        for turn in range(classes.shape[0]):
+            weights[classes[turn]] -= changes[turn] * value
+        weights[true] += moved * value
 
 
 @_plain
@@ -98,34 +116,52 @@ def _shift(wanted, count, total, ratio, cap):
     return s
 
 
+@_plain
+def _solve_sample(alpha, classes, logits, wanted, changes, level, square, stiffness, cap):
+    """Set the α [k] of a sample to their optimum; write their changes, and return by how much they grow."""
+    count, total, largest = classes.shape[0], 0.0, 0.0
+    for place in range(count):
+        own = alpha[classes[place]]
+        total += own
+        wanted[place] = own + (level - (logits[count] - logits[place])) / square
+    s = _shift(wanted, count, total, 1.0 + stiffness / square, cap)
+    moved = 0.0
+    for place in range(count):
+        changes[place] = max(0.0, wanted[place] - s) - alpha[classes[place]]
+        alpha[classes[place]] += changes[place]
+        moved += changes[place]
+        largest = max(largest, abs(changes[place]))
+    return moved, largest > 0.0
+
+
 @compiled_and_kept
 def sweep(features, labels, squares, caps, alpha, W, level, stiffness, active, order):
-    """Go through the active samples in an order; α [m, k], W [k, d] and the level [1] change in place.
+    """Go through the active samples in an order; α [m, k], W and the level [1] change in place.
 
-    W is A(α) plus what stays the same, and the level what stays the same less ``stiffness`` times Σα.
+    W is A(α) plus what stays the same, [k, d], or of sparse features [d, k]; and the level what stays the same
+    less ``stiffness`` times Σα.
     """
-    most = 1
-    for turn in range(active.rows.shape[0]):
-        most = max(most, active.starts[turn + 1] - active.starts[turn])
-    wanted = np.empty(most)
+    dense, values, columns, starts = features
+    most = alpha.shape[1] + 1
+    logits, wanted, changes = np.empty(most), np.empty(most), np.empty(most)
     for turn in order:
-        i, start = active.rows[turn], active.starts[turn]
-        square, true, count = squares[i], labels[i], active.starts[turn + 1] - start
-        if square == 0.0 or count == 0:
+        i = active.rows[turn]
+        classes = active.classes[active.starts[turn] : active.starts[turn + 1]]
+        square, true = squares[i], labels[i]
+        if square == 0.0 or classes.shape[0] == 0:
             continue
-        logit, total = _dot(W, true, features, i), 0.0
-        for place in range(count):
-            c = active.classes[start + place]
-            margin = logit - _dot(W, c, features, i)
-            total += alpha[i, c]
-            wanted[place] = alpha[i, c] + (level[0] - margin) / square
-        s = _shift(wanted, count, total, 1.0 + stiffness / square, caps[i])
-        moved = 0.0
-        for place in range(count):
-            c = active.classes[start + place]
-            change = max(0.0, wanted[place] - s) - alpha[i, c]
-            alpha[i, c] += change
-            moved += change
-            _add_multiple(W, c, -change, features, i)
-        _add_multiple(W, true, moved, features, i)
+        if dense.shape[0] > 0:
+            _dense_logits(W, true, classes, dense[i], logits)
+        else:
+            part = slice(starts[i], starts[i + 1])
+            _sparse_logits(W, true, classes, columns[part], values[part], logits)
+        moved, changed = _solve_sample(
+            alpha[i], classes, logits, wanted, changes, level[0], square, stiffness, caps[i]
+        )
+        if not changed:
+            continue
+        if dense.shape[0] > 0:
+            _dense_change(W, true, classes, dense[i], changes, moved)
+        else:
+            _sparse_change(W, true, classes, columns[part], values[part], changes, moved)
         level[0] -= stiffness * moved

@@ -29,6 +29,8 @@ _MOST_REPAIRED = 100_000
 """Dual weights of a linear program that takes a second."""
 _REPAIR_ROOM = 1e-9
 """Share of the caps that it leaves for its own tolerance."""
+_ADDED = 1e-13
+"""What balancing may add to the sum of dual weights before they are divided by it and balanced again."""
 _UNIT = 2.0**-53
 
 
@@ -76,6 +78,8 @@ def feasible_dual(
     """
     q = q / q.sum()
     found = _feasible(q, y, free, terms)
+    if found is not None and not found[0].any():
+        return None
     if found is None and terms.caps is not None and q.size <= _MOST_REPAIRED:
         repaired = nearest_within(q, y, free, terms.caps * (1.0 - _REPAIR_ROOM))
         found = None if repaired is None else _feasible(repaired, y, free, terms)
@@ -94,6 +98,8 @@ def _feasible(
             return q, Correction(relative=float(np.abs(q.sum(axis=1) / terms.caps - 1.0).max()) + 8 * _UNIT)
     if terms.intercept:
         q = _balanced(q, y, terms.caps)
+        if q.sum() > 1.0 + _ADDED:
+            q = _balanced(q / q.sum(), y, terms.caps)
     if terms.columns:
         return _corrected(_near(q, y, free, terms.caps), y, free, terms)
     if terms.caps is None:
@@ -139,6 +145,8 @@ def _within(rows: np.ndarray, total: float, caps: np.ndarray, added: np.ndarray 
 def _balanced(q: np.ndarray, y: np.ndarray, caps: np.ndarray | None) -> np.ndarray:
     """Whole multiples of one unit, of which exactly as many leave each class as come to it."""
     k = q.shape[1]
+    if not q.any():
+        return q
     whole = np.rint(q * (2.0**_BITS / q.sum()))
     index = np.arange(len(y))
     leaves = np.bincount(y, whole.sum(axis=1), minlength=k)

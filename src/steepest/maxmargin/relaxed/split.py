@@ -31,16 +31,19 @@ _RELAXATION = 1.6
 """How far a step goes beyond its projection: between 1.5 and 1.8 as a rule."""
 _STIFFNESS = 1.0
 """What the sum of the dual weights weighs beside features of mean square 1."""
-_UNBALANCED, _MOST = 1.3, 5.0
+_UNBALANCED, _MOST = 2.5, 2.0
 """Ratio of the root of the two residuals from which on the penalty changes, and by how much at most."""
-_OFTEN, _SELDOM = 250, 1.3
-"""Steps up to which the penalty may change at every look, and by what factor later changes are apart: the
-method converges where the penalty stays the same."""
+_OFTEN = 60
+"""Steps up to which the penalty may change: the one that it starts with is good where the norm's kinks make
+residuals mislead, and the method converges where it stays the same."""
 _START = 3e-2
 """Gap in the Frobenius norm from which other norms start."""
 _FAR = 2.0
 """As many times what margins moved by between two looks they may move until the next."""
-_MOST_STEPS = 20_000
+_MOST_STEPS, _PACE = 20_000, 2500.0
+"""Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
+_NOTHING = 1e-12
+"""An upper bound below this, in features of size 1, is that of a margin that is not positive."""
 _FROBENIUS = Entrywise(2)
 
 
@@ -143,9 +146,12 @@ class _Split:
         W = base + self.pair_sum
         level = np.array([self.level + _STIFFNESS * (1.0 - self.total) / self.penalty])
         caps, rng = band.caps / self.penalty, np.random.default_rng(self.steps)
-        arguments = band.compiled, band.labels, band.squares, caps, self.alpha, W, level, _STIFFNESS
+        by_feature = len(band.compiled.dense) == 0
+        inner = np.ascontiguousarray(W.T) if by_feature else W
+        arguments = band.compiled, band.labels, band.squares, caps, self.alpha, inner, level, _STIFFNESS
         for _ in range(_SWEEPS):
             sweep(*arguments, self.active, rng.permutation(len(self.active.rows)))
+        W = np.ascontiguousarray(inner.T) if by_feature else inner
         self.pair_sum = W - base
         self.level += _RELAXATION * (float(level[0]) - self.level)
         towards = _RELAXATION * W + (1.0 - _RELAXATION) * self.V + self.multiplier
@@ -190,7 +196,7 @@ def solve_band(
 def _points(split: _Split, gap: float, deadline: Deadline) -> Iterator[Point]:
     band, norm, p = split.band, split.norm, split.band.penalised
     best: Best = Best(split.weights, split.penalty * split.alpha)
-    target, rebalance = gap, 0.0
+    target = gap
     while True:
         W, seen = split.look()
         best_level = split.level
@@ -204,17 +210,19 @@ def _points(split: _Split, gap: float, deadline: Deadline) -> Iterator[Point]:
         # What the dual weights lack has to come from somewhere, if there are caps.
         lacking = max(0.0, 1.0 - total) * float(np.isfinite(band.caps).all())
         best.take_dual(split.penalty * split.alpha, upper * (1.0 + lacking))
-        reached = best.relative_gap
+        reached = min(1.0, best.relative_gap)
         deadline.tell("scans", split.steps, reached)
-        if reached <= target or deadline.passed or split.steps >= _MOST_STEPS:
+        behind = split.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - split.steps / _PACE)
+        over = deadline.passed or behind or best.upper <= _NOTHING
+        if reached <= target or over:
             yield Point(best.weights, best.dual, best_level, reached, split.steps)
             target = min(target, reached) / 3.0
-            if deadline.passed or split.steps >= _MOST_STEPS or target < 1e-14:
+            if over or target < 1e-14:
                 return
-        if split.project is not None and split.steps >= rebalance:
+        if split.project is not None and split.steps < _OFTEN:
             split.balance()
-            rebalance = split.steps + _EVERY if split.steps < _OFTEN else _SELDOM * split.steps
-        for _ in range(_EVERY):
+        # Few at first, when all samples are active.
+        for _ in range(min(_EVERY, max(1, split.steps))):
             split.step()
 
 
