@@ -119,8 +119,8 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         """Fit to features [n, d] and labels [n], and return the classifier.
 
         Args:
-            X: an array, a data frame, a tensor, or a sparse matrix, which stays one for a hard margin without
-                an intercept where it is large; otherwise its zeros are kept in memory.
+            X: an array, a data frame, a tensor, or a sparse matrix, which stays one where it is large and the
+                norm has what scans need; otherwise its zeros are kept in memory.
             y: labels of at least two classes.
             sample_weight: a weight of at least 0 for each sample, shape [n]; None weighs all alike.
 

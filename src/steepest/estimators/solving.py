@@ -10,8 +10,9 @@ from scipy import sparse
 from steepest.arrays import Array, as_numpy
 from steepest.estimators.training import Training
 from steepest.geometry import Norm, norm
+from steepest.geometry.facts import MULTIPLE
 from steepest.maxmargin import MaxMarginSolution, max_margin
-from steepest.maxmargin.scans.splitting import DUAL_BALL
+from steepest.maxmargin.methods import RELAXED_SCANS, SCANS
 from steepest.problem import Classification
 
 __all__ = ["Settings", "dense", "problem_of", "row_margins", "solved"]
@@ -39,12 +40,14 @@ def dense(X: Array) -> Array:
 def problem_of(training: Training, settings: Settings, *, soft: bool) -> Classification:
     """Return the rows as a problem, whose labels are indices into the classes.
 
-    Sparse rows stay so where they are large and their margins can be found by scans: hard ones without an
-    intercept, in norms with a projection on their dual ball.
+    Sparse rows stay so where they are large and their margins can be found by scans.
     """
     large = training.features.shape[0] * training.features.shape[1] > _SMALL_ENTRIES
-    by_scans = not (soft or settings.intercept) and settings.method in ("auto", "scans")
-    if large and by_scans and DUAL_BALL.of(norm(settings.norm)) is not None:
+    scans = RELAXED_SCANS if soft or settings.intercept else SCANS
+    measure = norm(settings.norm)
+    multiple = MULTIPLE.of(measure)
+    served = scans.serves(measure if multiple is None else multiple[0])
+    if large and served and settings.method in ("auto", "scans"):
         return Classification(training.features, training.labels)
     return Classification(dense(training.features), training.labels)
 

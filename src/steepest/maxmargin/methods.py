@@ -149,6 +149,8 @@ POLYHEDRAL = Method("interior-point", by_polyhedral, (POLYHEDRAL_BALL,))
 BALL = Method("interior-point", by_interior_point, (BALL_BARRIER,))
 
 SCANS = Method("scans", by_scans, (DUAL_ASCENT, DUAL_BALL))
+RELAXED_SCANS = Method("scans", by_scans, (DUAL_ASCENT, BALL_PROJECTION))
+"""What soft margins and free weights ask of a norm where features are scanned, and under which name."""
 FIRST_ORDER = Method("first-order", by_first_order, (BALL_PROJECTION,))
 ROWS = Method("row-generation", by_rows, (BALL_BARRIER, POLYHEDRAL_BALL))
 COLUMNS = Method("column-generation", by_columns, (SINGLE_FEATURES,))

@@ -23,6 +23,7 @@ from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
 from steepest.maxmargin.relaxed.offsets import solve_by_offsets
+from steepest.maxmargin.relaxed.scanned import solve_relaxed_by_scans
 from steepest.maxmargin.relaxed.solve import solve_relaxed
 from steepest.maxmargin.relaxed.terms import terms_of
 from steepest.maxmargin.scans.solution import scanned_solution
@@ -35,7 +36,7 @@ __all__ = ["METHODS", "max_margin"]
 METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
 
-RELAXED_METHODS = ("auto", "interior-point", "first-order", "cutting-planes")
+RELAXED_METHODS = ("auto", "interior-point", "first-order", "scans", "cutting-planes")
 """What it may be of soft margins and of margins with free weights."""
 
 _GAP = "give a relative gap between 0 and 1, such as 1e-8"
@@ -54,6 +55,8 @@ _LARGE = 30_000_000
 """Multiplications of all logits from which it pays to work on the pairs of small margin alone."""
 _READ = 1 << 28
 """Bytes up to which features that are mapped from a file are read into memory, for all methods to serve."""
+_SMALL = 1 << 20
+"""Numbers of sparse features, 8 MB, up to which soft margins are found in an array of them."""
 _MOST_PAIRS = 2000
 """Pairs (i, c) of a linear program over directions that HiGHS solves in a fraction of a second."""
 _MOST_OPERATIONS = 3e11
@@ -137,6 +140,9 @@ def max_margin(
         raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
     with linear_algebra_threads(None, problem.multiplications), watched(callback, gap) as watch:
         deadline = Deadline.after(time_limit, watch)
+        if relaxed and _stays_elsewhere(problem) and not _is_small(problem):
+            _check_relaxed_scans(norm, method)
+            return solve_relaxed_by_scans(problem, norm, terms, gap, deadline)
         if relaxed:
             return solve_relaxed(problem, norm, terms, gap, method, deadline)
         solution = _solution(problem, norm, gap, method, deadline)
@@ -177,6 +183,19 @@ def _stays_elsewhere(problem: Classification) -> bool:
     """Whether the features are not to become an array in memory."""
     n, d = problem.rows.shape
     return not problem.loaded and not (problem.rows.becomes_array and 8 * n * d <= _READ)
+
+
+def _is_small(problem: Classification) -> bool:
+    """Whether sparse features take so little memory with all their zeros that an array serves better."""
+    return problem.samples * problem.dimension <= _SMALL
+
+
+def _check_relaxed_scans(norm: Norm, method: str) -> None:
+    if method not in ("auto", methods.SCANS.name):
+        remedy = 'features that are sparse or in a large file are scanned: use method="auto" or an array'
+        raise InvalidArgument("method", method, remedy)
+    multiple = MULTIPLE.of(norm)
+    methods.RELAXED_SCANS.check(norm if multiple is None else multiple[0], norm_label(norm))
 
 
 def _check_scanned(norm: Norm, method: str) -> None:

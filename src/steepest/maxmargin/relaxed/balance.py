@@ -29,6 +29,8 @@ _MOST_REPAIRED = 100_000
 """Dual weights of a linear program that takes a second."""
 _REPAIR_ROOM = 1e-9
 """Share of the caps that it leaves for its own tolerance."""
+_ADDED = 1e-13
+"""What balancing may add to the sum of dual weights before they are divided by it and balanced again."""
 _UNIT = 2.0**-53
 
 
@@ -50,15 +52,17 @@ class Correction:
 
     def of_terms(self, sizes: np.ndarray, y: np.ndarray, q: np.ndarray) -> np.ndarray:
         """Most by which A(q) may change, shape [k, p], for features of absolute values ``sizes`` [m, p]."""
+        return (1 + 1e-9) * (self.of_pairs(q, y).T @ sizes)
+
+    def of_pairs(self, q: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Most by which dual weights, and at the true class their sums, may change, shape [m, k]."""
         T = np.zeros_like(q)
         if self.relative:
             T += self.relative * q
         if self.pairs is not None and self.sizes is not None:
             np.add.at(T, tuple(self.pairs.T), self.sizes)
-        if not T.any():
-            return np.zeros((q.shape[1], sizes.shape[1]))
         T[np.arange(len(T)), y] = T.sum(axis=1)
-        return (1 + 1e-9) * (T.T @ sizes)
+        return T
 
 
 def feasible_dual(
@@ -74,6 +78,8 @@ def feasible_dual(
     """
     q = q / q.sum()
     found = _feasible(q, y, free, terms)
+    if found is not None and not found[0].any():
+        return None
     if found is None and terms.caps is not None and q.size <= _MOST_REPAIRED:
         repaired = nearest_within(q, y, free, terms.caps * (1.0 - _REPAIR_ROOM))
         found = None if repaired is None else _feasible(repaired, y, free, terms)
@@ -92,6 +98,8 @@ def _feasible(
             return q, Correction(relative=float(np.abs(q.sum(axis=1) / terms.caps - 1.0).max()) + 8 * _UNIT)
     if terms.intercept:
         q = _balanced(q, y, terms.caps)
+        if q.sum() > 1.0 + _ADDED:
+            q = _balanced(q / q.sum(), y, terms.caps)
     if terms.columns:
         return _corrected(_near(q, y, free, terms.caps), y, free, terms)
     if terms.caps is None:
@@ -137,6 +145,8 @@ def _within(rows: np.ndarray, total: float, caps: np.ndarray, added: np.ndarray 
 def _balanced(q: np.ndarray, y: np.ndarray, caps: np.ndarray | None) -> np.ndarray:
     """Whole multiples of one unit, of which exactly as many leave each class as come to it."""
     k = q.shape[1]
+    if not q.any():
+        return q
     whole = np.rint(q * (2.0**_BITS / q.sum()))
     index = np.arange(len(y))
     leaves = np.bincount(y, whole.sum(axis=1), minlength=k)

@@ -13,9 +13,11 @@ from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.relaxed.band import Band, joined_columns, row_squares
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
 from steepest.maxmargin.relaxed.prepared import Prepared
+from steepest.maxmargin.relaxed.split import serves, solve_band
 
 __all__ = ["Proposal", "proposed"]
 
@@ -50,10 +52,15 @@ def proposed(
     rows = prepared.reduced.classes - 1
     columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
     barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
+    if method == "scans":
+        yield from _by_ascent(prepared, norm, gap, deadline)
+        return
     small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
+    inside = barrier and rows * columns <= _LARGEST_SYSTEM
+    if method == "auto" and not inside and not small and serves(norm):
+        yield from _by_ascent(prepared, norm, gap, deadline)
     if method == "interior-point":
         BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
-    inside = barrier and rows * columns <= _LARGEST_SYSTEM
     if method == "interior-point" or (method == "auto" and inside):
         yield from _by_interior_point(prepared, norm, gap, deadline)
     elif method == "auto" and projection and small:
@@ -62,6 +69,19 @@ def proposed(
         yield _back(prepared, solve_relaxed_by_cuts(prepared, gap, deadline), 1.0)
     if method == "first-order" or (method == "auto" and projection and not inside):
         yield from _by_first_order(prepared, norm, gap, deadline)
+
+
+def _by_ascent(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Proposal]:
+    """In all classes and features, by ascent in the dual among the samples that matter."""
+    level, reduced = prepared.level, prepared.reduced
+    c, k = level.features.shape[1], reduced.classes
+    scale = float(np.sqrt(np.mean(row_squares(level.features)))) or 1.0
+    caps = np.full(len(reduced.labels), np.inf) if reduced.caps is None else reduced.caps
+    features = joined_columns(level.features / scale, prepared.mixed)
+    band = Band(features, reduced.labels, k, c, caps, np.zeros((k, features.shape[1])))
+    for point in solve_band(band, norm, gap, deadline):
+        free = prepared.of_free(point.weights[:, c:] * (scale / reduced.scale))
+        yield Proposal(point.weights[:, :c], free, point.dual, point.steps, "ascent in capped dual weights")
 
 
 def _back(prepared: Prepared, found: Candidate, radius: float) -> Proposal:

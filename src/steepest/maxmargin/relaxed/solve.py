@@ -43,19 +43,32 @@ def solve_relaxed(
         InvalidArgument: free weights alone have a margin.
         MissingCapability: the method asks more of the norm than it offers.
     """
-    _require_bounded(problem, terms, deadline)
-    return _solved(problem, norm, terms, gap, method, deadline)
+    X = in_array(problem)
+    _require_bounded(X, problem, terms, deadline)
+    return _solved(X, problem, norm, terms, gap, method, deadline)
+
+
+def in_array(problem: Classification) -> np.ndarray:
+    """The features as an array, sparse ones with all their zeros, of which there are few where this is asked."""
+    if problem.loaded or problem.rows.becomes_array:
+        return as_numpy(problem.features)
+    return problem.rows.take(np.arange(problem.samples)).toarray()
 
 
 def _solved(
-    problem: Classification, norm: Norm, terms: Terms, gap: float, method: str, deadline: Deadline
+    X: np.ndarray,
+    problem: Classification,
+    norm: Norm,
+    terms: Terms,
+    gap: float,
+    method: str,
+    deadline: Deadline,
 ) -> MaxMarginSolution:
     started = time.perf_counter()
     multiple = MULTIPLE.of(norm)
     measured = norm if multiple is None else multiple[0]
-    X = as_numpy(problem.features)
     prepared = prepare(X, problem.labels, problem.n_classes, measured, terms)
-    record = _Record.start(problem, norm, terms, prepared)
+    record = _Record.start(X, problem, norm, terms, prepared)
     for candidate in proposed(prepared, measured, _ROUNDING * gap, method, deadline):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
@@ -81,7 +94,7 @@ def _separable(status: Status, lower: float, terms: Terms) -> bool | None:
     return False if status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE) else None
 
 
-def _require_bounded(problem: Classification, terms: Terms, deadline: Deadline) -> None:
+def _require_bounded(X: np.ndarray, problem: Classification, terms: Terms, deadline: Deadline) -> None:
     """Refuse features whose free weights alone have a margin, which is then as large as one likes.
 
     Raises:
@@ -89,7 +102,7 @@ def _require_bounded(problem: Classification, terms: Terms, deadline: Deadline) 
     """
     if not terms.columns:
         return
-    free = terms.free_features(as_numpy(problem.features))
+    free = terms.free_features(X)
     y = problem.labels[terms.kept]
     B = widest_free_margin(free, y, problem.n_classes, terms.caps, deadline)
     if B is not None and level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), terms.caps) > 0:
@@ -126,9 +139,10 @@ class _Record:
     """How a computation without a positive margin ends."""
 
     @classmethod
-    def start(cls, problem: Classification, norm: Norm, terms: Terms, prepared: Prepared) -> _Record:
+    def start(
+        cls, features: np.ndarray, problem: Classification, norm: Norm, terms: Terms, prepared: Prepared
+    ) -> _Record:
         """Begin with weights 0 and no dual weights."""
-        features = as_numpy(problem.features)
         penalised = terms.penalised(problem.dimension)
         X = np.concatenate([features[np.ix_(terms.kept, penalised)], terms.free_features(features)], axis=1)
         y = problem.labels[terms.kept]

@@ -1,0 +1,104 @@
+"""Soft margins, intercepts and free features where features are sparse or in a file."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+
+import steepest as st
+from steepest.maxmargin import Status
+from steepest.maxmargin.relaxed import scanned
+
+
+def texts(samples=80, features=60, classes=4, seed=0):
+    """Sparse counts with a tenth of the labels wrong."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(samples) % classes
+    X = (rng.random((samples, features)) < 0.1) * rng.integers(1, 4, (samples, features)).astype(float)
+    X[np.arange(samples), y] += 2.0
+    wrong = rng.random(samples) < 0.1
+    return X, np.where(wrong, rng.integers(0, classes, samples), y)
+
+
+@pytest.fixture(autouse=True)
+def _as_if_large(monkeypatch):
+    """Scan however small the features are."""
+    monkeypatch.setattr("steepest.maxmargin.solve._SMALL", 0)
+
+
+def assert_same(first, second, gap):
+    """Both are bounds on the same margin: each lower one is below each upper one, and the gaps are small."""
+    assert max(first.margin, second.margin) <= min(first.upper_bound, second.upper_bound)
+    assert first.status is second.status is Status.SOLVED
+    assert max(first.relative_gap, second.relative_gap) <= gap
+
+
+def assert_feasible(solution, problem, caps=None, free=()):
+    """Dual weights meet their conditions as far as sums in floating point show."""
+    q, y = solution.dual, problem.labels
+    assert (q >= 0).all() and q.sum() == pytest.approx(1.0, abs=1e-12)
+    if caps is not None:
+        assert (q.sum(axis=1) <= caps * (1 + 1e-12)).all()
+    if solution.intercept is not None:
+        leaving = np.bincount(y, q.sum(axis=1), minlength=problem.n_classes)
+        np.testing.assert_allclose(leaving, q.sum(axis=0), atol=1e-15)
+    A = problem.pair_sum(q)
+    np.testing.assert_allclose(A[:, list(free)], 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["frobenius", "row-2/inf", "spectral", "entrywise-3"])
+def test_sparse_soft_margins_are_those_of_arrays(norm):
+    X, y = texts()
+    problem = st.Classification(sparse.csr_array(X), y)
+    found = st.max_margin(problem, norm, 1e-5, nu=0.1, intercept=True)
+    assert_same(found, st.max_margin(st.Classification(X, y), norm, 1e-7, nu=0.1, intercept=True), 1e-5)
+    assert_feasible(found, problem, np.full(80, 1 / 8))
+
+
+def test_weights_and_free_columns_of_sparse_features():
+    X, y = texts()
+    X[:, 7] = 20240000.0 + np.arange(80)
+    weights = np.arange(80) % 3
+    terms = {"nu": 0.2, "intercept": True, "free": [7], "sample_weight": weights, "class_weight": "balanced"}
+    problem = st.Classification(sparse.csr_array(X), y)
+    found = st.max_margin(problem, "frobenius", 1e-5, **terms)
+    assert_same(found, st.max_margin(st.Classification(X, y), "frobenius", 1e-5, **terms), 1e-5)
+    assert not found.dual[weights == 0].any()
+    assert found.free == (7,) and found.intercept is not None
+
+
+def test_hard_margin_with_an_intercept_of_sparse_features():
+    X, _ = texts(40, 60)
+    y = np.arange(40) % 2
+    X[:, 3] += 1e6
+    problem = st.Classification(sparse.csr_array(X), y)
+    found = st.max_margin(problem, "frobenius", 1e-6, intercept=True)
+    assert_same(found, st.max_margin(st.Classification(X, y), "frobenius", 1e-8, intercept=True), 1e-6)
+    assert found.separable is True
+    margins = np.asarray(problem.pair_margins(found.weights)) + (
+        found.intercept[problem.labels][:, None] - found.intercept
+    )
+    assert margins.min() >= found.margin * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("norm", ["frobenius", "max"])
+def test_bands_of_few_samples_find_the_margin_of_all(norm, tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    y = np.arange(6000) % 3
+    X = (rng.normal(size=(6000, 4)) + 3.0 * np.eye(3, 4)[y]).astype(np.float32)
+    np.save(tmp_path / "X.npy", X)
+    mapped = st.Classification(np.load(tmp_path / "X.npy", mmap_mode="r"), y)
+    monkeypatch.setattr("steepest.maxmargin.solve._READ", 0)
+    monkeypatch.setattr(scanned, "_NUMBERS", 1)
+    # A band has a thousand samples, and 3000 are beyond the level.
+    found = st.max_margin(mapped, norm, 1e-4, nu=0.5, intercept=True)
+    assert not mapped.loaded
+    direct = st.max_margin(st.Classification(X, y), norm, 1e-6, nu=0.5, intercept=True)
+    assert_same(found, direct, 1e-4)
+    assert_feasible(found, mapped, np.full(6000, 1 / 3000))
+
+
+def test_the_soft_margin_of_contradictory_sparse_features_is_bounded_by_zero():
+    X = sparse.csr_array(np.repeat(np.eye(3), 4, axis=0))
+    problem = st.Classification(X, np.tile([0, 1], 6))
+    found = st.max_margin(problem, "frobenius", 1e-4, nu=0.5, time_limit=20)
+    assert found.margin == 0.0 and found.upper_bound < 1e-12
