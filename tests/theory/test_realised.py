@@ -1,5 +1,7 @@
 """The realised-alignment bound: along runs of every kind, from dense, sparse and weighted records."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -79,6 +81,30 @@ def test_the_numbers_of_the_specification_are_the_best_r_and_the_explained_ones_
         found = np.array([bound.floor[-1], bound.explained[-1], run.normalized_margin[-1]]) / solution.margin
         np.testing.assert_allclose(found, [floor, explained, measured], atol=6e-4)
         assert effective_margin(problem, method, solution).value < -100 * solution.margin
+
+
+def test_terms_of_every_step_come_closer_than_those_of_the_records_and_stay_below():
+    problem = mixture(classes=3, samples_per_class=8, features=12, separation=2.0, seed=2)
+    kinds: tuple[dict[str, Any], ...] = (
+        {"batch_size": 4},
+        {"batch_size": 6, "momentum": 0.9},
+        {"batch_size": 4, "signal": "svrg"},
+    )
+    for kind in kinds:
+        method = Method("frobenius", schedule=PolynomialDecay(0.4, 0.5), **kind)
+        dense = descend(problem, method, 300, records=list(range(301)))
+        kept = descend(problem, method, 300, records=12, alignment=True)
+        sparse = descend(problem, method, 300, records=12)
+        every, some, none = (realised_bound(problem, run, since=0) for run in (dense, kept, sparse))
+        # Each stretch takes the better of its steps' terms and its own.
+        assert every.explained[-1] * (1 - 1e-9) <= some.explained[-1] < 1.02 * every.explained[-1]
+        assert none.explained[-1] < some.explained[-1] <= kept.normalized_margin[-1]
+        # Σ η ρ̂ over the steps between two records, over Σ ‖ΔW‖.
+        first, last = int(kept.steps[-2]), int(kept.steps[-1])
+        ground = Ground.of(problem, "frobenius", "cross-entropy")
+        stretches = measured_stretches(ground, np.asarray(dense.weights)[first : last + 1])
+        mean = stretches.forward.sum() / stretches.lengths.sum()
+        assert some.alignment[-1] == pytest.approx(mean, rel=1e-9)
 
 
 def test_a_step_by_hand():
