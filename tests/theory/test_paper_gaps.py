@@ -149,27 +149,6 @@ def test_sharp_constants_are_continuous_where_momentum_vanishes_and_the_papers_a
         assert paper[1] < paper[0] - 1
 
 
-def test_rates_by_hand_for_every_method_and_a_small_effective_margin():
-    """D = 1 + m β/(1-β), 1 + (m-1)², 1 + β/(1-β) + (m-1)²; w = (D/ρ)^{(1-a)/a}, at a = 1 1 + log(D/ρ)."""
-    n, t, m, beta = 7, 1000.0, 4, 0.8
-    noises = {(0.0, False): 1.0, (beta, False): 1 + 4 * 4.0, (0.0, True): 1 + 9.0, (beta, True): 1 + 4 + 9.0}
-    for (momentum, reduced), noise in noises.items():
-        for rho in (1.0, 0.1):
-            w = noise / rho
-            expected = {
-                0.25: (noise * t**0.5 + n * w**3) / t**0.75,
-                0.5: (noise * math.log(t) + n * w) / t**0.5,
-                0.75: (noise - 1 + n * w ** (1 / 3)) / t**0.25,
-                1.0: (noise - 1 + n * (1 + math.log(w))) / math.log(t),
-            }
-            for a, value in expected.items():
-                found = theory.predicted_rate(a, n, t, momentum, m, reduced, relative_margin=rho)
-                assert float(found) == pytest.approx(value, rel=1e-12)
-    for wrong in (0.0, 2.5, math.nan):
-        with pytest.raises(InvalidArgument, match="relative_margin"):
-            theory.predicted_rate(0.5, n, t, relative_margin=wrong)
-
-
 def test_the_warm_up_of_a_small_effective_margin_grows_as_corollary_4_5_says():
     """Σ η until t_A from the thresholds themselves, over decades of ρ: ρ^{-(1-a)/a}, and log 1/ρ at a = 1."""
     for a in (0.4, 0.5, 0.75, 1.0):
