@@ -75,6 +75,8 @@ def test_rates_by_hand_for_every_method_and_a_small_effective_margin():
             for a, value in expected.items():
                 found = theory.predicted_rate(a, n, t, momentum, m, reduced, relative_margin=rho)
                 assert float(found) == pytest.approx(value, rel=1e-12)
+    plain, reduced = (theory.predicted_rate(0.5, n, t, beta, m, each) for each in (False, True))
+    assert theory.predicted_rate(0.5, n, t, beta, m) == plain != reduced
     for wrong in (0.0, 2.5, math.nan):
         with pytest.raises(InvalidArgument, match="relative_margin"):
             theory.predicted_rate(0.5, n, t, relative_margin=wrong)

@@ -174,6 +174,9 @@ def test_the_mean_step_of_a_partition_lowers_the_odds_as_its_alignment_says(name
     # First order in η: the bound's slope is the slope itself.
     assert np.mean(odds[1:]) - odds[0] == pytest.approx(-factor * eta * found.mean, rel=0.2, abs=3e-4)
     assert found.worst <= found.mean
+    two = batch_alignment(problem, name, 2, W, partitions=2, seed=4)
+    second = 2 * two.mean - found.mean
+    assert two.standard_error == pytest.approx(abs(second - found.mean) / 2)
     assert np.isnan(found.standard_error)
 
 
