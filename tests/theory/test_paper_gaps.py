@@ -149,27 +149,6 @@ def test_sharp_constants_are_continuous_where_momentum_vanishes_and_the_papers_a
         assert paper[1] < paper[0] - 1
 
 
-def test_rates_by_hand_for_every_method_and_a_small_effective_margin():
-    """D = 1 + m β/(1-β), 1 + (m-1)², 1 + β/(1-β) + (m-1)²; w = (D/ρ)^{(1-a)/a}, at a = 1 1 + log(D/ρ)."""
-    n, t, m, beta = 7, 1000.0, 4, 0.8
-    noises = {(0.0, False): 1.0, (beta, False): 1 + 4 * 4.0, (0.0, True): 1 + 9.0, (beta, True): 1 + 4 + 9.0}
-    for (momentum, reduced), noise in noises.items():
-        for rho in (1.0, 0.1):
-            w = noise / rho
-            expected = {
-                0.25: (noise * t**0.5 + n * w**3) / t**0.75,
-                0.5: (noise * math.log(t) + n * w) / t**0.5,
-                0.75: (noise - 1 + n * w ** (1 / 3)) / t**0.25,
-                1.0: (noise - 1 + n * (1 + math.log(w))) / math.log(t),
-            }
-            for a, value in expected.items():
-                found = theory.predicted_rate(a, n, t, momentum, m, reduced, relative_margin=rho)
-                assert float(found) == pytest.approx(value, rel=1e-12)
-    for wrong in (0.0, 2.5, math.nan):
-        with pytest.raises(InvalidArgument, match="relative_margin"):
-            theory.predicted_rate(0.5, n, t, relative_margin=wrong)
-
-
 def test_the_warm_up_of_a_small_effective_margin_grows_as_corollary_4_5_says():
     """Σ η until t_A from the thresholds themselves, over decades of ρ: ρ^{-(1-a)/a}, and log 1/ρ at a = 1."""
     for a in (0.4, 0.5, 0.75, 1.0):
@@ -201,19 +180,42 @@ def test_descent_starts_where_the_error_comes_below_half_of_rho():
         )
 
 
+def test_separation_starts_when_the_steps_since_then_add_up():
+    """R = 0.7, ρ = γ = 1.1, n = 2: Σ η ≥ (2/ρ) log(e^{n L_A} - 1), or (4n/ρ) L_A as in the paper."""
+    problem = Classification([[0.7], [-0.7]], [0, 1])
+    method = Method("max", schedule=PolynomialDecay(0.9, 0.5))
+    for constants in ("sharp", "paper"):
+        found = theory.thresholds(problem, method, 1.1, constants)
+        assert found.descent > 0
+        loss = math.log(2) + 1.4 * step_sum(method.schedule, found.descent)
+        needed = 2 / 1.1 * math.log(math.expm1(2 * loss)) if constants == "sharp" else 8 / 1.1 * loss
+        before, then = (
+            step_sum(method.schedule, found.separation - back) - step_sum(method.schedule, found.descent)
+            for back in (1, 0)
+        )
+        assert before < needed <= then
+    # The reduced signal alone, where steps since the snapshot count with R and m - 1.
+    reduced = Method("max", batch_size=1, variance_reduction=True, schedule=method.schedule)
+    x, y = 1.4 * 0.9 / 11, 1.4 * 0.9 / math.sqrt(120)
+    expected = (math.expm1(x) - x) / (0.9 / 11) + 4 * 0.7 * math.expm1(y)
+    assert closed_form_error(setting(problem, reduced), 120.0) == pytest.approx(expected)
+
+
 def test_the_closed_form_with_momentum_and_variance_reduction_by_hand():
-    """m = 3, β = 1/2, R = 1 at t = 1001: every term; snapshots are from m - 1 steps before t/2 = 501."""
-    problem = Classification([[1.0], [-1.0], [1.0]], [0, 1, 0])
+    """m = 3, β = 1/2, R = 0.7 at t = 1001: every term; snapshots are from m - 1 steps before t/2 = 501."""
+    problem = Classification([[0.7], [-0.7], [0.7]], [0, 1, 0])
+    radius = 0.7
     schedule = PolynomialDecay(0.1, 0.5)
     method = Method("max", 1, 0.5, True, schedule=schedule)
     t, eta = 1001.0, lambda s: 0.1 / math.sqrt(s + 1)
-    bound = drift_bound(schedule, 0.5, 1.0)
-    x = 2 * eta(t)
+    bound = drift_bound(schedule, 0.5, radius)
+    x = 2 * radius * eta(t)
     curved = (math.expm1(x) - x) / eta(t)
-    drift = 2 * 1.5 * 2 * eta(501) / 0.25 + math.exp(bound.log_tail(t))
-    recent = 2 * math.expm1(2 * 2 * eta(499)) / 0.5
-    old = math.exp(bound.log_tail(t)) * math.expm1(2 * 2 * eta(0))
-    expected = 4 * 0.5 ** (t + 1) + curved + 4 * 0.5 * drift + 4 * 2 * 0.5 * (recent + old)
+    drift = 2 * 1.5 * 2 * radius * eta(501) / 0.25 + math.exp(bound.log_tail(t))
+    recent = 2 * math.expm1(2 * 2 * radius * eta(499)) / 0.5
+    old = math.exp(bound.log_tail(t)) * math.expm1(2 * 2 * radius * eta(0))
+    noise = 0.5 ** (t + 1) + 0.5 * drift + 2 * 0.5 * (recent + old)
+    expected = curved + 4 * radius * noise
     numbers = setting(problem, method)
     assert closed_form_error(numbers, t) == pytest.approx(expected, rel=1e-9)
     # It is a bound on the recursion's, everywhere it is finite.

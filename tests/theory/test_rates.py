@@ -59,6 +59,29 @@ def test_rate_and_bound_have_the_same_slope(a):
     assert fitted == pytest.approx(predicted, abs=0.08)
 
 
+def test_rates_by_hand_for_every_method_and_a_small_effective_margin():
+    """D = 1 + m β/(1-β), 1 + (m-1)², 1 + β/(1-β) + (m-1)²; w = (D/ρ)^{(1-a)/a}, at a = 1 1 + log(D/ρ)."""
+    n, t, m, beta = 7, 1000.0, 4, 0.8
+    noises = {(0.0, False): 1.0, (beta, False): 1 + 4 * 4.0, (0.0, True): 1 + 9.0, (beta, True): 1 + 4 + 9.0}
+    for (momentum, reduced), noise in noises.items():
+        for rho in (1.0, 0.1):
+            w = noise / rho
+            expected = {
+                0.25: (noise * t**0.5 + n * w**3) / t**0.75,
+                0.5: (noise * math.log(t) + n * w) / t**0.5,
+                0.75: (noise - 1 + n * w ** (1 / 3)) / t**0.25,
+                1.0: (noise - 1 + n * (1 + math.log(w))) / math.log(t),
+            }
+            for a, value in expected.items():
+                found = theory.predicted_rate(a, n, t, momentum, m, reduced, relative_margin=rho)
+                assert float(found) == pytest.approx(value, rel=1e-12)
+    plain, reduced = (theory.predicted_rate(0.5, n, t, beta, m, each) for each in (False, True))
+    assert theory.predicted_rate(0.5, n, t, beta, m) == plain != reduced
+    for wrong in (0.0, 2.5, math.nan):
+        with pytest.raises(InvalidArgument, match="relative_margin"):
+            theory.predicted_rate(0.5, n, t, relative_margin=wrong)
+
+
 @given(st.floats(0.05, 2), st.floats(1e-6, 1e6), st.floats(0.3, 3))
 def test_fit_recovers_a_power(exponent, factor, decades):
     t = np.geomspace(1, 1e4, 300)

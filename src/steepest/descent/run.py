@@ -10,7 +10,7 @@ from typing import overload
 
 import numpy as np
 
-from steepest.arguments import folder_path, real_number, whole_number
+from steepest.arguments import folder_path, real_number, switch, whole_number
 from steepest.arrays import as_numpy, plain_array
 from steepest.descent.advice import warn_about
 from steepest.descent.engines.choice import engine_for
@@ -47,6 +47,7 @@ def descend(
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     stop_at_gap: float | None = None,
+    alignment: bool = False,
 ) -> Trajectory: ...
 @overload
 def descend(
@@ -63,6 +64,7 @@ def descend(
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     stop_at_gap: float | None = None,
+    alignment: bool = False,
 ) -> list[Trajectory]: ...
 def descend(
     problem: Classification,
@@ -78,6 +80,7 @@ def descend(
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     stop_at_gap: float | None = None,
+    alignment: bool = False,
 ) -> Trajectory | list[Trajectory]:
     """Run steepest descent from ``initial_weights`` (default 0) and return what was recorded on the way.
 
@@ -99,6 +102,9 @@ def descend(
             same call goes on from it, with bit for bit the result of an uninterrupted run.
         stop_at_gap: a run ends at the first record whose normalised margin is certified to be within this
             fraction of the max margin: margin(W_t)/‖W_t‖ ≥ (1 - gap) · upper_bound, with no solver.
+        alignment: keep in ``Trajectory.alignment`` how far every step went against the full gradient, for
+            :func:`steepest.theory.realised_bound`; costs a full gradient a step. Without it that bound takes
+            the recorded steps as they are, at no cost to the run.
 
     Returns:
         One :class:`Trajectory`, or a list of them in the order of ``methods``. A run does not depend on
@@ -138,7 +144,16 @@ def descend(
     for each, known in _without_repetition(chosen, references):
         warn_about(problem, each, steps, None if known is None else float(known.upper_bound))
     runs = [
-        Run(problem, method, engine_for(problem, method, engine), recorded_steps, start, known, stop_at_gap)
+        Run(
+            problem,
+            method,
+            engine_for(problem, method, engine),
+            recorded_steps,
+            start,
+            known,
+            stop_at_gap,
+            alignment=switch("alignment", alignment),
+        )
         for method, known in zip(chosen, references, strict=True)
     ]
     if folder is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from steepest.arrays import as_numpy
+from steepest.descent.alignment import AlignmentRecorder
 from steepest.descent.checkpoint import Checkpoint
 from steepest.descent.engines.choice import Engine
 from steepest.descent.method import Method
@@ -42,6 +43,8 @@ class Run:
         start: np.ndarray,
         reference: Solution | None,
         stop_at_gap: float | None = None,
+        *,
+        alignment: bool = False,
     ):
         self.problem, self.method, self.engine, self.steps = problem, method, engine, steps
         self.reference = reference
@@ -50,6 +53,9 @@ class Run:
         self.certified = False
         self.start = start
         self.state = State.start(problem, method, problem.weights_like_features(start[None]))
+        self.alignment = AlignmentRecorder(problem, method) if alignment else None
+        if self.alignment is not None:
+            self.alignment.add(start)
         self.weights: list[np.ndarray] = []
         self.truncated: list[int] = []
         self.file: Checkpoint | None = None
@@ -58,10 +64,18 @@ class Run:
     def keep_in(self, directory: Path) -> None:
         """Go on from this run's file in the directory, if there is one, and save there from now on."""
         self.file = Checkpoint.of(
-            directory, self.problem, self.method, self.steps, self.start, self.engine.name
+            directory,
+            self.problem,
+            self.method,
+            self.steps,
+            self.start,
+            self.engine.name,
+            alignment=self.alignment is not None,
         )
         if (found := self.file.load(self.state)) is not None:
-            self.state, weights, truncated = found
+            self.state, weights, truncated, alignment = found
+            if self.alignment is not None:
+                self.alignment.restore(alignment)
             self.weights, self.truncated = list(weights), [int(each) for each in truncated]
             self._check_gap(weights)
 
@@ -91,7 +105,8 @@ class Run:
     def save(self) -> None:
         """Write the run's file, if it keeps one."""
         if self.file is not None:
-            self.file.save(self.state, np.stack(self.weights), np.asarray(self.truncated))
+            alignment = {} if self.alignment is None else self.alignment.arrays()
+            self.file.save(self.state, np.stack(self.weights), np.asarray(self.truncated), alignment)
             self.saved = time.monotonic()
 
     def trajectory(self) -> Trajectory:
@@ -110,6 +125,7 @@ class Run:
             completed=self.ended,
             engine=self.engine.name,
             reference=self.reference,
+            alignment=None if self.alignment is None else self.alignment.finished(),
         )
 
 
@@ -162,10 +178,14 @@ class Sweep:
             target = active[0].next_record
             while state.step < target and not self._stop.is_set():
                 began = time.monotonic()
-                until = min(target, state.step + stretch)
+                # What every step did can be seen at every step alone.
+                watched = [(index, run.alignment) for index, run in enumerate(active) if run.alignment]
+                until = min(target, state.step + (1 if watched else stretch))
                 advanced = engine.advance(self.problem, methods, state, until)
                 self._count((until - state.step) * len(active))
                 state = advanced
+                for index, alignment in watched:
+                    alignment.add(as_numpy(state.weights)[index])
                 # Long enough to cost nothing, short enough for Ctrl-C and the progress bar.
                 stretch = _next_stretch(stretch, time.monotonic() - began)
                 if began - active[0].saved >= _CHECKPOINT_SECONDS:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from steepest.arrays import as_numpy
+from steepest.descent.alignment import StepAlignment
 from steepest.descent.method import Method
 from steepest.descent.series import OF_A_TRAJECTORY
 from steepest.errors import InvalidArgument
@@ -77,6 +78,8 @@ class Trajectory:
     """The max-margin solution that errors and cosines compare with."""
     data: str | None = None
     """Fingerprint of the problem's data; None where it is not known."""
+    alignment: StepAlignment | None = None
+    """How far every step went against the full gradient; None unless descend was asked to keep it."""
 
     def __repr__(self) -> str:
         state = "" if self.completed else ", interrupted"
@@ -180,6 +183,7 @@ def measured(
     completed: bool,
     engine: str,
     reference: Solution | None,
+    alignment: StepAlignment | None = None,
 ) -> Trajectory:
     """Return the trajectory of a run whose weights [r, k, d] were recorded at ``steps``."""
     chunk = max(1, _CHUNK_ENTRIES // (problem.samples * problem.n_classes))
@@ -204,6 +208,7 @@ def measured(
         engine=engine,
         reference=reference,
         data=problem.fingerprint,
+        alignment=alignment,
     )
 
 

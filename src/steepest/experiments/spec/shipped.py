@@ -25,7 +25,7 @@ def extensions() -> tuple[str, ...]:
     """Return the names of the experiments beyond the paper's figures.
 
     >>> extensions()
-    ('batch-one', 'digits', 'exponential-loss', 'long-run', 'other-norms', 'uneven-batches')
+    ('batch-one', 'digits', 'exponential-loss', 'long-run', 'other-norms', 'rates', 'uneven-batches')
     """
     return _names("extensions")
 
