@@ -61,8 +61,9 @@ def run(
     experiments are such files.
 
     These come with steepest: exponential-loss (beside cross-entropy), other-norms (nuclear, entrywise-3,
-    schatten-4), uneven-batches (that do not divide n), digits (real data), batch-one (beyond orthogonal data), long-run (300,000 steps, which
-    tell a floor under the error from slow convergence), and figure1 to figure4.
+    schatten-4), uneven-batches (that do not divide n), digits (real data), batch-one (batches of one beyond
+    orthogonal data), long-run (300,000 steps, which tell a floor under the error from slow convergence), and
+    figure1 to figure4.
 
     Exits with 0 only if every claim that the experiment names holds.
 
