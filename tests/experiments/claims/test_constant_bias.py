@@ -15,7 +15,7 @@ SEPARATES = "batch-one-separates-if-its-mean-direction-does"
 
 
 @pytest.fixture(scope="module")
-def runs():
+def runs(tmp_path_factory):
     experiment = Experiment(
         name="small",
         data=[
@@ -29,7 +29,7 @@ def runs():
         gap=1e-4,
         bias=True,
     )
-    return list(Runs.of(run_experiment(experiment).dataset))
+    return list(Runs.of(run_experiment(experiment, tmp_path_factory.mktemp("small")).dataset))
 
 
 def values(runs, name, quantity):
@@ -45,7 +45,8 @@ def test_runs_follow_their_mean_direction_and_separate_where_it_does(runs):
         shares, measurement = values(each, FOLLOWS, "distance / bound")
         assert measurement.at_most == pytest.approx(1.0)
         assert ((shares > 0) & (shares <= 1)).all()
-        agreeing, measurement = values(each, SEPARATES, "margin over the max margin, times -1 where B does not separate")
+        quantity = "margin over the max margin, times -1 where B does not separate"
+        agreeing, measurement = values(each, SEPARATES, quantity)
         assert measurement.at_least == 0.0
         assert (agreeing >= 0).all()
         predicted, _ = values(each, SEPARATES, "that of B")

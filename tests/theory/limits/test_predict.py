@@ -80,7 +80,7 @@ def test_arguments_that_cannot_be_used_are_told(problem, solutions):
         limit_direction(problem, Method("max", 3), margin=solutions["frobenius"])
     with pytest.raises(InvalidArgument, match="give batch sizes from 1 to 9"):
         smallest_converging_batch(problem, Method("max"), [], margin=solutions["max"])
-    with pytest.raises(InvalidArgument, match="give a steepest.Method"):
+    with pytest.raises(InvalidArgument, match=r"give a steepest\.Method"):
         limit_direction(problem, SimpleNamespace(norm="max"))
 
 

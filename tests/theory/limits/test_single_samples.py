@@ -39,7 +39,9 @@ def test_mean_direction_is_the_same_at_all_weights(name, classes):
 
 
 def test_it_extends_theorem_4_9():
-    problem = Classification([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.5]], [0, 1, 1, 2])
+    problem = Classification(
+        [[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.5]], [0, 1, 1, 2]
+    )
     np.testing.assert_allclose(single_sample_bias(problem, "max").B, bias_direction(problem, "max"))
 
 
@@ -56,7 +58,9 @@ def test_where_b_does_not_separate_the_loss_stays_up_by_hand():
     limit = limit_direction(problem, Method("max", batch_size=1), margin=0.1)
     assert limit.kind == "exact"
     assert "does not go to 0" in limit.status
-    run = descend(problem, Method("max", batch_size=1, schedule=PolynomialDecay(0.5, 0.5)), 500, engine="reference")
+    run = descend(
+        problem, Method("max", batch_size=1, schedule=PolynomialDecay(0.5, 0.5)), 500, engine="reference"
+    )
     assert run.log_loss[-1] > run.log_loss[0]
 
 

@@ -72,7 +72,11 @@ def _legend(axes: Axes) -> tuple[list[Any], list[str]]:
 
 
 def _is_known(runs: Runs) -> bool:
-    return runs.has(1, 0.0) and "bias_margin" in runs.dataset and bool(np.isfinite(_of(runs, "bias_margin")).all())
+    return (
+        runs.has(1, 0.0)
+        and "bias_margin" in runs.dataset
+        and bool(np.isfinite(_of(runs, "bias_margin")).all())
+    )
 
 
 def _of(runs: Runs, name: str) -> np.ndarray:

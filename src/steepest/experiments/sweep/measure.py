@@ -16,7 +16,13 @@ from steepest.experiments.sweep.constant_bias import about_bias
 from steepest.experiments.sweep.naive import can_be_naive, naive_descent
 from steepest.maxmargin import MaxMarginSolution
 from steepest.problem import Classification
-from steepest.theory import LEMMA_CONSTANTS, batch_one_direction, effective_margin, feature_radius, margin_bound
+from steepest.theory import (
+    LEMMA_CONSTANTS,
+    batch_one_direction,
+    effective_margin,
+    feature_radius,
+    margin_bound,
+)
 from steepest.theory.effective_margin import is_analysed
 
 if TYPE_CHECKING:

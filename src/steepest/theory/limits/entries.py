@@ -1,11 +1,12 @@
 """Signs of the entries of batch gradients, smoothed, with what each sample contributes to their slopes.
 
-An entry of a batch's gradient is s = Σ_i T_ic x_ij; with a = Σ_i |T_ic x_ij| its smoothed sign at the width ε is
+An entry of a batch's gradient is s = Σ_i T_ic x_ij; with a = Σ_i |T_ic x_ij| its smoothed sign at the width ε
+is
 
     φ(s/a) = ρ sqrt((1 + ε²) / (ρ² + ε²)),  ρ = s/a,
 
-which is ±1 where one sample decides and smooth only where samples of both signs are about equal. The scale a is
-the entry's own: at ε = 0 the sign is exact even of an entry that only a sample of weight e^-8000 decides,
+which is ±1 where one sample decides and smooth only where samples of both signs are about equal. The scale a
+is the entry's own: at ε = 0 the sign is exact even of an entry that only a sample of weight e^-8000 decides,
 because all others have a zero there.
 """
 
@@ -77,9 +78,7 @@ def batch_signs(
     scale = np.sqrt(1.0 + width**2)
     values = scale * np.divide(balance, roots, out=np.zeros_like(s), where=roots > 0)
     slopes = scale * np.divide(width**2, roots**3 * a, out=np.zeros_like(s), where=(a > 0) & (roots > 0))
-    return Signs(
-        values, balance, batches.shares[:, None, None] * slopes, signed, features, weights, lone
-    )
+    return Signs(values, balance, batches.shares[:, None, None] * slopes, signed, features, weights, lone)
 
 
 def signs_jacobian(signs: Signs) -> np.ndarray:

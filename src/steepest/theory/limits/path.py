@@ -1,4 +1,4 @@
-"""The path dW/dR = F(W) from W = 0, by implicit Euler with R growing by a factor a step and Newton's method."""
+"""The path dW/dR = F(W) from W = 0, by implicit Euler steps that grow with R, and Newton's method."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def follow(field: Field, width: float, until: float, growth: float, most_solves:
             lengths.append(R)
             weights.append(W)
             growths.append(at.value)
-            if R >= until:
+            if until <= R:
                 return _path(lengths, weights, growths, field, complete=True)
             if used < 20:
                 factor = min(growth, 1.0 + 1.6 * (factor - 1.0))
         R = before * factor
         # A step that would leave a sliver before the end goes to the end.
-        R = until if R > until / (1.0 + 0.5 * (factor - 1.0)) else R
+        R = until if until / (1.0 + 0.5 * (factor - 1.0)) < R else R
         start = W * (R / before)
 
 
