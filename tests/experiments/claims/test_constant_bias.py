@@ -16,20 +16,24 @@ SEPARATES = "batch-one-separates-if-its-mean-direction-does"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    experiment = Experiment(
-        name="small",
-        data=[
-            {"kind": "gaussian", "classes": 2, "samples_per_class": 6, "features": 14},
-            {"kind": "mixture", "classes": 2, "samples_per_class": 6, "features": 14, "separation": 3.0},
-        ],
-        norm=["max", "spectral"],
-        batch_size=1,
-        steps=1_500,
-        records=30,
-        gap=1e-4,
-        bias=True,
+    experiment = Experiment.model_validate(
+        {
+            "name": "small",
+            "data": [
+                {"kind": "gaussian", "classes": 2, "samples_per_class": 6, "features": 14},
+                {"kind": "mixture", "classes": 2, "samples_per_class": 6, "features": 14, "separation": 3.0},
+            ],
+            "norm": ["max", "spectral"],
+            "batch_size": 1,
+            "steps": 1_500,
+            "records": 30,
+            "gap": 1e-4,
+            "bias": True,
+        }
     )
-    return list(Runs.of(run_experiment(experiment, tmp_path_factory.mktemp("small")).dataset))
+    found = run_experiment(experiment, tmp_path_factory.mktemp("small")).dataset
+    assert found is not None
+    return list(Runs.of(found))
 
 
 def values(runs, name, quantity):

@@ -306,7 +306,8 @@ def _scatter(plan: Plan, batches: Batches, state: np.ndarray) -> float:
         [_field(plan, batches.only(int(row))).at(state, 1e-3).value for row in np.unique(chosen)]
     )
     margins = np.asarray(plan.problem.pair_margins(state)).reshape(-1)
-    nearest = np.argsort(margins)[:_NEAREST]
+    # The true class is no pair; its margin is infinite.
+    nearest = np.argsort(margins)[: min(_NEAREST, int(np.isfinite(margins).sum()))]
     moved = np.asarray(plan.problem.pair_margins(directions)).reshape(len(directions), -1)[:, nearest]
     epoch = math.ceil(plan.problem.samples / plan.batch_size)
     spread = float(np.sqrt(np.mean(np.var(moved, axis=0))))
