@@ -19,7 +19,7 @@ def run(capsys):
 
 
 def test_table_says_from_which_batch_size_on_the_max_margin_is_found(run):
-    code, out, err = run(*SMALL, "--norm", "max", "--batch-size", "1,4", "--batch-size", "full")
+    code, out, _ = run(*SMALL, "--norm", "max", "--batch-size", "1,4", "--batch-size", "full")
     assert code == 0
     lines = out.splitlines()
     assert lines[0].startswith("gaussian: signsgd in the limit, max margin ")
@@ -33,9 +33,8 @@ def test_table_says_from_which_batch_size_on_the_max_margin_is_found(run):
 
 def test_json_and_file_hold_the_same(tmp_path, run):
     file = tmp_path / "limits.npz"
-    code, out, err = run(
-        *SMALL, "--norm", "frobenius", "--batch-size", "2,full", "--json", "--output", str(file)
-    )
+    asked = ["--norm", "frobenius", "--batch-size", "2,full", "--json", "--output", str(file)]
+    code, out, _ = run(*SMALL, *asked)
     assert code == 0
     found = json.loads(out)
     assert found["output"] == str(file)
@@ -46,7 +45,7 @@ def test_json_and_file_hold_the_same(tmp_path, run):
 
 
 def test_what_is_not_available_is_null_with_its_reason(run):
-    code, out, err = run(*SMALL, "--norm", "spectral", "--batch-size", "2", "--json")
+    _, out, _ = run(*SMALL, "--norm", "spectral", "--batch-size", "2", "--json")
     (only,) = json.loads(out)["limits"]
     assert (only["kind"], only["margin"], only["finds_max_margin"]) == ("not available", None, None)
     assert "spectral" in only["status"]
@@ -61,13 +60,13 @@ def test_errors_are_one_line(run):
         (["--tolerance", "2"], "error: tolerance=2.0: give a positive relative error below 1"),
         (["--output", "limits.txt"], "error: output='limits.txt': give a file name that ends in .npz"),
     ]:
-        code, out, err = run(*SMALL, "--norm", "max", *arguments)
+        code, _, err = run(*SMALL, "--norm", "max", *arguments)
         assert code == 2
         assert err.startswith(message)
         assert len(err.splitlines()) == 1
 
 
 def test_data_that_is_not_separable_exits_with_1(run):
-    code, out, err = run("gaussian", "--features", "2", "--norm", "max", "--batch-size", "1")
+    code, _, err = run("gaussian", "--features", "2", "--norm", "max", "--batch-size", "1")
     assert code == 1
     assert err == "gaussian is not linearly separable, so there is no max margin to find\n"

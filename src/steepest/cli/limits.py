@@ -31,7 +31,7 @@ def limits(
         typer.Option(
             metavar="B",
             help="Samples a step, or full. May be repeated, or several with commas between them: 1,2,5,full. "
-            "Default: 1, 2, 4, ... and what lies between, until the smallest that finds the max margin is known.",
+            "Default: 1, 2, 4, ... and between, until the smallest that finds the max margin is known.",
             show_default=False,
         ),
     ] = None,
@@ -44,7 +44,8 @@ def limits(
         float | None,
         typer.Option(
             metavar="R",
-            help="The state where the step sizes have added up to R, to set beside a run; the limit without it.",
+            help="The state where the step sizes have added up to R, for a comparison with a run; "
+            "without it the limit.",
         ),
     ] = None,
     tolerance: Annotated[
@@ -55,7 +56,8 @@ def limits(
         int | None,
         typer.Option(
             metavar="N",
-            help="Batches in a sample of them, where there are too many to take all. Default: 1,000 to 3,000.",
+            help="Batches in a sample of them, where there are too many to take all. "
+            "Default: 1,000 to 3,000.",
             show_default=False,
         ),
     ] = None,

@@ -15,6 +15,12 @@ def problem_of(samples, dimension, classes, seed, zeros=0.0):
     return Classification(X, np.arange(samples) % classes)
 
 
+def field(problem, name, loss_name, batches):
+    found = field_of(problem, norm(name), loss(loss_name), batches)
+    assert found is not None
+    return found
+
+
 def mean_direction(problem, name, loss_name, W, batches):
     """The expectation from the library's own exact gradients, a batch at a time."""
     total, members = 0.0, batches.members.toarray().astype(bool)
@@ -42,7 +48,7 @@ def test_field_is_the_mean_of_exact_directions(name, loss_name, size):
     problem = problem_of(7, 4, 3, seed=1)
     W = size * np.random.default_rng(2).normal(size=(3, 4))
     batches = every_batch(7, 3)
-    found = field_of(problem, norm(name), loss(loss_name), batches).at(W, 1e-9).value
+    found = field(problem, name, loss_name, batches).at(W, 1e-9).value
     np.testing.assert_allclose(found, mean_direction(problem, name, loss_name, W, batches), atol=1e-9)
 
 
@@ -53,10 +59,10 @@ def test_jacobian_is_the_derivative(name, loss_name, size, zeros):
     problem = problem_of(8, 5, 3, seed=3, zeros=zeros).weighted(np.arange(1.0, 9.0))
     draw = np.random.default_rng(4)
     W, V = size * draw.normal(size=(3, 5)), draw.normal(size=(3, 5))
-    field = field_of(problem, norm(name), loss(loss_name), sampled_batches(8, 3, 30, draw))
-    at = field.at(W, 0.7)
+    smoothed = field(problem, name, loss_name, sampled_batches(8, 3, 30, draw))
+    at = smoothed.at(W, 0.7)
     h = 1e-5
-    slope = (field.at(W + h * V, 0.7).value - field.at(W - h * V, 0.7).value) / (2 * h)
+    slope = (smoothed.at(W + h * V, 0.7).value - smoothed.at(W - h * V, 0.7).value) / (2 * h)
     np.testing.assert_allclose((at.jacobian() @ V.ravel()).reshape(3, 5), slope, atol=2e-6)
 
 
@@ -65,13 +71,14 @@ def test_a_sign_is_exact_where_only_a_sample_of_weight_e_minus_12000_has_the_fea
     problem = Classification([[1.0, 0.0], [-1.0, -2.0]], [0, 1])
     W = np.array([[-2000.0, 3000.0], [2000.0, -3000.0]])
     assert np.asarray(problem.pair_margins(W))[[0, 1], [1, 0]].tolist() == [-4000.0, 8000.0]
-    found = field_of(problem, norm("max"), loss("exponential"), every_batch(2, 2)).at(W, 0.5)
+    found = field(problem, "max", "exponential", every_batch(2, 2)).at(W, 0.5)
     assert np.abs(found.value - [[1.0, 1.0], [-1.0, -1.0]]).max() < 1e-12
 
 
 def test_ages_of_samples_are_those_of_shuffled_epochs():
     # At β = 1/2 and b = 1 the latest sample weighs 1 and its predecessor half of that, whatever the moment.
     ages = aged_epochs(6, 1, lambda steps: 0.5 ** np.arange(steps), 40, np.random.default_rng(0))
+    assert ages.logs is not None
     weights = np.exp(ages.logs.reshape(40, 6))
     assert weights.max(axis=1).min() >= 1.0
     # All weights of the past add up to Σ β^age.

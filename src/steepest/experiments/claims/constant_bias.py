@@ -35,7 +35,7 @@ def batch_one_follows_its_mean_direction(runs: Runs) -> Measurements:
 @claim(
     "batch-one-separates-if-its-mean-direction-does",
     "Single samples come to separate the data where their mean direction B does, and only there.",
-    "b = 1, no momentum: at the last step the margin of W is ≥ 0 where B separates the data, and ≤ 0 where not",
+    "b = 1, no momentum: at the last step the margin of W is ≥ 0 where B separates the data, else ≤ 0",
     needs=_NEEDS,
 )
 def batch_one_separates_if_its_mean_direction_does(runs: Runs) -> Measurements:

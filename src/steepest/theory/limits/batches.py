@@ -64,8 +64,8 @@ def number_of_batches(samples: int, batch_size: int) -> int:
 def every_batch(samples: int, batch_size: int) -> Batches:
     """Return all subsets of the batch size, and of the size of the last batch where it is smaller.
 
-    A batch of an epoch is a uniformly random subset. Of the m = ⌈n/b⌉ batches of an epoch one is smaller where
-    b does not divide n, so all smaller ones together have the share 1/m.
+    A batch of an epoch is a uniformly random subset. Of the m = ⌈n/b⌉ batches of an epoch one is smaller
+    where b does not divide n, so all smaller ones together have the share 1/m.
 
     >>> batches = every_batch(3, 2)
     >>> batches.members.toarray().astype(int).tolist()
@@ -115,8 +115,8 @@ def aged_epochs(
         least: how many moments.
         generator: of the orders of the epochs and the moments.
 
-    A moment is a uniformly random step of an epoch; epochs before it are shuffled independently. W is taken to
-    stand still meanwhile, as it does when η → 0.
+    A moment is a uniformly random step of an epoch; epochs before it are shuffled independently. W is taken
+    to stand still meanwhile, as it does when η → 0.
 
     >>> mean = aged_epochs(2, 1, lambda steps: 0.5 ** np.arange(steps), 2, np.random.default_rng(0))
     >>> mean.members.toarray().tolist()

@@ -1,11 +1,12 @@
 """Signs of the entries of batch gradients, smoothed, with what each sample contributes to their slopes.
 
-An entry of a batch's gradient is s = Σ_i T_ic x_ij; with a = Σ_i |T_ic x_ij| its smoothed sign at the width ε is
+An entry of a batch's gradient is s = Σ_i T_ic x_ij; with a = Σ_i |T_ic x_ij| its smoothed sign at the width ε
+is
 
     φ(s/a) = ρ sqrt((1 + ε²) / (ρ² + ε²)),  ρ = s/a,
 
-which is ±1 where one sample decides and smooth only where samples of both signs are about equal. The scale a is
-the entry's own: at ε = 0 the sign is exact even of an entry that only a sample of weight e^-8000 decides,
+which is ±1 where one sample decides and smooth only where samples of both signs are about equal. The scale a
+is the entry's own: at ε = 0 the sign is exact even of an entry that only a sample of weight e^-8000 decides,
 because all others have a zero there.
 """
 

@@ -1,4 +1,4 @@
-"""The mean field F(W) = E_B[D(-∇L_B(W))] with its Jacobian, exact in Frobenius and smoothed in the max-norm."""
+"""The mean field F(W) = E_B[D(-∇L_B(W))] and its Jacobian: exact in Frobenius, smoothed in the max-norm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The path dW/dR = F(W) from W = 0, by implicit Euler with R growing by a factor a step and Newton's method."""
+"""The path dW/dR = F(W) from W = 0, by implicit Euler steps that grow with R, and Newton's method."""
 
 from __future__ import annotations
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from steepest.arguments import real_number, whole_number
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
-from steepest.geometry import Norm, norm, norm_label
-from steepest.losses import Loss, loss
-from steepest.problem import Classification, as_problem
-from steepest.theory.effective_margin import MethodLike, margin_value
-from steepest.theory.inputs import as_momentum, require_parts
+from steepest.geometry import norm_label
+from steepest.problem import Classification
+from steepest.theory.effective_margin import MethodLike
 from steepest.theory.limits.batches import (
     Batches,
     aged_epochs,
@@ -26,13 +22,13 @@ from steepest.theory.limits.batches import (
 )
 from steepest.theory.limits.fields import Field, field_of, is_smoothed
 from steepest.theory.limits.path import Path, follow
+from steepest.theory.limits.plan import Plan, planned
 from steepest.theory.limits.pulls import LOG_RESIDUALS
 from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
 from steepest.theory.limits.single_samples import has_constant_directions, single_sample_bias
 
 __all__ = ["limit_direction", "limit_margin"]
 
-_READ = ("norm", "batch_size", "momentum", "loss")
 _EVERY = 6000
 """Up to so many different batches all are taken."""
 _FAR = 16384.0
@@ -50,37 +46,6 @@ _MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What :func:`limit_direction` was asked, checked."""
-
-    problem: Classification
-    norm: Norm
-    loss: Loss
-    batch_size: int
-    momentum: float
-    kind: str
-    signal: str
-    at: float | None
-    margin: float
-    solution: Any
-    least: int
-    repeats: int
-    seed: int
-    first_step: float | None
-
-    def result(self, kind: Any, status: str, **values: Any) -> LimitDirection:
-        names = self.problem.name, norm_label(self.norm), self.batch_size
-        return LimitDirection(*names, kind, " ".join(status.split()), self.margin, at=self.at, **values)
-
-    def directed(self, kind: Any, status: str, W: np.ndarray, **values: Any) -> LimitDirection:
-        """Return the result whose direction is that of W."""
-        direction = W / float(self.norm(W))
-        return self.result(
-            kind, status, direction=direction, margin=float(self.problem.margin(direction)), **values
-        )
-
-
 def limit_direction(
     problem: Classification,
     method: MethodLike,
@@ -91,11 +56,11 @@ def limit_direction(
     repeats: int = 3,
     seed: int = 0,
 ) -> LimitDirection:
-    """Return the direction in which a method's weights go, or their state at R = Σ η, predicted from the data.
+    """Return the direction in which a method goes, or its weights at R = Σ η, predicted from the data.
 
     Steps of size η → 0 average over batches, so W follows the mean field dW/dR = F(W),
-    F(W) = E_B[D(-∇L_B(W))] over uniformly random batches B (where b does not divide n the smaller last batch of
-    an epoch counts with its share). Limit points of W_t / R_t are those of the differential inclusion
+    F(W) = E_B[D(-∇L_B(W))] over uniformly random batches B (where b does not divide n the smaller last batch
+    of an epoch counts with its share). Limit points of W_t / R_t are those of the differential inclusion
     dW̄/ds ∈ F̄(W̄) - W̄ (Benaïm, Hofbauer, Sorin 2005); which of them is reached the path from W = 0 selects.
     It is followed by implicit Euler steps; the limit's direction is F at its end.
 
@@ -108,8 +73,8 @@ def limit_direction(
       epoch's samples matter less than their margins, so that every average sees the samples of smallest
       margin, and the offsets of these make up for its ages.
 
-    The mean field itself is worked out in Frobenius and the max-norm, there with signs of a width that is then
-    made smaller. With momentum it averages over the ages of samples at random moments. Momentum of the
+    The mean field itself is worked out in Frobenius and the max-norm, there with signs of a width that is
+    then made smaller. With momentum it averages over the ages of samples at random moments. Momentum of the
     weights (heavy-ball) moves them as plain steps do, 1/(1-β) times as far.
 
     Args:
@@ -133,7 +98,7 @@ def limit_direction(
     >>> found.kind, round(found.margin, 3), round(found.relative_error, 3)
     ('exact', 1.333, 0.467)
     """
-    plan = _plan(problem, method, at, margin, batches, repeats, seed)
+    plan = planned(problem, method, at, margin, batches, repeats, seed)
     closed = next(_closed_forms(plan), None)
     return closed if closed is not None else _mean_field(plan)
 
@@ -154,72 +119,18 @@ def limit_margin(
     return limit_direction(problem, method, at, **settings).margin
 
 
-def _plan(
-    problem: Classification,
-    method: MethodLike,
-    at: float | None,
-    margin: Any,
-    batches: int | None,
-    repeats: int,
-    seed: int,
-) -> _Plan:
-    problem = as_problem(problem)
-    require_parts("method", method, _READ, "give a steepest.Method")
-    norm_, samples = norm(method.norm), problem.samples
-    size = method.batch_size
-    if size is not None:
-        size = whole_number("batch_size", size, 1)
-        if size > samples:
-            raise InvalidArgument("batch_size", size, f"give an integer from 1 to {samples}, or None")
-    if at is not None:
-        at = real_number("at", at, "give a positive sum of step sizes, or None for the limit", above=0)
-    if margin is None:
-        # Everything else here takes γ as it is given; the solvers are heavy to load for one function.
-        from steepest.maxmargin import max_margin
-
-        margin = max_margin(problem, norm_)
-    gamma = margin_value(margin, norm_)
-    if not gamma > 0:
-        raise InvalidArgument("problem", problem.name, "give data that is separable: γ > 0 is needed")
-    weights = problem.n_classes * problem.dimension
-    size = samples if size is None else size
-    usual = int(np.clip(min(3e8 / weights**2, 6e4 / size), 1000, 3000))
-    beta = as_momentum(method.momentum)
-    return _Plan(
-        problem,
-        norm_,
-        loss(method.loss),
-        size,
-        beta,
-        str(getattr(method, "momentum_kind", "ema")) if beta > 0 else "none",
-        _signal(method),
-        at,
-        gamma,
-        margin if hasattr(margin, "weights") else None,
-        usual if batches is None else whole_number("batches", batches, 1),
-        whole_number("repeats", repeats, 1),
-        whole_number("seed", seed, 0),
-        None if not hasattr(method, "schedule") else float(np.asarray(method.schedule(np.arange(1)))[0]),
-    )
-
-
-def _signal(method: MethodLike) -> str:
-    plain = "svrg" if bool(getattr(method, "variance_reduction", False)) else "minibatch"
-    return str(getattr(method, "signal", plain))
-
-
-def _closed_forms(plan: _Plan) -> Iterator[LimitDirection]:
+def _closed_forms(plan: Plan) -> Iterator[LimitDirection]:
     full = plan.batch_size == plan.problem.samples
     if plan.at is None and (full or plan.signal in _FULL_BATCH):
         yield _max_margin(plan, full=full)
-    if plan.signal == "minibatch" and plan.batch_size == 1 and plan.kind in ("none", "heavy-ball"):
-        if has_constant_directions(plan.problem, plan.norm):
-            yield _single_samples(plan)
+    plain = plan.signal == "minibatch" and plan.kind in ("none", "heavy-ball")
+    if plain and plan.batch_size == 1 and has_constant_directions(plan.problem, plan.norm):
+        yield _single_samples(plan)
     if plan.at is None and plan.kind in _MOMENTA and not is_smoothed(plan.norm) and _has_field(plan):
         yield _momentum_in_frobenius(plan)
 
 
-def _max_margin(plan: _Plan, *, full: bool) -> LimitDirection:
+def _max_margin(plan: Plan, *, full: bool) -> LimitDirection:
     proven = plan.kind in ("none", "ema") and (full or plan.signal == "svrg")
     what = "the full batch" if full else f"{plan.signal}, whose corrections leave the full gradient as η → 0,"
     status = f"{what} finds the max margin in every norm" + (
@@ -228,16 +139,16 @@ def _max_margin(plan: _Plan, *, full: bool) -> LimitDirection:
     return plan.directed("exact" if proven else "predicted", status, _max_margin_weights(plan))
 
 
-def _momentum_in_frobenius(plan: _Plan) -> LimitDirection:
+def _momentum_in_frobenius(plan: Plan) -> LimitDirection:
     status = (
         f"momentum {plan.momentum:g} of gradients in Frobenius: as R → ∞ only the samples of smallest margin "
-        f"matter to every average, and the limit is the max margin; R has to be well above the epoch's length "
-        f"times log(1/β) over the gaps between margins"
+        f"matter to every average, and the limit is the max margin; R has to be well above the length of an "
+        f"epoch times log(1/β) over the gaps between margins"
     )
     return plan.directed("predicted", status, _max_margin_weights(plan))
 
 
-def _max_margin_weights(plan: _Plan) -> np.ndarray:
+def _max_margin_weights(plan: Plan) -> np.ndarray:
     if plan.solution is not None:
         return as_numpy(plan.solution.weights)
     from steepest.maxmargin import max_margin
@@ -245,7 +156,7 @@ def _max_margin_weights(plan: _Plan) -> np.ndarray:
     return as_numpy(max_margin(plan.problem, plan.norm).weights)
 
 
-def _single_samples(plan: _Plan) -> LimitDirection:
+def _single_samples(plan: Plan) -> LimitDirection:
     found = single_sample_bias(plan.problem, plan.norm)
     if not np.any(found.B):
         return plan.result(
@@ -258,18 +169,18 @@ def _single_samples(plan: _Plan) -> LimitDirection:
     return plan.directed("exact", status, found.B, weights=length)
 
 
-def _has_field(plan: _Plan) -> bool:
+def _has_field(plan: Plan) -> bool:
     return field_of(plan.problem, plan.norm, plan.loss, every_batch(1, 1)) is not None
 
 
-def _missing(plan: _Plan) -> str | None:
+def _missing(plan: Plan) -> str | None:
     """Return why the mean field is not available, or None."""
     k, d = plan.problem.n_classes, plan.problem.dimension
     if not _has_field(plan):
         return (
             f"the mean field is worked out in the frobenius and the max norm alone; in the "
-            f"{norm_label(plan.norm)} norm parts of a batch's gradient that are e^(R gap) times smaller count in "
-            f"full, and their derivatives are not known here"
+            f"{norm_label(plan.norm)} norm parts of a batch's gradient e^(R gap) times smaller count "
+            f"in full, and their derivatives are not known here"
         )
     if k * d > _MOST_WEIGHTS:
         return f"the mean field is solved for at most {_MOST_WEIGHTS} weights, and k d = {k * d}"
@@ -282,7 +193,7 @@ def _missing(plan: _Plan) -> str | None:
     return None
 
 
-def _mean_field(plan: _Plan) -> LimitDirection:
+def _mean_field(plan: Plan) -> LimitDirection:
     reason = _missing(plan)
     if reason is not None:
         return plan.result("not available", reason)
@@ -301,7 +212,7 @@ def _mean_field(plan: _Plan) -> LimitDirection:
     error = LimitError(spread, doubling, width, _scatter(plan, samples[0], state))
     return plan.directed(
         "predicted",
-        _told(plan, samples, paths, until),
+        _told(samples, paths, until),
         state,
         error=error,
         weights=None if plan.at is None else state,
@@ -309,7 +220,7 @@ def _mean_field(plan: _Plan) -> LimitDirection:
     )
 
 
-def _samples(plan: _Plan) -> Iterator[Batches]:
+def _samples(plan: Plan) -> Iterator[Batches]:
     n, b = plan.problem.samples, plan.batch_size
     if plan.kind in _MOMENTA and b < n:
         weights = _MOMENTA[plan.kind]
@@ -325,28 +236,28 @@ def _samples(plan: _Plan) -> Iterator[Batches]:
             yield sampled_batches(n, b, plan.least, np.random.default_rng([plan.seed, repeat]))
 
 
-def _path(plan: _Plan, batches: Batches, until: float, growth: float, width: float) -> Path:
+def _path(plan: Plan, batches: Batches, until: float, growth: float, width: float) -> Path:
     return follow(_field(plan, batches), width / math.sqrt(plan.batch_size), until, growth, _MOST_SOLVES)
 
 
-def _field(plan: _Plan, batches: Batches) -> Field:
+def _field(plan: Plan, batches: Batches) -> Field:
     field = field_of(plan.problem, plan.norm, plan.loss, batches)
     if field is None:
         raise InvalidArgument("norm", norm_label(plan.norm), "use frobenius or max")
     return field
 
 
-def _end(plan: _Plan, path: Path) -> np.ndarray:
+def _end(plan: Plan, path: Path) -> np.ndarray:
     """Return F at the end for a limit, and the weights there at a given R."""
     return path.growths[-1] if plan.at is None else path.weights[-1]
 
 
-def _error(plan: _Plan, W: np.ndarray) -> float:
+def _error(plan: Plan, W: np.ndarray) -> float:
     return 1.0 - float(plan.problem.normalized_margin(W, plan.norm)) / plan.margin
 
 
 def _finer(
-    plan: _Plan, batches: Batches, path: Path, state: np.ndarray, until: float
+    plan: Plan, batches: Batches, path: Path, state: np.ndarray, until: float
 ) -> tuple[np.ndarray, float]:
     """Return the state without the error of finite steps, and what is left of it.
 
@@ -365,7 +276,7 @@ def _finer(
 
 
 def _sharper(
-    plan: _Plan, batches: Batches, path: Path, state: np.ndarray, until: float
+    plan: Plan, batches: Batches, path: Path, state: np.ndarray, until: float
 ) -> tuple[np.ndarray, float]:
     """Return the state with the width of signs extrapolated to 0, and the change from the sharper ones."""
     if not is_smoothed(plan.norm):
@@ -381,11 +292,12 @@ def _sharper(
     return sharpest, abs(_error(plan, sharpest) - _error(plan, state + change))
 
 
-def _scatter(plan: _Plan, batches: Batches, state: np.ndarray) -> float:
+def _scatter(plan: Plan, batches: Batches, state: np.ndarray) -> float:
     """Return how far a run of this schedule may be from the mean field, in units of the relative error.
 
-    Within an epoch of m steps of size η the sum of η (D_B - F) wanders by about η √m standard deviations of D_B.
-    The first epochs have the largest steps; what they leave behind in the smallest margins is counted in full.
+    Within an epoch of m steps of size η the sum of η (D_B - F) wanders by about η √m standard deviations of
+    D_B. The first epochs have the largest steps; what they leave behind in the smallest margins is counted in
+    full.
     """
     if plan.at is None or plan.first_step is None:
         return 0.0
@@ -394,14 +306,15 @@ def _scatter(plan: _Plan, batches: Batches, state: np.ndarray) -> float:
         [_field(plan, batches.only(int(row))).at(state, 1e-3).value for row in np.unique(chosen)]
     )
     margins = np.asarray(plan.problem.pair_margins(state)).reshape(-1)
-    nearest = np.argsort(margins)[:_NEAREST]
+    # The true class is no pair; its margin is infinite.
+    nearest = np.argsort(margins)[: min(_NEAREST, int(np.isfinite(margins).sum()))]
     moved = np.asarray(plan.problem.pair_margins(directions)).reshape(len(directions), -1)[:, nearest]
     epoch = math.ceil(plan.problem.samples / plan.batch_size)
     spread = float(np.sqrt(np.mean(np.var(moved, axis=0))))
     return plan.first_step * math.sqrt(epoch) * spread / (float(plan.norm(state)) * plan.margin)
 
 
-def _shown(plan: _Plan, path: Path) -> LimitPath:
+def _shown(plan: Plan, path: Path) -> LimitPath:
     return LimitPath(
         path.lengths,
         np.array([_error(plan, each) for each in path.weights]),
@@ -409,11 +322,11 @@ def _shown(plan: _Plan, path: Path) -> LimitPath:
     )
 
 
-def _told(plan: _Plan, samples: list[Batches], paths: list[Path], until: float) -> str:
+def _told(samples: list[Batches], paths: list[Path], until: float) -> str:
     many = len(samples[0].shares)
-    over = f"all {many} batches" if samples[0].logs is None and len(samples) == 1 else (
-        f"{len(samples)} samples of {many} " + ("batches" if samples[0].logs is None else "moments of the average")
-    )  # fmt: skip
+    unit = "batches" if samples[0].logs is None else "moments of the average"
+    alone = samples[0].logs is None and len(samples) == 1
+    over = f"all {many} batches" if alone else f"{len(samples)} samples of {many} {unit}"
     reached = min(float(each.lengths[-1]) for each in paths)
     text = f"mean field over {over}, followed to R = {reached:.4g}; a prediction, not a proof"
     if reached < until:

@@ -1,7 +1,7 @@
 """What each sample pulls at given logits, as logarithms, and how that changes with the logits.
 
-The negative gradient of a sample is T_i x_iᵀ with T_iy = Σ_c r_ic and T_ic = -r_ic for the wrong classes c. At
-R = 1e5 residuals are e^-100000, so only logarithms and ratios of them are ever formed.
+The negative gradient of a sample is T_i x_iᵀ with T_iy = Σ_c r_ic and T_ic = -r_ic for the wrong classes c.
+At R = 1e5 residuals are e^-100000, so only logarithms and ratios of them are ever formed.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ class SingleSampleBias:
 
             Σ_{q<n} η_{s+q} Δ_{i_q} = Σ_{q<n-1} (η_{s+q} - η_{s+q+1}) (Δ_{i_0} + ... + Δ_{i_q}),
 
-        where a sum S_q of q of them has ‖S_q‖_F ≤ 2 min(q, n - q) max‖D_i‖ ≤ n max‖D_i‖, since ‖Δ_i‖ ≤ 2 max‖D_i‖
+        where a sum S_q of q of them has ‖S_q‖_F ≤ 2 min(q, n - q) max‖D_i‖ ≤ n max‖D_i‖, since ‖Δ_i‖ ≤ 2
+        max‖D_i‖
         and the others sum to -S_q. Over all whole epochs the differences of step sizes add up to at most
         η_0 - η_s, and a last, unfinished epoch that starts at s adds at most η_s n max‖D_i‖ in the same way.
         """
@@ -58,8 +59,8 @@ class SingleSampleBias:
 def has_constant_directions(problem: Classification, norm_: Norm) -> bool:
     """Return whether the direction of every single sample is the same at all weights.
 
-    -∇ℓ_i = Σ_c r_ic (e_y - e_c) x_iᵀ with r_ic > 0. For k = 2 that is a positive multiple of one matrix. In the
-    max-norm only its signs count, and these are those of (2 e_y - 1) x_iᵀ for any k.
+    -∇ℓ_i = Σ_c r_ic (e_y - e_c) x_iᵀ with r_ic > 0. For k = 2 that is a positive multiple of one matrix. In
+    the max-norm only its signs count, and these are those of (2 e_y - 1) x_iᵀ for any k.
     """
     return problem.n_classes == 2 or same_norm(norm_, _MAX)
 

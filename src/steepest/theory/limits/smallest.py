@@ -53,8 +53,10 @@ def smallest_converging_batch(
 ) -> SmallestBatch:
     """Return the smallest batch size from which on the predicted limit of a method is the max margin.
 
-    Without ``batch_sizes`` 1, 2, 4, 8, ... are tried until one finds the max margin, and then by halving those
-    between it and the last that does not. That larger ones do so too is not certain: where b does not divide n
+    Without ``batch_sizes`` 1, 2, 4, 8, ... are tried until one finds the max margin, and then by halving
+    those
+    between it and the last that does not. That larger ones do so too is not certain: where b does not divide
+    n
     the last batch of an epoch is smaller and may bring a floor back, as b = n - 1 shows, whose last batch is
     of one sample. With ``batch_sizes`` all of them are tried, and the answer is the smallest such that it and
     all larger ones among them find the max margin.
@@ -140,5 +142,6 @@ def _told(answer: int | None, tried: dict[int, LimitDirection], tolerance: float
             return f"no batch size among {sizes} finds the max margin to {tolerance:g}"
         return f"cannot be told to {tolerance:g}: open at batch size {', '.join(open_)}"
     if answer == samples:
-        return f"only the full batch of {samples} finds the max margin to {tolerance:g}, of those tried ({sizes})"
+        only = f"only the full batch of {samples} finds the max margin to {tolerance:g}"
+        return f"{only}, of those tried ({sizes})"
     return f"from batch size {answer} on the max margin is found to {tolerance:g}, of those tried ({sizes})"

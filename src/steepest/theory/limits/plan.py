@@ -1,0 +1,108 @@
+"""What a prediction is asked, checked: a method on a problem, reduced to what its limit depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest.arguments import real_number, whole_number
+from steepest.errors import InvalidArgument
+from steepest.geometry import Norm, norm, norm_label
+from steepest.losses import Loss, loss
+from steepest.problem import Classification, as_problem
+from steepest.theory.effective_margin import MethodLike, margin_value
+from steepest.theory.inputs import as_momentum, require_parts
+from steepest.theory.limits.result import LimitDirection
+
+__all__ = ["Plan", "planned"]
+
+_READ = ("norm", "batch_size", "momentum", "loss")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What :func:`~steepest.theory.limit_direction` was asked, checked."""
+
+    problem: Classification
+    norm: Norm
+    loss: Loss
+    batch_size: int
+    momentum: float
+    kind: str
+    signal: str
+    at: float | None
+    margin: float
+    solution: Any
+    least: int
+    repeats: int
+    seed: int
+    first_step: float | None
+
+    def result(self, kind: Any, status: str, **values: Any) -> LimitDirection:
+        """Return a result about this problem and norm."""
+        names = self.problem.name, norm_label(self.norm), self.batch_size
+        return LimitDirection(*names, kind, " ".join(status.split()), self.margin, at=self.at, **values)
+
+    def directed(self, kind: Any, status: str, W: np.ndarray, **values: Any) -> LimitDirection:
+        """Return the result whose direction is that of W."""
+        direction = W / float(self.norm(W))
+        return self.result(
+            kind, status, direction=direction, margin=float(self.problem.margin(direction)), **values
+        )
+
+
+def planned(
+    problem: Classification,
+    method: MethodLike,
+    at: float | None,
+    margin: Any,
+    batches: int | None,
+    repeats: int,
+    seed: int,
+) -> Plan:
+    """Return what :func:`~steepest.theory.limit_direction` was asked, with its errors."""
+    problem = as_problem(problem)
+    require_parts("method", method, _READ, "give a steepest.Method")
+    norm_, samples = norm(method.norm), problem.samples
+    size = method.batch_size
+    if size is not None:
+        size = whole_number("batch_size", size, 1)
+        if size > samples:
+            raise InvalidArgument("batch_size", size, f"give an integer from 1 to {samples}, or None")
+    if at is not None:
+        at = real_number("at", at, "give a positive sum of step sizes, or None for the limit", above=0)
+    if margin is None:
+        # Everything else here takes γ as it is given; the solvers are heavy to load for one function.
+        from steepest.maxmargin import max_margin
+
+        margin = max_margin(problem, norm_)
+    gamma = margin_value(margin, norm_)
+    if not gamma > 0:
+        raise InvalidArgument("problem", problem.name, "give data that is separable: γ > 0 is needed")
+    weights = problem.n_classes * problem.dimension
+    size = samples if size is None else size
+    usual = int(np.clip(min(3e8 / weights**2, 6e4 / size), 1000, 3000))
+    beta = as_momentum(method.momentum)
+    return Plan(
+        problem,
+        norm_,
+        loss(method.loss),
+        size,
+        beta,
+        str(getattr(method, "momentum_kind", "ema")) if beta > 0 else "none",
+        _signal(method),
+        at,
+        gamma,
+        margin if hasattr(margin, "weights") else None,
+        usual if batches is None else whole_number("batches", batches, 1),
+        whole_number("repeats", repeats, 1),
+        whole_number("seed", seed, 0),
+        None if not hasattr(method, "schedule") else float(np.asarray(method.schedule(np.arange(1)))[0]),
+    )
+
+
+def _signal(method: MethodLike) -> str:
+    plain = "svrg" if bool(getattr(method, "variance_reduction", False)) else "minibatch"
+    return str(getattr(method, "signal", plain))
