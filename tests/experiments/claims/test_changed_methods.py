@@ -1,4 +1,5 @@
-"""A supported claim is contradicted once the method is another: real runs, one part of the method exchanged."""
+"""A supported claim is contradicted once the method is another: real runs, one part of the method
+exchanged."""
 
 from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""The statistics of verdicts, against SciPy's and by what they promise: errors no more often than they say."""
+"""The statistics of verdicts, against SciPy's and by what they promise: errors no more often than they
+say."""
 
 import math
 
