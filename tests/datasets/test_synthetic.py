@@ -59,7 +59,7 @@ def test_mixture_defaults_are_those_of_the_experiments():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_orthogonal_samples_lie_on_their_class_axis_with_scales_of_their_class(seed):
-    problem = orthogonal_scale_skewed(seed=seed)
+    problem = orthogonal_scale_skewed(seed=seed, hard_classes="rare")
     scales = problem.features[np.arange(100), problem.labels]
     np.testing.assert_array_equal(problem.features, scales[:, None] * np.eye(5)[problem.labels])
     lowest = np.array([0.5 * 6 ** (c / 4) for c in range(5)])[problem.labels]
@@ -75,7 +75,7 @@ def test_orthogonal_counts_are_imbalanced_with_hard_classes_rare():
 
 
 def test_orthogonal_hard_classes_can_be_frequent_for_contrast():
-    rare = orthogonal_scale_skewed(samples=10_000)
+    rare = orthogonal_scale_skewed(samples=10_000, hard_classes="rare")
     frequent = orthogonal_scale_skewed(samples=10_000, hard_classes="frequent")
     assert np.all(np.diff(np.bincount(rare.labels)) > 0)
     # The same labels, and so the same limit of batches of one sample, with the scales the other way round.
@@ -83,6 +83,20 @@ def test_orthogonal_hard_classes_can_be_frequent_for_contrast():
     scales = frequent.features[np.arange(10_000), frequent.labels]
     lowest = np.array([0.5 * 6 ** (c / 4) for c in range(5)])[::-1][frequent.labels]
     assert np.all((scales >= lowest) & (scales <= 2 * lowest))
+
+
+def test_orthogonal_hardness_has_nothing_to_do_with_frequency_unless_asked_for():
+    orders = []
+    for seed in range(300):
+        problem = orthogonal_scale_skewed(seed=seed)
+        rare = orthogonal_scale_skewed(seed=seed, hard_classes="rare")
+        np.testing.assert_array_equal(problem.labels, rare.labels)
+        scales = problem.features[np.arange(100), problem.labels]
+        means = np.bincount(problem.labels, scales) / np.bincount(problem.labels)
+        orders.append(np.argsort(np.argsort(means)))
+    # Every class has every rank of hardness about as often.
+    shares = np.stack([np.mean(np.array(orders) == rank, axis=0) for rank in range(5)])
+    assert np.all(np.abs(shares - 0.2) < 0.12)
 
 
 def test_orthogonal_with_as_many_samples_as_classes_has_one_of_each():
@@ -122,7 +136,7 @@ def test_numpy_integers_are_integers():
         (
             orthogonal_scale_skewed,
             {"hard_classes": "some"},
-            "hard_classes='some': give one of rare, frequent",
+            "hard_classes='some': give one of independent, rare, frequent",
         ),
     ],
 )

@@ -32,7 +32,8 @@ def reproduce(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A reduced form: fewer batch sizes, the paper's data alone.")
+        bool,
+        typer.Option("--quick", help="A reduced form: fewer batch sizes and one seed, which decides little."),
     ] = False,
     seeds: Annotated[
         str | None,
@@ -54,11 +55,14 @@ def reproduce(
 ) -> None:
     """Run the experiment of a FIGURE of the paper, draw it, and check what the paper says of it.
 
-    Writes the figure (PNG and PDF), the data (NetCDF) and a table of the figure's claims: supported, contradicted
-    or undecided, with the size of the effect over data sets. Interrupted and started again, it goes on where it
+    Writes the figure (PNG and PDF), the data (NetCDF) and a table of the figure's claims: supported,
+    contradicted
+    or undecided, with the size of the effect over data sets. Interrupted and started again, it goes on
+    where it
     stopped.
 
-    Exits with 1 if a claim is contradicted on the paper's kind of data; undecided ones, and other data, are shown.
+    Exits with 1 if a claim is contradicted on the paper's kind of data; undecided ones, and other data,
+    are shown.
 
     For instance:
 

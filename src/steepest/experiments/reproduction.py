@@ -33,6 +33,13 @@ __all__ = ["Report", "carry_out", "reproduce"]
 
 
 _FOLDER = "give a folder for results"
+_SIZES = ("effect", "95 % interval", "range", "asked", "so on", "needs more")
+_HOW_TO_READ = (
+    "Each seed draws a data set, on which runs are compared with each other; averages, and the intervals",
+    "that hold them with 95 % confidence, are over data sets. Supported or contradicted is what chance does",
+    "not explain, with all that the figure asks taken together (Holm's method). Undecided is what needs more",
+    "data sets, or more steps.",
+)
 _EXECUTOR = "give a steepest.experiments.Executor, or None"
 
 
@@ -76,7 +83,8 @@ def reproduce(
         figure: its name, such as "figure1", or "all" for one after the other.
         directory: where everything goes: the figure (PNG, PDF), the data (NetCDF), the claims (Markdown,
             JSON), the experiment as it was run, and the store of results in ``cells``.
-        quick: run the reduced form that the experiment defines (fewer batch sizes, and only the data that claims are about).
+        quick: run the reduced form that the experiment defines (fewer batch sizes, and only the data
+        that claims are about).
         seeds: of data and shuffling, in place of the experiment's own.
         bound: draw the theory's margin bound and the predicted slope over the errors.
         progress: called with (what is being done, run-steps done, run-steps in all).
@@ -194,22 +202,10 @@ def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[P
 
 def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequence[str]) -> str:
     seeds = ", ".join(map(str, experiment.seed))
-    lines = [
-        f"# Claims of {experiment.name}",
-        "",
-        f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}: {verdict_counts(claims)}. Each seed draws",
-        "a data set, on which runs are compared with each other; averages, and the intervals that hold them with",
-        "95 % confidence, are over data sets. Supported or contradicted is what chance does not explain, with all",
-        "that the figure asks taken together (Holm's method).",
-        "",
-    ]
-    for claim in claims:
-        lines.append(f"- **{claim.verdict}**: `{claim.name}`, {_place(claim)}: {claim.reason}.")
-    lines += [
-        "",
-        "| claim | data, norm | verdict | what decides | effect | 95 % interval | range | asked | so on | needs more |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    about = f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}: {verdict_counts(claims)}."
+    lines = [f"# Claims of {experiment.name}", "", about, *_HOW_TO_READ, ""]
+    lines += [f"- **{c.verdict}**: `{c.name}`, {_place(c)}: {c.reason}." for c in claims]
+    lines += ["", *_header("claim", "data, norm", "verdict", "what decides", *_SIZES)]
     for claim in claims:
         cells = effect_cells(claim)
         sizes = " | ".join(cells[name] for name in EFFECT_COLUMNS)
@@ -219,10 +215,7 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
         lines += ["", f"## {claim.name}: {_place(claim)}", ""]
         lines += [f"The paper: “{claim.sentence}”", ""] if claim.sentence else []
         lines += [claim.statement, "", f"Asked for: {claim.threshold}.", ""]
-        lines += [
-            "| quantity | at | shown | effect | 95 % interval | range | asked | so on | needs more |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-        ]
+        lines += _header("quantity", "at", "shown", *_SIZES)
         for row in map(effect_row, claim.effects):
             sizes = " | ".join(row[name] for name in EFFECT_COLUMNS)
             lines.append(f"| {row['quantity']} | {row['where']} | {row['shown']} | {sizes} |")
@@ -236,6 +229,10 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
     if notes:
         lines += ["", "## Warnings about the settings", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
+
+
+def _header(*names: str) -> list[str]:
+    return [f"| {' | '.join(names)} |", "|" + " --- |" * len(names)]
 
 
 def _place(claim: ClaimResult) -> str:

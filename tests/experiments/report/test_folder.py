@@ -58,7 +58,7 @@ def test_an_unfinished_sweep_judges_what_is_whole_and_lists_the_rest(copied):
     (stored,) = read_folder(copied)
     assert (len(stored.cells), stored.missing) == (CELLS - 1, 1)
     by_norm = {claim.norm: claim for claim in stored.claims}
-    assert by_norm["max"].verdict is Verdict.NOT_DECIDED
+    assert by_norm["max"].verdict is Verdict.UNDECIDED
     assert by_norm["max"].reason == "unfinished: 3 of 4 cells of these runs are computed"
     assert by_norm["max"].measurements == ()
     assert by_norm["frobenius"].measurements != ()

@@ -24,7 +24,8 @@ GROUPS = (margins, single_samples, constant_bias, rates)
 def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult, ...]:
     """Check claims by name on every data set, norm and loss that the results hold.
 
-    Verdicts are corrected together (Holm's method) over all that is asked of the results; data on which claims
+    Verdicts are corrected together (Holm's method) over all that is asked of the results; data on which
+    claims
     only generalise is corrected by itself, so that it changes no verdict on the data that they are about.
 
     Raises:

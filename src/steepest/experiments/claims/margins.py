@@ -51,7 +51,8 @@ _PAPER = "Section 5, Figures 1, 3 and 4"
 @claim(
     "full-batch-converges",
     "The full batch converges to the max-margin solution, at least at the predicted rate.",
-    "mean exponent of the error > the predicted one - 0.05; 1 - cosine falls in both of the last two half-decades "
+    "mean exponent of the error > the predicted one - 0.05; 1 - cosine falls in both of the last two "
+    "half-decades "
     "of steps where the solution is unique, and in a long run shows no floor",
     sentence="(a)-(b) show that without momentum, the implicit bias converges to max-margin solution in the "
     f"full-batch case; Corollaries 4.2 and 4.5 ({_PAPER})",
@@ -92,9 +93,11 @@ def full_batch_rate_is_attained(runs: Runs) -> Measurements:
 @claim(
     "mini-batch-without-momentum-lags",
     "Without momentum small batches stay behind the full batch, the more the smaller they are.",
-    "b ≤ n/10: mean error and 1 - cosine > 1.15 × full; slope of log error on log b < 0 (1 - cosine where the "
+    "b ≤ n/10: mean error and 1 - cosine > 1.15 × full; slope of log error on log b < 0 (1 - cosine where "
+    "the "
     "solution is unique)",
-    sentence="... but fails under mini-batch sampling ((a)-(b)); with the margin gap shrinking as the batch size "
+    sentence="... but fails under mini-batch sampling ((a)-(b)); with the margin gap shrinking as the "
+    "batch size "
     f"increases ({_PAPER}; Section 4.1)",
 )
 def mini_batch_lags(runs: Runs) -> Measurements:
@@ -115,7 +118,8 @@ def mini_batch_lags(runs: Runs) -> Measurements:
 @claim(
     "mini-batch-without-momentum-has-a-floor",
     "Without momentum small batches do not converge to the max margin at all, however long they run.",
-    "b ≤ n/10: the floor of error = floor + A t^-e over the last two decades of steps is above 0 in the mean, and "
+    "b ≤ n/10: the floor of error = floor + A t^-e over the last two decades of steps is above 0 in the "
+    "mean, and "
     "needed (AIC better by more than 4)",
     steps=LONG_RUN,
 )
@@ -139,7 +143,8 @@ def mini_batch_has_a_floor(runs: Runs) -> Measurements:
     "Momentum 0.5 brings small batches closer, but not all the way.",
     "β = 0.5, b ≤ n/10: mean error and 1 - cosine below those of β = 0, and > 1.15 × full (1 - cosine where "
     "the solution is unique)",
-    sentence="(c)-(d) show that moderate momentum partially improves convergence, yielding smaller relative error "
+    sentence="(c)-(d) show that moderate momentum partially improves convergence, yielding smaller "
+    "relative error "
     f"and higher cosine similarity than the no-momentum case, though discrepancies remain ({_PAPER})",
 )
 def moderate_momentum_helps(runs: Runs) -> Measurements:
@@ -153,7 +158,8 @@ def moderate_momentum_helps(runs: Runs) -> Measurements:
 @claim(
     "large-momentum-recovers",
     "Momentum 0.99 brings mini-batches of every size to the full batch's error.",
-    "β = 0.99, every b: mean error and 1 - cosine from 1/1.3 to 1.3 × full (1 - cosine where the solution is unique)",
+    "β = 0.99, every b: mean error and 1 - cosine from 1/1.3 to 1.3 × full (1 - cosine where the solution "
+    "is unique)",
     sentence="(e)-(f) show that sufficiently large momentum enables convergence even with small batches "
     f"({_PAPER})",
 )
@@ -166,7 +172,8 @@ def large_momentum_recovers(runs: Runs) -> Measurements:
 @claim(
     "variance-reduction-recovers",
     "Variance reduction brings mini-batches of every size to the full batch's error, whatever the momentum.",
-    "variance reduction, every b and β: mean error and 1 - cosine from 1/1.3 to 1.3 × full, and error so of the "
+    "variance reduction, every b and β: mean error and 1 - cosine from 1/1.3 to 1.3 × full, and error so "
+    "of the "
     "full batch without momentum (1 - cosine where the solution is unique)",
     sentence="(g)-(i) confirm that variance reduction eliminates the dependence on batch size and momentum, "
     f"ensuring convergence to the full-batch max-margin solution across all settings ({_PAPER})",
@@ -187,7 +194,8 @@ def variance_reduction_recovers(runs: Runs) -> Measurements:
     "batch-one-needs-longer",
     "With variance reduction even single samples get there, given more steps.",
     "b = 1, variance reduction: mean exponent of the error > 0.1 over the last decade of steps",
-    sentence="variance reduction ensures convergence regardless of batch size, albeit at a slower convergence rate "
+    sentence="variance reduction ensures convergence regardless of batch size, albeit at a slower "
+    "convergence rate "
     "(Section 1, Theorem 4.6)",
 )
 def batch_one_needs_longer(runs: Runs) -> Measurements:
@@ -239,7 +247,7 @@ def _compared(
     cosine: bool = True,
     opposite: float | None = None,
 ) -> Measurements:
-    """Yield the ratio of two settings' errors, and of 1 - cosine where the max-margin solution is unique."""
+    """Yield the ratio of the errors of two settings, and of 1 - cosine where the solution is unique."""
     b, momentum, *signal = these
     where = f"b = {b}, momentum {momentum:g}" + (", variance reduction" if signal else "")
     steps = np.log(runs.steps)
@@ -273,7 +281,7 @@ def _compared(
 
 
 def _falls(runs: Runs, name: str, where: str, curves: np.ndarray) -> Measurements:
-    """Yield that a curve falls in each late stretch where the solution is unique, and that it has no floor."""
+    """Yield that a curve falls in each late stretch where the solution is unique, and has no floor."""
     unique = runs.unique_optimum
     for part in _late_stretches(runs.steps):
         words = f"slope of log({name}) in log t, steps {runs.steps[part][0]:,} to {runs.steps[part][-1]:,}"
@@ -299,7 +307,7 @@ def _falls(runs: Runs, name: str, where: str, curves: np.ndarray) -> Measurement
 
 
 def _late_stretches(steps: np.ndarray) -> list[slice]:
-    """Return the records of the last half-decades of steps, the earlier one first; none of too few records."""
+    """Return the records of the last half-decades of steps, in order; none of too few records."""
     ends = np.searchsorted(steps, steps[-1] * 10 ** (-0.5 * np.arange(_STRETCHES, -1, -1)) * (1 - 1e-9))
     stretches = [slice(low, high + 1) for low, high in pairwise(ends.tolist())]
     return stretches if all(part.stop - part.start >= 3 for part in stretches) else []

@@ -48,11 +48,13 @@ class MeanTest:
     ratio: bool = True
     """Whether the values are ratios, whose logarithms are averaged."""
     drift: tuple[tuple[float, ...], ...] = ()
-    """For EQUIVALENT: slopes of the log-ratio in log t, one tuple over seeds for each late stretch of steps."""
+    """For EQUIVALENT: slopes of the log-ratio in log t, one tuple over seeds for each late stretch of
+    steps."""
     trend: tuple[tuple[float, ...], ...] = ()
     """For EQUIVALENT: the same slopes of the log of what is compared, itself."""
     floor: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    """For EQUIVALENT after long runs: the fitted floors over seeds, and the advantage in AIC of having one."""
+    """For EQUIVALENT after long runs: the fitted floors over seeds, and the advantage in AIC of having
+    one."""
 
     def scaled(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
         """Return values on the scale on which they are averaged."""
@@ -105,7 +107,7 @@ class Measurement:
 
     @property
     def bound(self) -> str:
-        """The bounds and what is expected in words, such as "≥ 0.4 and ≤ 0.6 on every seed"; empty if there are none."""
+        """What is asked and expected in words, such as "≥ 0.4 on every seed"; empty if nothing is."""
         low = [f"≥ {self.at_least:g}"] if self.at_least > -math.inf else []
         high = [f"≤ {self.at_most:g}"] if self.at_most < math.inf else []
         claimed = [" and ".join(low + high) + " on every seed"] if self.bounded else []
@@ -176,9 +178,11 @@ def mean_is(
         where: the settings, such as "b = 5".
         values: one for each seed.
         ratio: whether they are ratios, averaged in their logarithms.
-        smallest: the smallest effect that counts, a factor for ratios and else a difference; what is undecided
+        smallest: the smallest effect that counts, a factor for ratios and else a difference; what is
+        undecided
             needs enough data sets for an interval of ± this.
-        opposite: where the opposite begins, by default at the bound. "Smaller", a ratio below 1, is contradicted
+        opposite: where the opposite begins, by default at the bound. "Smaller", a ratio below 1, is
+        contradicted
             too where the mean is shown to be so near 1 that the difference does not count.
         kept: the seeds that count, such as those of a unique solution, shape [seeds]; the others inform.
         drift: slopes of the log-ratio in log t in late stretches of steps, shape [stretches, seeds].

@@ -37,11 +37,14 @@ _FAR = 0.9
 @claim(
     "batch-one-bias",
     "Single samples without momentum lead to the bias direction and drive the loss to 0.",
-    "‖W_t - R_t B‖ ≤ 2 n η₀ max ‖D_i‖ at every record of every data set, which proves the direction; 1 - cosine to "
+    "‖W_t - R_t B‖ ≤ 2 n η₀ max ‖D_i‖ at every record of every data set, which proves the direction; 1 - "
+    "cosine to "
     "the bias and the loss fall by more than half, in the mean, over the last decade of steps",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("bias",)),
-    sentence="On the Orthogonal Scale-Skewed dataset, the training loss converges to zero and W_t/‖W_t‖ → B/‖B‖ "
-    "(Theorem 4.9); the similarity to our theoretically derived bias direction steadily approaches 1 (Appendix J)",
+    sentence="On the Orthogonal Scale-Skewed dataset, the training loss converges to zero and W_t/‖W_t‖ → "
+    "B/‖B‖ "
+    "(Theorem 4.9); the similarity to our theoretically derived bias direction steadily approaches 1 "
+    "(Appendix J)",
 )
 def batch_one_bias(runs: Runs) -> Measurements:
     """Measure the distance to R_t B beside its bound, and how the angle to B and the loss fall."""
@@ -66,11 +69,15 @@ def batch_one_bias(runs: Runs) -> Measurements:
 
 @claim(
     "batch-one-misses-the-max-margin",
-    "Single samples without momentum lead to no max margin: a statement about how data is drawn, not about all data.",
-    "b = 1: mean error > 1.15 × that of the full batch at the last step, and its mean exponent < 0.1, in every "
-    "norm; mean cosine to the max-margin solution < 0.9 where it is unique; the share of data sets above is shown",
+    "Single samples without momentum lead to no max margin: a statement about how data is drawn, not "
+    "about all data.",
+    "b = 1: mean error > 1.15 × that of the full batch at the last step, and its mean exponent < 0.1, in "
+    "every "
+    "norm; mean cosine to the max-margin solution < 0.9 where it is unique; the share of data sets above "
+    "is shown",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("bias", "reference")),
-    sentence="Regardless of the norm considered, the relative error remains high and does not converge to zero; the "
+    sentence="Regardless of the norm considered, the relative error remains high and does not converge to "
+    "zero; the "
     "cosine similarity to the true max-margin solution stagnates well below 1 (Figure 2, Appendix J)",
 )
 def batch_one_misses_the_max_margin(runs: Runs) -> Measurements:
@@ -104,7 +111,8 @@ def batch_one_misses_the_max_margin(runs: Runs) -> Measurements:
     "With single samples and no momentum Spectral-SGD and Normalized-SGD are the same method.",
     "b = 1: weights differ by ≤ 1e-13 relatively at every record of every data set; with momentum by ≥ 1e-3",
     needs=Needs(("spectral",), run=OneRun(1), keys=("weights",)),
-    sentence="when the batch size is 1, Spectral-SGD reduces exactly to Normalized-SGD (Section 4.4, Lemma H.1)",
+    sentence="when the batch size is 1, Spectral-SGD reduces exactly to Normalized-SGD (Section 4.4, "
+    "Lemma H.1)",
 )
 def batch_one_spectral_is_frobenius(runs: Runs) -> Measurements:
     """Measure how far the weights of Spectral-SGD and Normalized-SGD are apart, with and without momentum."""
@@ -130,10 +138,12 @@ def batch_one_spectral_is_frobenius(runs: Runs) -> Measurements:
 @claim(
     "batch-one-ignores-scales",
     "Where single samples lead depends on the class counts alone, unlike the max margin.",
-    "same counts, other scales: 1 - cosine of the final weights ≤ 1e-6 on every data set, while the cosine to the "
+    "same counts, other scales: 1 - cosine of the final weights ≤ 1e-6 on every data set, while the "
+    "cosine to the "
     "Frobenius max-margin solution changes by > 0.05 in the mean",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("reference", "weights")),
-    sentence="the limiting direction is independent of the sample scales and depends only on the class labels and "
+    sentence="the limiting direction is independent of the sample scales and depends only on the class "
+    "labels and "
     "their frequencies (Section 4.4)",
 )
 def batch_one_ignores_scales(runs: Runs) -> Measurements:
@@ -175,7 +185,8 @@ def frequent_hard_classes_hide_the_bias(runs: Runs) -> Measurements:
 @claim(
     "naive-residuals-lose-the-bias",
     "In plain float64 the residual softmax - onehot cancels, and descent leaves the bias direction.",
-    "b = 1: cancels at a margin of 36 to 40 on every data set, and 1 - cosine to the bias ends > 10 × that of exact "
+    "b = 1: cancels at a margin of 36 to 40 on every data set, and 1 - cosine to the bias ends > 10 × "
+    "that of exact "
     "residuals in the mean",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("bias", "naive")),
 )
@@ -192,7 +203,7 @@ def naive_residuals_lose_the_bias(runs: Runs) -> Measurements:
     yield over_seeds(runs, "margin of that sample", _WHERE, margins, at_least=36, at_most=40)
     yield over_seeds(runs, "1 - cosine to the bias direction, naive", _WHERE, naive)
     ratio = naive / (1 - runs.final("bias_cosine", 1, 0.0))
-    yield from mean_is(runs, "above", 10, "1 - cosine, naive / exact", _WHERE, ratio)
+    yield from mean_is(runs, "above", 10, "1 - cosine, naive / exact", _WHERE, ratio, smallest=10)
 
 
 def _reference(runs: Runs, norm: str, name: str) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The statistics of verdicts: intervals and tests of a mean over data sets, and fits to curves of errors.
 
-The replicate is the data set: shuffling the same data anew changes errors far less than drawing new data does.
-All tests are one-sided t-tests, so that a mean is beyond a bound at :data:`LEVEL` exactly where the interval of
+The replicate is the data set: shuffling the same data anew changes errors far less than drawing new data
+does.
+All tests are one-sided t-tests, so that a mean is beyond a bound at :data:`LEVEL` exactly where the
+interval of
 confidence :data:`CONFIDENCE` is.
 """
 
@@ -40,6 +42,8 @@ LEVEL = (1 - CONFIDENCE) / 2
 
 _MOST_DATA_SETS = 1_000_000
 _FLOOR_POINTS = 24
+_NOISE = 1e-6
+"""Relative residuals below this are rounding: neither form of a curve fits better for them."""
 _SMALLEST_EXPONENT, _LARGEST_EXPONENT = 0.05, 3.0
 
 
@@ -194,7 +198,7 @@ def fit_floor(steps: np.ndarray, error: np.ndarray, decades: float = 2.0) -> Flo
 
     exponent, residual = _least(lambda each: with_floor(each)[0], _SMALLEST_EXPONENT)
     _, plain = _least(without, -_LARGEST_EXPONENT)
-    tiny = len(y) * np.finfo(float).eps ** 2
+    tiny = len(y) * _NOISE**2
     advantage = len(y) * math.log((plain + tiny) / (residual + tiny)) - 2
     return FloorFit(with_floor(exponent)[1], exponent, advantage)
 

@@ -147,7 +147,7 @@ def _judge_equivalence(
 
 
 def decide(claims: Sequence[Sequence[Judged]]) -> list[tuple[Verdict, tuple[Effect, ...]]]:
-    """Return the verdict of each claim of one figure with the effects that it rests on, corrected together."""
+    """Return the verdict of each claim of one figure, corrected together, with its effects."""
     supports = holm([max((each.p_for for each in judged), default=1.0) for judged in claims])
     against = holm([each.p_against for judged in claims for each in judged])
     decided, start = [], 0

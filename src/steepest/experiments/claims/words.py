@@ -47,7 +47,8 @@ def in_words(verdict: Verdict, effects: Sequence[Effect]) -> str:
         return f"{count}{at} is {size_in_words(chosen)}{floor}"
     if chosen.data_sets < LEAST_DATA_SETS and not chosen.proven:
         return (
-            f"{_data_sets(chosen.data_sets)}, where a verdict needs {LEAST_DATA_SETS} at least; so far {at} is "
+            f"{_data_sets(chosen.data_sets)}, where a verdict needs {LEAST_DATA_SETS} at least; so far "
+            f"{at} is "
             f"{size_in_words(chosen)}"
         )
     left = sum(e.outcome is not Outcome.SHOWN for e in effects)

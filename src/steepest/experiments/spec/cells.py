@@ -165,7 +165,8 @@ class Cell:
             "gap": self.gap,
             "reference": list(self.references),
             "bias": self.bias,
-            # Since distances to the bias direction are measured; what measured cosines alone is computed again.
+            # Since distances to the bias direction are measured; what measured cosines alone is computed
+            # again.
             **({"bias_distance": True} if self.bias else {}),
             "weights": self.weights,
             "naive": self.naive,

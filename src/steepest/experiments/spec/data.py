@@ -34,7 +34,8 @@ class DataSet(BaseModel):
 
     ``contrast`` marks data that is there to show a difference: claims about an experiment's data leave it
     out. ``generalises`` marks data that claims are not about: whether they generalise to it is shown, and no
-    reason for a command to fail. ``most_seeds`` has it run on the first of the experiment's seeds alone. Every other key is an argument of the generator, with the generator's default where it is not given.
+    reason for a command to fail. ``most_seeds`` has it run on the first of the experiment's seeds alone.
+    Every other key is an argument of the generator, with the generator's default where it is not given.
 
     >>> DataSet(kind="gaussian", classes=3).load(seed=0).samples
     30
