@@ -30,7 +30,10 @@ from steepest.descent.engines.compiled.norms import (
     ROWS,
     SUM,
 )
-from steepest.geometry import RANK_CUTOFF
+
+DOUBTFUL = 2
+CERTAIN_RATIO = 1e-5
+"""Singular vectors whose value is above this part of the largest are known to ten digits."""
 
 _ORTHOGONAL = 4.0 * 2.0**-52
 _EPS = 2.0**-52
@@ -44,8 +47,12 @@ def direction_work(k: int, d: int) -> tuple[np.ndarray, ...]:
 
 
 @plain
-def direction(kind, power, across, signal, out, work):
+def direction(kind, power, across, signal, out, work, cutoff, rank):
     """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0.
+
+    Singular values at or below ``cutoff`` times the largest are left out. With a rank above 0, the largest
+    that the signal's terms allow, it returns DOUBTFUL where not so many are certain, for a direction that
+    small ones change.
 
     The numbers are those of the norm's :class:`~steepest.descent.engines.compiled.norms.DirectionCode`, whose
     factor is left to the step size. The signal is of order one, as scaled mantissas are.
@@ -81,7 +88,7 @@ def direction(kind, power, across, signal, out, work):
             for j in range(signal.shape[1]):
                 out[i, j] = written[j, i]
         return 0
-    return _schatten(power, signal, out, work)
+    return _schatten(power, signal, out, work, cutoff, rank)
 
 
 @plain
@@ -183,14 +190,16 @@ def _vector_direction(sizes, largest, power):
 
 
 @plain
-def _schatten(power, signal, out, work):
+def _schatten(power, signal, out, work, cutoff, certain_rank):
     rows, basis, triangle, rotations, core = work[0], work[1], work[2], work[3], work[4]
     wide = signal.shape[0] <= signal.shape[1]
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             rows[i, j] = signal[i, j] if wide else signal[j, i]
     rank = _pivoted_rows(rows, basis, triangle)
-    truncated = _core_direction(power, rank, triangle, rotations, core)
+    truncated = _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank)
+    if truncated == DOUBTFUL:
+        return DOUBTFUL
     # D = core · basis, where core [r, rank] = U f(Σ) Vᵀ of the triangular factor.
     rows[:] = 0.0
     for i in range(rows.shape[0]):
@@ -248,13 +257,18 @@ def _pivoted_rows(rows, basis, triangle):
 
 
 @plain
-def _core_direction(power, rank, triangle, rotations, core):
+def _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank):
     """Write U f(Σ) Vᵀ of triangleᵀ = U Σ Vᵀ into ``core`` [r, rank]; return 1 if the cut-off took effect."""
     _orthogonalize(rank, triangle, rotations)
     sizes = np.empty(rank)
     for r in range(rank):
         sizes[r] = math.sqrt(dot(triangle, r, triangle, r))
-    weights, truncated = _direction_weights(power, sizes, core.shape[0])
+    if certain_rank > 0 and power < 1.0:
+        if _certain(sizes) < certain_rank:
+            return DOUBTFUL
+    weights, truncated = _direction_weights(power, sizes, core.shape[0], cutoff)
+    if certain_rank > 0:
+        truncated = 0
     core[:] = 0.0
     for r in range(rank):
         if weights[r] > 0.0:
@@ -289,7 +303,19 @@ def _orthogonalize(rank, triangle, rotations):
 
 
 @plain
-def _direction_weights(power, sizes, sides):
+def _certain(sizes):
+    """Return how many singular values are large enough for their vectors to be known."""
+    largest = 0.0
+    for r in range(sizes.shape[0]):
+        largest = max(largest, sizes[r])
+    count = 0
+    for r in range(sizes.shape[0]):
+        count += 1 if sizes[r] > CERTAIN_RATIO * largest else 0
+    return count
+
+
+@plain
+def _direction_weights(power, sizes, sides, cutoff):
     """Return the entry-wise direction of the singular values, and 1 if the cut-off dropped a real one."""
     first = 0
     for r in range(1, sizes.shape[0]):
@@ -306,7 +332,7 @@ def _direction_weights(power, sizes, sides):
     total = 0.0
     for r in range(sizes.shape[0]):
         ratio = sizes[r] / largest
-        if ratio > RANK_CUTOFF:
+        if ratio > cutoff:
             weights[r] = ratio**power
             total += weights[r] * ratio
         elif ratio > rounding and power < 1.0:

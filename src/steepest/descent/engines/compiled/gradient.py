@@ -14,7 +14,9 @@ import numpy as np
 from steepest.descent.engines.compiled.kernels import (
     add_multiple,
     copy_multiple,
+    copy_row,
     dot,
+    finite,
     plain,
     renormalized,
     sum_of_squares,
@@ -24,7 +26,7 @@ from steepest.descent.engines.compiled.losses import TOTALS, WEIGHTS, residuals_
 
 # Below this product of sizes |W| |x| an ordinary logit is exact to 1e-13 and needs no doubled precision.
 DOUBLED_PRECISION_FROM = 256.0
-# Residuals below e^-80 of the largest change no digit of a gradient.
+# Residuals below e^-80 of the largest of their class change no digit of a row of a gradient that does not cancel.
 NEGLIGIBLE = math.exp(-80.0)
 
 
@@ -39,19 +41,23 @@ def gradient_work(n: int, k: int, d: int) -> tuple[np.ndarray, ...]:
         np.empty((k, d)),
         bits,
         bits.view(np.float64),
+        np.empty((2, k)),
     )
 
 
 @plain
-def gradient(data, indices, W, factor, work, out):
+def gradient(data, indices, W, factor, work, out, by_rows):
     """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
 
     ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, weights
     of the samples [n], or None where all are 1, then those of a LossCode), and ``work`` comes from
-    :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf.
+    :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf. With ``by_rows``
+    every row is exact by itself, however small it is beside the others, to e^-600; and what the absolute
+    coefficients of each row add up to, in units of the mantissa, is left in the first row of ``work[7]``;
+    its second row says how many samples counted, and what a coefficient in ``work[0]`` is to be multiplied by.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
-    residuals, low, numbers, chosen, W_head, bits, powers = work
+    residuals, low, numbers, chosen, W_head, bits, powers, sums = work
     b = indices.shape[0]
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
@@ -65,8 +71,47 @@ def gradient(data, indices, W, factor, work, out):
             _subtract_true(residuals, i, labels[indices[i]])
             residuals[i, labels[indices[i]]] = -math.inf
     shift = residuals_of(loss_kind, loss_address, b, residuals, low, doubled, numbers, bits, powers)
+    if b == 1 or not by_rows:
+        scale = _largest_samples(data, indices, factor, work, out, shift)
+        if by_rows:
+            for c in range(W.shape[0]):
+                sums[0, c] = abs(residuals[0, c]) * math.exp(shift - scale)
+        return scale
+    sums[:] = 0.0
+    for i in range(b):
+        weight = factor * numbers[WEIGHTS, i]
+        others = weight * numbers[TOTALS, i]
+        weight, others = _weighted(weight, weights, indices[i]), _weighted(others, weights, indices[i])
+        label = labels[indices[i]]
+        # What is left here may be so small that its multiples are subnormal, and slow.
+        residuals[i, label] = 0.0
+        _scale_row(residuals, i, weight, i)
+        _add_row(sums, 0, residuals, i)
+        sums[0, label] += others
+        residuals[i, label] = -others
     count = 0
     for i in range(b):
+        if _counts(residuals, i, sums):
+            if count < i:
+                copy_row(residuals, count, residuals, i)
+            chosen[count] = indices[i]
+            count += 1
+    out[:] = 0.0
+    add_outer_products(residuals, count, chosen, X, out)
+    scale = renormalized(out, shift)
+    sums[1, 0], sums[1, 1] = count, math.exp(shift - scale)
+    if scale != shift:
+        _scale_row(sums, 0, sums[1, 1], 0)
+    return scale
+
+
+@plain
+def _largest_samples(data, indices, factor, work, out, shift):
+    """Finish a gradient of samples that count by their size beside the largest."""
+    X, labels, weights = data[0], data[2], data[5]
+    residuals, numbers, chosen = work[0], work[2], work[3]
+    count = 0
+    for i in range(indices.shape[0]):
         weight = factor * numbers[WEIGHTS, i]
         others = weight * numbers[TOTALS, i]
         if others > NEGLIGIBLE * factor:
@@ -81,6 +126,21 @@ def gradient(data, indices, W, factor, work, out):
     out[:] = 0.0
     add_outer_products(residuals, count, chosen, X, out)
     return renormalized(out, shift)
+
+
+@finite
+def _counts(residuals, i, sums):
+    """Whether a sample's coefficient is of any size in any row."""
+    counts = False
+    for c in range(sums.shape[1]):
+        counts |= abs(residuals[i, c]) > NEGLIGIBLE * sums[0, c]
+    return counts
+
+
+@vectorised
+def _add_row(target, i, A, j):
+    for column in range(target.shape[1]):
+        target[i, column] += A[j, column]
 
 
 @plain
@@ -99,7 +159,7 @@ def residual_rows(data, indices, W, work, rows, scales):
     samples may differ by any power of e.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
-    residuals, low, numbers, _, W_head, bits, powers = work
+    residuals, low, numbers, _, W_head, bits, powers, _ = work
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
         split_rows(W, head_bits, W_head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,20 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.compilation import compiled_and_kept
-from steepest.descent.engines.compiled import directions, kernels, losses, norms, table
+from steepest.descent.engines.compiled import directions, exactness, kernels, losses, norms, table
 from steepest.descent.engines.compiled import gradient as gradients
 from steepest.descent.engines.compiled.compiled_loss import COMPILED_LOSS
-from steepest.descent.engines.compiled.directions import direction, direction_work
+from steepest.descent.engines.compiled.directions import DOUBTFUL, direction, direction_work
+from steepest.descent.engines.compiled.exactness import (
+    doubtful_corrected,
+    doubtful_entries,
+    graded_schatten,
+    pair_terms,
+)
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
-from steepest.descent.engines.compiled.kernels import add_scaled, move, move_on, scale_into
+from steepest.descent.engines.compiled.kernels import add_scaled, copy_row, move, move_on, scale_into
 from steepest.descent.engines.compiled.losses import loss_code
-from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
+from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION, FROBENIUS, SCHATTEN, SUM
 from steepest.descent.engines.compiled.signals import (
     AVERAGE,
     COMPILED_MOMENTUM,
@@ -28,9 +35,11 @@ from steepest.descent.engines.compiled.signals import (
     NESTEROV,
 )
 from steepest.descent.engines.compiled.table import Table, table_step
+from steepest.descent.engines.reference import Reference
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
+from steepest.geometry import RANK_CUTOFF, graded_kernels
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 from steepest.schedules import step_sizes
@@ -82,6 +91,37 @@ class Walk(NamedTuple):
     """Batches an epoch, m."""
     snapshots: np.ndarray
     """Whether a step takes the snapshot, shape [steps]; empty where gradients are not corrected."""
+    takes_means: bool
+    """Whether a smaller last batch counts by its mean."""
+    cutoff: float
+    """Singular values at or below this times the largest are left out of a formed signal's direction."""
+    exact: bool
+    """Whether directions are taken from the terms of a signal where its formed sum is not certain."""
+
+
+class Space(NamedTuple):
+    """Scratch space for the terms of a signal."""
+
+    rows: np.ndarray
+    scales: np.ndarray
+    logs: np.ndarray
+    lefts: np.ndarray
+    which: np.ndarray
+    totals: np.ndarray
+
+    @classmethod
+    def of(cls, samples: int, batch_size: int, classes: int, *, used: bool) -> Space:
+        """Return space for two batches and all samples, or next to none where it is not used."""
+        n = samples if used else 1
+        terms = (samples + 2 * batch_size) * (classes - 1) if used else 1
+        return cls(
+            np.empty((n, classes)),
+            np.empty(n),
+            np.empty(terms),
+            np.empty((terms, classes)),
+            np.empty(terms, dtype=np.int64),
+            np.zeros((4, classes)),
+        )
 
 
 class Memory(NamedTuple):
@@ -98,6 +138,20 @@ class Memory(NamedTuple):
 
 
 def _advance_run(problem: Classification, method: Method, state: State, stop: int) -> State:
+    while True:
+        state, done = _advance_surely(problem, method, state, stop)
+        if done:
+            return state
+        # Logarithms of every residual decide this step: the reference has them.
+        state = Reference().advance(problem, [method], state, state.step + 1)
+        if state.step == stop:
+            return state
+
+
+def _advance_surely(
+    problem: Classification, method: Method, state: State, stop: int
+) -> tuple[State, bool]:
+    """Advance a run up to ``stop``, or to a step whose direction compiled code is not certain of."""
     reshuffling = method.reshuffling(problem)
     m = reshuffling.batches
     code = COMPILED_DIRECTION.of(method.norm)
@@ -120,6 +174,12 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         None if problem.sample_weight is None else _read_only(problem.sample_weight),
         *loss_code(method.loss),
     )
+    exact = (
+        method.rank_cutoff is None
+        and not keeps_table
+        and (method.momentum == 0 or kind == HEAVY_BALL)
+        and code.kind not in (FROBENIUS, SUM)
+    )
     walk = Walk(
         state.step,
         _read_only(
@@ -132,8 +192,11 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         _read_only(
             signal_code.snapshots(method.seed, m, state.step, stop) if corrects else np.zeros(0, dtype=bool)
         ),
+        method.takes_means and m > 1,
+        RANK_CUTOFF if method.rank_cutoff is None else method.rank_cutoff,
+        exact,
     )
-    truncated = _advance(
+    truncated, steps = _advance(
         data,
         walk,
         code,
@@ -143,9 +206,16 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         kept_table,
         gradient_work(problem.samples, problem.n_classes, problem.dimension),
         direction_work(problem.n_classes, problem.dimension),
+        Space.of(
+            problem.samples,
+            reshuffling.batch_size,
+            problem.n_classes,
+            used=exact and code.kind == SCHATTEN,
+        ),
     )
     fields = {**state.fields, **_fields(state, memory), **({} if kept_table is None else kept_table.fields())}
-    return replace(state, step=stop, fields=fields, truncated=state.truncated + truncated)
+    reached = state.step + steps
+    return replace(state, step=reached, fields=fields, truncated=state.truncated + truncated), reached == stop
 
 
 def _memory(state: State) -> Memory:
@@ -186,15 +256,18 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _compiled_advance(sources: str) -> Callable[..., int]:
+def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
     """Return the compiled loop over steps, cached on disk under a name that depends on ``sources``.
 
     numba's cache notices changes of this file alone. The digest of all compiled sources, held in a closure,
     is part of the cache's key: code that an older version compiled is never run.
     """
 
-    def advance(data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch):
-        """Advance one run in place, a step for each size; return in how many the rank cut-off took effect.
+    def advance(data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space):
+        """Advance one run in place, a step for each size.
+
+        Return in how many the rank cut-off took effect, and how many were taken: fewer than asked for where
+        the direction of the next hangs on residuals that compiled code does not keep.
 
         ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, for which
         code of its own is compiled; matrices are [k, d].
@@ -214,37 +287,99 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
         snapshot, snapshot_gradient = memory.snapshot, memory.snapshot_gradient
         snapshot_scale, previous = memory.snapshot_scale, memory.previous
         corrected = snapshots.shape[0] > 0
+        takes_means, cutoff, exact = walk.takes_means, walk.cutoff, walk.exact
+        term_rows, term_scales, logs, lefts, which = (
+            space.rows,
+            space.scales,
+            space.logs,
+            space.lefts,
+            space.which,
+        )
+        totals = space.totals
+        by_rows = kind != FROBENIUS and kind != SUM
+        full_scale = 0.0
+        features, largest_length = data[0], data[4]
+        most = 0
+        by_entries = exact and kind != SCHATTEN
+        if exact and kind == SCHATTEN:
+            most = min(W.shape[0] - 1, W.shape[1])
         everything = np.arange(n)
         signal = np.empty_like(W)
         there = np.empty_like(W)
         step_direction = np.empty_like(W)
         truncated = 0
         scale = -np.inf
+        if by_entries and corrected:
+            gradient(data, everything, snapshot, 1.0 / n, work, there, by_rows)
+            copy_row(totals, 2, work[7], 0)
         for offset in range(step_sizes.shape[0]):
             step = start + offset
             if corrected and snapshots[offset]:
                 scale_into(W, 1.0, snapshot)
-                snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient)
+                snapshot_scale[0] = gradient(
+                    data, everything, W, 1.0 / n, work, snapshot_gradient, by_rows
+                )
+                copy_row(totals, 2, work[7], 0)
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
+            factor = 1.0 / indices.shape[0] if takes_means else m / n
             if kept_table is not None:
-                scale = table_step(data, indices, W, m / n, work, kept_table, signal)
+                scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
-                scale = gradient(data, indices, W, m / n, work, signal)
+                scale = gradient(data, indices, W, factor, work, signal, by_rows)
+            here_scale, there_scale = scale, -np.inf
             if corrected:
-                there_scale = gradient(data, indices, snapshot, m / n, work, there)
+                copy_row(totals, 0, work[7], 0)
+                there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows)
+                copy_row(totals, 1, work[7], 0)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
                 scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
+            if by_entries:
+                # A step that is not certain is left to the caller, as it was before.
+                if corrected:
+                    for c in range(totals.shape[1]):
+                        totals[3, c] = (
+                            totals[0, c] * math.exp(here_scale - scale)
+                            + totals[1, c] * math.exp(there_scale - scale)
+                            + totals[2, c] * math.exp(snapshot_scale[0] - scale)
+                        )
+                    if doubtful_corrected(kind, power, features, largest_length, everything, totals[3], signal):
+                        return truncated, offset
+                elif doubtful_entries(kind, power, features, largest_length, indices, work, signal):
+                    return truncated, offset
             if beta > 0.0 and momentum_kind != HEAVY_BALL:
                 momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
                 if momentum_kind == NESTEROV:
                     scale = add_scaled(signal, scale, 1.0 - beta, momentum, momentum_scale[0], beta)
-                    truncated += direction(kind, power, across, signal, step_direction, direction_scratch)
+                    followed = signal
                 else:
-                    truncated += direction(kind, power, across, momentum, step_direction, direction_scratch)
+                    followed = momentum
+                truncated += direction(
+                    kind, power, across, followed, step_direction, direction_scratch, cutoff, 0
+                )
             else:
-                truncated += direction(kind, power, across, signal, step_direction, direction_scratch)
+                rank = min(most, n if corrected else indices.shape[0])
+                found = direction(kind, power, across, signal, step_direction, direction_scratch, cutoff, rank)
+                if found == DOUBTFUL:
+                    count = pair_terms(
+                        data, indices, W, factor, work, term_rows, term_scales, logs, lefts, which, 0
+                    )
+                    if corrected and count >= 0:
+                        count = pair_terms(
+                            data, indices, snapshot, -factor, work, term_rows, term_scales,
+                            logs, lefts, which, count,
+                        )  # fmt: skip
+                    if corrected and count >= 0:
+                        count = pair_terms(
+                            data, everything, snapshot, 1.0 / n, work, term_rows, term_scales,
+                            logs, lefts, which, count,
+                        )  # fmt: skip
+                    if count < 0:
+                        return truncated, offset
+                    graded_schatten(power, logs[:count], lefts[:count], which[:count], features, step_direction)
+                else:
+                    truncated += found
             if momentum_kind == HEAVY_BALL:
                 move_on(W, step_sizes[offset], step_direction, beta, previous)
             else:
@@ -252,13 +387,13 @@ def _compiled_advance(sources: str) -> Callable[..., int]:
         if beta == 0.0:
             scale_into(signal, 1.0, momentum)
             momentum_scale[0] = scale
-        return truncated
+        return truncated, step_sizes.shape[0]
 
     return compiled_and_kept(advance)
 
 
 def _digest_of_sources() -> str:
-    modules = (losses, norms, kernels, gradients, directions, table, saga)
+    modules = (losses, norms, kernels, gradients, directions, exactness, graded_kernels, table, saga)
     files = [each.__file__ for each in modules if each.__file__ is not None]
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 

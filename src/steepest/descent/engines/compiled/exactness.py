@@ -1,0 +1,141 @@
+"""Where the compiled loop's sums are not certain, and spectral directions of what it then takes term by term."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from steepest.descent.engines.compiled.gradient import residual_rows
+from steepest.descent.engines.compiled.kernels import plain
+from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
+from steepest.geometry.graded_kernels import graded_singular
+
+__all__ = ["doubtful_corrected", "doubtful_entries", "graded_schatten", "pair_terms"]
+
+_SIGN, _DIGITS = 1e-12, 1e-6
+_LEAST = math.exp(-600.0)
+_CLAMPED = math.exp(-680.0)
+
+
+@plain
+def doubtful_entries(kind, power, X, largest, indices, work, signal):
+    """Whether the direction may hang on what the rounding of some entry of a gradient has hidden.
+
+    The gradient is the last that was written with ``work``, over ``indices``.
+    """
+    if kind == MAX:
+        least = _SIGN
+    elif kind == COLUMNS or kind == ROWS or (kind == ENTRYWISE and power < 1.0):
+        least = _DIGITS
+    else:
+        return False
+    residuals, sums = work[0], work[7]
+    if indices.shape[0] == 1:
+        # Entries are single products; kernels keep coefficients of one sample apart to e^-700.
+        return kind != MAX and _smallest_coefficient(residuals) < _LEAST
+    for c in range(signal.shape[0]):
+        total = sums[0, c]
+        if not total > _LEAST:
+            return True
+        bound = least * total * largest
+        for j in range(signal.shape[1]):
+            if not abs(signal[c, j]) > bound and _hidden(X, indices, work, least, signal, c, j):
+                return True
+    return False
+
+
+@plain
+def doubtful_corrected(kind, power, X, largest, everything, totals, signal):
+    """The same for a sum of several gradients; ``totals`` [k] are the sums of their absolute coefficients."""
+    if kind == MAX:
+        least = _SIGN
+    elif kind == COLUMNS or kind == ROWS or (kind == ENTRYWISE and power < 1.0):
+        least = _DIGITS
+    else:
+        return False
+    for c in range(signal.shape[0]):
+        if not totals[c] > _LEAST:
+            return True
+        bound = least * totals[c] * largest
+        for j in range(signal.shape[1]):
+            if not abs(signal[c, j]) > bound and _any_feature(X, everything, j):
+                return True
+    return False
+
+
+@plain
+def _smallest_coefficient(residuals):
+    smallest, largest = math.inf, 0.0
+    for c in range(residuals.shape[1]):
+        smallest = min(smallest, abs(residuals[0, c]))
+        largest = max(largest, abs(residuals[0, c]))
+    return smallest / largest if largest > 0.0 else 0.0
+
+
+@plain
+def _hidden(X, indices, work, least, signal, c, j):
+    """Whether an entry is no larger than what it may have lost; one without a term has lost nothing."""
+    residuals, chosen, sums = work[0], work[3], work[7]
+    size = 0.0
+    for i in range(int(sums[1, 0])):
+        size += abs(residuals[i, c] * X[chosen[i], j])
+    if size > 0.0:
+        return abs(signal[c, j]) <= least * size * sums[1, 1]
+    return _any_feature(X, indices, j)
+
+
+@plain
+def _any_feature(X, indices, j):
+    present = False
+    for i in indices:
+        present |= X[i, j] != 0.0
+    return present
+
+
+@plain
+def pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which, at):
+    """Write the terms of factor · Σ_i ∇ℓ_i(W) behind the first ``at``; return their new number.
+
+    It is -1 where residuals of one sample span more than kernels keep apart. ``rows`` and ``scales`` are
+    scratch space for a batch.
+    """
+    labels = data[2]
+    residual_rows(data, indices, W, work, rows, scales)
+    sign, size = (1.0, math.log(factor)) if factor > 0.0 else (-1.0, math.log(-factor))
+    for i in range(indices.shape[0]):
+        label = labels[indices[i]]
+        for c in range(rows.shape[1]):
+            if c == label:
+                continue
+            if not rows[i, c] > _CLAMPED * -rows[i, label]:
+                return -1
+            logs[at] = math.log(rows[i, c]) + (scales[i] + size)
+            for other in range(rows.shape[1]):
+                lefts[at, other] = 0.0
+            lefts[at, c], lefts[at, label] = sign, -sign
+            which[at] = indices[i]
+            at += 1
+    return at
+
+
+@plain
+def graded_schatten(power, logs, lefts, which, X, out):
+    """Write the direction of a Schatten norm of the sum of some terms into ``out`` [k, d]."""
+    top = -np.inf
+    for p in range(logs.shape[0]):
+        top = max(top, logs[p])
+    u, values, v = graded_singular(logs - top, lefts, which, X)
+    rank = values.shape[0]
+    weights = np.empty(rank)
+    total = 0.0
+    for r in range(rank):
+        weights[r] = math.exp(power * (values[r] - values[0]))
+        total += weights[r] * math.exp(values[r] - values[0])
+    scale = total ** (-power / (1.0 + power))
+    out[:] = 0.0
+    for r in range(rank):
+        for i in range(out.shape[0]):
+            weight = scale * weights[r] * u[r, i]
+            for j in range(out.shape[1]):
+                out[i, j] += weight * v[r, j]

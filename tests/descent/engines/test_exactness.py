@@ -1,0 +1,124 @@
+"""From weights of huge margins every engine takes the steps of a recursion in mpmath, entry by entry."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+from tests.exact import residuals_and_loss
+
+import steepest as st
+from steepest.descent.engines.choice import engine_for
+from steepest.descent.state import State
+
+ENGINES = ["reference", "batched", "compiled"]
+DIGITS = 2600
+"""Enough for e^-1000 beside 1, and for singular values of their squares."""
+
+
+def exact_steps(problem, method, start, steps):
+    """Return W after some steps in mpmath: gradients, sums and directions from the definitions."""
+    with mpmath.workdps(DIGITS):
+        W = mpmath.matrix(start.tolist())
+        k, d = start.shape
+        m, order = method.reshuffling(problem).batches, method.reshuffling(problem)
+        momentum, beta = mpmath.zeros(k, d), mpmath.mpf(method.momentum)
+        for step in range(steps):
+            batch = range(problem.samples) if m == 1 else order.batch(step)
+            factor = mpmath.mpf(1) / len(batch) if method.takes_means else mpmath.mpf(m) / problem.samples
+            signal = factor * gradient(problem, batch, W)
+            if method.variance_reduction and m > 1:
+                if step % m == 0:
+                    snapshot, full = W.copy(), gradient(problem, range(problem.samples), W) / problem.samples
+                signal = signal - factor * gradient(problem, batch, snapshot) + full
+            momentum = beta * momentum + (1 - beta) * signal
+            size = mpmath.mpf(float(method.schedule(step)))
+            W = W - size * direction(str(method.norm), momentum)
+        return np.array(W.tolist(), dtype=float)
+
+
+def gradient(problem, batch, W):
+    k, d = W.rows, W.cols
+    total = mpmath.zeros(k, d)
+    for i in batch:
+        x, y = [mpmath.mpf(float(v)) for v in problem.features[i]], int(problem.labels[i])
+        logits = [mpmath.fdot([W[c, j] for j in range(d)], x) for c in range(k)]
+        others = [c for c in range(k) if c != y]
+        found, _ = residuals_and_loss("cross-entropy", [logits[c] - logits[y] for c in others])
+        for c, residual in zip(others, found, strict=True):
+            for j in range(d):
+                total[c, j] += residual * x[j]
+                total[y, j] -= residual * x[j]
+    return total
+
+
+def direction(name, S):
+    k, d = S.rows, S.cols
+    rows = [[S[c, j] for j in range(d)] for c in range(k)]
+    if name == "max":
+        found = [[mpmath.sign(v) for v in row] for row in rows]
+    elif name == "frobenius":
+        found = vector(rows, 2)
+    elif name == "entrywise-8":
+        found = vector(rows, 8)
+    elif name == "row-2/inf":
+        found = [vector([row], 2)[0] for row in rows]
+    elif name == "column-2/inf":
+        turned = [vector([[row[j] for row in rows]], 2)[0] for j in range(d)]
+        found = [[turned[j][c] for j in range(d)] for c in range(k)]
+    else:
+        return singular_direction(name, S)
+    return mpmath.matrix(found)
+
+
+def vector(rows, p):
+    """Return the direction of the entry-wise p-norm: sign(s) |s|^(q-1) / ‖s‖_q^(q-1)."""
+    q = mpmath.mpf(p) / (p - 1)
+    length = mpmath.fsum(abs(v) ** q for row in rows for v in row) ** (1 / q)
+    return [[mpmath.sign(v) * (abs(v) / length) ** (q - 1) if v else mpmath.mpf(0) for v in row] for row in rows]
+
+
+def singular_direction(name, S):
+    U, values, Vt = mpmath.svd_r(S)
+    kept = [r for r in range(len(values)) if values[r] > values[0] * mpmath.mpf(10) ** (-DIGITS // 2)]
+    weights = [mpmath.mpf(1)] * len(kept)
+    if name != "spectral":
+        weights = vector([[values[r] for r in kept]], int(name.removeprefix("schatten-")))[0]
+    found = mpmath.zeros(S.rows, S.cols)
+    for r, weight in zip(kept, weights, strict=True):
+        found += weight * U[:, r] * Vt[r, :]
+    return found
+
+
+def separated(spread, seed=0, *, zeros=False, kind="gaussian", samples=12):
+    """Return a problem, and weights at which its margins spread over about ``spread``."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(samples) % 3
+    features = generator.normal(size=(samples, 5))
+    if kind == "mixture":
+        features = 3 * np.eye(3, 5)[labels] + 0.5 * features
+    if zeros:
+        features[generator.random((samples, 5)) < 0.4] = 0.0
+    problem = st.Classification(features, labels)
+    return problem, spread * generator.normal(size=(3, 5))
+
+
+def assert_exact(problem, start, steps, engine, expected, method):
+    state = State.start(problem, method, start[None])
+    advanced = engine_for(problem, method, engine).advance(problem, [method], state, steps)
+    moved, ours = expected - start, advanced.weights[0] - start
+    np.testing.assert_allclose(ours, moved, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+@pytest.mark.parametrize("batch_size", [2, 5])
+@pytest.mark.parametrize(
+    "norm", ["max", "frobenius", "entrywise-8", "row-2/inf", "column-2/inf", "spectral", "schatten-6"]
+)
+def test_engines_take_exact_steps_from_large_weights(norm, batch_size, reduced):
+    """Residuals of a batch lie between 1 and e^-1000; features vanish here and there."""
+    problem, start = separated(150.0, zeros=True)
+    method = st.Method(norm, batch_size, variance_reduction=reduced, schedule=st.PolynomialDecay(0.5, 0.5))
+    expected = exact_steps(problem, method, start, 3)
+    for engine in ENGINES:
+        assert_exact(problem, start, 3, engine, expected, method)
