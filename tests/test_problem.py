@@ -78,6 +78,8 @@ def test_labels_of_any_dtype_are_mapped_and_kept(labels, classes):
         (csr_array([[1.0], [2j]]), [0, 1], r"X='complex128': give a sparse matrix of real numbers"),
         (np.ma.masked_equal([[1.0], [2.0]], 2), [0, 1], r"X='MaskedArray': 1 of 2 entries are masked"),
         ([[2**53 + 1], [0]], [0, 1], r"X=9007199254740993: float64 would round it: subtract an offset"),
+        ([[2**53 + 1], [0.5]], [0, 1], r"X=9007199254740993: float64 would round it: subtract an offset"),
+        ([np.ma.masked_equal([1.0], 1), [2.0]], [0, 1], r"X='MaskedArray': some entries are masked"),
         (np.array([[2**64 - 1], [0]], np.uint64), [0, 1], r"X=18446744073709551615: float64 would round it"),
         (np.ndarray, [0, 1], r"X=<class 'numpy.ndarray'>: this is a class: give an array"),
         (None, [0, 1], r"X=None: give real numbers, and nothing else"),
@@ -212,3 +214,17 @@ def test_a_batch_may_lack_classes():
 def test_classes_that_do_not_fit_are_refused(classes, message):
     with pytest.raises(InvalidData, match=message):
         st.Classification([[1.0], [2.0]], [1, 3], classes=classes)
+
+
+def test_whole_numbers_of_long_doubles_and_of_columns_are_kept_or_refused():
+    import pandas as pd
+
+    large = np.array([[2.0**60], [1.0]], dtype=np.longdouble)
+    assert st.Classification(large, [0, 1]).features[0, 0] == 2.0**60
+    if np.finfo(np.longdouble).nmant > 52:
+        with pytest.raises(InvalidData, match="float64 would round it"):
+            st.Classification(large + 1, [0, 1])
+    table = pd.DataFrame({"id": [2**60 + 1, 1], "share": [0.5, 1.5]})
+    with pytest.raises(InvalidData, match="X=1152921504606846977: float64 would round it"):
+        st.Classification(table, [0, 1])
+    assert st.Classification(table.assign(id=[2**60, 1]), [0, 1]).features[0, 0] == 2.0**60

@@ -47,7 +47,8 @@ def real_number(
         raise InvalidArgument(argument, value, remedy)
     try:
         number = float(value)
-    except OverflowError as error:
+    except (OverflowError, TypeError, ValueError) as error:
+        # Spans of time count as numbers to NumPy, but are none.
         raise InvalidArgument(argument, value, remedy) from error
     if not (math.isfinite(number) and above < number < below and at_least <= number <= at_most):
         raise InvalidArgument(argument, value, remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -56,6 +57,8 @@ def plain_array(values: Any, argument: str = "array") -> Array:
         raise InvalidArgument(argument, type(values).__name__, "this matrix is sparse: give its toarray()")
     if is_array_api_obj(values) and not isinstance(values, np.ndarray):
         return values
+    if isinstance(values, (list, tuple)) and any(_has_masked(each) for each in values):
+        raise InvalidArgument(argument, "MaskedArray", "some entries are masked: fill or drop them")
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
@@ -81,6 +84,8 @@ def as_floating(values: Any, argument: str = "array") -> Array:
     array = plain_array(values, argument)
     xp = array_namespace(array)
     if xp.isdtype(array.dtype, "real floating"):
+        if isinstance(array, np.ndarray):
+            _require_whole_numbers_exact(array, values, argument)
         return array
     if xp.isdtype(array.dtype, "integral"):
         _require_exact(array, argument, xp)
@@ -110,6 +115,24 @@ def _require_exact(array: Array, argument: str, xp: Any) -> None:
     host = as_numpy(array)
     large = host[(host > _EXACT_INTEGERS) | (host < -_EXACT_INTEGERS)]
     _refuse_rounded(large.tolist(), argument)
+
+
+def _has_masked(values: Any) -> bool:
+    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.getmaskarray(values).any())
+
+
+def _require_whole_numbers_exact(array: np.ndarray, values: Any, argument: str) -> None:
+    """Refuse whole numbers of more bits than float64 has; fractions are rounded as everywhere.
+
+    Beside fractions, in lists or in columns of a table, NumPy rounds them without a word.
+    """
+    if isinstance(values, np.ndarray):
+        if array.dtype.itemsize > 8:
+            large = array[np.isfinite(array) & (np.abs(array) > _EXACT_INTEGERS)]
+            _refuse_rounded([int(each) for each in large if each == np.floor(each)], argument)
+    elif array.size and np.nanmax(np.abs(array), initial=0.0) >= _EXACT_INTEGERS:
+        whole = getattr(values, "to_numpy", partial(np.asarray, values))
+        _real_numbers(whole(dtype=object), argument)
 
 
 def _refuse_rounded(integers: list[int], argument: str) -> None:

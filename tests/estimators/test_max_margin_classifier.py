@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -268,7 +269,10 @@ def test_weights_are_routed():
         classifier.set_score_request(sample_weight=True)
         pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), classifier)
         fitted: Any = pipeline.fit(X, y, sample_weight=weights)[-1]
-        scored = cross_validate(pipeline, X, y, cv=3, params={"sample_weight": weights})
+        # Pipelines of scikit-learn 1.5 route weights to a scorer, but not to their own score.
+        scorer: Any = get_scorer("accuracy")
+        scorer = scorer.set_score_request(sample_weight=True)
+        scored = cross_validate(pipeline, X, y, cv=3, scoring=scorer, params={"sample_weight": weights})
     expected = MaxMarginClassifier(nu=0.5).fit(StandardScaler().fit_transform(X), y, weights)
     assert np.array_equal(fitted.coef_, expected.coef_)
     assert scored["test_score"].min() > 0.5

@@ -15,7 +15,6 @@ from steepest.cli.terminal import waiting
 
 if TYPE_CHECKING:
     from steepest.maxmargin import Separability
-    from steepest.problem import Classification
 
 _INTERCEPT = "(intercept)"
 _MOST_LINES, _WIDEST = 20, 400
@@ -61,10 +60,11 @@ def separability(
     if output is not None:
         check_writable("output", output, [".npz"])
     problem, names = load_named_data(context, data, label, separator, encoding)
-    if intercept:
-        problem, names = _with_intercept(problem, names)
     with waiting(f"separability of {problem.name}"):
-        found = decide(problem, time_limit=time_limit)
+        found = decide(problem, intercept=intercept, time_limit=time_limit)
+    if intercept:
+        names = names or tuple(f"feature {j}" for j in range(problem.dimension))
+        names = (*names, _INTERCEPT)
     if output is not None:
         _write(output, found)
     if as_json:
@@ -72,19 +72,6 @@ def separability(
     else:
         typer.echo(_text(found, names, output))
     raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[found.separable])
-
-
-def _with_intercept(
-    problem: Classification, names: tuple[str, ...] | None
-) -> tuple[Classification, tuple[str, ...]]:
-    import numpy as np
-
-    from steepest.arrays import as_numpy
-    from steepest.problem import Classification
-
-    X = np.column_stack([as_numpy(problem.features), np.ones(problem.samples)])
-    names = names or tuple(f"feature {j}" for j in range(problem.dimension))
-    return Classification(X, problem.classes[problem.labels], problem.name), (*names, _INTERCEPT)
 
 
 def _summary(found: Separability, names: tuple[str, ...] | None, output: Path | None) -> dict[str, Any]:

@@ -237,7 +237,7 @@ class WeightsSystem:
         rows = len(M)
         for a in range(rows):
             weights = theta[:, a, None] * theta[:, a + 1 :] / per_sample[:, None]
-            weighted = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+            weighted = (weights[:, :, None] * X[:, None, :]).reshape(len(X), weights.shape[1] * X.shape[1])
             grams = (X.T @ weighted).reshape(X.shape[1], -1, X.shape[1])
             for c in range(a + 1, rows + 1):
                 gram = grams[:, c - a - 1, :]
@@ -253,7 +253,7 @@ class WeightsSystem:
         for a, members in enumerate(pairs.members):
             X = pairs.size * pairs.features[members]
             theta = self.theta[members]
-            weighted = (theta[:, :, None] * X[:, None, :]).reshape(len(members), -1)
+            weighted = (theta[:, :, None] * X[:, None, :]).reshape(len(members), k * columns)
             grams = (X.T @ weighted).reshape(columns, k, columns)
             for c in range(k):
                 if c == a:

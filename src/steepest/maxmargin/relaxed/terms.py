@@ -68,9 +68,14 @@ def terms_of(
     columns = _columns(free, problem.dimension)
     weights = _weights(problem, sample_weight, class_weight)
     kept = np.flatnonzero(weights > 0)
-    if len(np.unique(problem.labels[kept])) < 2:
+    if len(np.unique(problem.labels[kept])) < min(2, len(np.unique(problem.labels))):
         remedy = "give positive weights to samples of at least two classes"
         raise InvalidArgument("sample_weight", sample_weight, remedy)
+    if intercept and len(np.unique(problem.labels[kept])) < 2:
+        remedy = (
+            "all samples are of one class, which an intercept tells from others by any margin: leave it out"
+        )
+        raise InvalidArgument("intercept", intercept, remedy)
     if nu is None:
         return Terms(kept, None, None, intercept, columns)
     share = real_number("nu", nu, _NU, above=0, at_most=1)

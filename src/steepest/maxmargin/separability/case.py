@@ -254,7 +254,7 @@ class Case:
         return self._result(Separation.UNDECIDED, exact=False)
 
     def _null_of_guess(self) -> Null | None:
-        if self.guess is None:
+        if self.guess is None or self.deadline.passed:
             return None
         pairs = self._chosen(all_pairs(self.y, self.k), self.guess)
         values = self.guess[tuple(pairs.T)]

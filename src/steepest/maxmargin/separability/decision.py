@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from steepest.arguments import real_number
+from steepest.arguments import real_number, switch
 from steepest.arrays import as_numpy
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.separability.case import Case
@@ -22,7 +23,9 @@ _SUPPORTS = (4, 12, 40, 120, 400)
 """Numbers of largest dual weights that are tried alone."""
 
 
-def separability(problem: Classification, *, time_limit: float | None = None) -> Separability:
+def separability(
+    problem: Classification, *, intercept: bool = False, time_limit: float | None = None
+) -> Separability:
     """Say whether any weights separate the data, with evidence that can be checked; no norm has a say in it.
 
     Weights W separate if every margin (e_{y_i} - e_c)ᵀ W x_i, c ≠ y_i, is positive. Otherwise there are dual
@@ -31,7 +34,9 @@ def separability(problem: Classification, *, time_limit: float | None = None) ->
     one.
 
     Args:
-        problem: the data, n samples of d features in k classes; a column of ones for an intercept.
+        problem: the data, n samples of d features in k classes.
+        intercept: whether logits have an intercept, W x + b: a feature that is 1 in all samples is added,
+            the last one of the result's weights, coefficients and problem.
         time_limit: seconds after which what was found is returned; None is no limit.
 
     Returns:
@@ -39,7 +44,8 @@ def separability(problem: Classification, *, time_limit: float | None = None) ->
         regression that run off to infinity. What cannot be shown is undecided.
 
     Raises:
-        InvalidArgument: no problem, or a time limit that is no positive number.
+        InvalidArgument: no problem, an intercept that is neither True nor False, or a time limit that is no
+            positive number.
 
     >>> problem = Classification([[1.0, 1.0], [1.0, 2.0], [1.0, 2.0], [1.0, 3.0]], ["no", "no", "yes", "yes"])
     >>> found = separability(problem)
@@ -47,11 +53,23 @@ def separability(problem: Classification, *, time_limit: float | None = None) ->
     ('WEAKLY_SEPARABLE', True, [[1, 1], [2, 0]])
     >>> found.coefficients.tolist()
     [[0.0, 0.0], [-inf, inf]]
+    >>> problem = Classification([[1.0], [2.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> separability(problem, intercept=True).infinite(["x"])
+    ('class 1 against 0: x to +inf, (intercept) to -inf',)
     """
     problem = as_problem(problem)
+    if switch("intercept", intercept):
+        problem = with_ones(problem)
     time_limit = None if time_limit is None else real_number("time_limit", time_limit, _TIME, above=0)
     with linear_algebra_threads(None, problem.multiplications):
-        return decide(problem, Deadline.after(time_limit))
+        found = decide(problem, Deadline.after(time_limit))
+        return replace(found, intercept=bool(intercept))
+
+
+def with_ones(problem: Classification) -> Classification:
+    """Return the problem with one more feature, which is 1 in all samples."""
+    X = np.column_stack([as_numpy(problem.features), np.ones(problem.samples)])
+    return Classification(X, problem.classes[problem.labels], problem.name, classes=problem.classes)
 
 
 def decide(problem: Classification, deadline: Deadline) -> Separability:

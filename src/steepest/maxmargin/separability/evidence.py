@@ -11,6 +11,7 @@ import numpy as np
 from steepest.maxmargin.certificates.products import accurate_product, product
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.least_change import least_change
+from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.separability.conditioned import Conditioned
 from steepest.maxmargin.separability.exact import exact_margins, exact_null_weights
 from steepest.maxmargin.separability.program import basic_null_weights, pair_columns
@@ -144,6 +145,11 @@ def relative_residual(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> float:
     sizes = np.frexp(np.max(np.abs(X[rows]), axis=0))[1]
     scaled = np.ldexp(X[rows], -sizes)
     values = q[rows][tuple(pairs.T)]
+    if classes * X.shape[1] * len(pairs) > _MOST_EXACT:
+        # The sums are plain ones then, and need no matrix of all pairs.
+        T = towards(q[rows], y[rows])
+        left, terms = np.abs(T.T @ scaled), np.abs(T).T @ np.abs(scaled)
+        return float(np.max(left / np.where(terms > 0, terms, 1.0), initial=0.0))
     A = pair_columns(scaled, y[rows], classes, pairs).tocsr()
     terms = abs(A) @ values
     left = np.abs(_accurate(A, values))

@@ -23,6 +23,8 @@ _MOST_STEPS = 60
 _MOST_HALVINGS = 30
 _MOST_OPERATIONS = 4e9
 """Of one step, which then takes a second or two."""
+_SECONDS = 2.5e-10
+"""That an operation takes: a step that would end after the deadline is not begun."""
 _CONVERGED = 1e-22
 """Share of the loss that a further step would gain: the gradient is then zero to rounding."""
 _RIDGE = 1e-13
@@ -58,7 +60,8 @@ def fit_likelihood(Z: np.ndarray, y: np.ndarray, classes: int, deadline: Deadlin
     """
     n, r = Z.shape
     unknowns = (classes - 1) * r
-    if n * float(unknowns) ** 2 / 2 + float(unknowns) ** 3 / 3 > _MOST_OPERATIONS:
+    operations = n * float(unknowns) ** 2 / 2 + float(unknowns) ** 3 / 3
+    if operations > _MOST_OPERATIONS or operations * _SECONDS > deadline.remaining:
         return None
     V = np.zeros((classes, r))
     loss, p = _loss(Z, y, V)
@@ -83,7 +86,7 @@ def fit_likelihood(Z: np.ndarray, y: np.ndarray, classes: int, deadline: Deadlin
         V, loss, p = new, new_loss, new_p
         if loss < np.log(2.0) and _all_correct(Z, y, V):
             return Fit(V, p, True, False)
-        if deadline.passed:
+        if operations * _SECONDS > deadline.remaining:
             break
     return Fit(V, p, False, False)
 

@@ -23,6 +23,8 @@ from steepest.maxmargin.forms.candidate import Deadline
 __all__ = ["Split", "basic_null_weights", "pair_columns", "split_pairs"]
 
 _FIRST_PAIRS = 2000
+_SECONDS = 5e-7
+"""That an entry of the program takes before anything is solved: where no time is left for that, none is."""
 _MOST_ENTRIES = 20_000_000
 _APART = 0.5
 _FEASIBLE = 1e-9
@@ -61,7 +63,8 @@ def split_pairs(Z: np.ndarray, y: np.ndarray, classes: int, deadline: Deadline) 
     chosen = _first_pairs(y, classes)
     while True:
         pairs = np.argwhere(chosen)
-        if len(pairs) * 2 * r > _MOST_ENTRIES or deadline.passed:
+        entries = len(pairs) * 2 * r
+        if entries > _MOST_ENTRIES or entries * _SECONDS > deadline.remaining:
             return None
         solved = _solve(pair_columns(Z, y, classes, pairs), classes, r, deadline)
         if solved is None:

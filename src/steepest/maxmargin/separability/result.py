@@ -73,6 +73,8 @@ class Separability:
     """What was tried, in this order."""
     problem: Classification = field(repr=False, compare=False)
     """The data."""
+    intercept: bool = False
+    """Whether the last feature of ``problem`` is the 1 of an intercept, which was added."""
     exact_weights: tuple[tuple[Fraction, ...], ...] | None = field(default=None, repr=False)
     """Weights as rational numbers. Weakly separable: those that ``weights`` were rounded from. Undecided: if
     not None, they separate in exact arithmetic, though no floats that do were found."""
@@ -95,7 +97,8 @@ class Separability:
         """Return a line for each coefficient that runs off to infinity, with its class and feature.
 
         Args:
-            features: names of the features; their numbers from 0 where None.
+            features: names of the features; their numbers from 0 where None. An intercept that was added is
+                called (intercept).
 
         >>> from steepest import Classification, separability
         >>> found = separability(
@@ -107,12 +110,14 @@ class Separability:
         if self.coefficients is None:
             return ()
         lines = []
-        names = [str(j) for j in range(self.problem.dimension)] if features is None else list(features)
         prefix = "feature " if features is None else ""
+        given = range(self.problem.dimension) if features is None else features
+        names = [f"{prefix}{name}" for name in given][: self.problem.dimension - self.intercept]
+        names += ["(intercept)"] * self.intercept
         classes = self.problem.classes.tolist()
         for c in range(1, len(classes)):
             runs = [
-                f"{prefix}{names[j]} to {'+' if self.coefficients[c, j] > 0 else '-'}inf"
+                f"{names[j]} to {'+' if self.coefficients[c, j] > 0 else '-'}inf"
                 for j in np.flatnonzero(np.isinf(self.coefficients[c]))
             ]
             if runs:
