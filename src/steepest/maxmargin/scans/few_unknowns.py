@@ -7,14 +7,17 @@ first-order steps would stay at three. Scans find the samples that lie below the
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse as sparse
 
 from steepest.geometry import Norm
-from steepest.maxmargin.forms.best import Best
-from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.forms.pairs import towards
-from steepest.maxmargin.forms.reduced import reduce_features
+from steepest.maxmargin.forms.best import Best, relative_gap
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.pairs import Pairs, towards
+from steepest.maxmargin.forms.reduced import Reduced, reduce_features
+from steepest.maxmargin.optima.refinement import refine
 from steepest.maxmargin.row_generation import solve_part
 from steepest.maxmargin.scans.low_pairs import low_pairs_of_all
 from steepest.maxmargin.scans.working_set import Source, WorkingSet
@@ -25,6 +28,8 @@ _COARSE = 1e-2
 """Gap of the first round."""
 _MOST_ROUNDS = 60
 """Far beyond the two to ten that problems take."""
+_REFINABLE = 1e-4
+"""Gap beyond which Newton's method on the face has nothing to start from."""
 _DROPPED, _SLACK = 3.0, 5.0
 """Samples of margins above so many times the level leave; those above it by less than so many gaps join."""
 _ROOM, _ROOM_OF_UNKNOWNS = 1000, 8
@@ -43,7 +48,7 @@ def solve_few_unknowns(
     for _ in range(_MOST_ROUNDS):
         X, y = _dense(source, rows), source.labels[rows]
         part = reduce_features(X, y, k, norm)
-        found = solve_part(part, 0.5 * tolerance, deadline)
+        found = _solved(part, 0.5 * tolerance, deadline)
         iterations, method = iterations + found.iterations, found.method
         W, q = part.weights(found.weights), found.dual / found.dual.sum()
         size = float(norm(W))
@@ -65,6 +70,20 @@ def solve_few_unknowns(
         rows = np.union1d(_with_all_classes(rows, keep, margins, y), joining)
     W, (rows, q) = best.weights, best.dual
     return W, rows, q, iterations, f"scans, {method}"
+
+
+def _solved(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
+    """The optimum among some samples, refined on its face where an interior point ends before the gap."""
+    found, pairs = solve_part(part, gap, deadline), Pairs(part)
+    V = part.coordinates(part.weights(found.weights))
+    q = found.dual / found.dual.sum()
+    reached = relative_gap(*pairs.bounds(V, pairs.pair_sum(q)))
+    if not gap < reached <= _REFINABLE or deadline.passed:
+        return found
+    refined = refine(part, V, q)
+    if refined is None or refined.gap >= reached:
+        return found
+    return replace(found, weights=refined.weights, dual=refined.dual, method=f"{found.method}, refined")
 
 
 def _with_all_classes(rows: np.ndarray, keep: np.ndarray, margins: np.ndarray, y: np.ndarray) -> np.ndarray:
