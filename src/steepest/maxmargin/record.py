@@ -27,6 +27,8 @@ _REFINABLE = 1e-4
 """Gap beyond which Newton's method on the face has nothing to start from."""
 _UNIT = 1e-12
 """Weights of norm 1 to this are kept as they are."""
+_SHARP_AT_FIRST = 1_000_000
+"""Multiplications of all logits up to which the bound of equal dual weights is made sharp: milliseconds."""
 _REFINED = ", refined"
 _STATUS = {
     Separation.NOT_SEPARABLE: Status.NOT_SEPARABLE,
@@ -43,10 +45,10 @@ class Record:
         self.problem, self.norm = problem, norm
         self.X, self.y = as_numpy(problem.features), problem.labels
         uniform = simplex_weights(problem, np.ones((problem.samples, problem.n_classes)))
-        # The bounds of weights 0 and of equal dual weights.
-        self.best = Best(
-            np.zeros((problem.n_classes, problem.dimension)), uniform, 0.0, self._upper_bound(uniform)
-        )
+        # The bounds of weights 0 and of equal dual weights, which no large problem ends with.
+        sharp = problem.multiplications <= _SHARP_AT_FIRST
+        upper = dual_above(self.X, self.y, uniform, norm, sharp=sharp)
+        self.best = Best(np.zeros((problem.n_classes, problem.dimension)), uniform, 0.0, upper)
         self.method, self.iterations = "none", 0
         self.separability: Separability | None = None
 

@@ -21,7 +21,7 @@ from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
 from steepest.problem import Classification, margins_of_logits
 
-__all__ = ["solve_by_rows"]
+__all__ = ["solve_by_rows", "solve_part"]
 
 _MOST_ROUNDS = 40
 """Far beyond the two to six that problems take."""
@@ -46,7 +46,7 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
     for _ in range(_MOST_ROUNDS):
         rows = np.nonzero(chosen)[0]
         part = reduce(Classification(X[rows], y[rows]), norm)
-        found = _solve(part, 0.8 * tolerance, deadline)
+        found = solve_part(part, 0.8 * tolerance, deadline)
         iterations, method = iterations + found.iterations, found.method
         W = part.weights(found.weights)
         q = np.zeros((problem.samples, problem.n_classes))
@@ -77,7 +77,8 @@ def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Dea
     return Candidate(best.weights, best.dual, iterations, f"row generation, {method}")
 
 
-def _solve(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
+def solve_part(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
+    """Weights and dual weights of a sub-problem, by the fastest of the exact methods that its norm has."""
     if POLYHEDRAL_BALL.of(part.norm) is not None:
         return solve_polyhedral(part, gap, deadline)
     ascend = DUAL_ASCENT.of(part.norm)

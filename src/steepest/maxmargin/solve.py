@@ -170,7 +170,7 @@ def _solution(
             continue
         # A few first-order iterations without a positive margin are no sign of a contradiction yet.
         thorough, best = chosen not in _QUICK, record.best
-        if method == "auto" and thorough and best.lower > 0:
+        if method == "auto" and thorough and best.lower > 0 and not deadline.passed:
             record.polish(gap)
         if deadline.passed or (best.lower > 0 and best.within(gap)):
             break

@@ -166,10 +166,11 @@ def _margins_by(multiply: _Product, X: np.ndarray, y: np.ndarray, W: np.ndarray)
     return margins - allowance, margins, allowance
 
 
-def dual_above(X: Any, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
+def dual_above(X: Any, y: np.ndarray, q: np.ndarray, norm: Norm, *, sharp: bool = True) -> float:
     """‖A(q)‖_* / Σq rounded up, for q ≥ 0 of largest entry near 1 or of sum 1, and 0 at the true class.
 
-    X is an array or a sparse array, compressed by row.
+    X is an array or a sparse array, compressed by row. A bound that is not to be ``sharp`` has the allowance
+    of plain sums however large that is.
     """
     rows = np.nonzero(q.any(axis=1))[0]
     total = float(q.sum())
@@ -178,11 +179,12 @@ def dual_above(X: Any, y: np.ndarray, q: np.ndarray, norm: Norm) -> float:
     # The true class holds a rounded sum, so each of its terms carries k more roundings.
     error += (q.shape[1] + 2) * _UNIT * (np.abs(T).T @ np.abs(X[rows]))
     value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
-    if allowance > (_ENOUGH_OF_SPARSE if sparse.issparse(X) else _ENOUGH) * value:
+    if sharp and allowance > (_ENOUGH_OF_SPARSE if sparse.issparse(X) else _ENOUGH) * value:
         A, error = _accurate_pair_sum(X[rows], y[rows], q[rows])
         value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
     if (
-        allowance > _ENOUGH * value
+        sharp
+        and allowance > _ENOUGH * value
         and 2 * np.count_nonzero(q) * X.shape[1] <= _EXACT
         and not sparse.issparse(X)
     ):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from steepest.maxmargin.forms.watch import Watch
 
-__all__ = ["Candidate", "Deadline"]
+__all__ = ["Candidate", "Deadline", "Pace"]
 
 
 @dataclass(frozen=True)
@@ -68,3 +68,24 @@ class Deadline:
         """Say how far a solver has come, to whoever watches."""
         if self.watch is not None:
             self.watch.tell(method, iterations, gap)
+
+
+@dataclass
+class Pace:
+    """Whether a deadline leaves time for another iteration, where iterations may take many seconds."""
+
+    deadline: Deadline
+    began: float = field(default_factory=time.perf_counter)
+    """When the iteration at work began."""
+    longest: float = 0.0
+    """Seconds of the longest iteration so far."""
+
+    def allows(self) -> bool:
+        """Whether an iteration as long as the longest so far would end in time; called before each of them.
+
+        >>> Pace(Deadline()).allows(), Pace(Deadline.after(0.0)).allows()
+        (True, False)
+        """
+        now = time.perf_counter()
+        self.longest, self.began = max(self.longest, now - self.began), now
+        return not self.deadline.passed and self.deadline.remaining >= self.longest

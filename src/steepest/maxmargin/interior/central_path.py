@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steepest.maxmargin.forms.best import Best
-from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.candidate import Candidate, Deadline, Pace
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.forms.worst import within_caps
@@ -73,13 +73,14 @@ def _followed(reduced: Reduced, ball: Ball, gap: float, deadline: Deadline) -> C
     point: _Point | None = path.start()
     best = Best(point.V, point.q)
     inside, stalled, iterations = Best(point.V, point.q), 0, 0
+    pace = Pace(deadline)
     for iterations in range(_MOST_ITERATIONS):
         lower, upper = path.consider(best, point.V, point.q)
         # Progress is that of points inside: their ends run ahead of them, and not evenly.
         improved = [inside.take_weights(point.V, lower), inside.take_dual(point.q, upper)]
         stalled = 0 if any(improved) else stalled + 1
         deadline.tell("interior point", iterations, best.relative_gap)
-        if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or deadline.passed:
+        if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or not pace.allows():
             break
         directions = path.directions(point)
         if directions is None:

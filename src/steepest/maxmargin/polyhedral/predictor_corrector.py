@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steepest.maxmargin.forms.best import Best
-from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.candidate import Candidate, Deadline, Pace
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.interior.balls import EntryPoint
@@ -65,6 +65,7 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
     point: _Point | None = _start(pairs, start)
     best = Best(point.ball.weights, point.q)
     least, stalled, iterations = math.inf, 0, 0
+    pace = Pace(deadline)
     for iterations in range(_MOST_ITERATIONS):
         weights = point.ball.weights
         lower, upper = pairs.bounds(weights, point.A / float(point.q.sum()))
@@ -76,7 +77,7 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
         stalled = stalled + 1 if left > 0.9 * least else 0
         least = min(left, least)
         deadline.tell("interior point", iterations, best.relative_gap)
-        if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or deadline.passed:
+        if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or not pace.allows():
             break
         following = _advance(pairs, point)
         if following is None:

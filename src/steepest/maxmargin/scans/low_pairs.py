@@ -35,19 +35,25 @@ class LowPairs:
 
 
 def scan_low_pairs(
-    rows: Rows, labels: np.ndarray, W: np.ndarray, ceiling: float, most: int
+    rows: Rows, labels: np.ndarray, W: np.ndarray, ceiling: float, most: int, precision: type | None = None
 ) -> Iterator[LowPairs]:
     """Yield the pairs of W [k, d] with margins below ``ceiling``, at most ``most`` of each block.
 
-    ``W`` may change between two blocks. Products are of the precision of the features: this selects, and
-    certifies nothing.
+    ``W`` may change between two blocks. Products are of the precision of the features, unless another one is
+    given: this selects, and certifies nothing.
     """
-    return rows.scan(partial(_low_pairs, labels=labels, W=W, ceiling=ceiling, most=most), W.shape[0])
+    visit = partial(_low_pairs, labels=labels, W=W, ceiling=ceiling, most=most, precision=precision)
+    return rows.scan(visit, W.shape[0])
 
 
-def low_pairs_of_all(rows: Rows, labels: np.ndarray, W: np.ndarray, ceiling: float, most: int) -> LowPairs:
-    """At most ``most`` pairs of W [k, d] with margins below ``ceiling``, and the smallest margin of all."""
-    parts = list(scan_low_pairs(rows, labels, W, ceiling, most))
+def low_pairs_of_all(
+    rows: Rows, labels: np.ndarray, W: np.ndarray, ceiling: float, most: int, precision: type | None = None
+) -> LowPairs:
+    """At most ``most`` pairs of W [k, d] with margins below ``ceiling``, and the smallest margin of all.
+
+    Products are of a precision of their own where one is given.
+    """
+    parts = list(scan_low_pairs(rows, labels, W, ceiling, most, precision))
     samples, classes, margins = (
         np.concatenate([getattr(each, name) for each in parts]) for name in ("samples", "classes", "margins")
     )
@@ -55,8 +61,16 @@ def low_pairs_of_all(rows: Rows, labels: np.ndarray, W: np.ndarray, ceiling: flo
 
 
 def _low_pairs(
-    start: int, block: Block, *, labels: np.ndarray, W: np.ndarray, ceiling: float, most: int
+    start: int,
+    block: Block,
+    *,
+    labels: np.ndarray,
+    W: np.ndarray,
+    ceiling: float,
+    most: int,
+    precision: type | None,
 ) -> LowPairs:
+    block = block if precision is None else block.astype(precision, copy=False)
     y, index = labels[start : start + block.shape[0]], np.arange(block.shape[0])
     logits = np.asarray(block @ W.T.astype(block.dtype))
     true = logits[index, y]

@@ -20,8 +20,8 @@ from steepest.problem import Classification
 
 __all__ = ["scanned_solution"]
 
-_CUTOFF = 1e-8
-"""Dual weights below this fraction of the largest are left out."""
+_CUTOFF, _CUTOFF_OF_GAP = 1e-8, 1e-4
+"""Dual weights below this fraction of the largest are left out, or below this share of the gap."""
 _LARGEST = 1 << 24
 """Numbers of the samples among which a contradiction is looked for."""
 
@@ -39,7 +39,7 @@ def scanned_solution(
     size = float(norm(found.weights))
     W = found.weights / size if size > 0.0 else found.weights
     lower = max(0.0, margin_below_by_scan(source, W, norm))
-    rows, q = _simplex(problem, found)
+    rows, q = _simplex(problem, found, min(_CUTOFF, _CUTOFF_OF_GAP * gap))
     features = problem.rows.take(rows)
     impossible = None
     if not lower > 0.0:
@@ -69,9 +69,9 @@ def scanned_solution(
     )
 
 
-def _simplex(problem: Classification, found: Found) -> tuple[np.ndarray, np.ndarray]:
+def _simplex(problem: Classification, found: Found, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     """The samples with dual weight, and their dual weights, of sum 1."""
-    q = np.where(found.dual >= _CUTOFF * found.dual.max(initial=0.0), found.dual, 0.0)
+    q = np.where(found.dual >= cutoff * found.dual.max(initial=0.0), found.dual, 0.0)
     kept = q.any(axis=1)
     if not kept.any():
         first = int(found.rows[0]) if len(found.rows) else 0

@@ -11,16 +11,21 @@ from steepest.geometry import Norm
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
+from steepest.maxmargin.scans.few_unknowns import solve_few_unknowns
 from steepest.maxmargin.scans.frobenius import solve_frobenius
 from steepest.maxmargin.scans.saddle import solve_saddle
 from steepest.maxmargin.scans.splitting import solve_split
-from steepest.maxmargin.scans.working_set import Source, row_squares
+from steepest.maxmargin.scans.working_set import Source, WorkingSet, row_squares
 
 __all__ = ["Found", "solve_by_scans", "source_of"]
 
 _START = 1e-2
 """Gap in the Frobenius norm from which other norms start."""
+_FEW = 1000
+"""Unknowns of which a Newton system costs some ten milliseconds."""
 _ROUNDING = 0.8
 """Share of the gap that is aimed at, so that what rounding adds in the certificate has room."""
 
@@ -54,10 +59,14 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
     Raises:
         MissingCapability: the norm offers neither an ascent in the dual nor a projection on its dual ball.
     """
-    frobenius = DUAL_ASCENT.of(norm) is not None
+    frobenius, few = DUAL_ASCENT.of(norm) is not None, _has_few_unknowns(source, norm)
     aim = _ROUNDING * gap
-    chosen, smallest, iterations = solve_frobenius(source, aim if frobenius else max(aim, _START), deadline)
+    first = aim if frobenius else max(aim, _START)
+    chosen, smallest, iterations = solve_frobenius(source, first, deadline)
     W, method = chosen.pair_sum(), "scans, coordinate ascent"
+    if few and not (frobenius and _gap(chosen, W, smallest) <= gap):
+        W, rows, dual, iterations, method = solve_few_unknowns(chosen, norm, aim, deadline)
+        return Found(W, rows, dual, iterations, method)
     if not frobenius and smallest > 0.0:
         if _is_polyhedral(norm):
             W, chosen, iterations = solve_saddle(chosen, norm, aim, deadline)
@@ -73,3 +82,15 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
 def _is_polyhedral(norm: Norm) -> bool:
     """Whether the norm's ball has corners and flat faces, and a projection."""
     return LINEAR_BALL.of(norm) is not None and BALL_PROJECTION.of(norm) is not None
+
+
+def _has_few_unknowns(source: Source, norm: Norm) -> bool:
+    """Whether an interior point of all weights costs less than the scans do."""
+    interior = BALL_BARRIER.of(norm) is not None or POLYHEDRAL_BALL.of(norm) is not None
+    return interior and source.classes * source.rows.shape[1] <= _FEW
+
+
+def _gap(chosen: WorkingSet, W: np.ndarray, smallest: float) -> float:
+    """The relative gap in the Frobenius norm, in which W is A(α)."""
+    square = float(np.sum(W * W))
+    return 1.0 - smallest * float(chosen.alpha.sum()) / square if square > 0.0 else 1.0

@@ -1,0 +1,102 @@
+"""Primal-dual gradient steps among chosen pairs: products, bounds and the margin of the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+
+import steepest as st
+from steepest.geometry import norm as as_norm
+from steepest.maxmargin import Status
+from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.scans import products, saddle, solve
+from steepest.maxmargin.scans.frobenius import chosen_first, solve_frobenius
+from steepest.maxmargin.scans.solve import source_of
+from steepest.maxmargin.scans.working_set import compiled_features
+
+
+def gaussian(classes=8, samples=60, dimension=40, seed=0):
+    y = np.arange(samples) % classes
+    return np.random.default_rng(seed).normal(size=(samples, dimension)), y
+
+
+@pytest.fixture
+def few_are_many(monkeypatch):
+    """Interior points take no part, however few the unknowns are."""
+    monkeypatch.setattr(solve, "_FEW", 0)
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_products_are_those_of_all_pairs(form, precision):
+    X, y = gaussian()
+    X[np.random.default_rng(1).random(X.shape) < 0.5] = 0.0
+    problem = st.Classification(form(X), y)
+    chosen = chosen_first(source_of(problem.rows, problem.labels, problem.n_classes))
+    generator = np.random.default_rng(2)
+    W, q = generator.normal(size=(8, 40)), generator.random(len(chosen))
+    chosen = chosen.weighed(q)
+    features = compiled_features(chosen.features, precision)
+    starts = np.searchsorted(chosen.place, np.arange(len(chosen.rows) + 1))
+    margins, total = np.empty(len(chosen), precision), np.zeros((8, 40), precision)
+    products.pair_margins(features, chosen.labels, starts, chosen.other, W.astype(precision), margins)
+    sums = np.bincount(chosen.place, q).astype(precision)
+    products.add_pairs(features, chosen.labels, starts, chosen.other, q.astype(precision), sums, total)
+    accuracy = 1e-5 if precision is np.float32 else 1e-13
+    np.testing.assert_allclose(margins, chosen.margins(W), rtol=0, atol=accuracy * 10)
+    np.testing.assert_allclose(total, chosen.pair_sum(), rtol=0, atol=accuracy * 100)
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("norm", ["max", "sum"])
+def test_polyhedral_norms_agree_with_the_whole(norm):
+    problem = st.Classification(*gaussian())
+    scans = st.max_margin(problem, norm, 1e-4, method="scans")
+    whole = st.max_margin(problem, norm, 1e-6, method="interior-point")
+    assert scans.status is Status.SOLVED
+    assert scans.method == "scans, primal-dual gradient"
+    assert scans.margin <= whole.upper_bound
+    assert scans.upper_bound >= whole.margin
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_sparse_features_give_the_margin_of_the_array():
+    X, y = gaussian(classes=4, samples=40)
+    X[np.random.default_rng(1).random(X.shape) < 0.6] = 0.0
+    solution = st.max_margin(st.Classification(sparse.csr_array(X), y), "sum", 1e-5, time_limit=60)
+    whole = st.max_margin(st.Classification(X, y), "sum", 1e-8)
+    assert solution.status is Status.SOLVED
+    assert solution.margin == pytest.approx(whole.margin, rel=2e-5)
+
+
+def test_the_steps_are_those_of_the_pairs_that_are_chosen(monkeypatch):
+    """The operator of few pairs is smaller than that of all, and pairs join by scans until none violates."""
+    sizes, sets = [], []
+    take = saddle.Saddle.take
+
+    def noted(self, chosen, W):
+        take(self, chosen, W)
+        sizes.append(self.size)
+        sets.append(len(chosen))
+
+    monkeypatch.setattr(saddle.Saddle, "take", noted)
+    X, y = gaussian(classes=10, samples=150, dimension=100)
+    problem, norm = st.Classification(X, y), as_norm("max")
+    source = source_of(problem.rows, problem.labels, problem.n_classes)
+    chosen, _, _ = solve_frobenius(source, 1e-2, Deadline())
+    W, found, steps = saddle.solve_saddle(chosen, norm, 1e-3, Deadline())
+    assert steps < 20_000
+    bounds = st.maxmargin.certificate(problem, norm, W, _dual(problem, found))
+    assert bounds.relative_gap <= 1e-3
+    Z = X / source.scale
+    E = np.eye(10)
+    rows = [np.outer(E[y[i]] - E[c], Z[i]).ravel() for i in range(len(y)) for c in range(10) if c != y[i]]
+    assert sizes[-1] < 0.8 * np.linalg.norm(np.array(rows), 2)
+    assert sets[-1] < 0.5 * len(rows)
+
+
+def _dual(problem, chosen):
+    q = np.zeros((problem.samples, problem.n_classes))
+    q[chosen.rows[chosen.place], chosen.other] = chosen.alpha
+    return q
