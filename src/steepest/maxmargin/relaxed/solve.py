@@ -25,7 +25,7 @@ from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts, widest_free_margin
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
-from steepest.maxmargin.relaxed.split import serves, solve_band
+from steepest.maxmargin.relaxed.split import Point, point_near, serves, solve_band
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.separability.decision import decide
 from steepest.maxmargin.separability.result import Separation
@@ -45,14 +45,20 @@ _LARGEST_SYSTEM = 3000
 _CANCELLATION = 1e-13
 """Sums A(q) below this share of the largest terms of their feature are rounding."""
 _MOST_ITERATIONS = 200_000
-_PACE = 160.0
-"""Iterations that a digit of the gap may cost where cuts come next."""
+_PACE, _PACE_OF_LARGE = 160.0, 2500.0
+"""Iterations that a digit of the gap may cost where cuts or an interior point come next, and where not."""
 _MOST_PAIRS = 3000
 """Pairs of a linear program over directions that takes a fraction of a second."""
 
 
 def solve_relaxed(
-    problem: Classification, norm: Norm, terms: Terms, gap: float, method: str, deadline: Deadline
+    problem: Classification,
+    norm: Norm,
+    terms: Terms,
+    gap: float,
+    method: str,
+    deadline: Deadline,
+    start: MaxMarginSolution | None = None,
 ) -> MaxMarginSolution:
     """Return the relaxed max margin with both bounds.
 
@@ -62,7 +68,7 @@ def solve_relaxed(
     """
     X = in_array(problem)
     _require_bounded(X, problem, terms, deadline)
-    return _solved(X, problem, norm, terms, gap, method, deadline)
+    return _solved(X, problem, norm, terms, gap, method, deadline, start)
 
 
 def in_array(problem: Classification) -> np.ndarray:
@@ -73,14 +79,23 @@ def in_array(problem: Classification) -> np.ndarray:
 
 
 def _solved(
-    X: np.ndarray, problem: Classification, norm: Norm, terms: Terms, gap: float, method: str, deadline: Deadline
+    X: np.ndarray,
+    problem: Classification,
+    norm: Norm,
+    terms: Terms,
+    gap: float,
+    method: str,
+    deadline: Deadline,
+    start: MaxMarginSolution | None,
 ) -> MaxMarginSolution:
     started = time.perf_counter()
     multiple = MULTIPLE.of(norm)
     measured = norm if multiple is None else multiple[0]
     prepared = prepare(X, problem.labels, problem.n_classes, measured, terms)
     record = _Record.start(X, problem, norm, terms, prepared)
-    for candidate in _proposed(prepared, measured, _ROUNDING * gap, method, deadline):
+    for candidate in _proposed(
+        prepared, measured, _ROUNDING * gap, method, deadline, _started(prepared, terms, start)
+    ):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
         if record.best.within(gap) or deadline.passed or record.ends(deadline):
@@ -135,18 +150,19 @@ class _Proposal:
 
 
 def _proposed(
-    prepared: Prepared, norm: Norm, gap: float, method: str, deadline: Deadline
+    prepared: Prepared, norm: Norm, gap: float, method: str, deadline: Deadline, start: _Proposal | None
 ) -> Iterator[_Proposal]:
     """Methods in turn: an interior point where its system is small enough, cuts where it has no barrier."""
     rows = prepared.reduced.classes - 1
     columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
     barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
     if method == "scans":
-        yield from _by_ascent(prepared, norm, gap, deadline)
+        yield from _by_ascent(prepared, norm, gap, deadline, start, _PACE_OF_LARGE)
         return
     small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
-    if method == "auto" and not (barrier and rows * columns <= _LARGEST_SYSTEM) and serves(norm) and not small:
-        yield from _by_ascent(prepared, norm, gap, deadline)
+    large = not (small or (barrier and rows * columns <= _LARGEST_SYSTEM))
+    if method == "auto" and serves(norm) and (large or start is not None):
+        yield from _by_ascent(prepared, norm, gap, deadline, start, _PACE_OF_LARGE if large else _PACE)
     if method == "interior-point":
         BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
     inside = barrier and rows * columns <= _LARGEST_SYSTEM
@@ -160,7 +176,31 @@ def _proposed(
         yield from _by_first_order(prepared, norm, gap, deadline)
 
 
-def _by_ascent(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[_Proposal]:
+def _started(prepared: Prepared, terms: Terms, start: MaxMarginSolution | None) -> _Proposal | None:
+    """A solution of other terms, with what the kept samples have of it."""
+    if start is None:
+        return None
+    W, columns = start.weights, list(terms.columns)
+    free = W[:, columns]
+    if terms.intercept:
+        b = np.zeros(len(W)) if start.intercept is None else start.intercept
+        free = np.concatenate([b[:, None], free], axis=1)
+    penalised = terms.penalised(W.shape[1])
+    return _Proposal(W[:, penalised], free, start.dual[terms.kept], 0, start.method)
+
+
+def _point_of(prepared: Prepared, band: Band, scale: float, start: _Proposal | None) -> Point | None:
+    """Where an ascent starts from, in its features."""
+    if start is None or not start.weights.any() or not start.dual.any():
+        return None
+    mixed = prepared.mixed_weights(start.weights, start.free) * (prepared.reduced.scale / scale)
+    weights = np.concatenate([start.weights, mixed], axis=1)
+    return point_near(band, weights, start.dual)
+
+
+def _by_ascent(
+    prepared: Prepared, norm: Norm, gap: float, deadline: Deadline, start: _Proposal | None, pace: float
+) -> Iterator[_Proposal]:
     """In all classes and features, by ascent in the dual among the samples that matter."""
     level, reduced = prepared.level, prepared.reduced
     c, k = level.features.shape[1], reduced.classes
@@ -168,7 +208,7 @@ def _by_ascent(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -
     caps = np.full(len(reduced.labels), np.inf) if reduced.caps is None else reduced.caps
     features = joined_columns(level.features / scale, prepared.mixed)
     band = Band(features, reduced.labels, k, c, caps, np.zeros((k, features.shape[1])))
-    for point in solve_band(band, norm, gap, deadline):
+    for point in solve_band(band, norm, gap, deadline, _point_of(prepared, band, scale, start), pace):
         pair = prepared.in_features(point.weights[:, :c], point.weights[:, c:] * (scale / reduced.scale))
         yield _Proposal(*pair, point.dual, point.steps, "ascent in capped dual weights")
 
