@@ -137,7 +137,9 @@ def max_margin(
     _check_start(problem, start)
     relaxed = terms.any or len(terms.kept) < problem.samples
     if canonical and _stays_elsewhere(problem):
-        remedy = "leave it out, or give features as an array: of sparse ones and large files one optimum is found"
+        remedy = (
+            "leave it out, or give features as an array: of sparse ones and large files one optimum is found"
+        )
         raise InvalidArgument("canonical", canonical, remedy)
     if relaxed:
         if canonical:

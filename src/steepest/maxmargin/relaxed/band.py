@@ -106,7 +106,9 @@ class Band:
         shares = shares_of_worst(lowest, self.caps / max(1.0 - self.mass, 1e-300))
         return float(lowest[shares > 0].max())
 
-    def active(self, alpha: np.ndarray, caps: np.ndarray, seen: np.ndarray, level: float, far: float) -> Active:
+    def active(
+        self, alpha: np.ndarray, caps: np.ndarray, seen: np.ndarray, level: float, far: float
+    ) -> Active:
         """The samples and classes whose dual weights may change while no margin moves by more than ``far``.
 
         Args:

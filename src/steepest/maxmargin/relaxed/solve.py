@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sparse
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
@@ -75,7 +76,8 @@ def in_array(problem: Classification) -> np.ndarray:
     """The features as an array, sparse ones with all their zeros, of which there are few where this is asked."""
     if problem.loaded or problem.rows.becomes_array:
         return as_numpy(problem.features)
-    return problem.rows.take(np.arange(problem.samples)).toarray()
+    features = problem.rows.take(np.arange(problem.samples))
+    return features.toarray() if sparse.issparse(features) else features
 
 
 def _solved(

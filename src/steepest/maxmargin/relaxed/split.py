@@ -214,7 +214,9 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
         if split.project is not None:
             _take_weights(best, band, norm, split.V, band.margins(split.V).min(axis=1))
         A = split.penalty * split.pair_sum
-        left = float(np.abs(A[:, p:]).sum() * np.abs(W[:, p:]).max(initial=0.0)) / max(float(norm(W[:, :p])), 1e-300)
+        left = float(np.abs(A[:, p:]).sum() * np.abs(W[:, p:]).max(initial=0.0)) / max(
+            float(norm(W[:, :p])), 1e-300
+        )
         total = split.total
         upper = (float(norm.dual(A[:, :p])) + left) / max(total, 1e-300)
         # What the dual weights lack has to come from somewhere, if there are caps.
