@@ -17,7 +17,7 @@ def _as_if_large(monkeypatch):
     monkeypatch.setattr("steepest.maxmargin.solve._SMALL", 0)
 
 
-def clusters(samples=600, dtype=np.float32):
+def clusters(samples=600, dtype: type = np.float32):
     rng = np.random.default_rng(0)
     y = np.arange(samples) % 3
     return (rng.normal(size=(samples, 5)) + 8.0 * np.eye(3, 5)[y]).astype(dtype), y
@@ -73,5 +73,6 @@ def test_what_cannot_be_is_refused_in_one_line():
     unknown = da.from_array(X, chunks=(4, 5))
     with pytest.raises(InvalidData, match="compute_chunk_sizes"):
         st.Classification(unknown[unknown[:, 0] > 0], y)
-    with pytest.raises(InvalidData, match="this needs an array: give X.compute"):
-        st.Classification(da.from_array(clusters(10)[0], chunks=(4, 5)), y).features
+    spread = st.Classification(da.from_array(clusters(10)[0], chunks=(4, 5)), y)
+    with pytest.raises(InvalidData, match=r"this needs an array: give X\.compute"):
+        spread.features.sum()

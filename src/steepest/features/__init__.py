@@ -1,4 +1,4 @@
-"""Features as rows that are read in blocks: in memory, in a file that is mapped, sparse, or spread over a Dask array.
+"""Features as rows in blocks: in memory, in a file that is mapped, sparse, or spread over a Dask array.
 
 A scan goes through all samples a block at a time and keeps little of each. So data larger than memory, or
 with few entries that are not zero, is scanned like any other: what differs is in the files of this room.

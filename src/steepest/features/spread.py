@@ -1,4 +1,4 @@
-"""Features spread over a Dask array: products are made where its chunks are, and what they yield comes back."""
+"""Features spread over a Dask array: products are made where its chunks are, what they yield comes back."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def spread_rows(X: Any) -> SpreadRows:
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidData("X", X.shape, "give features of shape [n, d] with n and d at least 1")
     if np.isnan(X.shape).any():
-        raise InvalidData(
-            "X", X.shape, "call X.compute_chunk_sizes() first: the numbers of rows are not known"
-        )
+        raise InvalidData("X", X.shape, "call X.compute_chunk_sizes() first: its rows are not counted")
     if X.dtype.kind not in "fiub":
         raise InvalidData("X", str(X.dtype), "give a Dask array of real numbers, shape [n, d]")
     # Float32 stays as it is: all of its values are exact in float64.

@@ -31,7 +31,7 @@ class Lowest:
 
 @dataclass(frozen=True)
 class Columns:
-    """What is penalised and what is free of a block of features; it knows no more, so that it travels well."""
+    """What is penalised and what is free of a block; it knows no more, so that it travels well."""
 
     penalised: np.ndarray
     """Features whose weights the norm measures, shape [p]."""
@@ -100,7 +100,7 @@ class Samples:
         return Band(both, self.labels[chosen], self.classes, p, caps, fixed, mass)
 
     def weights(self, W: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Weights [k, d] of the features as they are and the intercept [k], from those in a band's, [k, p + f]."""
+        """Weights [k, d] of the features as they are and the intercept [k], from a band's [k, p + f]."""
         p = len(self.penalised)
         V = np.zeros((self.classes, self.rows.shape[1]))
         V[:, self.penalised] = W[:, :p]
@@ -122,7 +122,7 @@ class Samples:
         return np.concatenate([V[:, self.penalised], free * (self.free_scale / self.scale)], axis=1)
 
     def lowest(self, V: np.ndarray, intercept: np.ndarray | None) -> Lowest:
-        """The smallest margins of all samples, in the precision of the features: to select, not to certify."""
+        """The smallest margins of all samples, to select and not to certify, in the features' precision."""
         b = np.zeros(len(V)) if intercept is None else intercept
         visit = partial(_lowest_of_block, labels=self.labels, W=V, b=b)
         parts = list(self.rows.scan(visit, self.classes))

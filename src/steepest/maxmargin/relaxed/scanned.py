@@ -1,8 +1,8 @@
-"""Relaxed max margins of features that are sparse or stay in a file: some samples at a time, certified by scans.
+"""Relaxed max margins of features that are sparse or stay where they are: by bands, certified by scans.
 
-The samples whose margins are near the level are a band in memory, where all is solved. Those far above it have
-no dual weight, those far below it are at their caps on one class each, which makes a fixed part of A(q). Where
-all samples fit, the band is all of them; otherwise a scan with the weights found says which belong to it.
+The samples whose margins are near the level are a band in memory, where all is solved. Those far above it
+have no dual weight, those far below it are at their caps on one class each, which makes a fixed part of A(q).
+Where all samples fit, the band is all of them; otherwise a scan with the weights found says which belong to it.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def _proposed(
     for _ in range(_MOST_SCANS):
         V, b = samples.weights(point.weights)
         lowest = samples.lowest(V, b)
-        band, dual, start = _next_band(samples, dual, lowest, point, most)
+        band, dual, point = _next_band(samples, dual, lowest, point, most)
         target = max(_ROUNDING * gap, target * _FASTER)
-        point = next(solve_band(band, norm, target, deadline, start))
+        point = next(solve_band(band, norm, target, deadline, point))
         dual = replace(dual, values=point.dual)
         yield dual, point, *samples.weights(point.weights)
         if deadline.passed or target <= 1e-14:
@@ -160,7 +160,7 @@ def _proposed(
 
 
 def _near(samples: Samples, band: Band, chosen: np.ndarray, start: MaxMarginSolution | None) -> Point | None:
-    """Where an ascent among chosen samples starts from, if a solution was given that has something of them."""
+    """Where an ascent among chosen samples starts from, if a solution knows something of them."""
     if start is None or not start.weights.any() or not start.dual[chosen].any():
         return None
     return point_near(band, samples.in_band(start.weights, start.intercept), start.dual[chosen])
@@ -209,7 +209,7 @@ def _rows_of_a_band(samples: Samples) -> int:
 
 
 def _spread(samples: Samples, most: int) -> np.ndarray:
-    """Samples of every class in proportion, spread over the data, at most so many and two of each at least."""
+    """Samples of every class in proportion, spread over the data: at most about so many."""
     kept = samples.terms.kept
     order = kept[np.argsort(samples.labels[kept], kind="stable")]
     places = np.unique(np.linspace(0, len(order) - 1, most).astype(np.int64))

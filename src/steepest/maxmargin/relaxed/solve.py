@@ -73,7 +73,7 @@ def solve_relaxed(
 
 
 def in_array(problem: Classification) -> np.ndarray:
-    """The features as an array, sparse ones with all their zeros, of which there are few where this is asked."""
+    """The features as an array; sparse ones, which are few where this is asked, with all their zeros."""
     if problem.loaded or problem.rows.becomes_array:
         return as_numpy(problem.features)
     features = problem.rows.take(np.arange(problem.samples))
@@ -95,9 +95,7 @@ def _solved(
     measured = norm if multiple is None else multiple[0]
     prepared = prepare(X, problem.labels, problem.n_classes, measured, terms)
     record = _Record.start(X, problem, norm, terms, prepared)
-    for candidate in _proposed(
-        prepared, measured, _ROUNDING * gap, method, deadline, _started(prepared, terms, start)
-    ):
+    for candidate in _proposed(prepared, measured, _ROUNDING * gap, method, deadline, _started(terms, start)):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
         if record.best.within(gap) or deadline.passed or record.ends(deadline):
@@ -178,7 +176,7 @@ def _proposed(
         yield from _by_first_order(prepared, norm, gap, deadline)
 
 
-def _started(prepared: Prepared, terms: Terms, start: MaxMarginSolution | None) -> _Proposal | None:
+def _started(terms: Terms, start: MaxMarginSolution | None) -> _Proposal | None:
     """A solution of other terms, with what the kept samples have of it."""
     if start is None:
         return None

@@ -2,8 +2,8 @@
 
 max ρ - Σ cap_i ξ_i over ‖V‖ ≤ 1, margins(W) ≥ ρ - ξ and W = V is split as in the alternating direction method
 of multipliers (Boyd et al., Foundations and Trends in Machine Learning 3, 2011): the W nearest to V, by
-coordinate ascent among the samples near the level ρ; the V of the ball nearest to W; and the multiplier of W = V,
-which is A(q) in the end. The level and the free weights are multipliers of the ascent itself.
+coordinate ascent among the samples near the level ρ; the V of the ball nearest to W; and the multiplier of
+W = V, which is A(q) in the end. The level and the free weights are multipliers of the ascent itself.
 
 In the Frobenius norm W is A(q), and nothing has to be split.
 """
