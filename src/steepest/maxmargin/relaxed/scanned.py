@@ -2,7 +2,8 @@
 
 The samples whose margins are near the level are a band in memory, where all is solved. Those far above it
 have no dual weight, those far below it are at their caps on one class each, which makes a fixed part of A(q).
-Where all samples fit, the band is all of them; otherwise a scan with the weights found says which belong to it.
+Where all samples fit, the band is all of them; otherwise a scan with the weights found says which belong to
+it.
 """
 
 from __future__ import annotations
