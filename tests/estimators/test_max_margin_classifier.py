@@ -241,23 +241,28 @@ def test_sparse_features_give_the_same_bits():
         np.testing.assert_allclose(found.decision_function(kind(X)), dense.decision_function(X), rtol=1e-12)
 
 
-def test_large_sparse_features_stay_sparse_for_a_hard_margin_without_an_intercept(monkeypatch):
+@pytest.mark.parametrize(
+    "terms", [{"fit_intercept": False}, {"nu": 0.3}, {"nu": 0.2, "fit_intercept": False}]
+)
+def test_large_sparse_features_stay_sparse(terms, monkeypatch):
     X, y = separable(classes=3)
     X = sparse.csr_array(np.column_stack([np.where(np.abs(X) < 0.5, 0.0, X), np.ones(len(X))]))
-    expected = MaxMarginClassifier(fit_intercept=False).fit(X.toarray(), y)
+    expected = MaxMarginClassifier(**terms).fit(X.toarray(), y)
 
     def refused(matrix):
         raise AssertionError("the zeros are kept in memory")
 
     monkeypatch.setattr(sparse.csr_array, "toarray", refused)
     monkeypatch.setattr("steepest.estimators.solving._SMALL_ENTRIES", 0)
-    found = MaxMarginClassifier(fit_intercept=False).fit(X, y)
+    monkeypatch.setattr("steepest.maxmargin.solve._SMALL", 0)
+    found = MaxMarginClassifier(**terms).fit(X, y)
     assert found.margin_ <= expected.upper_bound_
     assert expected.margin_ <= found.upper_bound_
     assert found.gap_ <= 1e-4
     assert (found.predict(X) == y).all()
+    # Of the norms that scans serve; of others an array is made.
     with pytest.raises(AssertionError, match="zeros are kept"):
-        MaxMarginClassifier(nu=0.5).fit(X, y)
+        MaxMarginClassifier(nu=0.5, norm="row-inf/1").fit(X, y)
 
 
 def test_weights_are_routed():

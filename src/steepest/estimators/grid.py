@@ -90,7 +90,9 @@ def path(
         if found and found[-1][0] == nu:
             found.append(found[-1])
             continue
-        solution = solved(problem, training.weights, settings, nu)
+        # Dual weights of a nearby ν are nearly those of this one.
+        start = found[-1][1] if found else None
+        solution = solved(problem, training.weights, settings, nu, start=start)
         if solution.margin <= 0.0:
             least = softest(problem, training, settings, nu, solution)
             found += [(least.nu, least.solution)] * (len(nus) - len(found))

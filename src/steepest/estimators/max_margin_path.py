@@ -26,6 +26,9 @@ __all__ = ["MaxMarginPath"]
 class MaxMarginPath(BaseEstimator):
     """All soft margins along a grid of ν: the margin grows with ν, and so does the weight inside it.
 
+    From the largest ν down each goes on from its neighbour, so that it is the classifier of its ν within the
+    gap that both certify, and not bit for bit.
+
     Args:
         nus: values of ν, or how many: geometrically from the smallest ν with a positive margin (the share of
             the lightest sample, where the data is separable) to the largest.

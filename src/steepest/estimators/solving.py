@@ -58,8 +58,9 @@ def solved(
     settings: Settings,
     nu: float | None,
     gap: float | None = None,
+    start: MaxMarginSolution | None = None,
 ) -> MaxMarginSolution:
-    """Return the max margin of rows with weights [m]: the hard one, or the soft one for ν."""
+    """Return the max margin of rows with weights [m]: the hard one, or the soft one for ν, from a start."""
     return max_margin(
         problem,
         settings.norm,
@@ -69,6 +70,7 @@ def solved(
         intercept=settings.intercept,
         nu=nu,
         sample_weight=weights,
+        start=start,
     )
 
 

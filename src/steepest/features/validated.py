@@ -13,6 +13,7 @@ from steepest.errors import InvalidArgument, InvalidData
 from steepest.features.dense import DenseRows
 from steepest.features.protocol import Block, Rows
 from steepest.features.sparse import SparseRows, is_sparse
+from steepest.features.spread import is_spread, spread_rows
 
 __all__ = ["rows_elsewhere", "validated_array"]
 
@@ -32,6 +33,8 @@ def rows_elsewhere(X: Any) -> Rows | None:
         if X.dtype.kind in "iu" and np.abs(array.data).max(initial=0.0) > _EXACT_INTEGERS:
             raise InvalidData("X", str(X.dtype), "float64 rounds integers above 2^53: subtract an offset")
         return _finite(SparseRows(array))
+    if is_spread(X):
+        return _finite(spread_rows(X))
     mapped = isinstance(X, np.memmap) and X.ndim == 2 and X.dtype in (np.float32, np.float64)
     return _finite(DenseRows(X)) if mapped and 0 not in X.shape else None
 

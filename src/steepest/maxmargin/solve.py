@@ -77,6 +77,7 @@ def max_margin(
     sample_weight: Any = None,
     class_weight: Any = None,
     callback: ProgressCallback | None = None,
+    start: MaxMarginSolution | None = None,
 ) -> MaxMarginSolution:
     """Weights of the largest normalised margin, with bounds on both sides of it that always hold.
 
@@ -107,6 +108,10 @@ def max_margin(
         callback: called with a :class:`~steepest.maxmargin.Progress` as the computation goes on, some twenty
             times a second at most. Where it returns True, or on Ctrl-C while there is a callback, the
             computation stops with its best bounds.
+        start: a solution for the same samples, features and classes, such as that of a nearby ``nu``: soft
+            margins and margins with free weights go on from it where the ascent in capped dual weights
+            serves the norm. It changes how long they take, and not what is certified; other computations
+            begin anew.
         canonical: whether to return, where the optimum is not unique, the one of least Frobenius norm.
             It can be another one for the norms max, sum, spectral and nuclear alone; ``solution.canonical``
             has the evidence, and says so if it could not be found and the solver's optimum was kept.
@@ -130,7 +135,13 @@ def max_margin(
     time_limit = None if time_limit is None else real_number("time_limit", time_limit, _TIME, above=0)
     _check_method(norm, method)
     terms = terms_of(problem, intercept, free, nu, sample_weight, class_weight)
+    _check_start(problem, start)
     relaxed = terms.any or len(terms.kept) < problem.samples
+    if canonical and _stays_elsewhere(problem):
+        remedy = (
+            "leave it out, or give features as an array: of sparse ones and large files one optimum is found"
+        )
+        raise InvalidArgument("canonical", canonical, remedy)
     if relaxed:
         if canonical:
             remedy = "leave it out: the set of optima is known of hard margins without free weights alone"
@@ -142,9 +153,9 @@ def max_margin(
         deadline = Deadline.after(time_limit, watch)
         if relaxed and _stays_elsewhere(problem) and not _is_small(problem):
             _check_relaxed_scans(norm, method)
-            return solve_relaxed_by_scans(problem, norm, terms, gap, deadline)
+            return solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start)
         if relaxed:
-            return solve_relaxed(problem, norm, terms, gap, method, deadline)
+            return solve_relaxed(problem, norm, terms, gap, method, deadline, start)
         solution = _solution(problem, norm, gap, method, deadline)
         return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution
 
@@ -183,6 +194,17 @@ def _stays_elsewhere(problem: Classification) -> bool:
     """Whether the features are not to become an array in memory."""
     n, d = problem.rows.shape
     return not problem.loaded and not (problem.rows.becomes_array and 8 * n * d <= _READ)
+
+
+def _check_start(problem: Classification, start: object) -> None:
+    if start is None:
+        return
+    if not isinstance(start, MaxMarginSolution):
+        raise InvalidArgument("start", start, "give a solution that max_margin returned, or None")
+    n, k, d = problem.samples, problem.n_classes, problem.dimension
+    if start.dual.shape != (n, k) or start.weights.shape != (k, d):
+        remedy = f"give a solution for {n} samples, {d} features and {k} classes"
+        raise InvalidArgument("start", start, remedy)
 
 
 def _is_small(problem: Classification) -> bool:

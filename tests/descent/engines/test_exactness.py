@@ -75,7 +75,9 @@ def vector(rows, p):
     """Return the direction of the entry-wise p-norm: sign(s) |s|^(q-1) / ‖s‖_q^(q-1)."""
     q = mpmath.mpf(p) / (p - 1)
     length = mpmath.fsum(abs(v) ** q for row in rows for v in row) ** (1 / q)
-    return [[mpmath.sign(v) * (abs(v) / length) ** (q - 1) if v else mpmath.mpf(0) for v in row] for row in rows]
+    return [
+        [mpmath.sign(v) * (abs(v) / length) ** (q - 1) if v else mpmath.mpf(0) for v in row] for row in rows
+    ]
 
 
 def singular_direction(name, S):

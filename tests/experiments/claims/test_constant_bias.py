@@ -58,7 +58,7 @@ def test_runs_follow_their_mean_direction_and_separate_where_it_does(runs):
 
 
 def test_a_run_that_leaves_its_mean_direction_breaks_the_claim(runs):
-    worse = runs[0].dataset.assign(bias_distance_share=runs[0].dataset["bias_distance_share"] * 1e4)
+    worse = runs[0].dataset.assign(bias_distance=runs[0].dataset["bias_distance"] * 1e4)
     broken = Runs(worse, runs[0].data, runs[0].norm, runs[0].loss, worse, worse)
     _, measurement = values(broken, FOLLOWS, "distance / bound")
     assert min(measurement.slack) < 0

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sparse
 
 import steepest as st
+from steepest.errors import InvalidArgument, InvalidData
 from steepest.maxmargin import Status
 from steepest.maxmargin.relaxed import scanned
 
@@ -35,7 +36,8 @@ def assert_same(first, second, gap):
 def assert_feasible(solution, problem, caps=None, free=()):
     """Dual weights meet their conditions as far as sums in floating point show."""
     q, y = solution.dual, problem.labels
-    assert (q >= 0).all() and q.sum() == pytest.approx(1.0, abs=1e-12)
+    assert (q >= 0).all()
+    assert q.sum() == pytest.approx(1.0, abs=1e-12)
     if caps is not None:
         assert (q.sum(axis=1) <= caps * (1 + 1e-12)).all()
     if solution.intercept is not None:
@@ -63,7 +65,8 @@ def test_weights_and_free_columns_of_sparse_features():
     found = st.max_margin(problem, "frobenius", 1e-5, **terms)
     assert_same(found, st.max_margin(st.Classification(X, y), "frobenius", 1e-5, **terms), 1e-5)
     assert not found.dual[weights == 0].any()
-    assert found.free == (7,) and found.intercept is not None
+    assert found.free == (7,)
+    assert found.intercept is not None
 
 
 def test_hard_margin_with_an_intercept_of_sparse_features():
@@ -74,6 +77,7 @@ def test_hard_margin_with_an_intercept_of_sparse_features():
     found = st.max_margin(problem, "frobenius", 1e-6, intercept=True)
     assert_same(found, st.max_margin(st.Classification(X, y), "frobenius", 1e-8, intercept=True), 1e-6)
     assert found.separable is True
+    assert found.intercept is not None
     margins = np.asarray(problem.pair_margins(found.weights)) + (
         found.intercept[problem.labels][:, None] - found.intercept
     )
@@ -101,4 +105,43 @@ def test_the_soft_margin_of_contradictory_sparse_features_is_bounded_by_zero():
     X = sparse.csr_array(np.repeat(np.eye(3), 4, axis=0))
     problem = st.Classification(X, np.tile([0, 1], 6))
     found = st.max_margin(problem, "frobenius", 1e-4, nu=0.5, time_limit=20)
-    assert found.margin == 0.0 and found.upper_bound < 1e-12
+    assert found.margin == 0.0
+    assert found.upper_bound < 1e-12
+
+
+def test_small_sparse_features_are_solved_as_an_array(monkeypatch):
+    monkeypatch.setattr("steepest.maxmargin.solve._SMALL", 1 << 20)
+    X, y = texts()
+    problem = st.Classification(sparse.csr_array(X), y)
+    found = st.max_margin(problem, "max", 1e-7, nu=0.1, intercept=True)
+    assert (found.method, found.status) == ("interior point", Status.SOLVED)
+    with pytest.raises(InvalidData, match="toarray"):
+        problem.features.sum()
+
+
+def test_a_start_changes_no_margin_and_takes_fewer_steps():
+    X, y = texts(120, 40)
+    problem = st.Classification(X, y)
+    first = st.max_margin(problem, "frobenius", 1e-5, nu=0.2, intercept=True, method="scans")
+    again = st.max_margin(problem, "frobenius", 1e-5, nu=0.2, intercept=True, method="scans", start=first)
+    assert_same(again, first, 1e-5)
+    assert again.iterations < first.iterations
+    other = st.max_margin(problem, "frobenius", 1e-5, nu=0.19, intercept=True, method="scans", start=first)
+    assert_same(other, st.max_margin(problem, "frobenius", 1e-7, nu=0.19, intercept=True), 1e-5)
+    in_sparse = st.Classification(sparse.csr_array(X), y)
+    assert_same(st.max_margin(in_sparse, "frobenius", 1e-5, nu=0.2, intercept=True, start=first), first, 1e-5)
+
+
+@pytest.mark.parametrize("start", ["weights", 3.0, None])
+def test_starts_that_are_none_are_refused(start):
+    X, y = texts(40, 8)
+    problem = st.Classification(X, y)
+    start = st.max_margin(st.Classification(X[:20], y[:20]), "max", nu=0.5) if start is None else start
+    with pytest.raises(InvalidArgument, match="start"):
+        st.max_margin(problem, "max", nu=0.5, start=start)
+
+
+def test_the_optimum_of_least_norm_is_refused_where_features_are_sparse():
+    X, y = texts(20, 8)
+    with pytest.raises(InvalidArgument, match="canonical=True: leave it out, or give features as an array"):
+        st.max_margin(st.Classification(sparse.csr_array(X), y), "max", canonical=True)

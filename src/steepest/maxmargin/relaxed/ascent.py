@@ -24,7 +24,7 @@ _plain = numba.njit(nogil=True, error_model="numpy")
 
 
 class Features(NamedTuple):
-    """Features of samples: rows of an array [m, d], or the three arrays of sparse rows; the other is empty."""
+    """Features of samples: rows of an array [m, d], or the arrays of sparse rows; the other is empty."""
 
     dense: np.ndarray
     values: np.ndarray
@@ -138,8 +138,8 @@ def _solve_sample(alpha, classes, logits, wanted, changes, level, square, stiffn
 def sweep(features, labels, squares, caps, alpha, W, level, stiffness, active, order):
     """Go through the active samples in an order; α [m, k], W and the level [1] change in place.
 
-    W is A(α) plus what stays the same, [k, d], or of sparse features [d, k]; and the level what stays the same
-    less ``stiffness`` times Σα.
+    W is A(α) plus what stays the same, [k, d], or of sparse features [d, k]; and the level is what stays the
+    same less ``stiffness`` times Σα.
     """
     dense, values, columns, starts = features
     most = alpha.shape[1] + 1
@@ -153,8 +153,8 @@ def sweep(features, labels, squares, caps, alpha, W, level, stiffness, active, o
         if dense.shape[0] > 0:
             _dense_logits(W, true, classes, dense[i], logits)
         else:
-            part = slice(starts[i], starts[i + 1])
-            _sparse_logits(W, true, classes, columns[part], values[part], logits)
+            first, last = starts[i], starts[i + 1]
+            _sparse_logits(W, true, classes, columns[first:last], values[first:last], logits)
         moved, changed = _solve_sample(
             alpha[i], classes, logits, wanted, changes, level[0], square, stiffness, caps[i]
         )
@@ -163,5 +163,6 @@ def sweep(features, labels, squares, caps, alpha, W, level, stiffness, active, o
         if dense.shape[0] > 0:
             _dense_change(W, true, classes, dense[i], changes, moved)
         else:
-            _sparse_change(W, true, classes, columns[part], values[part], changes, moved)
+            first, last = starts[i], starts[i + 1]
+            _sparse_change(W, true, classes, columns[first:last], values[first:last], changes, moved)
         level[0] -= stiffness * moved

@@ -17,7 +17,7 @@ from steepest.maxmargin.relaxed.band import Band, joined_columns, row_squares
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
 from steepest.maxmargin.relaxed.prepared import Prepared
-from steepest.maxmargin.relaxed.split import serves, solve_band
+from steepest.maxmargin.relaxed.split import Point, point_near, serves, solve_band
 
 __all__ = ["Proposal", "proposed"]
 
@@ -28,8 +28,8 @@ _WIDER, _REACHED, _WIDEST = 100.0, 0.1, 1e8
 _LARGEST_SYSTEM = 3000
 """Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
 _MOST_ITERATIONS = 200_000
-_PACE = 160.0
-"""Iterations that a digit of the gap may cost where cuts come next."""
+_PACE, _PACE_OF_LARGE = 160.0, 2500.0
+"""Iterations that a digit of the gap may cost where cuts or an interior point come next, and where not."""
 _MOST_PAIRS = 3000
 """Pairs of a linear program over directions that takes a fraction of a second."""
 
@@ -46,19 +46,28 @@ class Proposal:
 
 
 def proposed(
-    prepared: Prepared, norm: Norm, gap: float, method: str, deadline: Deadline
+    prepared: Prepared,
+    norm: Norm,
+    gap: float,
+    method: str,
+    deadline: Deadline,
+    start: Proposal | None = None,
 ) -> Iterator[Proposal]:
-    """Methods in turn: an interior point where its system is small enough, cuts where it has no barrier."""
+    """Methods in turn: an interior point where its system is small enough, cuts where it has no barrier.
+
+    ``start`` has weights of penalised and of free features, not levelled, of a problem alike.
+    """
     rows = prepared.reduced.classes - 1
     columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
     barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
     if method == "scans":
-        yield from _by_ascent(prepared, norm, gap, deadline)
+        yield from _by_ascent(prepared, norm, gap, deadline, start, _PACE_OF_LARGE)
         return
     small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
     inside = barrier and rows * columns <= _LARGEST_SYSTEM
-    if method == "auto" and not inside and not small and serves(norm):
-        yield from _by_ascent(prepared, norm, gap, deadline)
+    large = not (small or inside)
+    if method == "auto" and serves(norm) and (large or start is not None):
+        yield from _by_ascent(prepared, norm, gap, deadline, start, _PACE_OF_LARGE if large else _PACE)
     if method == "interior-point":
         BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
     if method == "interior-point" or (method == "auto" and inside):
@@ -71,7 +80,18 @@ def proposed(
         yield from _by_first_order(prepared, norm, gap, deadline)
 
 
-def _by_ascent(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Proposal]:
+def _point_of(prepared: Prepared, band: Band, scale: float, start: Proposal | None) -> Point | None:
+    """Where an ascent starts from, in its features."""
+    if start is None or not start.weights.any() or not start.dual.any():
+        return None
+    mixed = prepared.mixed_weights(start.weights, start.free) * (prepared.reduced.scale / scale)
+    weights = np.concatenate([start.weights, mixed], axis=1)
+    return point_near(band, weights, start.dual)
+
+
+def _by_ascent(
+    prepared: Prepared, norm: Norm, gap: float, deadline: Deadline, start: Proposal | None, pace: float
+) -> Iterator[Proposal]:
     """In all classes and features, by ascent in the dual among the samples that matter."""
     level, reduced = prepared.level, prepared.reduced
     c, k = level.features.shape[1], reduced.classes
@@ -79,7 +99,7 @@ def _by_ascent(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -
     caps = np.full(len(reduced.labels), np.inf) if reduced.caps is None else reduced.caps
     features = joined_columns(level.features / scale, prepared.mixed)
     band = Band(features, reduced.labels, k, c, caps, np.zeros((k, features.shape[1])))
-    for point in solve_band(band, norm, gap, deadline):
+    for point in solve_band(band, norm, gap, deadline, _point_of(prepared, band, scale, start), pace):
         free = prepared.of_free(point.weights[:, c:] * (scale / reduced.scale))
         yield Proposal(point.weights[:, :c], free, point.dual, point.steps, "ascent in capped dual weights")
 

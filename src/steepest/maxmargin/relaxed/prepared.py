@@ -107,6 +107,13 @@ class Prepared:
         free = V[:, max(c, r.shape[0]) :]
         return r.weights(V[:, :c]), self.of_free(radius * (free if r.mixing is None else r.mixing @ free))
 
+    def mixed_weights(self, W: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Return the weights of the mixed features [k, f] of W [k, p] and free weights [k, f]."""
+        level = self.level
+        explained = precise_product(W, head(W), level.shifts)
+        kept = ((free[:, level.places] + explained.high) + explained.low) / self.reduced.scale
+        return scipy.linalg.solve(self.back, kept.T).T if len(level.places) else kept
+
     def of_free(self, weights: np.ndarray) -> np.ndarray:
         """Return weights [k, f] of free features from those of the mixed ones."""
         return self.reduced.scale * (weights @ self.back.T)

@@ -30,6 +30,32 @@ class Lowest:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """What is penalised and what is free of a block; it knows no more, so that it travels well."""
+
+    penalised: np.ndarray
+    """Features whose weights the norm measures, shape [p]."""
+    free: tuple[int, ...]
+    intercept: bool
+    shift: np.ndarray
+    """What is taken from features before, where an intercept makes up for it, shape [d]."""
+
+    def parts(self, block: Block) -> tuple[Block, np.ndarray]:
+        """Penalised and free features of some rows in float64, shifted."""
+        columns, count = list(self.free), block.shape[0]
+        block = block.astype(np.float64, copy=True)
+        if sparse.issparse(block):
+            if self.shift.any():
+                block.data -= self.shift[block.indices]
+            free = block[:, columns].toarray() if columns else np.zeros((count, 0))
+        else:
+            block -= self.shift
+            free = block[:, columns]
+        free = np.concatenate([np.ones((count, int(self.intercept))), free], axis=1)
+        return (block[:, self.penalised] if columns else block), free
+
+
+@dataclass(frozen=True)
 class Samples:
     """All samples, with what a solver divides features by and takes from them."""
 
@@ -40,8 +66,7 @@ class Samples:
     terms: Terms
     caps: np.ndarray
     """Most that the dual weights of each sample may sum to, infinite without caps, 0 where left out, [n]."""
-    shift: np.ndarray
-    """What is taken from features before, where an intercept makes up for it, shape [d]."""
+    columns: Columns
     scale: float
     """Root mean square of the lengths of the penalised features."""
     free_scale: np.ndarray
@@ -50,7 +75,7 @@ class Samples:
     @property
     def penalised(self) -> np.ndarray:
         """Features whose weights the norm measures, shape [p]."""
-        return self.terms.penalised(self.rows.shape[1])
+        return self.columns.penalised
 
     @property
     def sparse(self) -> bool:
@@ -68,28 +93,14 @@ class Samples:
         self, chosen: np.ndarray, caps: np.ndarray, fixed: np.ndarray | None = None, mass: float = 0.0
     ) -> Band:
         """The chosen samples [m] in memory, with their caps, beside what is fixed."""
-        features, free = self._parts(self.rows.take(chosen))
+        features, free = self.columns.parts(self.rows.take(chosen))
         both = joined_columns(features / self.scale, free / self.free_scale)
         p = features.shape[1]
         fixed = np.zeros((self.classes, both.shape[1])) if fixed is None else fixed
         return Band(both, self.labels[chosen], self.classes, p, caps, fixed, mass)
 
-    def _parts(self, block: Block) -> tuple[Block, np.ndarray]:
-        """Penalised and free features of some rows, shifted."""
-        columns, count = list(self.terms.columns), block.shape[0]
-        block = block.astype(np.float64, copy=True)
-        if sparse.issparse(block):
-            if self.shift.any():
-                block.data -= self.shift[block.indices]
-            free = block[:, columns].toarray() if columns else np.zeros((count, 0))
-        else:
-            block -= self.shift
-            free = block[:, columns]
-        free = np.concatenate([np.ones((count, int(self.terms.intercept))), free], axis=1)
-        return (block[:, self.penalised] if columns else block), free
-
     def weights(self, W: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Weights [k, d] of the features as they are and the intercept [k], from those in a band's, [k, p + f]."""
+        """Weights [k, d] of the features as they are and the intercept [k], from a band's [k, p + f]."""
         p = len(self.penalised)
         V = np.zeros((self.classes, self.rows.shape[1]))
         V[:, self.penalised] = W[:, :p]
@@ -97,7 +108,7 @@ class Samples:
         V[:, list(self.terms.columns)] = free[:, int(self.terms.intercept) :]
         if not self.terms.intercept:
             return V, None
-        moved = precise_product(V, head(V), self.shift[None, :])
+        moved = precise_product(V, head(V), self.columns.shift[None, :])
         b = (free[:, 0] - moved.high[:, 0]) - moved.low[:, 0]
         # A shift of all classes changes no margin; without it the numbers are smallest.
         return V, b - b.mean()
@@ -106,12 +117,12 @@ class Samples:
         """Weights in a band's features [k, p + f] of those of the features as they are."""
         free = V[:, list(self.terms.columns)]
         if self.terms.intercept:
-            b = (np.zeros(len(V)) if intercept is None else intercept) + V @ self.shift
+            b = (np.zeros(len(V)) if intercept is None else intercept) + V @ self.columns.shift
             free = np.concatenate([b[:, None], free], axis=1)
         return np.concatenate([V[:, self.penalised], free * (self.free_scale / self.scale)], axis=1)
 
     def lowest(self, V: np.ndarray, intercept: np.ndarray | None) -> Lowest:
-        """The smallest margins of all samples, in the precision of the features: to select, not to certify."""
+        """The smallest margins of all samples, to select and not to certify, in the features' precision."""
         b = np.zeros(len(V)) if intercept is None else intercept
         visit = partial(_lowest_of_block, labels=self.labels, W=V, b=b)
         parts = list(self.rows.scan(visit, self.classes))
@@ -126,14 +137,9 @@ class Samples:
         T = sparse.csr_array((-q, (chosen, classes)), shape=(n, k))
         T = sparse.csr_array(T + sparse.csr_array((q, (chosen, self.labels[chosen])), shape=(n, k)))
 
-        def visit(start: int, block: Block) -> np.ndarray:
-            part = T[start : start + block.shape[0]]
-            used = np.flatnonzero(np.diff(part.indptr))
-            features, free = self._parts(block[used])
-            both = joined_columns(features / self.scale, free / self.free_scale)
-            A = part[used].T @ both
-            return A.toarray() if sparse.issparse(A) else np.asarray(A)
-
+        visit = partial(
+            _fixed_of_block, T=T, columns=self.columns, scale=self.scale, free_scale=self.free_scale
+        )
         return np.sum(list(self.rows.scan(visit, k)), axis=0)
 
 
@@ -152,13 +158,9 @@ def samples_of(problem: Classification, terms: Terms) -> Samples:
             sums, counts = sums + part, counts + stored
         # What is zero in some samples of sparse features stays so.
         shift = np.where(counts == n, sums / n * unit, 0.0)
-    plain = Samples(rows, problem.labels, problem.n_classes, terms, caps, shift, 1.0, np.ones(1))
+    columns = Columns(terms.penalised(d), terms.columns, terms.intercept, shift)
     squares, free_squares = 0.0, np.zeros(int(terms.intercept) + len(terms.columns))
-
-    def visit(_: int, block: Block) -> tuple[float, np.ndarray]:
-        features, free = plain._parts(block)
-        return float(row_squares(features / unit).sum()), np.sum((free / unit) ** 2, axis=0)
-
+    visit = partial(_squares, columns=columns, unit=unit)
     for part, free_part in rows.scan(visit, 1):
         squares, free_squares = squares + part, free_squares + free_part
     scale, free_scale = unit * np.sqrt(squares / n), unit * np.sqrt(free_squares / n)
@@ -168,7 +170,7 @@ def samples_of(problem: Classification, terms: Terms) -> Samples:
         problem.n_classes,
         terms,
         caps,
-        shift,
+        columns,
         float(scale) or 1.0,
         np.where(free_scale > 0, free_scale, 1.0),
     )
@@ -180,6 +182,22 @@ def _sums(_: int, block: Block, *, unit: float) -> tuple[np.ndarray, np.ndarray]
         d = block.shape[1]
         return np.bincount(block.indices, block.data / unit, d), np.bincount(block.indices, minlength=d)
     return np.sum(block.astype(np.float64) / unit, axis=0), np.full(block.shape[1], block.shape[0])
+
+
+def _squares(_: int, block: Block, *, columns: Columns, unit: float) -> tuple[float, np.ndarray]:
+    """Sums of squares of the penalised features of a block, and of each free one, divided by ``unit``²."""
+    features, free = columns.parts(block)
+    return float(row_squares(features / unit).sum()), np.sum((free / unit) ** 2, axis=0)
+
+
+def _fixed_of_block(
+    start: int, block: Block, *, T: sparse.csr_array, columns: Columns, scale: float, free_scale: np.ndarray
+) -> np.ndarray:
+    part = T[start : start + block.shape[0]]
+    used = np.flatnonzero(np.diff(part.indptr))
+    features, free = columns.parts(block[used])
+    A = part[used].T @ joined_columns(features / scale, free / free_scale)
+    return A.toarray() if sparse.issparse(A) else np.asarray(A)
 
 
 def _lowest_of_block(

@@ -1,8 +1,9 @@
-"""Relaxed max margins of features that are sparse or stay in a file: some samples at a time, certified by scans.
+"""Relaxed max margins of features that are sparse or stay where they are: by bands, certified by scans.
 
-The samples whose margins are near the level are a band in memory, where all is solved. Those far above it have
-no dual weight, those far below it are at their caps on one class each, which makes a fixed part of A(q). Where
-all samples fit, the band is all of them; otherwise a scan with the weights found says which belong to it.
+The samples whose margins are near the level are a band in memory, where all is solved. Those far above it
+have no dual weight, those far below it are at their caps on one class each, which makes a fixed part of A(q).
+Where all samples fit, the band is all of them; otherwise a scan with the weights found says which belong to
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from steepest.maxmargin.relaxed.balance import feasible_dual
 from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.samples import Lowest, Samples, samples_of
 from steepest.maxmargin.relaxed.scanned_bounds import dual_above_by_scan, level_below_by_scan
-from steepest.maxmargin.relaxed.split import Point, solve_band
+from steepest.maxmargin.relaxed.split import Point, point_near, solve_band
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
@@ -97,16 +98,22 @@ class _Certified:
 
 
 def solve_relaxed_by_scans(
-    problem: Classification, norm: Norm, terms: Terms, gap: float, deadline: Deadline
+    problem: Classification,
+    norm: Norm,
+    terms: Terms,
+    gap: float,
+    deadline: Deadline,
+    start: MaxMarginSolution | None = None,
 ) -> MaxMarginSolution:
     """Return the relaxed max margin with both bounds; features never become an array as a whole."""
     started = time.perf_counter()
     multiple = MULTIPLE.of(norm)
     samples = samples_of(problem, terms)
     none = np.zeros(0, dtype=np.int64)
-    start = np.zeros((problem.n_classes, problem.dimension)), _no_intercept(samples)
-    certified = _Certified(samples, norm, gap, Best(start, np.zeros((0, problem.n_classes)), 0.0), none)
-    for dual, point, V, b in _proposed(samples, norm if multiple is None else multiple[0], gap, deadline):
+    zero = np.zeros((problem.n_classes, problem.dimension)), _no_intercept(samples)
+    certified = _Certified(samples, norm, gap, Best(zero, np.zeros((0, problem.n_classes)), 0.0), none)
+    measured = norm if multiple is None else multiple[0]
+    for dual, point, V, b in _proposed(samples, measured, gap, deadline, start):
         certified.steps += point.steps
         certified.take_weights(V, b)
         certified.take_dual(dual)
@@ -119,35 +126,45 @@ def solve_relaxed_by_scans(
 _Proposed = tuple[_Dual, Point, np.ndarray, np.ndarray | None]
 
 
-def _proposed(samples: Samples, norm: Norm, gap: float, deadline: Deadline) -> Iterator[_Proposed]:
+def _proposed(
+    samples: Samples, norm: Norm, gap: float, deadline: Deadline, start: MaxMarginSolution | None
+) -> Iterator[_Proposed]:
     """Yield dual weights and weights, better and better, until the deadline or the end of what can be had."""
     kept, k = samples.terms.kept, samples.classes
     none = np.zeros(0, dtype=np.int64)
     most = _rows_of_a_band(samples)
     if len(kept) <= most:
         band = samples.band(kept, samples.caps[kept])
-        for point in solve_band(band, norm, _ROUNDING * gap, deadline):
+        for point in solve_band(band, norm, _ROUNDING * gap, deadline, _near(samples, band, kept, start)):
             yield _Dual(kept, point.dual, none, none), point, *samples.weights(point.weights)
         return
     first = _spread(samples, most)
     caps = samples.caps[first]
     # They stand for all samples: a share of all caps as large.
     sums = samples.caps[kept].sum() / caps.sum() if samples.terms.caps is not None else 1.0
-    point = next(solve_band(samples.band(first, caps * sums), norm, _FIRST, deadline))
+    band = samples.band(first, caps * sums)
+    point = next(solve_band(band, norm, _FIRST, deadline, _near(samples, band, first, start)))
     dual = _Dual(first, np.zeros((len(first), k)), none, none)
     target = _FIRST
     for _ in range(_MOST_SCANS):
         V, b = samples.weights(point.weights)
         lowest = samples.lowest(V, b)
-        band, dual, start = _next_band(samples, dual, lowest, point, most)
+        band, dual, point = _next_band(samples, dual, lowest, point, most)
         target = max(_ROUNDING * gap, target * _FASTER)
-        point = next(solve_band(band, norm, target, deadline, start))
+        point = next(solve_band(band, norm, target, deadline, point))
         dual = replace(dual, values=point.dual)
         yield dual, point, *samples.weights(point.weights)
         if deadline.passed or target <= 1e-14:
             return
         if target <= _ROUNDING * gap:
             gap = 0.3 * gap
+
+
+def _near(samples: Samples, band: Band, chosen: np.ndarray, start: MaxMarginSolution | None) -> Point | None:
+    """Where an ascent among chosen samples starts from, if a solution knows something of them."""
+    if start is None or not start.weights.any() or not start.dual[chosen].any():
+        return None
+    return point_near(band, samples.in_band(start.weights, start.intercept), start.dual[chosen])
 
 
 def _next_band(
@@ -193,7 +210,7 @@ def _rows_of_a_band(samples: Samples) -> int:
 
 
 def _spread(samples: Samples, most: int) -> np.ndarray:
-    """Samples of every class in proportion, spread over the data, at most so many and two of each at least."""
+    """Samples of every class in proportion, spread over the data: at most about so many."""
     kept = samples.terms.kept
     order = kept[np.argsort(samples.labels[kept], kind="stable")]
     places = np.unique(np.linspace(0, len(order) - 1, most).astype(np.int64))

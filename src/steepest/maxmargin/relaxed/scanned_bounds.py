@@ -41,10 +41,11 @@ def level_below_by_scan(
     if not 0.0 < size < np.inf:
         return 0.0
     b = np.zeros(len(W)) if intercept is None else intercept
-    largest, offset = float(np.abs(W).max()), float(np.abs(b).max())
+    # The visit holds labels alone, since it travels to where features are.
+    largest, offset, labels = float(np.abs(W).max()), float(np.abs(b).max()), samples.labels
 
     def visit(start: int, block: Block) -> tuple[np.ndarray, np.ndarray]:
-        y, index = samples.labels[start : start + block.shape[0]], np.arange(block.shape[0])
+        y, index = labels[start : start + block.shape[0]], np.arange(block.shape[0])
         block = block.astype(np.float64, copy=False)
         logits = np.asarray(block @ W.T) + b
         true = logits[index, y]

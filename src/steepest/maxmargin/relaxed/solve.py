@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sparse
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
@@ -35,7 +36,13 @@ _CANCELLATION = 1e-13
 
 
 def solve_relaxed(
-    problem: Classification, norm: Norm, terms: Terms, gap: float, method: str, deadline: Deadline
+    problem: Classification,
+    norm: Norm,
+    terms: Terms,
+    gap: float,
+    method: str,
+    deadline: Deadline,
+    start: MaxMarginSolution | None = None,
 ) -> MaxMarginSolution:
     """Return the relaxed max margin with both bounds.
 
@@ -45,14 +52,15 @@ def solve_relaxed(
     """
     X = in_array(problem)
     _require_bounded(X, problem, terms, deadline)
-    return _solved(X, problem, norm, terms, gap, method, deadline)
+    return _solved(X, problem, norm, terms, gap, method, deadline, start)
 
 
 def in_array(problem: Classification) -> np.ndarray:
-    """The features as an array, sparse ones with all their zeros, of which there are few where this is asked."""
+    """The features as an array; sparse ones, which are few where this is asked, with all their zeros."""
     if problem.loaded or problem.rows.becomes_array:
         return as_numpy(problem.features)
-    return problem.rows.take(np.arange(problem.samples)).toarray()
+    features = problem.rows.take(np.arange(problem.samples))
+    return features.toarray() if sparse.issparse(features) else features
 
 
 def _solved(
@@ -63,13 +71,15 @@ def _solved(
     gap: float,
     method: str,
     deadline: Deadline,
+    start: MaxMarginSolution | None,
 ) -> MaxMarginSolution:
     started = time.perf_counter()
     multiple = MULTIPLE.of(norm)
     measured = norm if multiple is None else multiple[0]
     prepared = prepare(X, problem.labels, problem.n_classes, measured, terms)
     record = _Record.start(X, problem, norm, terms, prepared)
-    for candidate in proposed(prepared, measured, _ROUNDING * gap, method, deadline):
+    begin = _started(terms, start)
+    for candidate in proposed(prepared, measured, _ROUNDING * gap, method, deadline, begin):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
         if record.best.within(gap) or deadline.passed or record.ends(deadline):
@@ -110,6 +120,19 @@ def _require_bounded(X: np.ndarray, problem: Classification, terms: Terms, deadl
         raise InvalidArgument(
             "free", list(terms.columns), f"{what} have a margin by themselves, so that none is the largest"
         )
+
+
+def _started(terms: Terms, start: MaxMarginSolution | None) -> Proposal | None:
+    """A solution of other terms, with what the kept samples have of it."""
+    if start is None:
+        return None
+    W, columns = start.weights, list(terms.columns)
+    free = W[:, columns]
+    if terms.intercept:
+        b = np.zeros(len(W)) if start.intercept is None else start.intercept
+        free = np.concatenate([b[:, None], free], axis=1)
+    penalised = terms.penalised(W.shape[1])
+    return Proposal(W[:, penalised], free, start.dual[terms.kept], 0, start.method)
 
 
 _ENDED = {

@@ -2,8 +2,8 @@
 
 max ρ - Σ cap_i ξ_i over ‖V‖ ≤ 1, margins(W) ≥ ρ - ξ and W = V is split as in the alternating direction method
 of multipliers (Boyd et al., Foundations and Trends in Machine Learning 3, 2011): the W nearest to V, by
-coordinate ascent among the samples near the level ρ; the V of the ball nearest to W; and the multiplier of W = V,
-which is A(q) in the end. The level and the free weights are multipliers of the ascent itself.
+coordinate ascent among the samples near the level ρ; the V of the ball nearest to W; and the multiplier of
+W = V, which is A(q) in the end. The level and the free weights are multipliers of the ascent itself.
 
 In the Frobenius norm W is A(q), and nothing has to be split.
 """
@@ -20,10 +20,11 @@ from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.relaxed.ascent import sweep
 from steepest.maxmargin.relaxed.band import Band
 
-__all__ = ["Point", "serves", "solve_band"]
+__all__ = ["Point", "point_near", "serves", "solve_band"]
 
 _SWEEPS, _EVERY = 3, 8
 """Sweeps of a step, and steps between two looks at all margins and the bounds."""
@@ -38,7 +39,7 @@ _OFTEN = 60
 residuals mislead, and the method converges where it stays the same."""
 _START = 3e-2
 """Gap in the Frobenius norm from which other norms start."""
-_FAR = 2.0
+_FAR = 1.0
 """As many times what margins moved by between two looks they may move until the next."""
 _MOST_STEPS, _PACE = 20_000, 2500.0
 """Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
@@ -72,7 +73,7 @@ class _Split:
 
     def __init__(self, band: Band, norm: Norm, start: Point | None, project: Callable | None):
         self.band, self.norm, self.project = band, norm, project
-        self.penalty, self.steps, self.guess = 1.0, 0, None
+        self.penalty, self.steps, self.guess, self.near = 1.0, 0, None, start is not None
         self.alpha = band.first_dual() if start is None else start.dual.copy()
         A = self.fresh()
         p = band.penalised
@@ -132,7 +133,8 @@ class _Split:
         seen = band.margins(W)
         level = self.level + _STIFFNESS * (1.0 - self.total) / self.penalty
         if self.seen is None:
-            far = np.inf
+            # From the beginning anything may move; from a start as far as margins spread below the level.
+            far = abs(level - float(seen.min())) if self.near else np.inf
         else:
             finite = np.isfinite(seen)
             far = _FAR * float(np.abs(seen[finite] - self.seen[finite]).max()) + abs(level - self.last_level)
@@ -178,8 +180,16 @@ class _Split:
             self.alpha = self.alpha / ratio
 
 
+def point_near(band: Band, weights: np.ndarray, dual: np.ndarray) -> Point:
+    """Weights [k, p + f] and dual weights [m, k] of other terms as a start: within the caps of these."""
+    q = dual / dual.sum() * (1.0 - band.mass)
+    if np.isfinite(band.caps).all():
+        q = within_caps(q / q.sum(), band.caps / q.sum()) * q.sum()
+    return Point(weights, q, band.threshold(band.margins(weights).min(axis=1)))
+
+
 def solve_band(
-    band: Band, norm: Norm, gap: float, deadline: Deadline, start: Point | None = None
+    band: Band, norm: Norm, gap: float, deadline: Deadline, start: Point | None = None, pace: float = _PACE
 ) -> Iterator[Point]:
     """Yield points of smaller and smaller gaps within the band: about ``gap``, then a third of that, ...
 
@@ -188,12 +198,12 @@ def solve_band(
     direct = DUAL_ASCENT.of(norm) is not None
     if not direct and start is None:
         # Dual weights in the Frobenius norm are near those of others.
-        start = next(_points(_Split(band, _FROBENIUS, None, None), _START, deadline), None)
+        start = next(_points(_Split(band, _FROBENIUS, None, None), _START, deadline, pace), None)
     ball = None if direct else BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto"')
-    yield from _points(_Split(band, norm, start, None if ball is None else ball.project), gap, deadline)
+    yield from _points(_Split(band, norm, start, None if ball is None else ball.project), gap, deadline, pace)
 
 
-def _points(split: _Split, gap: float, deadline: Deadline) -> Iterator[Point]:
+def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) -> Iterator[Point]:
     band, norm, p = split.band, split.norm, split.band.penalised
     best: Best = Best(split.weights, split.penalty * split.alpha)
     target = gap
@@ -214,7 +224,7 @@ def _points(split: _Split, gap: float, deadline: Deadline) -> Iterator[Point]:
         best.take_dual(split.penalty * split.alpha, upper * (1.0 + lacking))
         reached = min(1.0, best.relative_gap)
         deadline.tell("scans", split.steps, reached)
-        behind = split.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - split.steps / _PACE)
+        behind = split.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - split.steps / pace)
         over = deadline.passed or behind or best.upper <= _NOTHING
         if reached <= target or over:
             yield Point(best.weights, best.dual, best_level, reached, split.steps)

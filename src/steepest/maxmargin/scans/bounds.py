@@ -30,9 +30,11 @@ def margin_below_by_scan(source: Source, W: np.ndarray, norm: Norm) -> float:
     if largest == 0.0:
         return 0.0
     W = W / 2.0 ** np.floor(np.log2(largest))
+    # The visit holds labels alone, since it travels to where features are.
+    labels = source.labels
 
     def visit(start: int, block: Block) -> tuple[np.ndarray, np.ndarray]:
-        y, index = source.labels[start : start + block.shape[0]], np.arange(block.shape[0])
+        y, index = labels[start : start + block.shape[0]], np.arange(block.shape[0])
         block = block.astype(np.float64, copy=False)
         logits = np.asarray(block @ W.T)
         true = logits[index, y]

@@ -148,9 +148,7 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
             return state
 
 
-def _advance_surely(
-    problem: Classification, method: Method, state: State, stop: int
-) -> tuple[State, bool]:
+def _advance_surely(problem: Classification, method: Method, state: State, stop: int) -> tuple[State, bool]:
     """Advance a run up to ``stop``, or to a step whose direction compiled code is not certain of."""
     reshuffling = method.reshuffling(problem)
     m = reshuffling.batches
@@ -316,9 +314,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
             step = start + offset
             if corrected and snapshots[offset]:
                 scale_into(W, 1.0, snapshot)
-                snapshot_scale[0] = gradient(
-                    data, everything, W, 1.0 / n, work, snapshot_gradient, by_rows
-                )
+                snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient, by_rows)
                 copy_row(totals, 2, work[7], 0)
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
@@ -344,7 +340,9 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                             + totals[1, c] * math.exp(there_scale - scale)
                             + totals[2, c] * math.exp(snapshot_scale[0] - scale)
                         )
-                    if doubtful_corrected(kind, power, features, largest_length, everything, totals[3], signal):
+                    if doubtful_corrected(
+                        kind, power, features, largest_length, everything, totals[3], signal
+                    ):
                         return truncated, offset
                 elif doubtful_entries(kind, power, features, largest_length, indices, work, signal):
                     return truncated, offset
@@ -360,7 +358,9 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                 )
             else:
                 rank = min(most, n if corrected else indices.shape[0])
-                found = direction(kind, power, across, signal, step_direction, direction_scratch, cutoff, rank)
+                found = direction(
+                    kind, power, across, signal, step_direction, direction_scratch, cutoff, rank
+                )
                 if found == DOUBTFUL:
                     count = pair_terms(
                         data, indices, W, factor, work, term_rows, term_scales, logs, lefts, which, 0
@@ -377,7 +377,9 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                         )  # fmt: skip
                     if count < 0:
                         return truncated, offset
-                    graded_schatten(power, logs[:count], lefts[:count], which[:count], features, step_direction)
+                    graded_schatten(
+                        power, logs[:count], lefts[:count], which[:count], features, step_direction
+                    )
                 else:
                     truncated += found
             if momentum_kind == HEAVY_BALL:
