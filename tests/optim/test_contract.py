@@ -37,7 +37,7 @@ def fill(params, seed):
     ("options", "scheduled", "shapes"),
     [
         ({"polar": "auto"}, True, 20),
-        ({"norm": "max", "weight_decay": 0.1}, False, 20),
+        ({"norm": "max", "weight_decay": 0.1}, False, 3),
         ({"polar": "polar-express-2-float32"}, False, 3),
         ({"norm": "schatten-4"}, False, 3),
     ],

@@ -28,7 +28,7 @@ class Ordered:
         self.labels = torch.from_numpy(problem.labels.copy())
 
     def batch(self, step):
-        chosen = torch.from_numpy(self.order.batch(step))
+        chosen = torch.from_numpy(self.order.batch(step).copy())
         return self.features[chosen], self.labels[chosen]
 
     def __len__(self):
