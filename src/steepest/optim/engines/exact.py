@@ -81,7 +81,7 @@ def _lower_gram(X: Tensor) -> Tensor:
     Products of large matrices are cut into blocks of rows, of which those above the diagonal are left out.
     """
     rows = X.shape[-2]
-    if X.shape[0] > 1 or rows < _CUT or X.requires_grad:
+    if X.shape[0] > 1 or rows < _CUT or X.requires_grad or X.device.type != "cpu":
         return X @ X.mT
     G = torch.zeros(1, rows, rows, dtype=X.dtype)
     step = -(-rows // _BLOCKS)
