@@ -15,7 +15,7 @@ from torch import nn
 from torch._dynamo.testing import CompileCounter
 
 from steepest.geometry import Entrywise
-from steepest.optim import Muon, NormalizedSGD, SignSGD, Signum, SpectralSGD, SteepestDescent
+from steepest.optim import Iterative, Muon, NormalizedSGD, SignSGD, Signum, SpectralSGD, SteepestDescent
 
 CLASSES = [SteepestDescent, SignSGD, Signum, NormalizedSGD, SpectralSGD, Muon]
 
@@ -37,7 +37,7 @@ def fill(params, seed):
     ("options", "scheduled", "shapes"),
     [
         ({"polar": "auto"}, True, 20),
-        ({"norm": "max", "weight_decay": 0.1}, False, 20),
+        ({"norm": "max", "weight_decay": 0.1}, False, 3),
         ({"polar": "polar-express-2-float32"}, False, 3),
         ({"norm": "schatten-4"}, False, 3),
     ],
@@ -120,6 +120,17 @@ def test_norms_as_objects_are_kept_by_name_and_options_of_groups_survive():
     other.load_state_dict(state)
     rows = list(other.routing())
     assert (rows[0].norm, rows[1].matrices, rows[1].scale) == ("max", ((1, 3, 4),) * 2, "aspect")
+
+
+def test_iterations_are_kept_by_name_and_a_parameter_may_change_its_shape():
+    (param,) = parameters((4, 6))
+    optimizer = Muon([param], polar=Iterative("cubic", 12, precision="float32"))
+    assert optimizer.state_dict()["param_groups"][0]["polar"] == "cubic-12-float32"
+    plain = SpectralSGD([param], lr=1.0)
+    param.data = torch.zeros(3, 5)
+    param.grad = draw(3, 5)
+    plain.step()
+    assert torch.allclose(torch.linalg.svdvals(param.detach()), torch.ones(3), atol=1e-5)
 
 
 def test_torch_s_muon_is_resumed_along_the_same_trajectory():

@@ -21,7 +21,6 @@ _HOME = {
     "SCALES": "scales",
     "Iterative": "engines",
     "Layout": "layouts",
-    "MarginMonitor": "monitor",
     "Muon": "named",
     "NormalizedSGD": "named",
     "Policy": "policy",
@@ -31,7 +30,7 @@ _HOME = {
     "Signum": "named",
     "SpectralSGD": "named",
     "SteepestDescent": "optimizer",
-    "VarianceReduced": "variance_reduced",
+    "VarianceReduced": "variance_reduction",
     "muon": "functional",
     "normalized_sgd": "functional",
     "sign_sgd": "functional",
@@ -67,6 +66,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from steepest.monitor import MarginMonitor
     from steepest.optim.engines import COEFFICIENTS, Iterative, spectral_direction
     from steepest.optim.functional import (
         muon,
@@ -77,16 +77,18 @@ if TYPE_CHECKING:
         steepest_descent,
     )
     from steepest.optim.layouts import Layout
-    from steepest.optim.monitor import MarginMonitor
     from steepest.optim.named import Muon, NormalizedSGD, SignSGD, Signum, SpectralSGD
     from steepest.optim.optimizer import SteepestDescent
     from steepest.optim.policy import Policy, Route
     from steepest.optim.routing import Routing
     from steepest.optim.scales import SCALES
-    from steepest.optim.variance_reduced import VarianceReduced
+    from steepest.optim.variance_reduction import VarianceReduced
 
 
 def __getattr__(name: str):
+    if name == "MarginMonitor":
+        # It stands above this room: it solves for max margins, which needs a compiler.
+        return import_module("steepest.monitor").MarginMonitor
     if name in _HOME:
         require("torch", f"steepest.optim.{name}")
         return getattr(import_module(f"steepest.optim.{_HOME[name]}"), name)

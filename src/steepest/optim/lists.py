@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["add_", "lerp", "lerp_", "mul", "mul_", "neg", "sign"]
+__all__ = ["add_", "addcmul_", "lerp", "lerp_", "mul", "mul_", "neg", "norms", "sign"]
 
 Tensors = list[Tensor]
 
@@ -18,6 +18,11 @@ _torch: Any = torch
 def add_(tensors: Tensors, others: Tensors, alpha: float = 1.0) -> None:
     """Add alpha times the others, in place."""
     _torch._foreach_add_(tensors, others, alpha=alpha)
+
+
+def addcmul_(tensors: Tensors, others: Tensors, factors: Tensors, value: float) -> None:
+    """Add value times the others times their factors, in place."""
+    _torch._foreach_addcmul_(tensors, others, factors, value=value)
 
 
 def lerp(tensors: Tensors, ends: Tensors, weight: float) -> Tensors:
@@ -43,6 +48,11 @@ def mul_(tensors: Tensors, factor: float | Tensor) -> None:
 def neg(tensors: Tensors) -> Tensors:
     """Return the negatives."""
     return list(_torch._foreach_neg(tensors))
+
+
+def norms(tensors: Tensors) -> Tensors:
+    """Return the Euclidean norms of all tensors, summed in double precision."""
+    return list(_torch._foreach_norm(tensors, 2, dtype=torch.float64)) if tensors else []
 
 
 def sign(tensors: Tensors) -> Tensors:

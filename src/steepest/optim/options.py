@@ -12,7 +12,7 @@ from steepest.arguments import real_number, switch
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, norm_label
 from steepest.optim.directions import direction_of
-from steepest.optim.engines import engine
+from steepest.optim.engines import Iterative, Polar, engine
 from steepest.optim.layouts import layout
 from steepest.optim.scales import scale_name, scale_of
 from steepest.optim.update import Steps
@@ -38,7 +38,7 @@ def check_options(group: MutableMapping[str, Any]) -> None:
         group["foreach"] = switch("foreach", group["foreach"])
     group["norm"] = _as_text(norm(group["norm"]))
     group["scale"] = scale_name(group["scale"])
-    engine(group["polar"])
+    group["polar"] = _engine_text(group["polar"])
     if not isinstance(group["power"], Tensor):
         group["power"] = real_number("power", group["power"], "give a number of at least 0", at_least=0)
     if group["layout"] is not None:
@@ -84,6 +84,13 @@ def _check_number(name: str, value: object) -> None:
             )
         return
     real_number(name, value, "give a finite number of at least 0, or a tensor of one", at_least=0)
+
+
+def _engine_text(value: object) -> str | Polar:
+    """Return the text of an engine where that is read as the same engine."""
+    found = engine(value)
+    text = str(found)
+    return text if isinstance(found, Iterative) and isinstance(found.coefficients, str) else found
 
 
 def _as_text(given: Norm) -> Norm | str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from steepest.optim.directions import Direction
 from steepest.optim.layouts import Layout, Part
-from steepest.optim.lists import add_, mul, mul_
+from steepest.optim.lists import add_, addcmul_, mul, mul_
 from steepest.optim.momentum import Signals
 from steepest.optim.scales import Scale, scale_of
 
@@ -53,7 +53,9 @@ class Steps:
             self._parts[shape] = parts
 
     def parts(self, shape: tuple[int, ...]) -> tuple[Part, ...]:
-        """Return how tensors of a shape, which has been prepared, are viewed as matrices."""
+        """Return how tensors of a shape are viewed as matrices; errors as of :meth:`prepare`."""
+        if shape not in self._parts:
+            self.prepare(shape)
         return self._parts[shape]
 
     def factor(self, rows: int, columns: int) -> float:
@@ -77,20 +79,20 @@ def move(params: list[Tensor], signals: Signals, lr: Number, steps: Steps) -> No
 
     Each logical matrix moves by -lr · scale · D(S).
     """
-    whole: list[int] = []
+    whole: dict[torch.device, list[tuple[int, Part]]] = {}
     buckets: dict[tuple[int, int, torch.dtype, torch.device], list[tuple[int, Part]]] = {}
+    takes_tensors = steps.direction.of_tensors is not None or steps.direction.multipliers is not None
     for index, param in enumerate(params):
         parts = steps.parts(tuple(param.shape))
-        if steps.direction.of_tensors is not None and len(parts) == 1 and parts[0].shape[0] == 1:
-            whole.append(index)
+        if takes_tensors and len(parts) == 1 and parts[0].shape[0] == 1:
+            whole.setdefault(param.device, []).append((index, parts[0]))
             continue
         for part in parts:
             key = (part.shape[1], part.shape[2], param.dtype, param.device)
             buckets.setdefault(key, []).append((index, part))
-    if whole and steps.direction.of_tensors is not None:
-        factors = [steps.factor(*steps.parts(tuple(params[index].shape))[0].shape[1:]) for index in whole]
-        directions = steps.direction.of_tensors(signals.of(whole))
-        _add([params[index] for index in whole], directions, lr, factors)
+    for device, places in whole.items():
+        for batch in _batches(places, device, steps.batched):
+            _move_whole(params, signals, lr, steps, batch)
     for (rows, columns, _, device), places in buckets.items():
         factor = steps.factor(rows, columns)
         for batch in _batches(places, device, steps.batched):
@@ -99,6 +101,27 @@ def move(params: list[Tensor], signals: Signals, lr: Number, steps: Steps) -> No
             views = [part.view(params[index]) for index, part in batch]
             shaped = [piece.reshape(view.shape) for piece, view in zip(pieces, views, strict=True)]
             _add(views, shaped, lr, [factor] * len(batch))
+
+
+def _move_whole(
+    params: list[Tensor], signals: Signals, lr: Number, steps: Steps, batch: list[tuple[int, Part]]
+) -> None:
+    """Step tensors each of which is one matrix, in their own shapes."""
+    own = signals.of([index for index, _ in batch])
+    moved = [params[index] for index, _ in batch]
+    factors = [steps.factor(*part.shape[1:]) for _, part in batch]
+    find, scale = steps.direction.of_tensors, steps.direction.multipliers
+    multipliers = None if scale is None else scale(own)
+    if multipliers is not None:
+        _add_multiples(moved, own, multipliers, lr, factors)
+    elif find is not None:
+        _add(moved, find(own), lr, factors)
+    else:
+        matrices = [part.matrices(signal) for (_, part), signal in zip(batch, own, strict=True)]
+        found = [steps.direction.of_matrices(each) for each in matrices]
+        _add(
+            moved, [each.reshape(param.shape) for each, param in zip(found, moved, strict=True)], lr, factors
+        )
 
 
 def scalar(value: Number) -> Number:
@@ -137,3 +160,15 @@ def _add(params: list[Tensor], directions: list[Tensor], lr: Number, factors: li
         add_(params, directions, alpha=-lr * factors[0])
     else:
         add_(params, mul(directions, factors), alpha=-lr)
+
+
+def _add_multiples(
+    params: list[Tensor], signals: list[Tensor], multipliers: list[Tensor], lr: Number, factors: list[float]
+) -> None:
+    """Add -lr · factor · multiplier · signal to each parameter, in place and without a copy."""
+    if isinstance(lr, Tensor):
+        multipliers = mul(multipliers, factors)
+        mul_(multipliers, scalar(lr))
+        addcmul_(params, signals, multipliers, -1.0)
+    else:
+        addcmul_(params, signals, mul(multipliers, [lr * factor for factor in factors]), -1.0)

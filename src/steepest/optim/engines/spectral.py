@@ -28,7 +28,7 @@ def spectral_direction(S: Tensor, polar: str | Polar = "auto", power: float | Te
             rank aware; an iteration, such as "polar-express" or "newton-schulz-5-bfloat16", of which the
             accuracy is that of its coefficients and precision; or a callable that is given S. "auto" decides
             on the host between exact engines by aspect, size, dtype and a measurement; on an accelerator,
-            where exact engines would wait for the device, it is "polar-express".
+            where exact engines would wait for the device, it is "polar-express", but for float64.
         power: p ≥ 0 for U (Σ / σ₁)^p Vᵀ in place of p = 0; exact engines only.
 
     Raises:
@@ -42,7 +42,8 @@ def spectral_direction(S: Tensor, polar: str | Polar = "auto", power: float | Te
             [ 0.0000, -1.0000]])
     """
     found = polar if not isinstance(polar, str) or polar in _RESOLVED else engine(polar)
-    if found == "auto" and S.device.type not in ("cpu", "meta") and not _is_powered(power):
+    on_host = S.device.type in ("cpu", "meta")
+    if found == "auto" and not on_host and S.dtype != torch.float64 and not _is_powered(power):
         found = _ON_ACCELERATORS
     if not isinstance(found, str):
         if _is_powered(power):
