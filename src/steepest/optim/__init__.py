@@ -31,7 +31,6 @@ _HOME = {
     "Signum": "named",
     "SpectralSGD": "named",
     "SteepestDescent": "optimizer",
-    "VarianceReduced": "variance_reduced",
     "muon": "functional",
     "normalized_sgd": "functional",
     "sign_sgd": "functional",
@@ -56,7 +55,6 @@ __all__ = [
     "Signum",
     "SpectralSGD",
     "SteepestDescent",
-    "VarianceReduced",
     "muon",
     "normalized_sgd",
     "sign_sgd",
@@ -83,7 +81,6 @@ if TYPE_CHECKING:
     from steepest.optim.policy import Policy, Route
     from steepest.optim.routing import Routing
     from steepest.optim.scales import SCALES
-    from steepest.optim.variance_reduced import VarianceReduced
 
 
 def __getattr__(name: str):
