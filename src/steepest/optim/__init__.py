@@ -31,6 +31,7 @@ _HOME = {
     "Signum": "named",
     "SpectralSGD": "named",
     "SteepestDescent": "optimizer",
+    "VarianceReduced": "variance_reduction",
     "muon": "functional",
     "normalized_sgd": "functional",
     "sign_sgd": "functional",
@@ -55,6 +56,7 @@ __all__ = [
     "Signum",
     "SpectralSGD",
     "SteepestDescent",
+    "VarianceReduced",
     "muon",
     "normalized_sgd",
     "sign_sgd",
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     from steepest.optim.policy import Policy, Route
     from steepest.optim.routing import Routing
     from steepest.optim.scales import SCALES
+    from steepest.optim.variance_reduction import VarianceReduced
 
 
 def __getattr__(name: str):

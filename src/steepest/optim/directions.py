@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
 from steepest.geometry import Norm, norm, norm_label, same_norm
 from steepest.geometry.facts import MULTIPLE
-from steepest.optim.engines import Polar, spectral_direction
+from steepest.optim.engines import Polar, engine, spectral_direction
+from steepest.optim.lengths import inverse_lengths, over_length
+from steepest.optim.lists import sign
 
 __all__ = ["Direction", "direction_of", "is_spectral"]
 
@@ -30,12 +33,15 @@ class Direction:
         of_matrices: D(S) of matrices [b, k, d].
         of_tensors: D of a list of tensors, each of which is one matrix, of any shape; None where the shape
             matters.
+        multipliers: what each of a list of such tensors is to be multiplied by to become its direction; None
+            where that is not all, and returns None where it is not for these.
         length: Frobenius length of D(S) for an S of full rank, by rows and columns; None if that varies.
         factor: by which the norm is larger than the one that ``of_matrices`` is the direction of.
     """
 
     of_matrices: Callable[[Tensor], Tensor]
     of_tensors: Callable[[list[Tensor]], list[Tensor]] | None = None
+    multipliers: Callable[[list[Tensor]], list[Tensor] | None] | None = None
     length: Callable[[int, int], float] | None = None
     factor: Callable[[tuple[int, ...]], float] | None = None
 
@@ -60,12 +66,12 @@ def direction_of(named: Norm | str, polar: str | Polar = "auto", power: float | 
         plain = direction_of(base, polar, power)
         outer = plain.factor
         both = factor if outer is None else lambda shape: factor(shape) * outer(shape)
-        return Direction(plain.of_matrices, plain.of_tensors, plain.length, both)
+        return replace(plain, factor=both)
     if is_spectral(given):
-        mapped = partial(spectral_direction, polar=polar, power=power)
+        mapped = partial(spectral_direction, polar=engine(polar), power=power)
         return Direction(mapped, length=lambda rows, columns: math.sqrt(min(rows, columns)))
     fast = next((make for own, make in _FAST if same_norm(own, given)), None)
-    return Direction(partial(_by_norm, given)) if fast is None else fast
+    return Direction(partial(_by_norm, given, _key(given))) if fast is None else fast
 
 
 def is_spectral(given: Norm | str) -> bool:
@@ -75,55 +81,40 @@ def is_spectral(given: Norm | str) -> bool:
     return is_spectral(multiple[0]) if multiple is not None else same_norm(plain, _SPECTRAL)
 
 
-def _signs(tensors: list[Tensor]) -> list[Tensor]:
-    return list(torch._foreach_sign(tensors))
-
-
-def _units(tensors: list[Tensor]) -> list[Tensor]:
-    """Return tensors over their Euclidean lengths."""
-    return [_over_length(each, tuple(range(each.ndim))) for each in tensors]
-
-
-def _over_length(S: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Return S over its Euclidean lengths along some axes, whatever its scale; 0 where the length is 0.
-
-    A vector with an entry that is not finite becomes NaN.
-    """
-    if S.dtype == torch.float64:
-        # Of what is shorter the squares neither overflow nor vanish in double precision.
-        largest = torch.linalg.vector_norm(S, math.inf, dim=axes, keepdim=True)
-        S = S / torch.where(largest > 0, largest, 1.0)
-    length = torch.linalg.vector_norm(S, dim=axes, keepdim=True, dtype=torch.float64)
-    exact = S if S.dtype in (torch.float32, torch.float64) else S.float()
-    unit = exact / torch.where(length > 0, length, 1.0).to(exact.dtype)
-    return (unit + torch.where(torch.isfinite(length), 0.0, math.nan).to(unit.dtype)).to(S.dtype)
-
-
 def _matrix_signs(S: Tensor) -> Tensor:
     return S.sign()
 
 
-def _by_norm(given: Norm, S: Tensor) -> Tensor:
+def _by_norm(given: Norm, key: str, S: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
-        return torch.ops.steepest.direction(S, _key(given))
+        return torch.ops.steepest.direction(S, key)
+    if S.device.type == "meta":
+        return torch.empty_like(S)
     return given.direction(S)
 
 
 _SPECTRAL = norm("spectral")
 _FAST: tuple[tuple[Norm, Direction], ...] = (
-    (norm("max"), Direction(_matrix_signs, _signs, lambda rows, columns: math.sqrt(rows * columns))),
-    (norm("frobenius"), Direction(partial(_over_length, axes=(-2, -1)), _units, lambda _rows, _columns: 1.0)),
+    (norm("max"), Direction(_matrix_signs, sign, length=lambda rows, columns: math.sqrt(rows * columns))),
+    (
+        norm("frobenius"),
+        Direction(
+            partial(over_length, axes=(-2, -1)),
+            length=lambda _rows, _columns: 1.0,
+            multipliers=inverse_lengths,
+        ),
+    ),
     (
         norm("largest-row-length"),
-        Direction(partial(_over_length, axes=(-1,)), length=lambda rows, _columns: math.sqrt(rows)),
+        Direction(partial(over_length, axes=(-1,)), length=lambda rows, _columns: math.sqrt(rows)),
     ),
     (
         norm("largest-column-length"),
-        Direction(partial(_over_length, axes=(-2,)), length=lambda _rows, columns: math.sqrt(columns)),
+        Direction(partial(over_length, axes=(-2,)), length=lambda _rows, columns: math.sqrt(columns)),
     ),
 )
 
-_NORMS: dict[str, Norm] = {}
+_NORMS: WeakValueDictionary[str, Norm] = WeakValueDictionary()
 
 
 def _key(given: Norm) -> str:

@@ -14,7 +14,7 @@ from steepest.geometry import Norm
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
 from steepest.optim.optimizer import descend
-from steepest.optim.options import check_options, steps_of
+from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.scales import Scale
 from steepest.optim.update import Number
 
@@ -102,7 +102,7 @@ def steepest_descent(
         moved,
         list(grads),
         kept,
-        steps_of(options),
+        steps_of(options, real_shapes(params)),
         lr,
         options["momentum"],
         options["nesterov"],

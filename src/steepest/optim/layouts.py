@@ -11,13 +11,39 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
 from steepest.arguments import whole_number
 from steepest.errors import InvalidArgument
 
-__all__ = ["Layout", "layout"]
+__all__ = ["Layout", "Part", "layout"]
+
+
+class Part(NamedTuple):
+    """How one part of a tensor is viewed as matrices.
+
+    ``cut`` is None where no axis splits; else the axis, into how many interleaved places it opens, where the
+    part lies in each of them, how long it is there, and into how many pieces that splits.
+    """
+
+    cut: tuple[int, int, int, int, int] | None
+    order: tuple[int, ...]
+    shape: tuple[int, int, int]
+
+    def view(self, tensor: Tensor) -> Tensor:
+        """Return a view that shares memory with the tensor, its axes in order: batch, outputs, inputs."""
+        if self.cut is not None:
+            axis, interleaved, start, length, within = self.cut
+            tensor = tensor.unflatten(axis, (interleaved, -1)).narrow(axis + 1, start, length)
+            tensor = tensor.unflatten(axis + 1, (within, length // within))
+        return tensor.permute(self.order) if self.order else tensor
+
+    def matrices(self, tensor: Tensor) -> Tensor:
+        """Return the matrices [matrices, rows, columns]; a copy where strides forbid a view."""
+        return self.view(tensor).reshape(self.shape)
+
 
 _AXES = "give axes as different whole numbers from 0 up, in a tuple"
 
@@ -126,30 +152,30 @@ class Layout:
         Raises:
             InvalidArgument: the tensor has not these axes, or its axis does not split so.
         """
-        for view, shape in zip(self.strided_views(tensor), self.shapes(tuple(tensor.shape)), strict=True):
-            yield view.reshape(shape)
+        for part in self.opened(tuple(tensor.shape)):
+            yield part.matrices(tensor)
 
-    def strided_views(self, tensor: Tensor) -> Iterator[Tensor]:
-        """Yield for each part a view that shares memory with the tensor, axes [batch, outputs, inputs]."""
-        axis, lengths = self._split(tuple(tensor.shape))
-        axes = self._order(tensor.ndim)
+    def opened(self, shape: tuple[int, ...]) -> tuple[Part, ...]:
+        """Return how each part of a tensor of a shape is viewed as matrices; errors as for the views."""
+        axis, lengths = self._split(shape)
+        axes = self._order(len(shape))
+        shapes = self.shapes(shape)
         if axis is None:
-            yield tensor.permute(axes) if tensor.ndim else tensor
-            return
+            return (Part(None, tuple(axes), shapes[0]),)
+        found = []
         start = 0
-        for length, pieces in zip(lengths, self.pieces, strict=True):
+        for length, pieces, own in zip(lengths, self.pieces, shapes, strict=True):
             # Along the split axis: [interleaved, pieces within one of them, entries].
-            within = max(1, pieces // self.interleaved)
-            opened = tensor.unflatten(axis, (self.interleaved, -1)).narrow(axis + 1, start, length)
-            opened = opened.unflatten(axis + 1, (within, length // within))
-            yield opened.permute(self._opened_order(axes, axis, pieces))
+            cut = (axis, self.interleaved, start, length, max(1, pieces // self.interleaved))
+            found.append(Part(cut, tuple(self._opened_order(axes, axis, pieces)), own))
             start += length
+        return tuple(found)
 
     def shapes(self, shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
         """Return [matrices, rows, columns] of each part of a tensor of a shape; errors as for the views."""
         axis, lengths = self._split(shape)
         sizes = {
-            name: math.prod(shape[each] for each in axes) for name, axes in self._named(len(shape)).items()
+            name: math.prod([shape[each] for each in axes]) for name, axes in self._named(len(shape)).items()
         }
         if axis is None:
             return [(sizes["batch"], sizes["outputs"], sizes["inputs"])]

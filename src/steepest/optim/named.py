@@ -38,7 +38,7 @@ class SignSGD(SteepestDescent):
         params: Parameters,
         lr: Number = 1e-3,
         weight_decay: Number = 0.0,
-        scale: Scale = "unit",
+        scale: Scale | None = None,
         **options: Any,
     ):
         options = {"norm": "max", **options}
@@ -71,7 +71,7 @@ class Signum(SteepestDescent):
         momentum: float = 0.9,
         nesterov: bool = False,
         weight_decay: Number = 0.0,
-        scale: Scale = "unit",
+        scale: Scale | None = None,
         **options: Any,
     ):
         options = {"norm": "max", **options}
@@ -110,7 +110,7 @@ class NormalizedSGD(SteepestDescent):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: Number = 0.0,
-        scale: Scale = "unit",
+        scale: Scale | None = None,
         **options: Any,
     ):
         options = {"norm": "frobenius", **options}
@@ -146,7 +146,7 @@ class SpectralSGD(SteepestDescent):
         params: Parameters,
         lr: Number = 1e-3,
         weight_decay: Number = 0.0,
-        scale: Scale = "unit",
+        scale: Scale | None = None,
         polar: str | Polar = "auto",
         **options: Any,
     ):
@@ -165,8 +165,8 @@ class Muon(SteepestDescent):
 
     It loads the states of ``torch.optim.Muon`` and goes on along the same trajectory, as far as the accuracy
     of the polar factors goes: PyTorch's are those of ``polar="newton-schulz-5-bfloat16"``. Its
-    ``adjust_lr_fn`` is ``scale`` here: "original" (None) is "aspect", "match_rms_adamw" is "matched-rms". Its
-    default weight decay is 0.1, and here it is 0.
+    ``adjust_lr_fn`` is ``scale`` here: "original" (None) is "aspect", the default, and "match_rms_adamw" is
+    "matched-rms". Its default weight decay is 0.1, and here it is 0.
 
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.eye(2))
@@ -177,6 +177,8 @@ class Muon(SteepestDescent):
             [ 0.5000,  1.0000]])
     """
 
+    _own_scale: Scale = "aspect"
+
     def __init__(
         self,
         params: Parameters,
@@ -184,7 +186,7 @@ class Muon(SteepestDescent):
         momentum: float = 0.95,
         nesterov: bool = True,
         weight_decay: Number = 0.0,
-        scale: Scale = "aspect",
+        scale: Scale | None = None,
         polar: str | Polar = "auto",
         norm: Norm | str = "spectral",
         policy: Policy | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,11 +11,13 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
+from steepest.optim.compiled import number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
-from steepest.optim.momentum import momentum_buffers, signals
-from steepest.optim.options import check_options, check_parameters, steps_of
-from steepest.optim.policy import Policy
+from steepest.optim.lists import neg
+from steepest.optim.momentum import averaged, make_buffers, momentum_buffers
+from steepest.optim.options import check_options, real_shapes, steps_of
+from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
 from steepest.optim.update import Number, Steps, decay, move
@@ -50,12 +52,15 @@ class SteepestDescent(Optimizer):
         nesterov: whether the signal looks ahead.
         weight_decay: λ, at least 0; a number or a tensor of one.
         scale: how long steps are, by the shape of the logical matrix: one of
-            :data:`steepest.optim.SCALES`, a number, or a function of rows and columns.
+            :data:`steepest.optim.SCALES`, a number, or a function of rows and columns. By default it is
+            "unit"; for the matrices of a whole model in the spectral norm "matched-rms".
         polar: engine of the spectral direction, as in :func:`steepest.optim.spectral_direction`.
         power: p for U (Σ / σ₁)^p Vᵀ in place of the spectral direction, p = 0; may change between steps.
         layout: which axes of a parameter are outputs, inputs and batch, a :class:`Layout` or its text; by
             default the first axis are outputs and all others inputs.
-        policy: for a model only: how its parameters are routed; by default :class:`Policy`.
+        policy: for a model only: how its parameters are routed. By default all have this norm, each by the
+            layout of its module; but if it is the spectral one, the hidden matrices alone have it, and the
+            other parameters the routes of :class:`Policy`.
         maximize: whether to ascend.
         foreach: False computes every logical matrix alone, anything else same-shaped ones in batches.
         capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
@@ -74,6 +79,8 @@ class SteepestDescent(Optimizer):
             [ 0., -3.]])
     """
 
+    _own_scale: Scale = "unit"
+
     def __init__(
         self,
         params: Parameters,
@@ -82,7 +89,7 @@ class SteepestDescent(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: Number = 0.0,
-        scale: Scale = "unit",
+        scale: Scale | None = None,
         polar: str | Polar = "auto",
         power: Number = 0.0,
         layout: Layout | str | None = None,
@@ -99,7 +106,7 @@ class SteepestDescent(Optimizer):
             "momentum": momentum,
             "nesterov": nesterov,
             "weight_decay": weight_decay,
-            "scale": scale,
+            "scale": self._own_scale if scale is None else scale,
             "polar": polar,
             "power": power,
             "layout": layout,
@@ -110,8 +117,9 @@ class SteepestDescent(Optimizer):
         }
         check_options(defaults)
         self._kept: list[tuple[list[Any], Steps]] = []
+        self._handle = register(self)
         if isinstance(params, torch.nn.Module):
-            params = (policy or Policy()).groups(params, lr)
+            params = (policy or policy_of(defaults["norm"], scale, self._own_scale)).groups(params, lr)
         elif policy is not None:
             raise InvalidArgument(
                 "params", type(params).__name__, "a policy routes a model: give the model itself"
@@ -124,12 +132,12 @@ class SteepestDescent(Optimizer):
         group = self.param_groups[-1]
         try:
             check_options(group)
-            steps = steps_of(group)
-            check_parameters(group, steps)
+            steps = steps_of(group, real_shapes(group["params"]))
         except InvalidArgument:
             self.param_groups.pop()
             raise
         self._kept.append((_described(group), steps))
+        self._groups = self.param_groups
         warn_of_embeddings(group)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -138,7 +146,8 @@ class SteepestDescent(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
-        self._kept = [(_described(group), steps_of(group)) for group in self.param_groups]
+        self._keep()
+        self._handle = register(self)
 
     def routing(self) -> Routing:
         """Return which logical matrices there are, and in which norm each is trained: a table when printed.
@@ -148,7 +157,9 @@ class SteepestDescent(Optimizer):
         parameter   shape   matrices     norm       scale
         weight      6×2     2 of 3×2     spectral   unit
         """
-        return routing(self.param_groups, [self._steps(index) for index in range(len(self.param_groups))])
+        return routing(
+            self.param_groups, [self._steps(group, index) for index, group in enumerate(self.param_groups)]
+        )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step, and return what the closure returned, which computes loss and gradients anew."""
@@ -156,39 +167,51 @@ class SteepestDescent(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for index, group in enumerate(self.param_groups):
+        # PyTorch's compiler guards every number of what is called param_groups, the learning rates too.
+        groups = self._groups if torch.compiler.is_compiling() else self.param_groups
+        for index, group in enumerate(groups):
             with torch.set_grad_enabled(group["differentiable"]):
-                self._step_group(group, self._steps(index))
+                self._step_group(group, index)
         return loss
 
-    def _step_group(self, group: dict[str, Any], steps: Steps) -> None:
-        params = [param for param in group["params"] if param.grad is not None and param.numel()]
+    def make_averages(self, index: int) -> None:
+        """Make the averages of a group that are not there yet, all 0."""
+        group = self.param_groups[index]
+        make_buffers(self.state, _trained(group), group["momentum"])
+
+    def _step_group(self, group: dict[str, Any], index: int) -> None:
+        params = _trained(group)
         if not params:
             return
+        if torch.compiler.is_compiling():
+            prepare(self._handle, index)
+        else:
+            self.make_averages(index)
         buffers = momentum_buffers(self.state, params, group["momentum"])
         grads = [_dense(param) for param in params]
         descend(
             [_real(each) for each in params],
             [_real(each) for each in grads],
             None if buffers is None else [_real(each) for each in buffers],
-            steps,
-            group["lr"],
+            self._steps(group, index),
+            number(group, self._handle, index, "lr"),
             group["momentum"],
             group["nesterov"],
-            group["weight_decay"],
+            number(group, self._handle, index, "weight_decay"),
             group["maximize"],
         )
 
-    def _steps(self, index: int) -> Steps:
-        group = self.param_groups[index]
+    def _steps(self, group: Mapping[str, Any], index: int) -> Steps:
         if index >= len(self._kept) or not _same(self._kept[index][0], group):
             self._keep()
         return self._kept[index][1]
 
-    @torch.compiler.disable
     def _keep(self) -> None:
-        # Someone has set an option of a group, which a schedule of powers does at every step.
-        self._kept = [(_described(group), steps_of(group)) for group in self.param_groups]
+        # Also where someone has set an option of a group, as a schedule of powers does at every step.
+        self._groups = self.param_groups
+        self._kept = [
+            (_described(group), steps_of(group, real_shapes(group["params"]))) for group in self.param_groups
+        ]
 
 
 def descend(
@@ -204,22 +227,26 @@ def descend(
 ) -> None:
     """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
     if maximize:
-        grads = list(torch._foreach_neg(grads))
-    found = signals(grads, buffers, momentum, nesterov)
+        grads = neg(grads)
+    signals = averaged(grads, buffers, momentum, nesterov)
     decay(params, lr, weight_decay)
-    move(params, found, lr, steps)
+    move(params, signals, lr, steps)
 
 
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")
 
 
-def _described(group: MutableMapping[str, Any]) -> list[Any]:
+def _described(group: Mapping[str, Any]) -> list[Any]:
     return [group[name] for name in _OPTIONS]
 
 
-def _same(kept: list[Any], group: MutableMapping[str, Any]) -> bool:
+def _same(kept: list[Any], group: Mapping[str, Any]) -> bool:
     pairs = zip(kept, _described(group), strict=True)
     return all(one is other or (isinstance(one, (str, float)) and one == other) for one, other in pairs)
+
+
+def _trained(group: Mapping[str, Any]) -> list[Tensor]:
+    return [param for param in group["params"] if param.grad is not None and param.numel()]
 
 
 def _dense(param: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ once, and routed by the same rules whatever the order of its owners.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -18,11 +19,12 @@ from torch import Tensor, nn
 from steepest.arguments import real_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
+from steepest.optim.directions import is_spectral
 from steepest.optim.layouts import Layout, layout
 from steepest.optim.scales import Scale
 from steepest.optim.update import Number
 
-__all__ = ["Policy", "Role", "Route"]
+__all__ = ["Policy", "Role", "Route", "policy_of"]
 
 Role = Literal["matrix", "embedding", "head", "vector"]
 
@@ -31,8 +33,8 @@ EMBEDDING_NAME = re.compile(r"(^|[._])(w[tp]e|\w*emb(ed(ding)?s?)?|tokens?|pos_\
 HEAD_NAME = re.compile(
     r"^(?!.*(^|\.)\d+\.)(.*\.)?(\w*head|fc|classifier|unembed\w*|embed_out|score|to_logits)$"
 )
+_NUMBER = re.compile(r"\d+")
 _FUSED_NAME = re.compile(r"(^|\.)(w?qkv|qkv_proj|c_attn|attn_qkv|in_proj)$", re.IGNORECASE)
-_EXPERTS_NAME = re.compile(r"experts?([._]|$)")
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,17 @@ class Policy:
                     raise InvalidArgument(argument, pattern, remedy)
 
 
+def policy_of(own: Norm | str, scale: Scale | None, own_scale: Scale) -> Policy:
+    """Return the policy of an optimiser that has none: all parameters in its norm, or as that norm is meant.
+
+    The spectral norm is meant for maps between hidden layers: every other parameter has the default route.
+    """
+    if is_spectral(own):
+        return Policy(matrices=Route(own, "matched-rms" if scale is None else scale))
+    route = Route(own, own_scale if scale is None else scale)
+    return Policy(route, route, route, route)
+
+
 def _options(route: Route, role: Role, own: Layout, lr: Number) -> dict[str, Any]:
     options: dict[str, Any] = {"norm": route.norm, "scale": route.scale, "layout": str(own), "role": role}
     if route.lr_factor != 1:
@@ -179,12 +192,23 @@ def _owners(model: nn.Module) -> list[list[_Owned]]:
 
 
 def _last_linear(owners: list[list[_Owned]]) -> int | None:
-    """Return the parameter of a head that no name tells of: the last linear layer, if not the only one."""
-    matrices = [each for each in owners if each[0].param.ndim > 1 and not _is_table(each)]
+    """Return the parameter of a head that no name tells of: the last linear layer.
+
+    It is none if it is the only matrix, or one of several alike in a stack of blocks; nor where there is a
+    head by name, or a linear layer that shares its weight with an embedding.
+    """
+    matrices = [each for each in owners if each[0].param.ndim > 1]
     linear = [each for each in matrices if isinstance(each[0].module, nn.Linear)]
-    if len(matrices) < 2 or not linear or any(_is_head_by_name(each) for each in matrices):
+    has_head = any(_is_head_by_name(each) or (_is_table(each) and _is_linear(each)) for each in matrices)
+    if has_head or len(matrices) < 2 or not linear:
         return None
-    return id(linear[-1][0].param)
+    kinds = Counter((_NUMBER.sub("#", each[0].name), each[0].param.shape) for each in linear)
+    last = linear[-1][0]
+    return id(last.param) if kinds[_NUMBER.sub("#", last.name), last.param.shape] == 1 else None
+
+
+def _is_linear(owned: list[_Owned]) -> bool:
+    return any(isinstance(each.module, nn.Linear) for each in owned)
 
 
 def _role(owned: list[_Owned], last: int | None) -> Role:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from steepest.optim.directions import Direction
-from steepest.optim.layouts import Layout
+from steepest.optim.layouts import Layout, Part
+from steepest.optim.lists import add_, addcmul_, mul, mul_
+from steepest.optim.momentum import Signals
 from steepest.optim.scales import Scale, scale_of
 
 __all__ = ["Number", "Steps", "decay", "move"]
@@ -24,52 +26,102 @@ _LARGEST_ACCELERATED_BATCH = 1 << 26
 
 @dataclass(frozen=True)
 class Steps:
-    """How tensors of one group turn into steps: their direction, layout and scaling; in batches or not."""
+    """How tensors of one group turn into steps: their direction, layout and scaling; in batches or not.
+
+    What follows from shapes alone is kept, so that a compiled step finds it ready.
+    """
 
     direction: Direction
     layout: Layout
     scale: Scale
     batched: bool = True
+    _parts: dict[tuple[int, ...], tuple[Part, ...]] = field(default_factory=dict)
+    _factors: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Find out what there is to know of tensors of a shape.
+
+        Raises:
+            InvalidArgument: they have not the layout, or no scaling.
+        """
+        if shape not in self._parts:
+            parts = self.layout.opened(shape)
+            for part in parts:
+                rows, columns = part.shape[1:]
+                if rows and columns:
+                    self._factors[rows, columns] = self._factor(rows, columns)
+            self._parts[shape] = parts
+
+    def parts(self, shape: tuple[int, ...]) -> tuple[Part, ...]:
+        """Return how tensors of a shape are viewed as matrices; errors as of :meth:`prepare`."""
+        if shape not in self._parts:
+            self.prepare(shape)
+        return self._parts[shape]
 
     def factor(self, rows: int, columns: int) -> float:
         """Return what a direction [rows, columns] is multiplied by, apart from the learning rate."""
-        length = None if self.direction.length is None else self.direction.length(rows, columns)
-        return scale_of(self.scale, rows, columns, length) / self.direction.divisor(rows, columns)
+        return self._factors[rows, columns]
+
+    def _factor(self, rows: int, columns: int) -> float:
+        divisor = self.direction.divisor(rows, columns)
+        length = None if self.direction.length is None else self.direction.length(rows, columns) / divisor
+        return scale_of(self.scale, rows, columns, length) / divisor
 
 
 def decay(params: list[Tensor], lr: Number, weight_decay: Number) -> None:
     """Multiply parameters by 1 - lr · weight_decay, in place."""
     if isinstance(weight_decay, Tensor) or weight_decay != 0:
-        torch._foreach_mul_(params, 1 - scalar(lr) * scalar(weight_decay))
+        mul_(params, 1 - scalar(lr) * scalar(weight_decay))
 
 
-def move(params: list[Tensor], signals: list[Tensor], lr: Number, steps: Steps) -> None:
+def move(params: list[Tensor], signals: Signals, lr: Number, steps: Steps) -> None:
     """Step parameters along the directions of their signals, in place; the signals stay as they are.
 
     Each logical matrix moves by -lr · scale · D(S).
     """
-    whole: list[tuple[Tensor, Tensor, float]] = []
-    buckets: dict[tuple[int, int, torch.dtype, torch.device], list[tuple[Tensor, Tensor]]] = {}
-    for param, signal in zip(params, signals, strict=True):
-        shapes = steps.layout.shapes(tuple(param.shape))
-        if steps.direction.of_tensors is not None and len(shapes) == 1 and shapes[0][0] == 1:
-            whole.append((param, signal, steps.factor(*shapes[0][1:])))
+    whole: dict[torch.device, list[tuple[int, Part]]] = {}
+    buckets: dict[tuple[int, int, torch.dtype, torch.device], list[tuple[int, Part]]] = {}
+    takes_tensors = steps.direction.of_tensors is not None or steps.direction.multipliers is not None
+    for index, param in enumerate(params):
+        parts = steps.parts(tuple(param.shape))
+        if takes_tensors and len(parts) == 1 and parts[0].shape[0] == 1:
+            whole.setdefault(param.device, []).append((index, parts[0]))
             continue
-        views = zip(steps.layout.strided_views(param), steps.layout.views(signal), strict=True)
-        for view, matrices in views:
-            key = (matrices.shape[-2], matrices.shape[-1], matrices.dtype, matrices.device)
-            buckets.setdefault(key, []).append((view, matrices))
-    if whole and steps.direction.of_tensors is not None:
-        directions = steps.direction.of_tensors([signal for _, signal, _ in whole])
-        _add([param for param, _, _ in whole], directions, lr, [factor for _, _, factor in whole])
-    for (rows, columns, _, device), pairs in buckets.items():
+        for part in parts:
+            key = (part.shape[1], part.shape[2], param.dtype, param.device)
+            buckets.setdefault(key, []).append((index, part))
+    for device, places in whole.items():
+        for batch in _batches(places, device, steps.batched):
+            _move_whole(params, signals, lr, steps, batch)
+    for (rows, columns, _, device), places in buckets.items():
         factor = steps.factor(rows, columns)
-        for batch in _batches(pairs, device, steps.batched):
-            found = steps.direction.of_matrices(_together([matrices for _, matrices in batch]))
-            pieces = found.split([matrices.shape[0] for _, matrices in batch])
-            views = [view for view, _ in batch]
+        for batch in _batches(places, device, steps.batched):
+            found = steps.direction.of_matrices(_together(signals.matrices(batch)))
+            pieces = found.split([part.shape[0] for _, part in batch])
+            views = [part.view(params[index]) for index, part in batch]
             shaped = [piece.reshape(view.shape) for piece, view in zip(pieces, views, strict=True)]
             _add(views, shaped, lr, [factor] * len(batch))
+
+
+def _move_whole(
+    params: list[Tensor], signals: Signals, lr: Number, steps: Steps, batch: list[tuple[int, Part]]
+) -> None:
+    """Step tensors each of which is one matrix, in their own shapes."""
+    own = signals.of([index for index, _ in batch])
+    moved = [params[index] for index, _ in batch]
+    factors = [steps.factor(*part.shape[1:]) for _, part in batch]
+    find, scale = steps.direction.of_tensors, steps.direction.multipliers
+    multipliers = None if scale is None else scale(own)
+    if multipliers is not None:
+        _add_multiples(moved, own, multipliers, lr, factors)
+    elif find is not None:
+        _add(moved, find(own), lr, factors)
+    else:
+        matrices = [part.matrices(signal) for (_, part), signal in zip(batch, own, strict=True)]
+        found = [steps.direction.of_matrices(each) for each in matrices]
+        _add(
+            moved, [each.reshape(param.shape) for each, param in zip(found, moved, strict=True)], lr, factors
+        )
 
 
 def scalar(value: Number) -> Number:
@@ -82,17 +134,18 @@ def _together(matrices: list[Tensor]) -> Tensor:
 
 
 def _batches(
-    pairs: Iterable[tuple[Tensor, Tensor]], device: torch.device, batched: bool
-) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    places: Iterable[tuple[int, Part]], device: torch.device, batched: bool
+) -> Iterator[list[tuple[int, Part]]]:
     largest = _LARGEST_BATCH.get(device.type, _LARGEST_ACCELERATED_BATCH) if batched else 0
-    batch: list[tuple[Tensor, Tensor]] = []
+    batch: list[tuple[int, Part]] = []
     entries = 0
-    for pair in pairs:
-        if batch and entries + pair[1].numel() > largest:
+    for place in places:
+        matrices, rows, columns = place[1].shape
+        if batch and entries + matrices * rows * columns > largest:
             yield batch
             batch, entries = [], 0
-        batch.append(pair)
-        entries += pair[1].numel()
+        batch.append(place)
+        entries += matrices * rows * columns
     if batch:
         yield batch
 
@@ -100,10 +153,22 @@ def _batches(
 def _add(params: list[Tensor], directions: list[Tensor], lr: Number, factors: list[float]) -> None:
     """Add -lr · factor · direction to each parameter, in place."""
     if isinstance(lr, Tensor):
-        own = torch._foreach_mul(directions, factors)
-        torch._foreach_mul_(own, -scalar(lr))
-        torch._foreach_add_(params, own)
+        own = mul(directions, factors)
+        mul_(own, -scalar(lr))
+        add_(params, own)
     elif all(factor == factors[0] for factor in factors):
-        torch._foreach_add_(params, directions, alpha=-lr * factors[0])
+        add_(params, directions, alpha=-lr * factors[0])
     else:
-        torch._foreach_add_(params, torch._foreach_mul(directions, factors), alpha=-lr)
+        add_(params, mul(directions, factors), alpha=-lr)
+
+
+def _add_multiples(
+    params: list[Tensor], signals: list[Tensor], multipliers: list[Tensor], lr: Number, factors: list[float]
+) -> None:
+    """Add -lr · factor · multiplier · signal to each parameter, in place and without a copy."""
+    if isinstance(lr, Tensor):
+        multipliers = mul(multipliers, factors)
+        mul_(multipliers, scalar(lr))
+        addcmul_(params, signals, multipliers, -1.0)
+    else:
+        addcmul_(params, signals, mul(multipliers, [lr * factor for factor in factors]), -1.0)

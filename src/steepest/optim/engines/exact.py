@@ -25,6 +25,7 @@ SpectralFunction = Callable[[Tensor], Tensor]
 
 _WELL_CONDITIONED = 1 / 40
 """From this ratio of the extreme eigenvalues on, a Gram matrix loses less than two digits."""
+_CUT, _BLOCKS = 256, 4
 
 
 def by_svd(S: Tensor, function: SpectralFunction) -> Tensor:
@@ -60,16 +61,34 @@ def by_gram(S: Tensor, function: SpectralFunction) -> Tensor:
 
 
 def _tried_and_corrected(X: Tensor, function: SpectralFunction) -> Tensor:
-    G = X @ X.mT
+    G = _lower_gram(X)
     well = _may_be_well_conditioned(G)
     if not bool(well.any()):
         return _corrected(X, function)
-    chosen = slice(None) if bool(well.all()) else well
-    mapped = torch.empty_like(X)
-    mapped[chosen], well[chosen] = _mapped(X[chosen], G[chosen], function, rank_cutoff(X.dtype, torch))
+    if bool(well.all()):
+        mapped, well = _mapped(X, G, function, rank_cutoff(X.dtype, torch))
+    else:
+        mapped = torch.empty_like(X)
+        mapped[well], well[well] = _mapped(X[well], G[well], function, rank_cutoff(X.dtype, torch))
     if not bool(well.all()):
         mapped[~well] = _corrected(X[~well], function)
     return mapped
+
+
+def _lower_gram(X: Tensor) -> Tensor:
+    """Return the lower triangle of X Xᵀ of matrices [b, m, n]; above it there may be anything.
+
+    Products of large matrices are cut into blocks of rows, of which those above the diagonal are left out.
+    """
+    rows = X.shape[-2]
+    if X.shape[0] > 1 or rows < _CUT or X.requires_grad:
+        return X @ X.mT
+    G = torch.zeros(1, rows, rows, dtype=X.dtype)
+    step = -(-rows // _BLOCKS)
+    for start in range(0, rows, step):
+        end = min(start + step, rows)
+        torch.mm(X[0, start:end], X[0, :end].T, out=G[0, start:end, :end])
+    return G
 
 
 def _may_be_well_conditioned(G: Tensor) -> Tensor:
@@ -83,7 +102,7 @@ def _corrected(X: Tensor, function: SpectralFunction) -> Tensor:
     if X.dtype == torch.float64:
         return spectral_map(X, function)
     wide = X.double()
-    mapped, _ = _mapped(wide, wide @ wide.mT, function, rank_cutoff(torch.float32, torch))
+    mapped, _ = _mapped(wide, _lower_gram(wide), function, rank_cutoff(torch.float32, torch))
     return mapped.to(X.dtype)
 
 

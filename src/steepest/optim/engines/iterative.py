@@ -12,7 +12,7 @@ made anew from X after some steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -61,27 +61,30 @@ class Iterative:
     steps: int | None = None
     form: Form = "auto"
     precision: Precision = "auto"
+    _triples: tuple[Triple, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self):
         if not isinstance(self.coefficients, str) or self.coefficients not in COEFFICIENTS:
             object.__setattr__(self, "coefficients", coefficients(self.coefficients))
         one_of("form", self.form, _FORMS)
         one_of("precision", self.precision, _PRECISIONS)
-        object.__setattr__(
-            self, "steps", checked_steps(self._usual_steps() if self.steps is None else self.steps)
-        )
+        steps = checked_steps(self._usual_steps() if self.steps is None else self.steps)
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "_triples", self._of_steps(steps))
 
     def _usual_steps(self) -> int:
         if isinstance(self.coefficients, str):
             return COEFFICIENTS[self.coefficients].usual_steps
         return len(self.coefficients)
 
-    def triples(self) -> tuple[Triple, ...]:
-        """Return the coefficients of every step."""
-        steps = self.steps or 1
+    def _of_steps(self, steps: int) -> tuple[Triple, ...]:
         if isinstance(self.coefficients, str):
             return COEFFICIENTS[self.coefficients].of_steps(steps)
         return (self.coefficients + self.coefficients[-1:] * max(0, steps - len(self.coefficients)))[:steps]
+
+    def triples(self) -> tuple[Triple, ...]:
+        """Return the coefficients of every step."""
+        return self._triples
 
     def __call__(self, S: Tensor) -> Tensor:
         """Return the approximate polar factors of matrices [..., k, d], in their dtype; 0 for 0."""

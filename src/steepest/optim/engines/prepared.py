@@ -8,14 +8,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from steepest.optim.lengths import largest_moduli
+
+_ORDINARY = 1e-10, 1e10
+"""Largest moduli of matrices that are taken as they are: a copy of a large one costs as much as a product."""
+
 __all__ = ["Prepared", "computing_dtype", "prepared"]
 
 
 class Prepared(NamedTuple):
-    """Matrices [..., m, n] with m ≤ n and largest modulus 1 (0 if zero), and what they came from."""
+    """Matrices [..., m, n] with m ≤ n of an ordinary size, and what they came from.
+
+    Their largest modulus is 1, 0 for a zero matrix, or in a range in which no square overflows or vanishes;
+    ``usable`` is 1, 0 for a zero matrix and NaN for one with an entry that is not finite, or None for all 1.
+    """
 
     matrix: Tensor
-    usable: Tensor
+    usable: Tensor | None
     transposed: bool
     dtype: torch.dtype
 
@@ -25,7 +34,7 @@ class Prepared(NamedTuple):
         A zero matrix gives 0, one with an entry that is not finite NaN throughout.
         """
         tall = mapped.mT if self.transposed else mapped
-        return (tall * self.usable).to(self.dtype)
+        return (tall if self.usable is None else tall * self.usable).to(self.dtype)
 
 
 def computing_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -46,9 +55,16 @@ def prepared(S: Tensor) -> Prepared:
     """
     transposed = S.shape[-2] > S.shape[-1]
     wide = (S.mT if transposed else S).to(computing_dtype(S.dtype))
-    largest = torch.linalg.vector_norm(wide, math.inf, dim=(-2, -1), keepdim=True)
+    largest = largest_moduli(wide, (-2, -1))
+    if _is_at_hand(S) and bool(((largest > _ORDINARY[0]) & (largest < _ORDINARY[1])).all()):
+        return Prepared(wide, None, transposed, S.dtype)
     finite = torch.isfinite(largest)
     divided = wide / torch.where(largest > 0, largest, 1.0)
     matrix = torch.where(finite, divided, 0.0)
     usable = torch.where(finite, (largest > 0).to(wide.dtype), math.nan)
     return Prepared(matrix, usable, transposed, S.dtype)
+
+
+def _is_at_hand(S: Tensor) -> bool:
+    """Whether a look at entries costs nothing: on the host, where no compiler traces."""
+    return S.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -11,6 +11,9 @@ from steepest.optim.engines.iterative import Iterative
 
 __all__ = ["spectral_direction", "spectral_power"]
 
+_RESOLVED = ("auto", *EXACT)
+_ON_ACCELERATORS = Iterative()
+
 
 def spectral_direction(S: Tensor, polar: str | Polar = "auto", power: float | Tensor = 0.0) -> Tensor:
     """Return the directions of steepest descent of matrices in the spectral norm.
@@ -38,9 +41,9 @@ def spectral_direction(S: Tensor, polar: str | Polar = "auto", power: float | Te
     tensor([[ 0.5000,  0.0000],
             [ 0.0000, -1.0000]])
     """
-    found = engine(polar)
+    found = polar if not isinstance(polar, str) or polar in _RESOLVED else engine(polar)
     if found == "auto" and S.device.type not in ("cpu", "meta") and not _is_powered(power):
-        found = Iterative()
+        found = _ON_ACCELERATORS
     if not isinstance(found, str):
         if _is_powered(power):
             remedy = f"powers of singular values need an exact engine: auto, {', '.join(EXACT)}"
@@ -67,6 +70,8 @@ def _is_powered(power: float | Tensor) -> bool:
 
 
 def _exactly(S: Tensor, name: str, power: float | Tensor) -> Tensor:
+    if S.device.type == "meta":
+        return torch.empty_like(S)
     return exact(S, spectral_power(power) if _is_powered(power) else ones, name)
 
 

@@ -1,0 +1,84 @@
+"""Euclidean lengths of tensors whatever their scale, without a copy where one can be spared."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from steepest.optim.lists import norms
+
+__all__ = ["inverse_lengths", "largest_moduli", "over_length"]
+
+_RUN = 4096
+"""Entries that are summed in single precision: more would cost digits, fewer would cost time."""
+_LARGE = 1 << 16
+_SAFE = 1e-15, 1e15
+"""Lengths of runs whose squares neither overflow nor vanish in single precision."""
+
+
+def largest_moduli(S: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Return the largest moduli along some axes, which are kept; NaN where there is one.
+
+    >>> largest_moduli(torch.tensor([[1.0, -3.0]]), (-2, -1))
+    tensor([[3.]])
+    """
+    # Two passes without a copy take a tenth of the time of the norm of order infinity.
+    return torch.maximum(S.amax(axes, keepdim=True), -S.amin(axes, keepdim=True))
+
+
+def over_length(S: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Return S over its Euclidean lengths along some axes; 0 where the length is 0.
+
+    A vector with an entry that is not finite becomes NaN.
+
+    >>> over_length(torch.tensor([[3e-30, 4e-30], [0.0, 0.0]]), (-1,))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
+    """
+    if S.dtype == torch.float64:
+        # Of what is shorter the squares neither overflow nor vanish in double precision.
+        largest = largest_moduli(S, axes)
+        S = S / torch.where(largest > 0, largest, 1.0)
+    length = torch.linalg.vector_norm(S, dim=axes, keepdim=True, dtype=torch.float64)
+    exact = S if S.dtype in (torch.float32, torch.float64) else S.float()
+    unit = exact / torch.where(length > 0, length, 1.0).to(exact.dtype)
+    return (unit + torch.where(torch.isfinite(length), 0.0, math.nan).to(unit.dtype)).to(S.dtype)
+
+
+def inverse_lengths(tensors: list[Tensor]) -> list[Tensor] | None:
+    """Return 1 / ‖S‖ of float32 tensors, without dimensions: 1 for 0, NaN where an entry is not finite.
+
+    None where other dtypes are among them: their inverses may be out of their range.
+
+    >>> inverse_lengths([torch.tensor([3.0, 4.0])])
+    [tensor(0.2000)]
+    """
+    if any(each.dtype != torch.float32 for each in tensors):
+        return None
+    lengths = torch.stack(_lengths(tensors))
+    inverses = (1 / torch.where(lengths > 0, lengths, 1.0)).clamp(max=torch.finfo(torch.float32).max)
+    return list(torch.where(torch.isfinite(lengths), inverses, math.nan).float().unbind())
+
+
+def _lengths(tensors: list[Tensor]) -> list[Tensor]:
+    """Return ‖S‖ of float32 tensors in double precision."""
+    on_host = tensors[0].device.type == "cpu" and not torch.compiler.is_compiling()
+    large = [on_host and each.numel() >= _LARGE and not each.requires_grad for each in tensors]
+    small = norms([each for each, is_large in zip(tensors, large, strict=True) if not is_large])
+    small.reverse()
+    return [
+        _length_of_large(each) if is_large else small.pop()
+        for each, is_large in zip(tensors, large, strict=True)
+    ]
+
+
+def _length_of_large(S: Tensor) -> Tensor:
+    flat = S.reshape(-1)
+    whole = len(flat) // _RUN * _RUN
+    runs = torch.linalg.vector_norm(flat[:whole].view(-1, _RUN), dim=1).double()
+    if not (_SAFE[0] < float(runs.amin()) and float(runs.amax()) < _SAFE[1]):
+        return torch.linalg.vector_norm(flat, dtype=torch.float64)
+    rest = torch.linalg.vector_norm(flat[whole:], dtype=torch.float64)
+    return torch.hypot(torch.linalg.vector_norm(runs), rest)
