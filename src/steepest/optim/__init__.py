@@ -21,7 +21,6 @@ _HOME = {
     "SCALES": "scales",
     "Iterative": "engines",
     "Layout": "layouts",
-    "MarginMonitor": "monitor",
     "Muon": "named",
     "NormalizedSGD": "named",
     "Policy": "policy",
@@ -67,6 +66,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from steepest.monitor import MarginMonitor
     from steepest.optim.engines import COEFFICIENTS, Iterative, spectral_direction
     from steepest.optim.functional import (
         muon,
@@ -77,7 +77,6 @@ if TYPE_CHECKING:
         steepest_descent,
     )
     from steepest.optim.layouts import Layout
-    from steepest.optim.monitor import MarginMonitor
     from steepest.optim.named import Muon, NormalizedSGD, SignSGD, Signum, SpectralSGD
     from steepest.optim.optimizer import SteepestDescent
     from steepest.optim.policy import Policy, Route
@@ -87,6 +86,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str):
+    if name == "MarginMonitor":
+        # It stands above this room: it solves for max margins, which needs a compiler.
+        return import_module("steepest.monitor").MarginMonitor
     if name in _HOME:
         require("torch", f"steepest.optim.{name}")
         return getattr(import_module(f"steepest.optim.{_HOME[name]}"), name)
