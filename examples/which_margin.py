@@ -32,7 +32,7 @@ MOMENTUM = 0.95
 def network(seed: int) -> nn.Module:
     """Return a homogeneous network of two layers for the digits."""
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(64, 48, bias=False), nn.ReLU(), nn.Linear(48, 10, bias=False))
+    return nn.Sequential(nn.Linear(64, 48, bias=False), nn.ReLU(), nn.Linear(48, 10, bias=False)).double()
 
 
 def optimizer(name: str, model: nn.Module) -> torch.optim.Optimizer:
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("which-margin.png"))
     given = parser.parse_args()
     problem = st.datasets.digits()
-    loader = [(torch.tensor(problem.features, dtype=torch.float32), torch.tensor(problem.labels))]
+    loader = [(torch.tensor(problem.features, dtype=torch.float64), torch.tensor(problem.labels))]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     print(f"{'':>14}" + "".join(f"{norm:>22}" for norm in NORMS))
     for axes, name in zip(figure.subplots(1, 3, sharey=True), NORMS.values(), strict=True):

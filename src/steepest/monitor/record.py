@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from steepest.errors import InvalidArgument
-from steepest.optim.monitor.homogeneous import NetworkMargin
-from steepest.optim.monitor.margins import Alignment, HeadMargin
+from steepest.monitor.homogeneous import NetworkMargin
+from steepest.monitor.margins import Alignment, HeadMargin
 
 __all__ = ["MarginRecord", "ScalarWriter", "Write", "writer_of"]
 

@@ -18,12 +18,12 @@ from steepest.geometry import Norm, norm_label
 from steepest.geometry import norm as norm_of
 from steepest.losses import Loss, log_loss
 from steepest.losses import loss as loss_of
-from steepest.optim.batches import Read, read_pair
-from steepest.optim.monitor.head import Head, head_layer, read_head
-from steepest.optim.monitor.homogeneous import NetworkMargin, degree_of, network_margin
-from steepest.optim.monitor.margins import Alignment, alignment_of_step, certified_margins
-from steepest.optim.monitor.record import MarginRecord, writer_of
-from steepest.optim.monitor.schedule import schedule_of
+from steepest.monitor.batches import Read, read_pair
+from steepest.monitor.head import Head, head_layer, read_head
+from steepest.monitor.homogeneous import NetworkMargin, degree_of, network_margin
+from steepest.monitor.margins import Alignment, alignment_of_step, certified_margins
+from steepest.monitor.record import MarginRecord, writer_of
+from steepest.monitor.schedule import schedule_of
 
 __all__ = ["MarginMonitor"]
 

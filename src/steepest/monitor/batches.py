@@ -20,7 +20,6 @@ __all__ = [
     "Read",
     "called",
     "inputs_and_labels",
-    "labels_that_count",
     "read_pair",
     "undisturbed",
 ]
@@ -118,15 +117,6 @@ class Caller(nn.Module):
     def forward(self, inputs: Any) -> Tensor:
         """Return the logits."""
         return called(self.model, inputs)
-
-
-def labels_that_count(labels: Tensor) -> int:
-    """Return how many labels there are, without those that PyTorch's cross-entropy leaves out.
-
-    >>> labels_that_count(torch.tensor([[0, 2], [1, -100]]))
-    3
-    """
-    return int((labels != LEFT_OUT).sum())
 
 
 def _moved(inputs: Any, device: torch.device) -> Any:

@@ -25,7 +25,7 @@ from steepest.errors import InvalidArgument, InvalidData
 from steepest.geometry import Norm
 from steepest.losses import Loss
 from steepest.losses.protocol import Residuals
-from steepest.optim.batches import EMPTY, Caller, Read, called, inputs_and_labels, undisturbed
+from steepest.monitor.batches import EMPTY, Caller, Read, called, inputs_and_labels, undisturbed
 
 __all__ = ["NetworkMargin", "degree_of", "network_margin"]
 
@@ -53,7 +53,7 @@ def degree_of(model: nn.Module, loader: Iterable[Any], read: Read) -> int:
     Raises:
         InvalidArgument: they do not, so that the network is not homogeneous.
 
-    >>> from steepest.optim.batches import read_pair
+    >>> from steepest.monitor.batches import read_pair
     >>> _ = torch.manual_seed(0)
     >>> layers = nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False)
     >>> degree_of(nn.Sequential(*layers), [(torch.eye(3), torch.tensor([0, 1, 1]))], read_pair)

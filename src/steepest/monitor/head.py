@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument, InvalidData
-from steepest.optim.batches import EMPTY, LEFT_OUT, Read, called, inputs_and_labels, undisturbed
+from steepest.monitor.batches import EMPTY, LEFT_OUT, Read, called, inputs_and_labels, undisturbed
 from steepest.problem import Classification
 
 __all__ = ["Head", "head_layer", "read_head"]

@@ -12,7 +12,7 @@ from steepest.geometry import Norm
 from steepest.losses import Loss, gradient, log_proxy
 from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.maxmargin.solution import Status
-from steepest.optim.monitor.head import Head
+from steepest.monitor.head import Head
 
 __all__ = ["Alignment", "HeadMargin", "alignment_of_step", "certified_margins", "normalized_margin"]
 

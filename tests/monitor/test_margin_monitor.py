@@ -41,7 +41,7 @@ def batches(X, y, size=5) -> list[Any]:
 
 
 def monitor(model, loader, **options):
-    from steepest.optim.monitor import MarginMonitor
+    from steepest.monitor import MarginMonitor
 
     return MarginMonitor(model, loader, **options)
 
@@ -200,7 +200,7 @@ def test_records_go_where_they_are_to_be_written():
 
 
 def test_measurements_keep_to_their_share_of_the_time():
-    from steepest.optim.monitor.schedule import schedule_of
+    from steepest.monitor.schedule import schedule_of
 
     within, spent, elapsed, measured = schedule_of(None, 0.05), 0.0, 0.0, 0
     for step in range(10_000):
