@@ -132,7 +132,9 @@ def test_experiments_that_come_with_steepest_go_by_their_names(capsys):
     assert capsys.readouterr().out.count("entrywise-3") >= 1
     assert main(["run", "figure-1"]) == 2
     shown = capsys.readouterr().err
-    assert shown.startswith("error: experiment='figure-1': give the path of a .toml file, or one of digits, ")
+    assert shown.startswith(
+        "error: experiment='figure-1': give the path of a .toml file, or one of batch-one, "
+    )
     assert main(["run", "--help"]) == 0
     listed = " ".join(capsys.readouterr().out.split())
     assert [name for name in extensions() if name not in listed] == []

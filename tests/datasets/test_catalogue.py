@@ -51,7 +51,7 @@ def test_a_path_object_is_never_taken_for_a_name(tmp_path, monkeypatch):
         (
             "gauss",
             {},
-            r"data='gauss': did you mean \"gaussian\"\? give digits, gaussian, mixture, orthogonal, or",
+            r"data='gauss': did you mean \"gaussian\"\? give digits, digits-pair, gaussian, mixture, ",
         ),
         ("gaussian", {"label": "y"}, r"label='y': this data takes classes, samples_per_class, .*, seed$"),
         ("digits", {"seed": 1}, r"seed=1: this data takes no options$"),

@@ -13,12 +13,14 @@ from steepest.geometry import Norm, norm, norm_label
 from steepest.losses import Loss, loss
 from steepest.problem import Classification, as_problem
 from steepest.theory.effective_margin import MethodLike, margin_value
-from steepest.theory.inputs import as_momentum, require_parts
+from steepest.theory.inputs import as_momentum, as_schedule, require_parts
 from steepest.theory.limits.result import LimitDirection
+from steepest.theory.steps import step_sizes
 
-__all__ = ["Plan", "planned"]
+__all__ = ["READ", "Plan", "planned"]
 
-_READ = ("norm", "batch_size", "momentum", "loss")
+READ = ("norm", "batch_size", "momentum", "loss")
+"""What is read of a method."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def planned(
 ) -> Plan:
     """Return what :func:`~steepest.theory.limit_direction` was asked, with its errors."""
     problem = as_problem(problem)
-    require_parts("method", method, _READ, "give a steepest.Method")
+    require_parts("method", method, READ, "give a steepest.Method")
     norm_, samples = norm(method.norm), problem.samples
     size = method.batch_size
     if size is not None:
@@ -99,7 +101,7 @@ def planned(
         usual if batches is None else whole_number("batches", batches, 1),
         whole_number("repeats", repeats, 1),
         whole_number("seed", seed, 0),
-        None if not hasattr(method, "schedule") else float(np.asarray(method.schedule(np.arange(1)))[0]),
+        None if not hasattr(method, "schedule") else float(step_sizes(as_schedule(method.schedule), 1)[0]),
     )
 
 

@@ -11,6 +11,8 @@ from steepest.errors import InvalidArgument
 from steepest.geometry import norm
 from steepest.problem import Classification, as_problem
 from steepest.theory.effective_margin import MethodLike
+from steepest.theory.inputs import require_parts
+from steepest.theory.limits.plan import READ
 from steepest.theory.limits.predict import limit_direction
 from steepest.theory.limits.result import LimitDirection
 
@@ -48,7 +50,6 @@ def smallest_converging_batch(
     *,
     tolerance: float = 2e-3,
     margin: Any = None,
-    on_found: Callable[[LimitDirection], None] | None = None,
     **settings: Any,
 ) -> SmallestBatch:
     """Return the smallest batch size from which on the predicted limit of a method is the max margin.
@@ -67,7 +68,6 @@ def smallest_converging_batch(
         batch_sizes: the batch sizes to try, from 1 to n.
         tolerance: relative error of the margin that counts as none.
         margin: γ or a max-margin solution, as in :func:`limit_direction`.
-        on_found: called with each limit as it is found.
         settings: further arguments of :func:`limit_direction`.
 
     Raises:
@@ -80,6 +80,7 @@ def smallest_converging_batch(
     3
     """
     problem = as_problem(problem)
+    require_parts("method", method, READ, "give a steepest.Method")
     tolerance = real_number(
         "tolerance", tolerance, "give a positive relative error below 1", above=0, below=1
     )
@@ -87,16 +88,15 @@ def smallest_converging_batch(
         from steepest.maxmargin import max_margin
 
         margin = max_margin(problem, norm(method.norm))
+    sizes = None if batch_sizes is None else _sizes(batch_sizes, problem.samples)
     tried: dict[int, LimitDirection] = {}
 
     def finds(b: int) -> bool | None:
         tried[b] = limit_direction(problem, _WithBatchSize(method, b), margin=margin, **settings)  # type: ignore[arg-type]
-        if on_found is not None:
-            on_found(tried[b])
         return tried[b].finds_max_margin(tolerance)
 
-    if batch_sizes is not None:
-        answer = _of_all({b: finds(b) for b in _sizes(batch_sizes, problem.samples)})
+    if sizes is not None:
+        answer = _of_all({b: finds(b) for b in sizes})
     else:
         answer = _by_halving(finds, problem.samples)
     ordered = dict(sorted(tried.items()))
@@ -104,6 +104,8 @@ def smallest_converging_batch(
 
 
 def _sizes(batch_sizes: Iterable[int], samples: int) -> list[int]:
+    if isinstance(batch_sizes, str) or not isinstance(batch_sizes, Iterable):
+        raise InvalidArgument("batch_sizes", batch_sizes, f"give batch sizes from 1 to {samples} in a list")
     sizes = sorted({whole_number("batch_sizes", each, 1) for each in batch_sizes})
     if not sizes or sizes[-1] > samples:
         raise InvalidArgument("batch_sizes", sizes, f"give batch sizes from 1 to {samples}")
