@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sparse
 
 from steepest.features import Rows
 from steepest.geometry import Norm
@@ -68,7 +69,8 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
         W, rows, dual, iterations, method = solve_few_unknowns(chosen, norm, aim, deadline)
         return Found(W, rows, dual, iterations, method)
     if not frobenius and smallest > 0.0:
-        if _is_polyhedral(norm):
+        # Among sparse rows a step costs as much as a sweep does, and gains less.
+        if _is_polyhedral(norm) and not sparse.issparse(chosen.features):
             W, chosen, iterations = solve_saddle(chosen, norm, aim, deadline)
             method = "scans, primal-dual gradient"
         else:
