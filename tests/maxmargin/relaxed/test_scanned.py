@@ -145,3 +145,13 @@ def test_the_optimum_of_least_norm_is_refused_where_features_are_sparse():
     X, y = texts(20, 8)
     with pytest.raises(InvalidArgument, match="canonical=True: leave it out, or give features as an array"):
         st.max_margin(st.Classification(sparse.csr_array(X), y), "max", canonical=True)
+
+
+@pytest.mark.parametrize("left", [1e-3, 1e-6])
+def test_nearly_the_largest_nu_with_an_intercept_leaves_no_gap(left):
+    rng, y = np.random.default_rng(0), np.repeat([0, 1, 2], [42, 10, 8])
+    problem = st.Classification(rng.normal(size=(60, 5)) + 1.5 * np.eye(3, 5)[y], y)
+    terms = {"nu": 0.6 - left, "intercept": True}
+    found = st.max_margin(problem, "spectral", 1e-6, **terms)
+    assert_same(found, st.max_margin(problem, "spectral", 1e-6, method="scans", **terms), 1e-6)
+    assert_feasible(found, problem, np.full(60, 1 / (60 * (0.6 - left))))

@@ -74,8 +74,8 @@ def relaxed_dual_above(
     value = float(norm.dual(A))
     if dual_of_error(norm, slack) > _ENOUGH * value:
         A, slack = accurate_product(T.T, Z[rows])
-        # The true class holds a rounded sum.
-        slack = slack + 2 * _UNIT * (sizes @ np.abs(Z[rows]))
+        # The true class holds a rounded sum of up to k - 1 terms.
+        slack = slack + (q.shape[1] + 2) * _UNIT * (sizes @ np.abs(Z[rows]))
         value = float(norm.dual(A))
     slack = slack + sizes @ error[rows] + correction.of_terms(np.abs(Z), y, q)
     total = float(q.sum()) * (1 - q.size.bit_length() * _UNIT) - correction.lost

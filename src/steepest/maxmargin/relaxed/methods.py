@@ -28,8 +28,8 @@ _WIDER, _REACHED, _WIDEST = 100.0, 0.1, 1e8
 _LARGEST_SYSTEM = 3000
 """Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
 _MOST_ITERATIONS = 200_000
-_PACE, _PACE_OF_LARGE = 160.0, 2500.0
-"""Iterations that a digit of the gap may cost where cuts or an interior point come next, and where not."""
+_PACE, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 600.0, 2500.0
+"""Iterations that a digit of the gap may cost before an interior point, after it, and where there is none."""
 _MOST_PAIRS = 3000
 """Pairs of a linear program over directions that takes a fraction of a second."""
 
@@ -72,6 +72,9 @@ def proposed(
         BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
     if method == "interior-point" or (method == "auto" and inside):
         yield from _by_interior_point(prepared, norm, gap, deadline)
+        if method == "auto" and serves(norm):
+            # Near the largest ν caps leave an interior point no room, which an ascent does without.
+            yield from _by_ascent(prepared, norm, gap, deadline, start, _PACE_OF_REST)
     elif method == "auto" and projection and small:
         yield from _by_first_order(prepared, norm, gap, deadline, _PACE)
     if method == "cutting-planes" or (method == "auto" and (small or not projection)):

@@ -16,6 +16,9 @@ from steepest.problem import Classification
 
 __all__ = ["Lowest", "Samples", "samples_of"]
 
+_OFFSET = 100.0
+"""Offsets of features, in root mean squares of what is left, up to which float32 tells margins apart."""
+
 
 @dataclass(frozen=True)
 class Lowest:
@@ -124,7 +127,9 @@ class Samples:
     def lowest(self, V: np.ndarray, intercept: np.ndarray | None) -> Lowest:
         """The smallest margins of all samples, to select and not to certify, in the features' precision."""
         b = np.zeros(len(V)) if intercept is None else intercept
-        visit = partial(_lowest_of_block, labels=self.labels, W=V, b=b)
+        # Offsets far above the spread of the features would drown margins in float32.
+        exact = float(np.abs(self.columns.shift).max()) > _OFFSET * self.scale
+        visit = partial(_lowest_of_block, labels=self.labels, W=V, b=b, exact=exact)
         parts = list(self.rows.scan(visit, self.classes))
         margins, classes, apart = (np.concatenate([part[place] for part in parts]) for place in range(3))
         margins[self.caps == 0.0] = np.inf
@@ -201,8 +206,9 @@ def _fixed_of_block(
 
 
 def _lowest_of_block(
-    start: int, block: Block, *, labels: np.ndarray, W: np.ndarray, b: np.ndarray
+    start: int, block: Block, *, labels: np.ndarray, W: np.ndarray, b: np.ndarray, exact: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    block = block.astype(np.float64, copy=False) if exact else block
     y, index = labels[start : start + block.shape[0]], np.arange(block.shape[0])
     logits = np.asarray(block @ W.T.astype(block.dtype)) + b
     true = logits[index, y]

@@ -214,9 +214,11 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
         if split.project is not None:
             _take_weights(best, band, norm, split.V, band.margins(split.V).min(axis=1))
         A = split.penalty * split.pair_sum
-        left = float(np.abs(A[:, p:]).sum() * np.abs(W[:, p:]).max(initial=0.0)) / max(
-            float(norm(W[:, :p])), 1e-300
-        )
+        # What does not balance may cost as much as margins differ by.
+        lowest = seen.min(axis=1)
+        price = float(np.abs(W[:, p:]).max(initial=0.0)) + max(0.0, split.last_level - float(lowest.min()))
+        size = max(float(norm(W[:, :p])), 1e-300)
+        left = float(np.abs(A[:, p:]).sum()) * price / size
         total = split.total
         upper = (float(norm.dual(A[:, :p])) + left) / max(total, 1e-300)
         # What the dual weights lack has to come from somewhere, if there are caps.
@@ -228,7 +230,9 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
         over = deadline.passed or behind or best.upper <= _NOTHING
         if reached <= target or over:
             yield Point(best.weights, best.dual, best_level, reached, split.steps)
-            target = min(target, reached) / 3.0
+            target = min(target, max(reached, 0.1 * target)) / 3.0
+            # Dual weights of later steps balance better, and estimates of earlier ones may be too low.
+            best.upper = np.inf
             if over or target < 1e-14:
                 return
         if split.project is not None and split.steps < _OFTEN:
