@@ -183,15 +183,15 @@ def test_descent_starts_where_the_error_comes_below_half_of_rho():
 def test_separation_starts_when_the_steps_since_then_add_up():
     """R = 0.7, ρ = γ = 1.1, n = 2: Σ η ≥ (2/ρ) log(e^{n L_A} - 1), or (4n/ρ) L_A as in the paper."""
     problem = Classification([[0.7], [-0.7]], [0, 1])
-    method = Method("max", schedule=PolynomialDecay(0.9, 0.5))
+    schedule = PolynomialDecay(0.9, 0.5)
+    method = Method("max", schedule=schedule)
     for constants in ("sharp", "paper"):
         found = theory.thresholds(problem, method, 1.1, constants)
         assert found.descent > 0
-        loss = math.log(2) + 1.4 * step_sum(method.schedule, found.descent)
+        loss = math.log(2) + 1.4 * step_sum(schedule, found.descent)
         needed = 2 / 1.1 * math.log(math.expm1(2 * loss)) if constants == "sharp" else 8 / 1.1 * loss
         before, then = (
-            step_sum(method.schedule, found.separation - back) - step_sum(method.schedule, found.descent)
-            for back in (1, 0)
+            step_sum(schedule, found.separation - back) - step_sum(schedule, found.descent) for back in (1, 0)
         )
         assert before < needed <= then
     # The reduced signal alone, where steps since the snapshot count with R and m - 1.
