@@ -114,3 +114,20 @@ def test_constant_steps_that_are_too_large_have_no_bound():
     with pytest.raises(InvalidArgument, match=r"Assumption 3\.4 fails"):
         drift_bound(PolynomialDecay(1.0, 0.0), 0.9, 1.0)
     assert math.isfinite(drift_bound(PolynomialDecay(0.01, 0.0), 0.9, 1.0)(10))
+
+
+def test_the_tail_by_hand():
+    """β = 0.8, R = 1, η_t = 0.5 / √(t+1): β' = 0.9, J first with 0.8 e^{2η_t} ≤ 0.9, P before."""
+    schedule = PolynomialDecay(0.5, 0.5)
+    bound = drift_bound(schedule, 0.8, 1.0)
+    growths = 0.8 * np.exp(2 * schedule(np.arange(1000)))
+    first = int(np.argmax(growths <= 0.9))
+    product = float(np.prod(growths[growths > 1]))
+    assert bound.contraction_start == first > 0
+    assert bound.start == 2 * first
+    for t in (2 * first, 2 * first + 7, 4 * first):
+        tail = product * (0.9 ** (t // 2 + 1) / 0.1 + first * 0.9 ** (t - first))
+        assert math.exp(bound.log_tail(t)) == pytest.approx(tail, rel=1e-9)
+        head = 2 * float(schedule(math.ceil(t / 2))) * 4 * 0.9 / 0.04
+        assert bound.memory_drift(t) == pytest.approx(head + tail, rel=1e-9)
+    assert bound.memory_drift(2 * first - 1) == math.inf

@@ -183,15 +183,15 @@ def test_descent_starts_where_the_error_comes_below_half_of_rho():
 def test_separation_starts_when_the_steps_since_then_add_up():
     """R = 0.7, ρ = γ = 1.1, n = 2: Σ η ≥ (2/ρ) log(e^{n L_A} - 1), or (4n/ρ) L_A as in the paper."""
     problem = Classification([[0.7], [-0.7]], [0, 1])
-    method = Method("max", schedule=PolynomialDecay(0.9, 0.5))
+    schedule = PolynomialDecay(0.9, 0.5)
+    method = Method("max", schedule=schedule)
     for constants in ("sharp", "paper"):
         found = theory.thresholds(problem, method, 1.1, constants)
         assert found.descent > 0
-        loss = math.log(2) + 1.4 * step_sum(method.schedule, found.descent)
+        loss = math.log(2) + 1.4 * step_sum(schedule, found.descent)
         needed = 2 / 1.1 * math.log(math.expm1(2 * loss)) if constants == "sharp" else 8 / 1.1 * loss
         before, then = (
-            step_sum(method.schedule, found.separation - back) - step_sum(method.schedule, found.descent)
-            for back in (1, 0)
+            step_sum(schedule, found.separation - back) - step_sum(schedule, found.descent) for back in (1, 0)
         )
         assert before < needed <= then
     # The reduced signal alone, where steps since the snapshot count with R and m - 1.
@@ -201,18 +201,23 @@ def test_separation_starts_when_the_steps_since_then_add_up():
     assert closed_form_error(setting(problem, reduced), 120.0) == pytest.approx(expected)
 
 
-def test_the_closed_form_with_momentum_and_variance_reduction_by_hand():
-    """m = 3, β = 1/2, R = 0.7 at t = 1001: every term; snapshots are from m - 1 steps before t/2 = 501."""
+@pytest.mark.parametrize("t", [9.0, 1001.0])
+def test_the_closed_form_with_momentum_and_variance_reduction_by_hand(t):
+    """m = 3, β = 1/2, R = 0.7: every term; the snapshots of recent steps are from m - 1 before ⌈t/2⌉."""
     problem = Classification([[0.7], [-0.7], [0.7]], [0, 1, 0])
     radius = 0.7
     schedule = PolynomialDecay(0.1, 0.5)
     method = Method("max", 1, 0.5, True, schedule=schedule)
-    t, eta = 1001.0, lambda s: 0.1 / math.sqrt(s + 1)
+    half = math.ceil(t / 2)
+
+    def eta(s):
+        return 0.1 / math.sqrt(s + 1)
+
     bound = drift_bound(schedule, 0.5, radius)
     x = 2 * radius * eta(t)
     curved = (math.expm1(x) - x) / eta(t)
-    drift = 2 * 1.5 * 2 * radius * eta(501) / 0.25 + math.exp(bound.log_tail(t))
-    recent = 2 * math.expm1(2 * 2 * radius * eta(499)) / 0.5
+    drift = 2 * 1.5 * 2 * radius * eta(half) / 0.25 + math.exp(bound.log_tail(t))
+    recent = 2 * math.expm1(2 * 2 * radius * eta(half - 2)) / 0.5
     old = math.exp(bound.log_tail(t)) * math.expm1(2 * 2 * radius * eta(0))
     noise = 0.5 ** (t + 1) + 0.5 * drift + 2 * 0.5 * (recent + old)
     expected = curved + 4 * radius * noise
