@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
 def test_the_page_goes_into_the_folder_or_where_it_is_wanted(folder, tmp_path, capsys):
     assert main(["report", str(folder)]) == 0
     shown = capsys.readouterr()
-    assert shown.out == f"small: 32 runs; 0 of 2 claims hold\nwrote {folder / 'report.html'}\n"
+    assert shown.out == f"small: 32 runs; 2 undecided\nwrote {folder / 'report.html'}\n"
     assert shown.err == ""
     assert (folder / "report.html").stat().st_size > 100_000
     target = tmp_path / "elsewhere.html"
@@ -28,7 +28,7 @@ def test_the_page_goes_into_the_folder_or_where_it_is_wanted(folder, tmp_path, c
     assert found["output"] == str(target)
     (small,) = found["experiments"]
     assert (small["name"], small["runs"], small["cells"], small["cells_missing"]) == ("small", 32, 8, 0)
-    assert {claim["verdict"] for claim in small["claims"]} == {"not decided"}
+    assert {claim["verdict"] for claim in small["claims"]} == {"undecided"}
 
 
 @pytest.mark.filterwarnings("always::steepest.errors.SteepestWarning")
@@ -40,7 +40,7 @@ def test_a_damaged_cell_is_said_and_the_rest_is_shown(folder, tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.err.startswith(f"warning: {path} is truncated or no NetCDF file")
     assert shown.err.count("\n") == 1
-    assert "small: 28 runs; 0 of 2 claims hold; unfinished, 1 cell is missing\n" in shown.out
+    assert "small: 28 runs; 2 undecided; unfinished, 1 cell is missing\n" in shown.out
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_an_experiment_of_ones_own_is_planned_run_and_reused(spec, capsys):
     # 200 steps are too few for the claim to be decided, and so the answer is not yes.
     assert main(["run", str(spec), "--quiet"]) == 1
     shown = capsys.readouterr().out
-    assert "not decided  full-batch-converges: gaussian, frobenius" in shown
+    assert "undecided     full-batch-converges: gaussian, frobenius" in shown
     assert "too few steps: 200 were run" in shown
     assert "one page     steepest report results/mine\n" in shown
     table = [line.split() for line in shown.split("\n\n")[0].splitlines()]

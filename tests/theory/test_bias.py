@@ -120,3 +120,29 @@ def test_data_of_another_form_is_refused():
         theory.per_sample_bias(orthogonal(), "max", np.zeros((2, 3, 3)))
     permuted = Classification([[0.0, 2.0, 0.0], [0.0, 0.0, 1.0]], [0, 1])
     assert theory.bias_direction(permuted, "max").tolist() == [[0, 0.5, -0.5], [0, -0.5, 0.5]]
+
+
+@pytest.mark.parametrize("norm_", ["max", "frobenius", "spectral"])
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_runs_of_single_samples_stay_within_their_bound_of_the_bias_direction(norm_, exponent):
+    problem, schedule = orthogonal(), PolynomialDecay(0.3, exponent)
+    target = theory.bias_direction(problem, norm_)
+    bound = theory.bias_distance_bound(problem, norm_, 0.3)
+    for seed in range(3):
+        method = Method(norm_, 1, schedule=schedule, seed=seed)
+        run = descend(problem, method, 600, records=600)
+        sums = np.concatenate([[0.0], np.cumsum(schedule(np.arange(600)))])[run.steps]
+        distances = np.linalg.norm(run.weights - sums[:, None, None] * target, axis=(1, 2))
+        assert distances.max() <= bound
+        # Not by the bound being idle: single steps alone reach a good part of it.
+        assert distances.max() > bound / 100
+
+
+def test_the_bound_of_the_distance_by_hand_and_its_refusals():
+    # Of 12 samples each direction has Frobenius norm 1, or 3 in the max-norm, where all nine entries are ±1.
+    problem = orthogonal()
+    assert theory.bias_distance_bound(problem, "frobenius", 0.5) == pytest.approx(12)
+    longest = np.sqrt(np.sum(theory.bias_direction(orthogonal((1, 1, 1)), "max")[:, 0] ** 2)) * 3
+    assert theory.bias_distance_bound(problem, "max", 0.5) == pytest.approx(12 * longest)
+    with pytest.raises(InvalidArgument, match="initial_step_size=0: give a number above 0"):
+        theory.bias_distance_bound(problem, "max", 0)

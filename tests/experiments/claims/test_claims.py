@@ -20,6 +20,11 @@ def row_of(dataset, name):
     return result
 
 
+def effect_of(row):
+    assert row.effect is not None
+    return row.effect
+
+
 def changed(settings, factor):
     """Return errors as the paper says, those of some settings multiplied by a factor of the seed."""
 
@@ -81,7 +86,7 @@ def test_what_differs_too_much_is_undecided_and_says_how_many_data_sets_more():
     spread = math.log(1.15) / (0.6 * np.std(WIDE, ddof=1))
     assert row.more_data_sets == pytest.approx((1.96 / spread) ** 2 - 10, rel=0.2)
     assert f"about {row.more_data_sets} more would decide it" in row.reason
-    assert "b = 10" in row.effect.where
+    assert "b = 10" in effect_of(row).where
 
 
 def test_fewer_than_ten_data_sets_decide_nothing_about_a_mean():
@@ -101,18 +106,18 @@ def test_recovery_is_equivalence_at_every_batch_size_and_slow_where_it_is_on_its
     name = "large-momentum-recovers"
     row = row_of(dataset, name)
     # Twice the error, falling as the full batch's does: it is not nearing it, and it still falls.
-    assert (row.verdict, row.effect.outcome) == (Verdict.UNDECIDED, Outcome.AWAY)
+    assert (row.verdict, effect_of(row).outcome) == (Verdict.UNDECIDED, Outcome.AWAY)
     place = {"batch_size": 0, "momentum": 2, "signal": 0}
     nearing = np.concatenate([[1.0], (steps[1:] / steps[-1]) ** -0.3])
     dataset["relative_margin_error"][place] *= nearing
     row = row_of(dataset, name)
-    assert (row.verdict, row.effect.outcome) == (Verdict.UNDECIDED, Outcome.SLOW)
+    assert (row.verdict, effect_of(row).outcome) == (Verdict.UNDECIDED, Outcome.SLOW)
     assert "still on its way there: more steps would tell" in row.reason
     assert row.more_data_sets is None
     dataset["relative_margin_error"][place] = 0.2  # and one that stays where it is
     row = row_of(dataset, name)
-    assert (row.verdict, row.effect.outcome) == (Verdict.CONTRADICTED, Outcome.REFUTED)
-    assert row.effect.quantity == "error / full batch"
+    assert (row.verdict, effect_of(row).outcome) == (Verdict.CONTRADICTED, Outcome.REFUTED)
+    assert effect_of(row).quantity == "error / full batch"
 
 
 def test_a_floor_under_a_long_run_contradicts_recovery():
@@ -124,7 +129,7 @@ def test_a_floor_under_a_long_run_contradicts_recovery():
         place = {"batch_size": 1, "momentum": 2, "signal": 0, "seed": seed}
         dataset["relative_margin_error"][place] = np.concatenate([[1.0], curve * wave])
     row = row_of(dataset, "large-momentum-recovers")
-    assert (row.verdict, row.effect.outcome) == (Verdict.CONTRADICTED, Outcome.FLOOR)
+    assert (row.verdict, effect_of(row).outcome) == (Verdict.CONTRADICTED, Outcome.FLOOR)
     assert "it has come to a floor" in row.reason
 
 
@@ -143,7 +148,7 @@ def test_rates_are_non_inferior_in_the_mean():
     assert row_of(results(exponent=0.47), name).verdict is Verdict.SUPPORTED
     slower = row_of(results(exponent=0.4), name)
     assert slower.verdict is Verdict.CONTRADICTED
-    assert slower.effect.quantity == "fitted exponent"
+    assert effect_of(slower).quantity == "fitted exponent"
     faster = row_of(results(exponent=0.7), name)
     assert faster.verdict is Verdict.SUPPORTED
     assert faster.remarks == (

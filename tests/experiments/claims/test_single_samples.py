@@ -7,8 +7,8 @@ from tests.experiments.synthetic import results
 from steepest.errors import InvalidArgument
 from steepest.experiments import paper_experiment
 from steepest.experiments.claims.check import check_claims
-from steepest.experiments.claims.verdict import Outcome, Verdict
 from steepest.experiments.claims.selection import Runs
+from steepest.experiments.claims.verdict import Outcome, Verdict
 from steepest.experiments.figures.batch_one import batch_one_panels
 from steepest.experiments.reproduction import write_report
 from steepest.experiments.sweep.sweep import run_experiment

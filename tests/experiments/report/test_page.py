@@ -106,7 +106,7 @@ def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
 
 def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):
     words = words_of(page)
-    assert "Claims: 2 not decided." in words
+    assert "Claims: 2 undecided." in words
     assert "too few steps: 400 were run, the claim is about 20,000" in words
     assert "error ≤ 0.12; fitted exponent ≥ the predicted one - 0.1; cosine ≥ 0.97" in words
     dataset = open_results(folder)
