@@ -78,6 +78,4 @@ def log_softplus(u: Doubled) -> Doubled:
 def summed_over_pairs(log_residuals: Doubled, log_losses: Doubled) -> Residuals:
     """Return the residuals of a loss ℓ(a) = Σ_c φ(a_c) from log φ'(a_c) and log φ(a_c), both [..., b, k]."""
     log_weights, shares = log_sum_exp(log_residuals)
-    return Residuals(
-        shares, log_weights, log_sum_exp(log_losses)[0], log_shares(log_residuals, log_weights)
-    )
+    return Residuals(shares, log_weights, log_sum_exp(log_losses)[0], log_shares(log_residuals, log_weights))

@@ -23,6 +23,7 @@ def exact_steps(problem, method, start, steps):
         k, d = start.shape
         m, order = method.reshuffling(problem).batches, method.reshuffling(problem)
         momentum, beta = mpmath.zeros(k, d), mpmath.mpf(method.momentum)
+        snapshot, full = W, momentum
         for step in range(steps):
             batch = range(problem.samples) if m == 1 else order.batch(step)
             factor = mpmath.mpf(1) / len(batch) if method.takes_means else mpmath.mpf(m) / problem.samples
@@ -75,7 +76,9 @@ def vector(rows, p):
     """Return the direction of the entry-wise p-norm: sign(s) |s|^(q-1) / ‖s‖_q^(q-1)."""
     q = mpmath.mpf(p) / (p - 1)
     length = mpmath.fsum(abs(v) ** q for row in rows for v in row) ** (1 / q)
-    return [[mpmath.sign(v) * (abs(v) / length) ** (q - 1) if v else mpmath.mpf(0) for v in row] for row in rows]
+    return [
+        [mpmath.sign(v) * (abs(v) / length) ** (q - 1) if v else mpmath.mpf(0) for v in row] for row in rows
+    ]
 
 
 def singular_direction(name, S):

@@ -30,7 +30,9 @@ def compiled_direction(norm, S):
     code = COMPILED_DIRECTION.of(norm)
     assert code is not None
     work = directions.direction_work(*S.shape)
-    truncated = directions.direction(code.kind, code.power, code.across, S, out, work, st.geometry.RANK_CUTOFF, 0)
+    truncated = directions.direction(
+        code.kind, code.power, code.across, S, out, work, st.geometry.RANK_CUTOFF, 0
+    )
     return code.factor(S.shape) * out, truncated
 
 
@@ -114,7 +116,9 @@ def test_gradients_are_those_of_losses(loss, seed, log_size, classes, chosen):
         None,
         *loss_code(loss),
     )
-    scale = gradient.gradient(data, np.array(chosen), W, 0.3, gradient.gradient_work(13, classes, 17), out, True)
+    scale = gradient.gradient(
+        data, np.array(chosen), W, 0.3, gradient.gradient_work(13, classes, 17), out, True
+    )
     np.testing.assert_allclose(
         out * np.exp(scale - float(expected.log_scale)), expected.mantissa, rtol=0, atol=2e-12
     )

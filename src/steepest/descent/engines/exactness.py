@@ -17,7 +17,7 @@ from steepest.descent.method import Method
 from steepest.descent.truncation import truncated
 from steepest.geometry import Norm
 from steepest.geometry.facts import CUT_DIRECTION, MULTIPLE, UNITARILY_INVARIANT, is_true
-from steepest.geometry.graded import ENTRY_DIRECTION, GRADED_DIRECTION, GradedSum, graded_entries
+from steepest.descent.engines.graded import ENTRY_DIRECTION, GRADED_DIRECTION, GradedSum, graded_entries
 from steepest.geometry.polar import singular_values
 from steepest.scaled import Scaled
 from steepest.signals import Draw, Fields

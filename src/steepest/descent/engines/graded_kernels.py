@@ -139,7 +139,7 @@ def _coordinates(vector, basis, rank, coordinates, limit):
 
 
 @compiled
-def _core(order, logs, lefts, which, X, until, U, Q, alpha, beta):
+def _core(order, lefts, which, X, until, U, Q, alpha, beta):
     """Write bases and coordinates of the terms whose size is at least ``until``; return both ranks."""
     left_rank, right_rank = 0, 0
     seen = np.zeros(X.shape[0], dtype=np.bool_)
@@ -313,7 +313,7 @@ def _singular_of(order, logs, lefts, which, X, until):
     most = min(d, X.shape[0])
     U, Q = np.zeros((k, k)), np.zeros((most, d))
     alpha, beta = np.zeros((lefts.shape[0], k)), np.zeros((X.shape[0], most))
-    rows, columns = _core(order, logs, lefts, which, X, until, U, Q, alpha, beta)
+    rows, columns = _core(order, lefts, which, X, until, U, Q, alpha, beta)
     K, scales = np.zeros((rows, columns)), np.zeros((rows, columns))
     graded_sums(order[:until], logs, alpha, which, beta, K, scales)
     small = min(rows, columns)

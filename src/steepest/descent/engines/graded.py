@@ -62,13 +62,15 @@ def graded_singular_values(terms: GradedSum) -> tuple[np.ndarray, np.ndarray, np
     Each singular triple is accurate by itself, however small: the condition is that of the factors, not of
     the scales. Where the terms leave a rank open to rounding alone, what rounding hides counts as zero.
 
-    >>> terms = GradedSum(np.array([0.0, -8000.0]), np.eye(2), np.arange(2), np.array([[1.0, 0.0], [3.0, 4.0]]))
+    >>> terms = GradedSum(
+    ...     np.array([0.0, -8000.0]), np.eye(2), np.arange(2), np.array([[1.0, 0.0], [3.0, 4.0]])
+    ... )
     >>> _, logs, _ = graded_singular_values(terms)
     >>> (logs - [0, math.log(4) - 8000]).round(9).tolist()
     [0.0, 0.0]
     """
     # Imported here: numba is heavy, and most directions need none of it.
-    from steepest.geometry.graded_kernels import graded_singular
+    from steepest.descent.engines.graded_kernels import graded_singular
 
     return graded_singular(*_contiguous(terms))
 
@@ -76,7 +78,9 @@ def graded_singular_values(terms: GradedSum) -> tuple[np.ndarray, np.ndarray, np
 def graded_polar_factor(terms: GradedSum) -> np.ndarray:
     """Return the polar factor U Vᵀ [k, d] of a sum, over all singular values that are not zero.
 
-    >>> terms = GradedSum(np.array([0.0, -300.0]), np.eye(2), np.arange(2), np.array([[1.0, 0.0], [1.0, -1.0]]))
+    >>> terms = GradedSum(
+    ...     np.array([0.0, -300.0]), np.eye(2), np.arange(2), np.array([[1.0, 0.0], [1.0, -1.0]])
+    ... )
     >>> graded_polar_factor(terms).round(12) + 0.0
     array([[ 1.,  0.],
            [ 0., -1.]])
@@ -91,12 +95,16 @@ def graded_entries(terms: GradedSum) -> tuple[np.ndarray, np.ndarray]:
     Terms are added from the largest down. Where they cancel to less than rounding tells from zero, the next
     smaller ones decide.
 
-    >>> terms = GradedSum(np.array([0.0, 0.0, -8000.0]), np.array([[1.0], [-1.0], [1.0]]), np.arange(3),
-    ...                   np.array([[2.0, 1.0], [2.0, 0.0], [-1.0, 1.0]]))
+    >>> terms = GradedSum(
+    ...     np.array([0.0, 0.0, -8000.0]),
+    ...     np.array([[1.0], [-1.0], [1.0]]),
+    ...     np.arange(3),
+    ...     np.array([[2.0, 1.0], [2.0, 0.0], [-1.0, 1.0]]),
+    ... )
     >>> [part.tolist() for part in graded_entries(terms)]
     [[[-1.0, 1.0]], [[-8000.0, 0.0]]]
     """
-    from steepest.geometry.graded_kernels import graded_sums, ordered_terms
+    from steepest.descent.engines.graded_kernels import graded_sums, ordered_terms
 
     logs, lefts, which, features = _contiguous(terms)
     order, _ = ordered_terms(logs, lefts, which, features)
