@@ -1,8 +1,8 @@
 """Directions of sums whose terms differ by any power of e, e^-8000 beside 1 included.
 
 Two things say where a direction depends on the smallest term. Norms that look at entries one by one need each
-entry's sign and logarithm: :data:`ENTRY_DIRECTION`. Schatten norms need singular values and vectors, which the
-sum itself, once formed, has lost: :data:`GRADED_DIRECTION` takes its terms.
+entry's sign and logarithm: :data:`ENTRY_DIRECTION`. Schatten norms need singular values and vectors, which
+the sum itself, once formed, has lost: :data:`GRADED_DIRECTION` takes its terms.
 """
 
 from __future__ import annotations

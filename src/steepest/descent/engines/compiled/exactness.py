@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from steepest.descent.engines.compiled.gradient import residual_rows
-from steepest.descent.engines.compiled.kernels import plain
+from steepest.descent.engines.compiled.gradient import gradient, residual_rows
+from steepest.descent.engines.compiled.kernels import copy_row, plain
 from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
 from steepest.descent.engines.graded_kernels import graded_singular
 
-__all__ = ["Space", "doubtful", "graded_direction"]
+__all__ = ["Space", "doubtful", "factor_of", "graded_direction", "snapshot_totals"]
 
 
 class Space(NamedTuple):
@@ -174,8 +174,8 @@ def doubtful(
 ):
     """Whether the direction of a signal may hang on an entry that rounding has hidden.
 
-    ``here``, ``there``, ``full`` and ``scale`` are the log-scales of the gradients of a corrected signal, whose
-    sums of coefficients the first three rows of the totals hold, and of the signal.
+    ``here``, ``there``, ``full`` and ``scale`` are the log-scales of the gradients of a corrected signal,
+    whose sums of coefficients are the first three rows of the totals, and of the signal.
     """
     if not corrected:
         return _doubtful_entries(kind, power, data[0], data[4], indices, work, signal)
@@ -207,3 +207,17 @@ def graded_direction(
         return False
     _graded_schatten(power, logs[:count], lefts[:count], which[:count], data[0], out)
     return True
+
+
+@plain
+def snapshot_totals(needed, data, everything, snapshot, whole, work, space, scratch):
+    """Write the sums of coefficients of the gradient at a snapshot that an earlier call has taken."""
+    if needed:
+        gradient(data, everything, snapshot, whole, work, scratch, True)
+        copy_row(space.totals, 2, work[7], 0)
+
+
+@plain
+def factor_of(takes_means, indices, weighted):
+    """Return the factor of a sum over a batch."""
+    return 1.0 / indices.shape[0] if takes_means else weighted

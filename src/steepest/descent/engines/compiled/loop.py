@@ -17,7 +17,13 @@ from steepest.descent.engines.compiled import directions, exactness, kernels, lo
 from steepest.descent.engines.compiled import gradient as gradients
 from steepest.descent.engines.compiled.compiled_loss import COMPILED_LOSS
 from steepest.descent.engines.compiled.directions import DOUBTFUL, direction, direction_work
-from steepest.descent.engines.compiled.exactness import Space, doubtful, graded_direction
+from steepest.descent.engines.compiled.exactness import (
+    Space,
+    doubtful,
+    factor_of,
+    graded_direction,
+    snapshot_totals,
+)
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
 from steepest.descent.engines.compiled.kernels import add_scaled, copy_row, move, move_on, scale_into
 from steepest.descent.engines.compiled.losses import loss_code
@@ -258,7 +264,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
         snapshot, snapshot_gradient = memory.snapshot, memory.snapshot_gradient
         snapshot_scale, previous = memory.snapshot_scale, memory.previous
         corrected = snapshots.shape[0] > 0
-        takes_means, cutoff, by_entries = walk.takes_means, walk.cutoff, walk.by_entries
+        cutoff, by_entries = walk.cutoff, walk.by_entries
         by_rows = kind != FROBENIUS and kind != SUM
         everything = np.arange(n)
         signal = np.empty_like(W)
@@ -266,9 +272,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
         step_direction = np.empty_like(W)
         truncated = 0
         scale = -np.inf
-        if by_entries and corrected:
-            gradient(data, everything, snapshot, 1.0 / n, work, there, by_rows)
-            copy_row(space.totals, 2, work[7], 0)
+        snapshot_totals(by_entries and corrected, data, everything, snapshot, 1.0 / n, work, space, there)
         for offset in range(step_sizes.shape[0]):
             step = start + offset
             if corrected and snapshots[offset]:
@@ -278,7 +282,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
-            factor = 1.0 / indices.shape[0] if takes_means else m / n
+            factor = factor_of(walk.takes_means, indices, m / n)
             if kept_table is not None:
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
