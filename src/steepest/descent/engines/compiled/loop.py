@@ -315,14 +315,12 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                 found = direction(
                     kind, power, across, signal, step_direction, direction_scratch, cutoff, rank
                 )
-                if found == DOUBTFUL:
-                    found = 0
-                    if not graded_direction(
-                        power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
-                        work, space, step_direction,
-                    ):  # fmt: skip
-                        return truncated, offset
-                truncated += found
+                if found == DOUBTFUL and not graded_direction(
+                    power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
+                    work, space, step_direction,
+                ):  # fmt: skip
+                    return truncated, offset
+                truncated += found % DOUBTFUL
             if momentum_kind == HEAVY_BALL:
                 move_on(W, step_sizes[offset], step_direction, beta, previous)
             else:
