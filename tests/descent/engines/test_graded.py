@@ -18,8 +18,8 @@ def test_polar_factors_are_exact_at_any_grading(gap):
     with mpmath.workdps(int(60 + gap)):
         S = mpmath.zeros(4, 5)
         for log, left, sample in zip(logs, lefts, which, strict=True):
-            left = mpmath.matrix(left.tolist())
-            S += mpmath.exp(mpmath.mpf(float(log))) * left * mpmath.matrix(features[sample].tolist()).T
+            column, row = mpmath.matrix(left.tolist()), mpmath.matrix(features[sample].tolist()).T
+            S += mpmath.exp(mpmath.mpf(float(log))) * column * row
         U, values, Vt = mpmath.svd_r(S)
         kept = [r for r in range(4) if values[r] > values[0] * mpmath.mpf(10) ** (-0.8 * mpmath.mp.dps)]
         expected = sum((U[:, r] * Vt[r, :] for r in kept), mpmath.zeros(4, 5))
