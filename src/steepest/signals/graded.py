@@ -1,4 +1,4 @@
-"""Signals as the sums that they are: logarithms of every residual, for directions that hang on the smallest."""
+"""Signals as sums of terms: the logarithm of every residual, for directions that hang on the smallest."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ def exact_steps(problem, method, start, steps):
         k, d = start.shape
         m, order = method.reshuffling(problem).batches, method.reshuffling(problem)
         momentum, beta = mpmath.zeros(k, d), mpmath.mpf(method.momentum)
+        snapshot, full = W, momentum
         for step in range(steps):
             batch = range(problem.samples) if m == 1 else order.batch(step)
             factor = mpmath.mpf(1) / len(batch) if method.takes_means else mpmath.mpf(m) / problem.samples

@@ -13,11 +13,11 @@ import numpy as np
 from array_api_compat import device
 
 from steepest.arrays import Array, as_numpy, namespace
+from steepest.descent.engines.graded import ENTRY_DIRECTION, GRADED_DIRECTION, GradedSum, graded_entries
 from steepest.descent.method import Method
 from steepest.descent.truncation import truncated
 from steepest.geometry import Norm
 from steepest.geometry.facts import CUT_DIRECTION, MULTIPLE, UNITARILY_INVARIANT, is_true
-from steepest.geometry.graded import ENTRY_DIRECTION, GRADED_DIRECTION, GradedSum, graded_entries
 from steepest.geometry.polar import singular_values
 from steepest.scaled import Scaled
 from steepest.signals import Draw, Fields
@@ -81,7 +81,7 @@ def _follows_signal(method: Method) -> bool:
 
 
 def _certain(norm: Norm, signal: Array, draw: Draw) -> bool:
-    """Whether the singular values of a formed signal [k, d] are all that its terms can have, and none small."""
+    """Whether a formed signal [k, d] has all singular values that its terms can have, and none small."""
     multiple = MULTIPLE.of(norm)
     if not is_true(UNITARILY_INVARIANT, norm if multiple is None else multiple[0]):
         return False

@@ -263,9 +263,8 @@ def _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank
     sizes = np.empty(rank)
     for r in range(rank):
         sizes[r] = math.sqrt(dot(triangle, r, triangle, r))
-    if certain_rank > 0 and power < 1.0:
-        if _certain(sizes) < certain_rank:
-            return DOUBTFUL
+    if certain_rank > 0 and power < 1.0 and _certain(sizes) < certain_rank:
+        return DOUBTFUL
     weights, truncated = _direction_weights(power, sizes, core.shape[0], cutoff)
     if certain_rank > 0:
         truncated = 0

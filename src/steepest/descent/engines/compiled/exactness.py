@@ -1,17 +1,44 @@
-"""Where the compiled loop's sums are not certain, and spectral directions of what it then takes term by term."""
+"""Where the compiled loop's sums are not certain, and spectral directions of terms."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from steepest.descent.engines.compiled.gradient import residual_rows
-from steepest.descent.engines.compiled.kernels import plain
+from steepest.descent.engines.compiled.gradient import gradient, residual_rows
+from steepest.descent.engines.compiled.kernels import copy_row, plain
 from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
-from steepest.geometry.graded_kernels import graded_singular
+from steepest.descent.engines.graded_kernels import graded_singular
 
-__all__ = ["doubtful_corrected", "doubtful_entries", "graded_schatten", "pair_terms"]
+__all__ = ["Space", "doubtful", "factor_of", "graded_direction", "snapshot_totals"]
+
+
+class Space(NamedTuple):
+    """Scratch space for the terms of a signal."""
+
+    rows: np.ndarray
+    scales: np.ndarray
+    logs: np.ndarray
+    lefts: np.ndarray
+    which: np.ndarray
+    totals: np.ndarray
+
+    @classmethod
+    def of(cls, samples: int, batch_size: int, classes: int, *, used: bool) -> Space:
+        """Return space for two batches and all samples, or next to none where it is not used."""
+        n = samples if used else 1
+        terms = (samples + 2 * batch_size) * (classes - 1) if used else 1
+        return cls(
+            np.empty((n, classes)),
+            np.empty(n),
+            np.empty(terms),
+            np.empty((terms, classes)),
+            np.empty(terms, dtype=np.int64),
+            np.zeros((4, classes)),
+        )
+
 
 _SIGN, _DIGITS = 1e-12, 1e-6
 _LEAST = math.exp(-600.0)
@@ -19,14 +46,14 @@ _CLAMPED = math.exp(-680.0)
 
 
 @plain
-def doubtful_entries(kind, power, X, largest, indices, work, signal):
+def _doubtful_entries(kind, power, X, largest, indices, work, signal):
     """Whether the direction may hang on what the rounding of some entry of a gradient has hidden.
 
     The gradient is the last that was written with ``work``, over ``indices``.
     """
     if kind == MAX:
         least = _SIGN
-    elif kind == COLUMNS or kind == ROWS or (kind == ENTRYWISE and power < 1.0):
+    elif kind in (COLUMNS, ROWS) or (kind == ENTRYWISE and power < 1.0):
         least = _DIGITS
     else:
         return False
@@ -46,11 +73,11 @@ def doubtful_entries(kind, power, X, largest, indices, work, signal):
 
 
 @plain
-def doubtful_corrected(kind, power, X, largest, everything, totals, signal):
+def _doubtful_corrected(kind, power, X, largest, everything, totals, signal):
     """The same for a sum of several gradients; ``totals`` [k] are the sums of their absolute coefficients."""
     if kind == MAX:
         least = _SIGN
-    elif kind == COLUMNS or kind == ROWS or (kind == ENTRYWISE and power < 1.0):
+    elif kind in (COLUMNS, ROWS) or (kind == ENTRYWISE and power < 1.0):
         least = _DIGITS
     else:
         return False
@@ -94,7 +121,7 @@ def _any_feature(X, indices, j):
 
 
 @plain
-def pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which, at):
+def _pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which, at):
     """Write the terms of factor · Σ_i ∇ℓ_i(W) behind the first ``at``; return their new number.
 
     It is -1 where residuals of one sample span more than kernels keep apart. ``rows`` and ``scales`` are
@@ -120,7 +147,7 @@ def pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which,
 
 
 @plain
-def graded_schatten(power, logs, lefts, which, X, out):
+def _graded_schatten(power, logs, lefts, which, X, out):
     """Write the direction of a Schatten norm of the sum of some terms into ``out`` [k, d]."""
     top = -np.inf
     for p in range(logs.shape[0]):
@@ -139,3 +166,58 @@ def graded_schatten(power, logs, lefts, which, X, out):
             weight = scale * weights[r] * u[r, i]
             for j in range(out.shape[1]):
                 out[i, j] += weight * v[r, j]
+
+
+@plain
+def doubtful(
+    kind, power, data, corrected, indices, everything, work, space, here, there, full, scale, signal
+):
+    """Whether the direction of a signal may hang on an entry that rounding has hidden.
+
+    ``here``, ``there``, ``full`` and ``scale`` are the log-scales of the gradients of a corrected signal,
+    whose sums of coefficients are the first three rows of the totals, and of the signal.
+    """
+    if not corrected:
+        return _doubtful_entries(kind, power, data[0], data[4], indices, work, signal)
+    totals = space.totals
+    for c in range(totals.shape[1]):
+        totals[3, c] = (
+            totals[0, c] * math.exp(here - scale)
+            + totals[1, c] * math.exp(there - scale)
+            + totals[2, c] * math.exp(full - scale)
+        )
+    return _doubtful_corrected(kind, power, data[0], data[4], everything, totals[3], signal)
+
+
+@plain
+def graded_direction(
+    power, data, corrected, indices, everything, W, snapshot, factor, whole, work, space, out
+):
+    """Write the Schatten direction of a signal from its terms; return False where they are not to be had.
+
+    ``factor`` and ``whole`` are those of sums over the batch and over all samples.
+    """
+    rows, scales, logs, lefts, which, _ = space
+    count = _pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which, 0)
+    if corrected and count >= 0:
+        count = _pair_terms(data, indices, snapshot, -factor, work, rows, scales, logs, lefts, which, count)
+    if corrected and count >= 0:
+        count = _pair_terms(data, everything, snapshot, whole, work, rows, scales, logs, lefts, which, count)
+    if count < 0:
+        return False
+    _graded_schatten(power, logs[:count], lefts[:count], which[:count], data[0], out)
+    return True
+
+
+@plain
+def snapshot_totals(needed, data, everything, snapshot, whole, work, space, scratch):
+    """Write the sums of coefficients of the gradient at a snapshot that an earlier call has taken."""
+    if needed:
+        gradient(data, everything, snapshot, whole, work, scratch, True)
+        copy_row(space.totals, 2, work[7], 0)
+
+
+@plain
+def factor_of(takes_means, indices, weighted):
+    """Return the factor of a sum over a batch."""
+    return 1.0 / indices.shape[0] if takes_means else weighted

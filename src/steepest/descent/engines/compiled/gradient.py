@@ -26,7 +26,7 @@ from steepest.descent.engines.compiled.losses import TOTALS, WEIGHTS, residuals_
 
 # Below this product of sizes |W| |x| an ordinary logit is exact to 1e-13 and needs no doubled precision.
 DOUBLED_PRECISION_FROM = 256.0
-# Residuals below e^-80 of the largest of their class change no digit of a row of a gradient that does not cancel.
+# Residuals below e^-80 of the largest change no digit of a row of a gradient, unless the row cancels.
 NEGLIGIBLE = math.exp(-80.0)
 
 
@@ -54,7 +54,7 @@ def gradient(data, indices, W, factor, work, out, by_rows):
     :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf. With ``by_rows``
     every row is exact by itself, however small it is beside the others, to e^-600; and what the absolute
     coefficients of each row add up to, in units of the mantissa, is left in the first row of ``work[7]``;
-    its second row says how many samples counted, and what a coefficient in ``work[0]`` is to be multiplied by.
+    its second row says how many samples counted, and by what coefficients in ``work[0]`` are multiplied.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
     residuals, low, numbers, chosen, W_head, bits, powers, sums = work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +12,17 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.compilation import compiled_and_kept
+from steepest.descent.engines import graded_kernels
 from steepest.descent.engines.compiled import directions, exactness, kernels, losses, norms, table
 from steepest.descent.engines.compiled import gradient as gradients
 from steepest.descent.engines.compiled.compiled_loss import COMPILED_LOSS
 from steepest.descent.engines.compiled.directions import DOUBTFUL, direction, direction_work
 from steepest.descent.engines.compiled.exactness import (
-    doubtful_corrected,
-    doubtful_entries,
-    graded_schatten,
-    pair_terms,
+    Space,
+    doubtful,
+    factor_of,
+    graded_direction,
+    snapshot_totals,
 )
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
 from steepest.descent.engines.compiled.kernels import add_scaled, copy_row, move, move_on, scale_into
@@ -39,7 +40,7 @@ from steepest.descent.engines.reference import Reference
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.doubled import head_bits
-from steepest.geometry import RANK_CUTOFF, graded_kernels
+from steepest.geometry import RANK_CUTOFF
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 from steepest.schedules import step_sizes
@@ -95,33 +96,10 @@ class Walk(NamedTuple):
     """Whether a smaller last batch counts by its mean."""
     cutoff: float
     """Singular values at or below this times the largest are left out of a formed signal's direction."""
-    exact: bool
-    """Whether directions are taken from the terms of a signal where its formed sum is not certain."""
-
-
-class Space(NamedTuple):
-    """Scratch space for the terms of a signal."""
-
-    rows: np.ndarray
-    scales: np.ndarray
-    logs: np.ndarray
-    lefts: np.ndarray
-    which: np.ndarray
-    totals: np.ndarray
-
-    @classmethod
-    def of(cls, samples: int, batch_size: int, classes: int, *, used: bool) -> Space:
-        """Return space for two batches and all samples, or next to none where it is not used."""
-        n = samples if used else 1
-        terms = (samples + 2 * batch_size) * (classes - 1) if used else 1
-        return cls(
-            np.empty((n, classes)),
-            np.empty(n),
-            np.empty(terms),
-            np.empty((terms, classes)),
-            np.empty(terms, dtype=np.int64),
-            np.zeros((4, classes)),
-        )
+    by_entries: bool
+    """Whether the entries of a signal must be certain, each by itself."""
+    rank: int
+    """Most singular values that a signal can have where all must be certain; 0 where they need not be."""
 
 
 class Memory(NamedTuple):
@@ -192,7 +170,8 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         ),
         method.takes_means and m > 1,
         RANK_CUTOFF if method.rank_cutoff is None else method.rank_cutoff,
-        exact,
+        exact and code.kind != SCHATTEN,
+        min(problem.n_classes - 1, problem.dimension) if exact and code.kind == SCHATTEN else 0,
     )
     truncated, steps = _advance(
         data,
@@ -285,67 +264,42 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
         snapshot, snapshot_gradient = memory.snapshot, memory.snapshot_gradient
         snapshot_scale, previous = memory.snapshot_scale, memory.previous
         corrected = snapshots.shape[0] > 0
-        takes_means, cutoff, exact = walk.takes_means, walk.cutoff, walk.exact
-        term_rows, term_scales, logs, lefts, which = (
-            space.rows,
-            space.scales,
-            space.logs,
-            space.lefts,
-            space.which,
-        )
-        totals = space.totals
+        cutoff, by_entries = walk.cutoff, walk.by_entries
         by_rows = kind != FROBENIUS and kind != SUM
-        full_scale = 0.0
-        features, largest_length = data[0], data[4]
-        most = 0
-        by_entries = exact and kind != SCHATTEN
-        if exact and kind == SCHATTEN:
-            most = min(W.shape[0] - 1, W.shape[1])
         everything = np.arange(n)
         signal = np.empty_like(W)
         there = np.empty_like(W)
         step_direction = np.empty_like(W)
         truncated = 0
         scale = -np.inf
-        if by_entries and corrected:
-            gradient(data, everything, snapshot, 1.0 / n, work, there, by_rows)
-            copy_row(totals, 2, work[7], 0)
+        snapshot_totals(by_entries and corrected, data, everything, snapshot, 1.0 / n, work, space, there)
         for offset in range(step_sizes.shape[0]):
             step = start + offset
             if corrected and snapshots[offset]:
                 scale_into(W, 1.0, snapshot)
                 snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient, by_rows)
-                copy_row(totals, 2, work[7], 0)
+                copy_row(space.totals, 2, work[7], 0)
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
-            factor = 1.0 / indices.shape[0] if takes_means else m / n
+            factor = factor_of(walk.takes_means, indices, m / n)
             if kept_table is not None:
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
                 scale = gradient(data, indices, W, factor, work, signal, by_rows)
             here_scale, there_scale = scale, -np.inf
             if corrected:
-                copy_row(totals, 0, work[7], 0)
+                copy_row(space.totals, 0, work[7], 0)
                 there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows)
-                copy_row(totals, 1, work[7], 0)
+                copy_row(space.totals, 1, work[7], 0)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
                 scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
-            if by_entries:
-                # A step that is not certain is left to the caller, as it was before.
-                if corrected:
-                    for c in range(totals.shape[1]):
-                        totals[3, c] = (
-                            totals[0, c] * math.exp(here_scale - scale)
-                            + totals[1, c] * math.exp(there_scale - scale)
-                            + totals[2, c] * math.exp(snapshot_scale[0] - scale)
-                        )
-                    if doubtful_corrected(
-                        kind, power, features, largest_length, everything, totals[3], signal
-                    ):
-                        return truncated, offset
-                elif doubtful_entries(kind, power, features, largest_length, indices, work, signal):
-                    return truncated, offset
+            # A step that is not certain is left to the caller, as it was before.
+            if by_entries and doubtful(
+                kind, power, data, corrected, indices, everything, work, space,
+                here_scale, there_scale, snapshot_scale[0], scale, signal,
+            ):  # fmt: skip
+                return truncated, offset
             if beta > 0.0 and momentum_kind != HEAVY_BALL:
                 momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
                 if momentum_kind == NESTEROV:
@@ -357,31 +311,16 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                     kind, power, across, followed, step_direction, direction_scratch, cutoff, 0
                 )
             else:
-                rank = min(most, n if corrected else indices.shape[0])
+                rank = min(walk.rank, n if corrected else indices.shape[0])
                 found = direction(
                     kind, power, across, signal, step_direction, direction_scratch, cutoff, rank
                 )
-                if found == DOUBTFUL:
-                    count = pair_terms(
-                        data, indices, W, factor, work, term_rows, term_scales, logs, lefts, which, 0
-                    )
-                    if corrected and count >= 0:
-                        count = pair_terms(
-                            data, indices, snapshot, -factor, work, term_rows, term_scales,
-                            logs, lefts, which, count,
-                        )  # fmt: skip
-                    if corrected and count >= 0:
-                        count = pair_terms(
-                            data, everything, snapshot, 1.0 / n, work, term_rows, term_scales,
-                            logs, lefts, which, count,
-                        )  # fmt: skip
-                    if count < 0:
-                        return truncated, offset
-                    graded_schatten(
-                        power, logs[:count], lefts[:count], which[:count], features, step_direction
-                    )
-                else:
-                    truncated += found
+                if found == DOUBTFUL and not graded_direction(
+                    power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
+                    work, space, step_direction,
+                ):  # fmt: skip
+                    return truncated, offset
+                truncated += found % DOUBTFUL
             if momentum_kind == HEAVY_BALL:
                 move_on(W, step_sizes[offset], step_direction, beta, previous)
             else:

@@ -103,7 +103,7 @@ def graded_sums(order, logs, A, which, B, mantissas, scales):
 
 @compiled
 def _coordinates(vector, basis, rank, coordinates, limit):
-    """Write the coordinates of a vector in the first rows of a basis, extend it if need be; return its rank."""
+    """Write the coordinates of a vector in a basis, extended if need be; return its rank."""
     size = 0.0
     for j in range(vector.shape[0]):
         size = max(size, abs(vector[j]))
@@ -139,7 +139,7 @@ def _coordinates(vector, basis, rank, coordinates, limit):
 
 
 @compiled
-def _core(order, logs, lefts, which, X, until, U, Q, alpha, beta):
+def _core(order, lefts, which, X, until, U, Q, alpha, beta):
     """Write bases and coordinates of the terms whose size is at least ``until``; return both ranks."""
     left_rank, right_rank = 0, 0
     seen = np.zeros(X.shape[0], dtype=np.bool_)
@@ -156,6 +156,33 @@ def _core(order, logs, lefts, which, X, until, U, Q, alpha, beta):
 
 
 @compiled
+def _pivot(K, scales, free_rows, free_columns):
+    """Return row, column and log-size of the largest entry that is left, row -1 where none is."""
+    a, b, top = -1, -1, -np.inf
+    for i in range(K.shape[0]):
+        for j in range(K.shape[1]):
+            if free_rows[i] and free_columns[j] and K[i, j] != 0.0:
+                size = scales[i, j] + math.log(abs(K[i, j]))
+                if size > top:
+                    a, b, top = i, j, size
+    return a, b, top
+
+
+@compiled
+def _subtract(K, scales, i, j, taken, scale):
+    """Subtract taken · e^scale from an entry; what rounding alone may have left is zero."""
+    if K[i, j] == 0.0:
+        K[i, j], scales[i, j] = -taken, scale
+        return
+    highest = max(scales[i, j], scale)
+    one = K[i, j] * math.exp(scales[i, j] - highest)
+    other = taken * math.exp(scale - highest)
+    K[i, j], scales[i, j] = one - other, highest
+    if abs(K[i, j]) <= ROUNDING * (abs(one) + abs(other)):
+        K[i, j], scales[i, j] = 0.0, -np.inf
+
+
+@compiled
 def _eliminated(K, scales, left, right, d):
     """Write K = left diag(e^d) rightᵀ by elimination with complete pivoting; return the rank.
 
@@ -166,13 +193,7 @@ def _eliminated(K, scales, left, right, d):
     free_rows, free_columns = np.ones(rows, dtype=np.bool_), np.ones(columns, dtype=np.bool_)
     left[:], right[:] = 0.0, 0.0
     for r in range(min(rows, columns)):
-        a, b, top = -1, -1, -np.inf
-        for i in range(rows):
-            for j in range(columns):
-                if free_rows[i] and free_columns[j] and K[i, j] != 0.0:
-                    size = scales[i, j] + math.log(abs(K[i, j]))
-                    if size > top:
-                        a, b, top = i, j, size
+        a, b, top = _pivot(K, scales, free_rows, free_columns)
         if a < 0:
             return r
         pivot, at = K[a, b], scales[a, b]
@@ -186,27 +207,16 @@ def _eliminated(K, scales, left, right, d):
                 right[j, r] = K[a, j] / pivot * math.exp(scales[a, j] - at) if K[a, j] != 0.0 else 0.0
         free_rows[a], free_columns[b] = False, False
         for i in range(rows):
-            if not free_rows[i] or K[i, b] == 0.0:
-                continue
             for j in range(columns):
-                if free_columns[j] and K[a, j] != 0.0:
+                if free_rows[i] and free_columns[j] and K[i, b] != 0.0 and K[a, j] != 0.0:
                     taken = K[i, b] / pivot * K[a, j]
-                    scale = (scales[i, b] - at) + scales[a, j]
-                    if K[i, j] == 0.0:
-                        K[i, j], scales[i, j] = -taken, scale
-                        continue
-                    highest = max(scales[i, j], scale)
-                    one = K[i, j] * math.exp(scales[i, j] - highest)
-                    other = taken * math.exp(scale - highest)
-                    K[i, j], scales[i, j] = one - other, highest
-                    if abs(K[i, j]) <= ROUNDING * (abs(one) + abs(other)):
-                        K[i, j], scales[i, j] = 0.0, -np.inf
+                    _subtract(K, scales, i, j, taken, (scales[i, b] - at) + scales[a, j])
     return min(rows, columns)
 
 
 @compiled
 def _triangularised(matrix, rank, upper):
-    """Replace the first columns of a matrix by an orthonormal basis of theirs; write the triangular factor."""
+    """Replace the first columns of a matrix by an orthonormal basis; write the triangular factor."""
     upper[:] = 0.0
     for r in range(rank):
         for _ in range(2):
@@ -275,7 +285,7 @@ def graded_singular(logs, lefts, which, X):
     k, d = lefts.shape[1], X.shape[1]
     order, sizes = ordered_terms(logs, lefts, which, X)
     most = min(k, d)
-    until = _first_full(order, sizes, lefts, which, most)
+    until = _first_full(order, sizes, which, most)
     while True:
         u, values, v = _singular_of(order, logs, lefts, which, X, until)
         smallest = np.min(values) if values.shape[0] == most else -np.inf
@@ -288,7 +298,7 @@ def graded_singular(logs, lefts, which, X):
 
 
 @compiled
-def _first_full(order, sizes, lefts, which, most):
+def _first_full(order, sizes, which, most):
     """Return how many of the terms are worth a first try: those of enough samples, and what is as large."""
     seen = np.zeros(which.max() + 1 if which.shape[0] > 0 else 1, dtype=np.bool_)
     distinct, until = 0, 0
@@ -313,7 +323,7 @@ def _singular_of(order, logs, lefts, which, X, until):
     most = min(d, X.shape[0])
     U, Q = np.zeros((k, k)), np.zeros((most, d))
     alpha, beta = np.zeros((lefts.shape[0], k)), np.zeros((X.shape[0], most))
-    rows, columns = _core(order, logs, lefts, which, X, until, U, Q, alpha, beta)
+    rows, columns = _core(order, lefts, which, X, until, U, Q, alpha, beta)
     K, scales = np.zeros((rows, columns)), np.zeros((rows, columns))
     graded_sums(order[:until], logs, alpha, which, beta, K, scales)
     small = min(rows, columns)

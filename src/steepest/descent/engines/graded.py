@@ -1,8 +1,8 @@
 """Directions of sums whose terms differ by any power of e, e^-8000 beside 1 included.
 
 Two things say where a direction depends on the smallest term. Norms that look at entries one by one need each
-entry's sign and logarithm: :data:`ENTRY_DIRECTION`. Schatten norms need singular values and vectors, which the
-sum itself, once formed, has lost: :data:`GRADED_DIRECTION` takes its terms.
+entry's sign and logarithm: :data:`ENTRY_DIRECTION`. Schatten norms need singular values and vectors, which
+the sum itself, once formed, has lost: :data:`GRADED_DIRECTION` takes its terms.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def graded_singular_values(terms: GradedSum) -> tuple[np.ndarray, np.ndarray, np
     [0.0, 0.0]
     """
     # Imported here: numba is heavy, and most directions need none of it.
-    from steepest.geometry.graded_kernels import graded_singular
+    from steepest.descent.engines.graded_kernels import graded_singular
 
     return graded_singular(*_contiguous(terms))
 
@@ -104,7 +104,7 @@ def graded_entries(terms: GradedSum) -> tuple[np.ndarray, np.ndarray]:
     >>> [part.tolist() for part in graded_entries(terms)]
     [[[-1.0, 1.0]], [[-8000.0, 0.0]]]
     """
-    from steepest.geometry.graded_kernels import graded_sums, ordered_terms
+    from steepest.descent.engines.graded_kernels import graded_sums, ordered_terms
 
     logs, lefts, which, features = _contiguous(terms)
     order, _ = ordered_terms(logs, lefts, which, features)
