@@ -5,8 +5,8 @@ import pytest
 from tests.experiments.synthetic import results
 
 from steepest.experiments.claims.check import check_claims
-from steepest.experiments.claims.claim import Verdict
 from steepest.experiments.claims.rates import prefactor
+from steepest.experiments.claims.verdict import Verdict
 from steepest.theory import predicted_rate
 
 MOMENTUM, BATCHES, REDUCED = (
@@ -30,7 +30,7 @@ def growing(power):
 @pytest.mark.parametrize("power", [0.0, 0.7, 1.2])
 def test_the_slope_of_a_power_of_the_prediction_is_that_power(name, power):
     (result,) = check_claims(growing(power), [name])
-    assert result.verdict is (Verdict.HOLDS if power <= 1 else Verdict.FAILS)
+    assert result.verdict is (Verdict.SUPPORTED if power <= 1 else Verdict.CONTRADICTED)
     slopes = [value for m in result.measurements if m.bounded for value in m.values]
     np.testing.assert_allclose(slopes, power, atol=1e-9)
 
@@ -39,18 +39,18 @@ def test_where_there_is_too_little_to_fit_nothing_is_decided():
     few = growing(0.5).isel(batch_size=[4, 5], momentum=[0, 1])
     for name in (MOMENTUM, BATCHES, REDUCED):
         (result,) = check_claims(few, [name])
-        assert result.verdict is Verdict.NOT_DECIDED
+        assert result.verdict is Verdict.UNDECIDED
         assert "to fit a prefactor over" in result.reason
 
 
 def test_exponents_are_held_to_the_prediction_and_at_a_of_one_to_falling():
     name = "exponents-follow-the-schedule"
     (holds,), (fails,) = check_claims(results(), [name]), check_claims(results(exponent=0.3), [name])
-    assert (holds.verdict, fails.verdict) == (Verdict.HOLDS, Verdict.FAILS)
+    assert (holds.verdict, fails.verdict) == (Verdict.SUPPORTED, Verdict.CONTRADICTED)
     slow = results(exponent=0.05)
     slow["step_size_exponent"][:] = 1.0
     (result,) = check_claims(slow, [name])
-    assert result.verdict is Verdict.HOLDS
+    assert result.verdict is Verdict.SUPPORTED
 
 
 def test_a_prefactor_needs_a_positive_error():
