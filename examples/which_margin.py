@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import steepest as st
-from steepest.optim import MarginMonitor, SteepestDescent
+from steepest.optim import MarginMonitor, SteepestDescent, cross_entropy
 
 NORMS = {"max": "Signum", "frobenius": "NormalizedSGD", "spectral": "Muon"}
 """Each norm, and the optimiser whose steps are steepest in it."""
@@ -52,7 +52,7 @@ def trained(
     with MarginMonitor(model, loader, norms=list(NORMS), every=measured).attach(chosen) as monitor:
         for _, (X, y) in zip(range(steps), batches(loader, seed), strict=False):
             chosen.zero_grad()
-            nn.functional.cross_entropy(model(X), y).backward()
+            cross_entropy(model(X), y).backward()
             chosen.step()
             schedule.step()
     return monitor

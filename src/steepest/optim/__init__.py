@@ -31,6 +31,7 @@ _HOME = {
     "SpectralSGD": "named",
     "SteepestDescent": "optimizer",
     "VarianceReduced": "variance_reduction",
+    "cross_entropy": "losses",
     "muon": "functional",
     "normalized_sgd": "functional",
     "sign_sgd": "functional",
@@ -56,6 +57,7 @@ __all__ = [
     "SpectralSGD",
     "SteepestDescent",
     "VarianceReduced",
+    "cross_entropy",
     "muon",
     "normalized_sgd",
     "sign_sgd",
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
         steepest_descent,
     )
     from steepest.optim.layouts import Layout
+    from steepest.optim.losses import cross_entropy
     from steepest.optim.named import Muon, NormalizedSGD, SignSGD, Signum, SpectralSGD
     from steepest.optim.optimizer import SteepestDescent
     from steepest.optim.policy import Policy, Route
