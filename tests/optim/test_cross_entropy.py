@@ -43,10 +43,15 @@ def test_far_below_rounding_the_gradient_has_the_laboratory_s_direction(dtype, m
     found = weights.grad.double().numpy()
     found = found / np.abs(found).max()  # squares of the entries would be 0
     expected = st.losses.gradient(problem, "cross-entropy", W).mantissa
-    cosine = np.sum(found * expected) / (np.linalg.norm(found) * np.linalg.norm(expected))
-    assert cosine == pytest.approx(1.0, abs=1e-8)
+    assert cosine(found, expected) == pytest.approx(1.0, abs=1e-8)
+    # The entries of the true classes cancel to 0 there.
     plain = torch.nn.functional.cross_entropy(features @ weights.T, torch.tensor([0, 1, 2, 0]))
-    assert not torch.autograd.grad(plain, weights)[0].any()
+    lost = torch.autograd.grad(plain, weights)[0].double().numpy()
+    assert cosine(lost / np.abs(lost).max(), expected) < 0.9
+
+
+def cosine(A, B):
+    return np.sum(A * B) / (np.linalg.norm(A) * np.linalg.norm(B))
 
 
 def test_shapes_that_do_not_fit_are_named():
