@@ -17,8 +17,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     PyTorch's gradient is softmax minus one-hot. At a margin of 17 in float32, and of 37 in float64, that
     difference is 0 or rounding for the true class: normalised steps lose their direction. Here the loss of a
-    sample is log(1 + e^u) with u = log Σ_{c≠y} e^{z_c - z_y}, as in :class:`steepest.losses.CrossEntropy`. Its
-    gradient is made of the residuals of the wrong classes, down to e^-87 in float32 and e^-708 in float64.
+    sample is log(1 + e^u) with u = log Σ_{c≠y} e^{z_c - z_y}, as in :class:`steepest.losses.CrossEntropy`:
+    its gradient is made of the residuals of the wrong classes, down to e^-87 in float32 and e^-708 in
+    float64.
 
     Args:
         logits: z, shape [..., k], of any floating dtype, k ≥ 2.
