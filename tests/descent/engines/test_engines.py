@@ -24,6 +24,7 @@ import steepest as st
 from steepest.descent.engines.choice import engine_for
 from steepest.descent.state import State
 from steepest.errors import InvalidArgument, MissingCapability
+from steepest.geometry import RANK_CUTOFF
 from steepest.signals import MOMENTUM_KINDS, minibatch_gradient
 from steepest.signals import SIGNALS as REGISTERED
 
@@ -253,8 +254,10 @@ def test_truncated_spectral_directions_are_counted(engine):
         margins = np.array([50.0, 50.0 + apart, 120.0])
         W = np.zeros((3, 4))
         W[np.arange(3), np.arange(3)] = margins
-        method = st.Method("spectral", schedule=st.PolynomialDecay(1e-9, 0.5))
-        assert advance(engine, problem, method, W, 1).truncated[0] == expected
+        steps = st.PolynomialDecay(1e-9, 0.5)
+        cut = st.Method("spectral", schedule=steps, rank_cutoff=RANK_CUTOFF)
+        assert advance(engine, problem, cut, W, 1).truncated[0] == expected
+        assert advance(engine, problem, st.Method("spectral", schedule=steps), W, 1).truncated[0] == 0
         assert advance(engine, problem, st.Method("nuclear"), W, 1).truncated[0] == 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pytest
@@ -9,16 +11,22 @@ from tests.exact import residuals_and_loss
 
 import steepest as st
 from steepest.descent.engines.choice import engine_for
+from steepest.descent.engines.compiled import loop
 from steepest.descent.state import State
+from steepest.geometry import RANK_CUTOFF
 
 ENGINES = ["reference", "batched", "compiled"]
-DIGITS = 2600
-"""Enough for e^-1000 beside 1, and for singular values of their squares."""
+
+
+def digits_for(problem, start):
+    """Return how many digits tell residuals and the squares of singular values from zero at weights."""
+    logits = problem.features @ start.T
+    return 60 + int(np.ptp(logits, axis=1).max())
 
 
 def exact_steps(problem, method, start, steps):
     """Return W after some steps in mpmath: gradients, sums and directions from the definitions."""
-    with mpmath.workdps(DIGITS):
+    with mpmath.workdps(digits_for(problem, start)):
         W = mpmath.matrix(start.tolist())
         k, d = start.shape
         m, order = method.reshuffling(problem).batches, method.reshuffling(problem)
@@ -83,7 +91,7 @@ def vector(rows, p):
 
 def singular_direction(name, S):
     U, values, Vt = mpmath.svd_r(S)
-    kept = [r for r in range(len(values)) if values[r] > values[0] * mpmath.mpf(10) ** (-DIGITS // 2)]
+    kept = [r for r in range(len(values)) if values[r] > values[0] * mpmath.mpf(10) ** (-mpmath.mp.dps // 2)]
     weights = [mpmath.mpf(1)] * len(kept)
     if name != "spectral":
         weights = vector([[values[r] for r in kept]], int(name.removeprefix("schatten-")))[0]
@@ -106,10 +114,13 @@ def separated(spread, seed=0, *, zeros=False, kind="gaussian", samples=12):
     return problem, spread * generator.normal(size=(3, 5))
 
 
-def assert_exact(problem, start, steps, engine, expected, method):
+def advanced(problem, start, steps, engine, method):
     state = State.start(problem, method, start[None])
-    advanced = engine_for(problem, method, engine).advance(problem, [method], state, steps)
-    moved, ours = expected - start, advanced.weights[0] - start
+    return engine_for(problem, method, engine).advance(problem, [method], state, steps).weights[0]
+
+
+def assert_exact(problem, start, steps, engine, expected, method):
+    moved, ours = expected - start, advanced(problem, start, steps, engine, method) - start
     np.testing.assert_allclose(ours, moved, rtol=0, atol=1e-9)
 
 
@@ -125,3 +136,80 @@ def test_engines_take_exact_steps_from_large_weights(norm, batch_size, reduced):
     expected = exact_steps(problem, method, start, 3)
     for engine in ENGINES:
         assert_exact(problem, start, 3, engine, expected, method)
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+@pytest.mark.parametrize(("norm", "batch_size", "spread"), [("spectral", 2, 20.0), ("schatten-40", 5, 60.0)])
+def test_compiled_steps_take_singular_directions_from_terms(norm, batch_size, spread, reduced, monkeypatch):
+    """No step is handed to the reference; without corrections, formed sums would say something else."""
+    problem, start = separated(spread, seed=3)
+    method = st.Method(norm, batch_size, variance_reduction=reduced, schedule=st.PolynomialDecay(0.5, 0.5))
+    expected = exact_steps(problem, method, start, 4)
+    assert_exact(problem, start, 4, "reference", expected, method)
+    formed = replace(method, rank_cutoff=RANK_CUTOFF)
+    monkeypatch.setattr(loop, "Reference", None)
+    assert_exact(problem, start, 4, "compiled", expected, method)
+    apart = np.abs(advanced(problem, start, 4, "compiled", formed) - expected).max()
+    assert reduced or apart > 1e-3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("spread", [1.0, 150.0])
+def test_a_rank_cut_off_leaves_out_small_singular_values(engine, spread):
+    """With 0.9 directions have the rank that a singular value decomposition gives, in every engine."""
+    problem, start = separated(spread)
+    method = st.Method("spectral", 5, rank_cutoff=0.9, schedule=st.PolynomialDecay(0.5, 0.5))
+    moved = start - advanced(problem, start, 1, engine, method)
+    with mpmath.workdps(digits_for(problem, start)):
+        signal = gradient(problem, method.reshuffling(problem).batch(0), mpmath.matrix(start.tolist()))
+        U, values, Vt = mpmath.svd_r(signal)
+        kept = [r for r in range(len(values)) if values[r] > values[0] * 9 / 10]
+        direction = sum((U[:, r] * Vt[r, :] for r in kept), mpmath.zeros(3, 5))
+    assert len(kept) == 1
+    expected = float(method.schedule(0)) * np.array(direction.tolist(), dtype=float)
+    np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("signal", ["minibatch", "svrg", "saga"])
+def test_partial_batches_count_by_their_mean(signal, engine):
+    """Seven samples in batches of three, against a loop with means written out."""
+    problem, start = separated(0.3, samples=7)
+    schedule = st.PolynomialDecay(0.5, 0.5)
+    method = st.Method("frobenius", 3, signal=signal, momentum=0.5, partial_batch="mean", schedule=schedule)
+    W, snapshot, table, momentum = start.copy(), start.copy(), None, 0.0
+    for step in range(7):
+        batch = method.reshuffling(problem).batch(step)
+        found = mean_gradient(problem, batch, W)
+        if signal == "svrg":
+            snapshot = W.copy() if step % 3 == 0 else snapshot
+            found += mean_gradient(problem, range(7), snapshot) - mean_gradient(problem, batch, snapshot)
+        elif signal == "saga":
+            if table is None:
+                table = [mean_gradient(problem, [i], W) for i in range(7)]
+            stored = np.mean([table[i] for i in batch], axis=0)
+            found += np.mean(table, axis=0) - stored
+            for i in batch:
+                table[i] = mean_gradient(problem, [i], W)
+        momentum = (momentum + found) / 2
+        W = W - schedule(step) * momentum / np.linalg.norm(momentum)
+    np.testing.assert_allclose(advanced(problem, start, 7, engine, method), W, rtol=0, atol=1e-12)
+    weighted = replace(method, partial_batch="weighted")
+    assert np.abs(advanced(problem, start, 7, engine, weighted) - W).max() > 1e-3
+
+
+def mean_gradient(problem, batch, W):
+    """Return the mean over some samples of (softmax(W x) - e_y) xᵀ."""
+    X, labels = problem.features[list(batch)], problem.labels[list(batch)]
+    odds = np.exp(X @ W.T)
+    return (odds / odds.sum(axis=1, keepdims=True) - np.eye(3)[labels]).T @ X / len(labels)
+
+
+def test_new_options_at_their_defaults_leave_fingerprints_as_they_were():
+    plain, cut = st.Method("spectral", 5), st.Method("spectral", 5, rank_cutoff=1e-13)
+    assert plain.fingerprint() == st.Method("spectral", 5, rank_cutoff=None).fingerprint()
+    assert "rank_cutoff" not in plain.fingerprint()
+    assert "partial_batch" not in plain.fingerprint()
+    assert cut.fingerprint() == f"{plain.fingerprint()} rank_cutoff=1e-13"
+    means = st.Method("spectral", 5, partial_batch="mean")
+    assert means.fingerprint() == f"{plain.fingerprint()} partial_batch=mean"

@@ -16,6 +16,7 @@ from array_api_compat import device
 
 from steepest.arrays import Array, namespace
 from steepest.capabilities import Capability
+from steepest.geometry import Norm
 from steepest.geometry.blocks import BlockNorm
 from steepest.geometry.entrywise import Entrywise
 from steepest.geometry.rows import ColumnNorm, RowNorm
@@ -29,6 +30,7 @@ __all__ = [
     "graded_entries",
     "graded_polar_factor",
     "graded_singular_values",
+    "hangs_on_small_parts",
 ]
 
 
@@ -54,6 +56,16 @@ GRADED_DIRECTION: Capability[Callable[[GradedSum], np.ndarray]] = Capability(
     "a direction of graded sums",
     "D(S) [k, d] of a sum of matrices of rank one whose coefficients differ by any power of e.",
 )
+
+
+def hangs_on_small_parts(norm: Norm) -> bool:
+    """Return whether directions of a norm can change with parts of a sum that rounding hides.
+
+    >>> from steepest.geometry import norm
+    >>> [hangs_on_small_parts(norm(name)) for name in ("frobenius", "sum", "max", "spectral")]
+    [False, False, True, True]
+    """
+    return ENTRY_DIRECTION.of(norm) is not None or GRADED_DIRECTION.of(norm) is not None
 
 
 def graded_singular_values(terms: GradedSum) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

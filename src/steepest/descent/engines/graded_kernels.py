@@ -16,6 +16,8 @@ import math
 import numba
 import numpy as np
 
+from steepest.compilation import compiled_and_kept
+
 __all__ = ["ROUNDING", "graded_singular", "graded_sums", "ordered_terms"]
 
 compiled = numba.njit(nogil=True, error_model="numpy")
@@ -30,7 +32,7 @@ _BEYOND = 42.0
 _SWEEPS = 60
 
 
-@compiled
+@compiled_and_kept
 def ordered_terms(logs, lefts, which, X):
     """Return the terms that are not zero, largest first, and the logarithms of their sizes in that order."""
     sizes = np.full(logs.shape[0], -np.inf)
@@ -58,7 +60,7 @@ def _largest(matrix, i):
     return largest
 
 
-@compiled
+@compiled_and_kept
 def graded_sums(order, logs, A, which, B, mantissas, scales):
     """Write Σ_p e^{logs_p} A_pi B_{which_p, j} entry by entry: mantissas and log-scales, -inf for zero.
 
@@ -276,7 +278,7 @@ def _orthogonalised(core, scales, rank, rotations):
             return
 
 
-@compiled
+@compiled_and_kept
 def graded_singular(logs, lefts, which, X):
     """Return (u, logs of σ, v): S = Σ_r σ_r u_r v_rᵀ, largest first, u [rank, k] and v [rank, d] orthonormal.
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.descent import Method
+from steepest.descent.engines.graded import hangs_on_small_parts
 from steepest.errors import InvalidArgument
 from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
 from steepest.experiments.spec.data import DataSet, StoredSamples, identity
 from steepest.experiments.spec.experiment import AVERAGE, Experiment
 from steepest.experiments.spec.schedule import ScheduleChoice
+from steepest.geometry import norm
 from steepest.problem import Classification
 from steepest.schedules import PolynomialDecay
 from steepest.theory import batch_one_direction
@@ -170,6 +172,8 @@ class Cell:
             **({"bias_distance": True} if self.bias else {}),
             "weights": self.weights,
             "naive": self.naive,
+            # Since directions are exact at any grading; where that can change a run it is computed again.
+            **({"directions": "exact"} if hangs_on_small_parts(norm(self.norm)) else {}),
         }
 
 

@@ -8,11 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from steepest.descent.engines.compiled.gradient import gradient, residual_rows
-from steepest.descent.engines.compiled.kernels import copy_row, plain
+from steepest.descent.engines.compiled.kernels import copy_row, finite, inlined, plain
 from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
 from steepest.descent.engines.graded_kernels import graded_singular
 
-__all__ = ["Space", "doubtful", "factor_of", "graded_direction", "snapshot_totals"]
+__all__ = [
+    "Space",
+    "doubtful",
+    "factor_of",
+    "graded_direction",
+    "least_part",
+    "snapshot_totals",
+    "suspicious",
+]
 
 
 class Space(NamedTuple):
@@ -45,18 +53,47 @@ _LEAST = math.exp(-600.0)
 _CLAMPED = math.exp(-680.0)
 
 
+def least_part(kind: int, power: float) -> float:
+    """Return the part of its terms above which an entry is certain; 0 where no entry needs to be."""
+    if kind == MAX:
+        return _SIGN
+    return _DIGITS if kind in (COLUMNS, ROWS) or (kind == ENTRYWISE and power < 1.0) else 0.0
+
+
 @plain
-def _doubtful_entries(kind, power, X, largest, indices, work, signal):
+def suspicious(sums, least, signal):
+    """Whether :func:`doubtful` is worth asking, for a gradient by rows: some entry is small.
+
+    ``least`` is the part of its terms above which an entry is certain, times the largest feature; the sums
+    are those that the gradient left.
+    """
+    # One pass over all entries settles it as a rule: rows are seldom far apart.
+    most, fewest = 0.0, np.inf
+    for c in range(sums.shape[1]):
+        most, fewest = max(most, sums[0, c]), min(fewest, sums[0, c])
+    if fewest > _LEAST and not _below(signal.reshape(-1), least * most):
+        return False
+    for c in range(signal.shape[0]):
+        if not sums[0, c] > _LEAST or _below(signal[c], least * sums[0, c]):
+            return True
+    return False
+
+
+@finite
+def _below(entries, bound):
+    """Return how many entries are at most a bound in modulus: a sum, which becomes vector instructions."""
+    count = 0
+    for j in range(entries.shape[0]):
+        count += 1 if abs(entries[j]) <= bound else 0
+    return count
+
+
+@plain
+def _doubtful_entries(kind, least, X, largest, indices, work, signal):
     """Whether the direction may hang on what the rounding of some entry of a gradient has hidden.
 
     The gradient is the last that was written with ``work``, over ``indices``.
     """
-    if kind == MAX:
-        least = _SIGN
-    elif kind in (COLUMNS, ROWS) or (kind == ENTRYWISE and power < 1.0):
-        least = _DIGITS
-    else:
-        return False
     residuals, sums = work[0], work[7]
     if indices.shape[0] == 1:
         # Entries are single products; kernels keep coefficients of one sample apart to e^-700.
@@ -73,14 +110,8 @@ def _doubtful_entries(kind, power, X, largest, indices, work, signal):
 
 
 @plain
-def _doubtful_corrected(kind, power, X, largest, everything, totals, signal):
+def _doubtful_corrected(least, X, largest, everything, totals, signal):
     """The same for a sum of several gradients; ``totals`` [k] are the sums of their absolute coefficients."""
-    if kind == MAX:
-        least = _SIGN
-    elif kind in (COLUMNS, ROWS) or (kind == ENTRYWISE and power < 1.0):
-        least = _DIGITS
-    else:
-        return False
     for c in range(signal.shape[0]):
         if not totals[c] > _LEAST:
             return True
@@ -170,15 +201,16 @@ def _graded_schatten(power, logs, lefts, which, X, out):
 
 @plain
 def doubtful(
-    kind, power, data, corrected, indices, everything, work, space, here, there, full, scale, signal
+    kind, least, data, corrected, indices, everything, work, space, here, there, full, scale, signal
 ):
     """Whether the direction of a signal may hang on an entry that rounding has hidden.
 
+    ``least`` is :func:`least_part` of the norm.
     ``here``, ``there``, ``full`` and ``scale`` are the log-scales of the gradients of a corrected signal,
     whose sums of coefficients are the first three rows of the totals, and of the signal.
     """
     if not corrected:
-        return _doubtful_entries(kind, power, data[0], data[4], indices, work, signal)
+        return _doubtful_entries(kind, least, data[0], data[4], indices, work, signal)
     totals = space.totals
     for c in range(totals.shape[1]):
         totals[3, c] = (
@@ -186,7 +218,7 @@ def doubtful(
             + totals[1, c] * math.exp(there - scale)
             + totals[2, c] * math.exp(full - scale)
         )
-    return _doubtful_corrected(kind, power, data[0], data[4], everything, totals[3], signal)
+    return _doubtful_corrected(least, data[0], data[4], everything, totals[3], signal)
 
 
 @plain
@@ -217,7 +249,7 @@ def snapshot_totals(needed, data, everything, snapshot, whole, work, space, scra
         copy_row(space.totals, 2, work[7], 0)
 
 
-@plain
+@inlined
 def factor_of(takes_means, indices, weighted):
     """Return the factor of a sum over a batch."""
     return 1.0 / indices.shape[0] if takes_means else weighted

@@ -17,6 +17,7 @@ from steepest.descent.engines.compiled.kernels import (
     copy_row,
     dot,
     finite,
+    inlined,
     plain,
     renormalized,
     sum_of_squares,
@@ -72,7 +73,7 @@ def gradient(data, indices, W, factor, work, out, by_rows):
             residuals[i, labels[indices[i]]] = -math.inf
     shift = residuals_of(loss_kind, loss_address, b, residuals, low, doubled, numbers, bits, powers)
     if b == 1 or not by_rows:
-        scale = _largest_samples(data, indices, factor, work, out, shift)
+        scale = _largest_samples(X, labels, weights, indices, factor, residuals, numbers, chosen, out, shift)
         if by_rows:
             for c in range(W.shape[0]):
                 sums[0, c] = abs(residuals[0, c]) * math.exp(shift - scale)
@@ -105,11 +106,9 @@ def gradient(data, indices, W, factor, work, out, by_rows):
     return scale
 
 
-@plain
-def _largest_samples(data, indices, factor, work, out, shift):
+@inlined
+def _largest_samples(X, labels, weights, indices, factor, residuals, numbers, chosen, out, shift):
     """Finish a gradient of samples that count by their size beside the largest."""
-    X, labels, weights = data[0], data[2], data[5]
-    residuals, numbers, chosen = work[0], work[2], work[3]
     count = 0
     for i in range(indices.shape[0]):
         weight = factor * numbers[WEIGHTS, i]

@@ -22,12 +22,14 @@ from steepest.descent.engines.compiled.exactness import (
     doubtful,
     factor_of,
     graded_direction,
+    least_part,
     snapshot_totals,
+    suspicious,
 )
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
 from steepest.descent.engines.compiled.kernels import add_scaled, copy_row, move, move_on, scale_into
 from steepest.descent.engines.compiled.losses import loss_code
-from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION, FROBENIUS, SCHATTEN, SUM
+from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION, MAX, SCHATTEN
 from steepest.descent.engines.compiled.signals import (
     AVERAGE,
     COMPILED_MOMENTUM,
@@ -96,8 +98,10 @@ class Walk(NamedTuple):
     """Whether a smaller last batch counts by its mean."""
     cutoff: float
     """Singular values at or below this times the largest are left out of a formed signal's direction."""
-    by_entries: bool
-    """Whether the entries of a signal must be certain, each by itself."""
+    least: float
+    """The part of its terms that an entry must exceed to be certain; 0 where entries need not be."""
+    by_rows: bool
+    """Whether rows of gradients must be exact, each by itself."""
     rank: int
     """Most singular values that a signal can have where all must be certain; 0 where they need not be."""
 
@@ -150,12 +154,14 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         None if problem.sample_weight is None else _read_only(problem.sample_weight),
         *loss_code(method.loss),
     )
-    exact = (
-        method.rank_cutoff is None
-        and not keeps_table
-        and (method.momentum == 0 or kind == HEAVY_BALL)
-        and code.kind not in (FROBENIUS, SUM)
+    exact = method.rank_cutoff is None and not keeps_table and (method.momentum == 0 or kind == HEAVY_BALL)
+    snapshots = (
+        signal_code.snapshots(method.seed, m, state.step, stop) if corrects else np.zeros(0, dtype=bool)
     )
+    least = least_part(code.kind, code.power)
+    # The entries of the gradient of one sample are single products: their signs are certain.
+    single = reshuffling.batch_size == 1 and snapshots.size == 0
+    demanded = least if exact and not (single and code.kind == MAX) else 0.0
     walk = Walk(
         state.step,
         _read_only(
@@ -165,12 +171,11 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         state.step // m,
         reshuffling.batch_size,
         m,
-        _read_only(
-            signal_code.snapshots(method.seed, m, state.step, stop) if corrects else np.zeros(0, dtype=bool)
-        ),
+        _read_only(snapshots),
         method.takes_means and m > 1,
         RANK_CUTOFF if method.rank_cutoff is None else method.rank_cutoff,
-        exact and code.kind != SCHATTEN,
+        demanded,
+        demanded > 0.0 or (least > 0.0 and not single),
         min(problem.n_classes - 1, problem.dimension) if exact and code.kind == SCHATTEN else 0,
     )
     truncated, steps = _advance(
@@ -264,15 +269,16 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
         snapshot, snapshot_gradient = memory.snapshot, memory.snapshot_gradient
         snapshot_scale, previous = memory.snapshot_scale, memory.previous
         corrected = snapshots.shape[0] > 0
-        cutoff, by_entries = walk.cutoff, walk.by_entries
-        by_rows = kind != FROBENIUS and kind != SUM
+        cutoff, least, by_rows, most = walk.cutoff, walk.least, walk.by_rows, walk.rank
+        takes_means, weighted = walk.takes_means, m / n
+        sums, small = work[7], walk.least * data[4]
         everything = np.arange(n)
         signal = np.empty_like(W)
         there = np.empty_like(W)
         step_direction = np.empty_like(W)
         truncated = 0
         scale = -np.inf
-        snapshot_totals(by_entries and corrected, data, everything, snapshot, 1.0 / n, work, space, there)
+        snapshot_totals(least > 0.0 and corrected, data, everything, snapshot, 1.0 / n, work, space, there)
         for offset in range(step_sizes.shape[0]):
             step = start + offset
             if corrected and snapshots[offset]:
@@ -282,7 +288,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
-            factor = factor_of(walk.takes_means, indices, m / n)
+            factor = factor_of(takes_means, indices, weighted)
             if kept_table is not None:
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
@@ -295,8 +301,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
                 scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
             # A step that is not certain is left to the caller, as it was before.
-            if by_entries and doubtful(
-                kind, power, data, corrected, indices, everything, work, space,
+            if least > 0.0 and (corrected or suspicious(sums, small, signal)) and doubtful(
+                kind, least, data, corrected, indices, everything, work, space,
                 here_scale, there_scale, snapshot_scale[0], scale, signal,
             ):  # fmt: skip
                 return truncated, offset
@@ -311,7 +317,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                     kind, power, across, followed, step_direction, direction_scratch, cutoff, 0
                 )
             else:
-                rank = min(walk.rank, n if corrected else indices.shape[0])
+                rank = min(most, n if corrected else indices.shape[0])
                 found = direction(
                     kind, power, across, signal, step_direction, direction_scratch, cutoff, rank
                 )
