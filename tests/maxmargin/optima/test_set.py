@@ -153,7 +153,7 @@ def least_frobenius_by_cvxpy(problem, norm, margin, target=None):
     with warnings.catch_warnings():
         # Sets that are thin but for the tolerance leave its solver less accurate than asked, as it says.
         warnings.simplefilter("ignore", UserWarning)
-        program.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+        program.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9)
     return np.asarray(W.value)
 
 
