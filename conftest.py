@@ -23,6 +23,7 @@ _PLACES = {
     "tests/datasets/test_files.py": "tables",
     "tests/estimators": "sklearn",
     "tests/experiments": "lab",
+    "tests/features/test_spread.py": "dask",
     "tests/optim": "torch",
 }
 """Folders and files whose every test needs an extra."""
@@ -32,6 +33,7 @@ _SIGNS = {
     "sklearn": ("digits(", "sklearn", "estimators"),
     "lab": ("to_xarray(",),
     "tables": ("from_file(",),
+    "dask": ("import dask",),
 }
 """What examples that need an extra call."""
 

@@ -160,7 +160,7 @@ def test_a_bad_option_is_one_line_and_exit_code_2(capsys, axes, options, message
     [
         (
             "gauss",
-            "error: data='gauss': did you mean \"gaussian\"? give digits, gaussian,",
+            "error: data='gauss': did you mean \"gaussian\"? give digits, digits-pair, gaussian,",
         ),
         ("none.parquet", "error: none.parquet: there is no such file\n"),
         ("data.xls", "error: data.xls: its name ends in .xls: give a .npz, .npy,"),

@@ -1,14 +1,13 @@
 """Features spread over a Dask array give what arrays give; two workers make their products."""
 
+import dask.array as da
+import distributed
 import numpy as np
 import pytest
 
 import steepest as st
 from steepest.errors import InvalidData
 from steepest.features import SpreadRows
-
-pytestmark = pytest.mark.dask
-da = pytest.importorskip("dask.array")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +39,6 @@ def test_margins_are_those_of_arrays(norm, terms):
 
 
 def test_two_workers_make_the_products():
-    distributed = pytest.importorskip("distributed")
     X, y = clusters()
     with (
         distributed.LocalCluster(
