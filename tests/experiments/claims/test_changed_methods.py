@@ -58,7 +58,7 @@ def full_batch(method):
 
 
 def small_batch(method):
-    return replace(method, batch_size=10)
+    return replace(method, batch_size=2)
 
 
 BOTH = [False, True]
@@ -76,15 +76,27 @@ CASES = {
         momentum(0.5, 0.99),
         "error / full batch",
     ),
-    "large-momentum-recovers": (mixture(momentum=0.99), momentum(0.99, 0.0), "error / full batch"),
-    "variance-reduction-recovers": (mixture(variance_reduction=BOTH), off, "error / full batch"),
+    "large-momentum-recovers": (
+        mixture(momentum=0.99, steps=20_000, batch_size=[1, "full"]),
+        momentum(0.99, 0.0),
+        "error / full batch",
+    ),
+    "variance-reduction-recovers": (
+        mixture(variance_reduction=BOTH, steps=20_000, batch_size=[1, "full"]),
+        off,
+        "error / full batch",
+    ),
     "batch-one-needs-longer": (
         mixture(batch_size=[1, "full"], variance_reduction=BOTH),
         off,
         "fitted exponent of b = 1",
     ),
     "worst-case-condition-is-vacuous": (mixture(), reduced, "effective margin ρ"),
-    "batch-one-bias": (single_samples(), full_batch, "largest ‖W_t - R_t B‖ / its bound"),
+    "batch-one-bias": (
+        single_samples(data={"kind": "orthogonal", "samples": 40}),
+        full_batch,
+        "largest ‖W_t - R_t B‖ / its bound",
+    ),
     "batch-one-ignores-scales": (
         single_samples(reference="frobenius"),
         full_batch,
