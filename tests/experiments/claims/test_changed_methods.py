@@ -9,6 +9,7 @@ from steepest.experiments.claims.check import CLAIMS, check_claims
 from steepest.experiments.claims.verdict import Outcome, Verdict
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import validated
+from steepest.experiments.sweep.executors import Executor
 from steepest.experiments.sweep.sweep import run_experiment
 from steepest.signals import signal
 
@@ -111,7 +112,7 @@ CASES = {
 
 
 def check(experiment, folder, claim):
-    dataset = run_experiment(experiment, folder).dataset
+    dataset = run_experiment(experiment, folder, executor=Executor("threads")).dataset
     assert dataset is not None
     return check_claims(dataset, [claim])
 
