@@ -104,7 +104,9 @@ CASES = {
         "1 - cosine of the final weights",
     ),
     "batch-one-spectral-is-frobenius": (
-        single_samples(norm=["frobenius", "spectral"]),
+        single_samples(
+            data={"kind": "orthogonal", "samples": 20}, norm=["frobenius", "spectral"], records=20
+        ),
         momentum(0.0, 0.5),
         "largest relative difference of the weights",
     ),
