@@ -9,6 +9,7 @@ from steepest.experiments.claims.check import CLAIMS, check_claims
 from steepest.experiments.claims.verdict import Outcome, Verdict
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import validated
+from steepest.experiments.sweep.executors import Executor
 from steepest.experiments.sweep.sweep import run_experiment
 from steepest.signals import signal
 
@@ -58,7 +59,7 @@ def full_batch(method):
 
 
 def small_batch(method):
-    return replace(method, batch_size=10)
+    return replace(method, batch_size=2)
 
 
 BOTH = [False, True]
@@ -76,22 +77,36 @@ CASES = {
         momentum(0.5, 0.99),
         "error / full batch",
     ),
-    "large-momentum-recovers": (mixture(momentum=0.99), momentum(0.99, 0.0), "error / full batch"),
-    "variance-reduction-recovers": (mixture(variance_reduction=BOTH), off, "error / full batch"),
+    "large-momentum-recovers": (
+        mixture(momentum=0.99, steps=20_000, batch_size=[1, "full"]),
+        momentum(0.99, 0.0),
+        "error / full batch",
+    ),
+    "variance-reduction-recovers": (
+        mixture(variance_reduction=BOTH, steps=20_000, batch_size=[1, "full"]),
+        off,
+        "error / full batch",
+    ),
     "batch-one-needs-longer": (
         mixture(batch_size=[1, "full"], variance_reduction=BOTH),
         off,
         "fitted exponent of b = 1",
     ),
     "worst-case-condition-is-vacuous": (mixture(), reduced, "effective margin ρ"),
-    "batch-one-bias": (single_samples(), full_batch, "largest ‖W_t - R_t B‖ / its bound"),
+    "batch-one-bias": (
+        single_samples(data={"kind": "orthogonal", "samples": 40}),
+        full_batch,
+        "largest ‖W_t - R_t B‖ / its bound",
+    ),
     "batch-one-ignores-scales": (
         single_samples(reference="frobenius"),
         full_batch,
         "1 - cosine of the final weights",
     ),
     "batch-one-spectral-is-frobenius": (
-        single_samples(norm=["frobenius", "spectral"]),
+        single_samples(
+            data={"kind": "orthogonal", "samples": 20}, norm=["frobenius", "spectral"], records=20
+        ),
         momentum(0.0, 0.5),
         "largest relative difference of the weights",
     ),
@@ -99,7 +114,7 @@ CASES = {
 
 
 def check(experiment, folder, claim):
-    dataset = run_experiment(experiment, folder).dataset
+    dataset = run_experiment(experiment, folder, executor=Executor("threads")).dataset
     assert dataset is not None
     return check_claims(dataset, [claim])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from steepest.errors import InvalidArgument
-from steepest.experiments.claims import constant_bias, margins, rates, single_samples
+from steepest.experiments.claims import margins, mean_directions, rates, single_samples
 from steepest.experiments.claims.claim import CLAIMS, ClaimResult
 from steepest.experiments.claims.selection import Runs
 from steepest.experiments.claims.verdict import decide
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIMS", "GROUPS", "check_claims"]
 
-GROUPS = (margins, single_samples, constant_bias, rates)
+GROUPS = (margins, single_samples, mean_directions, rates)
 """The files that register the claims of steepest itself."""
 
 

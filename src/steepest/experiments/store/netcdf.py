@@ -30,5 +30,15 @@ def encoded(dataset: xr.Dataset) -> bytes:
 
     buffer = BytesIO()
     with h5netcdf.File(buffer, "w") as file:
-        dataset.dump_to_store(H5NetCDFStore(file))
+        _dimensions_first(dataset).dump_to_store(H5NetCDFStore(file))
     return buffer.getvalue()
+
+
+def _dimensions_first(dataset: xr.Dataset) -> xr.Dataset:
+    # HDF5 attaches every variable written so far anew to a dimension whose labels come after them.
+    import xarray as xr
+
+    labels = {name: dataset.variables[name] for name in dataset.dims if name in dataset.variables}
+    others = {name: dataset.variables[name] for name in dataset.coords if name not in labels}
+    data = {name: dataset.variables[name] for name in dataset.data_vars}
+    return xr.Dataset(coords={**labels, **others}, attrs=dataset.attrs).assign(data)
