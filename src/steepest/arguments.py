@@ -13,16 +13,21 @@ from steepest.errors import InvalidArgument
 __all__ = ["folder_path", "one_of", "real_number", "switch", "whole_number"]
 
 
-def whole_number(argument: str, value: object, at_least: int, remedy: str | None = None) -> int:
-    """Return a whole number of at least so much as an int; booleans and fractions are none.
+def whole_number(
+    argument: str, value: object, at_least: int, remedy: str | None = None, *, at_most: int | None = None
+) -> int:
+    """Return a whole number within bounds, both allowed, as an int; booleans and fractions are none.
 
     >>> whole_number("steps", 10.5, 0)
     Traceback (most recent call last):
     ...
     steepest.errors.InvalidArgument: steps=10.5: give a whole number of at least 0
     """
+    bounds = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
     if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
-        raise InvalidArgument(argument, value, remedy or f"give a whole number of at least {at_least}")
+        raise InvalidArgument(argument, value, remedy or f"give a whole number {bounds}")
+    if at_most is not None and value > at_most:
+        raise InvalidArgument(argument, value, remedy or f"give a whole number {bounds}")
     return int(value)
 
 

@@ -19,6 +19,7 @@ from steepest.theory.constants import batches_per_epoch, feature_radius
 
 _SCALES = (0.0, 1.0, 4.0, 16.0, 64.0)
 _PARTITIONS = 8
+_MOST_PARTITIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def batch_alignment(
     problem, norm_, loss_ = as_problem(problem), norm(norm_), loss(loss_)
     m = batches_per_epoch(problem.samples, batch_size)
     b = problem.samples if batch_size is None else int(batch_size)
-    partitions = whole_number("partitions", partitions, 1)
+    partitions = whole_number("partitions", partitions, 1, at_most=_MOST_PARTITIONS)
     weights = problem.weights_like_features(W)
     ascent = as_numpy(problem.pair_sum(residual_weights(problem, loss_, weights)))
     if m == 1:

@@ -19,6 +19,9 @@ from steepest.theory.steps import step_sizes
 
 __all__ = ["READ", "Plan", "planned"]
 
+_MOST_BATCHES, _MOST_REPEATS = 1_000_000, 1_000
+"""More would fill the memory, or never end."""
+
 READ = ("norm", "batch_size", "momentum", "loss")
 """What is read of a method."""
 
@@ -98,8 +101,8 @@ def planned(
         at,
         gamma,
         margin if hasattr(margin, "weights") else None,
-        usual if batches is None else whole_number("batches", batches, 1),
-        whole_number("repeats", repeats, 1),
+        usual if batches is None else whole_number("batches", batches, 1, at_most=_MOST_BATCHES),
+        whole_number("repeats", repeats, 1, at_most=_MOST_REPEATS),
         whole_number("seed", seed, 0),
         None if not hasattr(method, "schedule") else float(step_sizes(as_schedule(method.schedule), 1)[0]),
     )
