@@ -102,6 +102,8 @@ RIGHT: dict[str, Any] = {
     "steps": 20,
     "margin": SOLUTION,
     "reference": SOLUTION,
+    "solution": SOLUTION,
+    "initial_step_size": 0.1,
     "trajectory": RUN,
     "W": WEIGHTS,
     "A": WEIGHTS,

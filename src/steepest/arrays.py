@@ -130,7 +130,7 @@ def _require_whole_numbers_exact(array: np.ndarray, values: Any, argument: str) 
         if array.dtype.itemsize > 8:
             large = array[np.isfinite(array) & (np.abs(array) > _EXACT_INTEGERS)]
             _refuse_rounded([int(each) for each in large if each == np.floor(each)], argument)
-    elif array.size and np.nanmax(np.abs(array), initial=0.0) >= _EXACT_INTEGERS:
+    elif np.any(np.abs(array) >= _EXACT_INTEGERS):
         whole = getattr(values, "to_numpy", partial(np.asarray, values))
         _real_numbers(whole(dtype=object), argument)
 

@@ -16,6 +16,7 @@ from steepest.geometry import Norm, norm
 from steepest.losses import Loss, Samples, loss, normalized_residuals, residual_weights, residuals
 from steepest.problem import Classification, as_problem
 from steepest.theory.constants import batches_per_epoch, feature_radius
+from steepest.theory.inputs import as_batch_sizes, require_parts
 
 _SCALES = (0.0, 1.0, 4.0, 16.0, 64.0)
 _PARTITIONS = 8
@@ -155,10 +156,13 @@ def batch_condition(
         InvalidArgument: the solution's margin is not positive, or a batch size cannot be used.
     """
     problem = as_problem(problem)
+    require_parts("solution", solution, ("margin", "weights"), "give a MaxMarginSolution")
     margin = float(solution.margin)
     if not margin > 0:
         raise InvalidArgument("solution", solution, "give a solution of a positive margin")
-    sizes = _usual_sizes(problem.samples) if batch_sizes is None else sorted(batch_sizes)
+    sizes = (
+        _usual_sizes(problem.samples) if batch_sizes is None else as_batch_sizes(batch_sizes, problem.samples)
+    )
     ray = np.asarray(_SCALES)[:, None, None] * (np.asarray(solution.weights) / margin)
     radius = feature_radius(problem, norm_)
     rows = tuple(

@@ -12,7 +12,16 @@ from steepest.arrays import as_floating, as_numpy
 from steepest.errors import InvalidArgument
 from steepest.schedules import Schedule
 
-__all__ = ["as_batches", "as_horizon", "as_momentum", "as_radius", "as_schedule", "as_steps", "require_parts"]
+__all__ = [
+    "as_batch_sizes",
+    "as_batches",
+    "as_horizon",
+    "as_momentum",
+    "as_radius",
+    "as_schedule",
+    "as_steps",
+    "require_parts",
+]
 
 _MOST_STEPS = 10**9
 """Of what is worked out step by step: arrays of 8 gigabytes."""
@@ -68,3 +77,18 @@ def require_parts(argument: str, value: Any, parts: Iterable[str], remedy: str) 
     """Refuse an object that lacks what will be read of it, a class in the place of an object among them."""
     if isinstance(value, type) or not all(hasattr(value, part) for part in parts):
         raise InvalidArgument(argument, value, remedy)
+
+
+def as_batch_sizes(batch_sizes: object, samples: int) -> list[int]:
+    """Return batch sizes in order, each once.
+
+    Raises:
+        InvalidArgument: there is none, or one is not from 1 to the number of samples.
+    """
+    remedy = f"give batch sizes from 1 to {samples} in a list"
+    if isinstance(batch_sizes, str) or not isinstance(batch_sizes, Iterable):
+        raise InvalidArgument("batch_sizes", batch_sizes, remedy)
+    sizes = sorted({whole_number("batch_sizes", each, 1, remedy, at_most=samples) for each in batch_sizes})
+    if not sizes:
+        raise InvalidArgument("batch_sizes", sizes, remedy)
+    return sizes

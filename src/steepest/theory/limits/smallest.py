@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from steepest.arguments import real_number, whole_number
-from steepest.errors import InvalidArgument
+from steepest.arguments import real_number
 from steepest.geometry import norm
 from steepest.problem import Classification, as_problem
 from steepest.theory.effective_margin import MethodLike
-from steepest.theory.inputs import require_parts
+from steepest.theory.inputs import as_batch_sizes, require_parts
 from steepest.theory.limits.plan import READ
 from steepest.theory.limits.predict import limit_direction
 from steepest.theory.limits.result import LimitDirection
@@ -88,7 +87,7 @@ def smallest_converging_batch(
         from steepest.maxmargin import max_margin
 
         margin = max_margin(problem, norm(method.norm))
-    sizes = None if batch_sizes is None else _sizes(batch_sizes, problem.samples)
+    sizes = None if batch_sizes is None else as_batch_sizes(batch_sizes, problem.samples)
     tried: dict[int, LimitDirection] = {}
 
     def finds(b: int) -> bool | None:
@@ -101,15 +100,6 @@ def smallest_converging_batch(
         answer = _by_halving(finds, problem.samples)
     ordered = dict(sorted(tried.items()))
     return SmallestBatch(answer, tolerance, ordered, _told(answer, ordered, tolerance, problem.samples))
-
-
-def _sizes(batch_sizes: Iterable[int], samples: int) -> list[int]:
-    if isinstance(batch_sizes, str) or not isinstance(batch_sizes, Iterable):
-        raise InvalidArgument("batch_sizes", batch_sizes, f"give batch sizes from 1 to {samples} in a list")
-    sizes = sorted({whole_number("batch_sizes", each, 1) for each in batch_sizes})
-    if not sizes or sizes[-1] > samples:
-        raise InvalidArgument("batch_sizes", sizes, f"give batch sizes from 1 to {samples}")
-    return sizes
 
 
 def _of_all(found: dict[int, bool | None]) -> int | None:
