@@ -13,7 +13,7 @@ from steepest.experiments.figures.batch_one import batch_one_panels
 from steepest.experiments.reproduction import write_report
 from steepest.experiments.sweep.sweep import run_experiment
 
-EXPERIMENT = paper_experiment("figure2").replaced({"seed": 17})
+EXPERIMENT = paper_experiment("figure2").replaced({"seed": 17, "records": 60})
 
 
 @pytest.fixture(scope="module")
