@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def batch_one_panels(every: Sequence[Runs], title: str = "", *, bound: bool = Fa
             _draw(cosines, runs, "reference_cosine", norm, solution)
         errors.set_ylabel(f"{_METHODS[runs.norm]}, b = 1")
         # The paper's two columns are lettered first, row by row.
-        letters = [*"abcdefgh"[2 * place : 2 * place + 2], "abcdefgh"[2 * len(rows) + place]]
+        letters = [*ascii_lowercase[2 * place : 2 * place + 2], ascii_lowercase[2 * len(rows) + place]]
         errors.set_title(f"({letters[0]})  relative margin error", fontsize=10, loc="left")
         cosines.set_title(f"({letters[1]})  cosine similarity", fontsize=10, loc="left")
         errors.set_ylim(bottom=0)
