@@ -1,6 +1,8 @@
 """Features spread over a Dask array give what arrays give; two workers make their products."""
 
-import dask.array as da
+from importlib import import_module
+from typing import Any
+
 import distributed
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import pytest
 import steepest as st
 from steepest.errors import InvalidData
 from steepest.features import SpreadRows
+
+da: Any = import_module("dask.array")
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from steepest.geometry import Norm, norm_label
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import MULTIPLE, UNITARILY_INVARIANT, is_true
 from steepest.maxmargin import methods
+from steepest.maxmargin.forms.balanced import is_balanced
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
 from steepest.maxmargin.forms.watch import ProgressCallback, watched
@@ -51,6 +52,8 @@ _LARGEST_SYSTEM = 6000
 """Unknowns of a dense Newton system: 300 MB and half a minute to factor."""
 _LARGEST_PROGRAM = 2_000_000
 """Numbers in a linear program that HiGHS solves in minutes."""
+_FEW_SAMPLES = 2
+"""Samples a class up to which it is looked whether all have the same weight in the dual."""
 _LARGE = 30_000_000
 """Multiplications of all logits from which it pays to work on the pairs of small margin alone."""
 _READ = 1 << 28
@@ -254,6 +257,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     # An interior point among the samples of small margin is faster where there is one.
     by_rows = many and small and methods.ROWS.serves(norm) and not methods.COORDINATES.serves(norm)
     if problem.multiplications >= _LARGE and methods.SCANS.serves(norm) and not by_rows:
+        if n <= _FEW_SAMPLES * k and methods.QUICK.serves(norm) and is_balanced(problem):
+            chosen.append(methods.QUICK)
         chosen.append(methods.SCANS)
     if not polyhedral and not (many and small and methods.ROWS.serves(norm)):
         # Tensors are iterated on where they are; coordinates are compiled for this machine's memory.

@@ -129,3 +129,11 @@ def test_a_deadline_ends_a_scan_with_bounds_that_hold():
     problem = st.Classification(*clusters(noise=2.5, samples=3000))
     solution = st.max_margin(problem, "sum", 1e-9, method="scans", time_limit=0.3)
     assert 0.0 <= solution.margin <= solution.upper_bound
+
+
+@pytest.mark.parametrize(("norm", "margin"), [("frobenius", 349**-0.5), ("max", 2.0)])
+def test_data_that_weighs_all_pairs_the_same_ends_before_any_scan(norm, margin):
+    solution = st.max_margin(st.Classification(np.eye(350), np.arange(350)), norm, 1e-6)
+    assert solution.method.startswith("first-order")
+    assert solution.relative_gap <= 1e-6
+    assert solution.margin == pytest.approx(margin, rel=1e-6)

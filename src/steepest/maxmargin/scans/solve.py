@@ -27,6 +27,8 @@ _START = 1e-2
 """Gap in the Frobenius norm from which other norms start."""
 _FEW = 1000
 """Unknowns of which a Newton system costs some ten milliseconds."""
+_FEW_SAMPLES = 2
+"""Samples a class up to which projections serve a shared budget better than gradient steps do."""
 _ROUNDING = 0.8
 """Share of the gap that is aimed at, so that what rounding adds in the certificate has room."""
 
@@ -70,7 +72,7 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
         return Found(W, rows, dual, iterations, method)
     if not frobenius and smallest > 0.0:
         # Among sparse rows a step costs as much as a sweep does, and gains less.
-        if _is_polyhedral(norm) and not sparse.issparse(chosen.features):
+        if _is_polyhedral(norm) and not (sparse.issparse(chosen.features) or _shares_few(source, norm)):
             W, chosen, iterations = solve_saddle(chosen, norm, aim, deadline)
             method = "scans, primal-dual gradient"
         else:
@@ -84,6 +86,13 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
 def _is_polyhedral(norm: Norm) -> bool:
     """Whether the norm's ball has corners and flat faces, and a projection."""
     return LINEAR_BALL.of(norm) is not None and BALL_PROJECTION.of(norm) is not None
+
+
+def _shares_few(source: Source, norm: Norm) -> bool:
+    """Whether weights share a budget, as the sum-norm's do, and classes have hardly any samples."""
+    ball = LINEAR_BALL.of(norm)
+    few = source.rows.shape[0] <= _FEW_SAMPLES * source.classes
+    return few and ball is not None and ball((2, 2)).rows.shape[0] > 0
 
 
 def _has_few_unknowns(source: Source, norm: Norm) -> bool:
