@@ -3,7 +3,6 @@
 from importlib import import_module
 from typing import Any
 
-import distributed
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from steepest.errors import InvalidData
 from steepest.features import SpreadRows
 
 da: Any = import_module("dask.array")
+distributed: Any = import_module("distributed")
 
 
 @pytest.fixture(autouse=True)
