@@ -26,9 +26,10 @@ def whole_number(
     bounds = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
     if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
         raise InvalidArgument(argument, value, remedy or f"give a whole number {bounds}")
-    if at_most is not None and value > at_most:
+    number = int(value)
+    if at_most is not None and number > at_most:
         raise InvalidArgument(argument, value, remedy or f"give a whole number {bounds}")
-    return int(value)
+    return number
 
 
 def real_number(

@@ -167,7 +167,7 @@ def fit_rate(
     >>> str(fit_rate(run))
     't^-0.500 (95% interval 0.500 to 0.500, steps 200 to 1999), predicted 0.5'
     """
-    if isinstance(trajectory, Sequence) and not isinstance(trajectory, str):
+    if isinstance(trajectory, (list, tuple)):
         return _over_runs([fit_rate(each, decades=decades, confidence=confidence) for each in trajectory])
     read = ("method", "steps", "relative_margin_error")
     require_parts(
