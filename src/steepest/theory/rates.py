@@ -169,16 +169,15 @@ def fit_rate(
     """
     if isinstance(trajectory, (list, tuple)):
         return _over_runs([fit_rate(each, decades=decades, confidence=confidence) for each in trajectory])
+    run: Any = trajectory
     read = ("method", "steps", "relative_margin_error")
-    require_parts(
-        "trajectory", trajectory, read, "give a run with a reference, as steepest.descend returns it"
-    )
-    schedule = trajectory.method.schedule
+    require_parts("trajectory", run, read, "give a run with a reference, as steepest.descend returns it")
+    schedule = run.method.schedule
     known = isinstance(schedule, PolynomialDecay) and 0 < schedule.exponent <= 1
     predicted = predicted_exponent(schedule.exponent) if known else None
     return fit_exponent(
-        trajectory.steps,
-        trajectory.relative_margin_error,
+        run.steps,
+        run.relative_margin_error,
         decades=decades,
         confidence=confidence,
         predicted=predicted,
