@@ -110,7 +110,10 @@ REFUSED = {
         "figure='batch-one': it needs norm max or frobenius, batch_size 1, momentum 0",
     ),
     "claim": ({"claims": ["all"]}, "'all' is no claim; known: full-batch-converges"),
-    "figure": ({"figure": "pie"}, "figure='pie': 'pie' is no figure; give one of batch-one, margin-panels"),
+    "figure": (
+        {"figure": "pie"},
+        "figure='pie': 'pie' is no figure; give one of batch-one, constant-bias, margin-panels",
+    ),
     "name": ({"name": "../escape"}, "name='../escape': give a name of letters"),
     "same name twice": ({"data": ["gaussian", "gaussian"]}, "data.name='gaussian': two data sets share it"),
     "classes as text": (
@@ -222,7 +225,10 @@ UNFIT = {
         {"data": {"kind": "mixture", "classes": 1}},
         "data[0].classes=1: give a whole number of at least 2",
     ),
-    "a bias direction of other data": ({"bias": True}, "bias=True: data set gaussian: "),
+    "a bias direction of other data": (
+        {"bias": True, "norm": "frobenius", "data": {"kind": "gaussian", "classes": 3}},
+        "bias=True: data set gaussian: ",
+    ),
 }
 
 
