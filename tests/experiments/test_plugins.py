@@ -134,7 +134,7 @@ def test_names_of_stored_results_are_those_of_before():
             {"kind": "digits"},
             {"kind": "file", "path": "/x/y.npz", "name": "mine"},
         ],
-        "norm": ["max", "schatten-4/3"],
+        "norm": ["frobenius", "schatten-4/3"],
         "batch_size": [5, "full"],
         "momentum": [0, 0.9],
         "variance_reduction": [False, True],

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from array_api_compat import device
 
+import steepest.descent.engines.norms  # noqa: F401 (families of norms offer their directions there)
 from steepest.arrays import Array, as_numpy, namespace
 from steepest.descent.engines.graded import ENTRY_DIRECTION, GRADED_DIRECTION, GradedSum, graded_entries
 from steepest.descent.method import Method

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.descent import Method
-from steepest.descent.engines.graded import hangs_on_small_parts
+from steepest.descent.engines.norms import hangs_on_small_parts
 from steepest.errors import InvalidArgument
 from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
 from steepest.experiments.spec.data import DataSet, StoredSamples, identity

@@ -57,7 +57,7 @@ def resolve(
     >>> from steepest.experiments import find_experiment
     >>> resolved = resolve(find_experiment("figure1", {"data": "gaussian", "schedule.initial": 1.0}))
     >>> len(resolved.cells), resolved.cells[0].label
-    (18, 'gaussian, seed 0, frobenius, b = 1')
+    (60, 'gaussian, seed 0, frobenius, b = 1')
     """
     if isinstance(experiment, ResolvedExperiment):
         return experiment

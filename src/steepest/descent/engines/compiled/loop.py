@@ -125,9 +125,18 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         if done:
             return state
         # Logarithms of every residual decide this step: the reference has them.
-        state = Reference().advance(problem, [method], state, state.step + 1)
+        state = Reference().advance(_on_host(problem), [method], state, state.step + 1)
         if state.step == stop:
             return state
+
+
+def _on_host(problem: Classification) -> Classification:
+    """The same samples as NumPy arrays, beside which the state stands here."""
+    if isinstance(problem.features, np.ndarray):
+        return problem
+    labels = problem.classes[problem.labels]
+    host = Classification(as_numpy(problem.features), labels, problem.name, classes=problem.classes)
+    return host if problem.sample_weight is None else host.weighted(problem.sample_weight)
 
 
 def _advance_surely(problem: Classification, method: Method, state: State, stop: int) -> tuple[State, bool]:

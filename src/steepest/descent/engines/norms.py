@@ -1,0 +1,148 @@
+"""What each family of norms offers for sums whose terms differ by any power of e."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from steepest.arrays import Array, namespace
+from steepest.descent.engines.graded import (
+    ENTRY_DIRECTION,
+    GRADED_DIRECTION,
+    GradedSum,
+    graded_singular_values,
+)
+from steepest.geometry import Norm
+from steepest.geometry.blocks import BlockNorm
+from steepest.geometry.entrywise import Entrywise
+from steepest.geometry.rows import ColumnNorm, RowNorm
+from steepest.geometry.schatten import Schatten
+from steepest.geometry.shape_scaled import ScaledNorm
+
+__all__ = ["hangs_on_small_parts"]
+
+
+def hangs_on_small_parts(norm: Norm) -> bool:
+    """Return whether directions of a norm can change with parts of a sum that rounding hides.
+
+    >>> from steepest.geometry import norm
+    >>> [hangs_on_small_parts(norm(name)) for name in ("frobenius", "sum", "max", "spectral")]
+    [False, False, True, True]
+    """
+    return ENTRY_DIRECTION.of(norm) is not None or GRADED_DIRECTION.of(norm) is not None
+
+
+def _power(p: object) -> float:
+    exponent = float(p)  # type: ignore[arg-type]
+    return math.inf if exponent == 1 else (0.0 if math.isinf(exponent) else 1.0 / (exponent - 1.0))
+
+
+def _steepest(signs: Array, logs: Array, p: object) -> Array:
+    """Return the directions of vectors [..., n] in the p-norm from signs and logarithms."""
+    xp, power = namespace(logs), _power(p)
+    if power == 0:
+        return signs
+    top = xp.max(logs, axis=-1, keepdims=True)
+    relative = logs - xp.where(xp.isinf(top), 0.0, top)
+    if math.isinf(power):
+        places = xp.arange(logs.shape[-1], device=device(logs))
+        return xp.where(places == xp.argmax(logs, axis=-1, keepdims=True), signs, xp.zeros_like(signs))
+    weights = xp.exp(power * relative)
+    total = xp.sum(xp.exp((1.0 + power) * relative), axis=-1, keepdims=True)
+    return signs * weights * xp.where(total > 0, total, 1.0) ** (-power / (1.0 + power))
+
+
+def _log_length(logs: Array, power: float) -> Array:
+    """Return the logarithm of the dual norm, of exponent q = 1 + power, of vectors [..., n]."""
+    xp = namespace(logs)
+    top = xp.max(logs, axis=-1)
+    if math.isinf(power):
+        return top
+    finite = xp.where(xp.isinf(top), 0.0, top)
+    total = xp.sum(xp.exp((1.0 + power) * (logs - finite[..., None])), axis=-1)
+    return top + xp.log(xp.where(total > 0, total, 1.0)) / (1.0 + power)
+
+
+@ENTRY_DIRECTION.offered_by(Entrywise)
+def _entrywise(norm: Entrywise):
+    # For p ≤ 2 an entry counts by its modulus at least: what is small beside the largest changes nothing.
+    if norm.p <= 2:
+        return None
+
+    def direction(signs: Array, logs: Array) -> Array:
+        flat = (*signs.shape[:-2], signs.shape[-2] * signs.shape[-1])
+        xp = namespace(logs)
+        found = _steepest(xp.reshape(signs, flat), xp.reshape(logs, flat), norm.p)
+        return xp.reshape(found, signs.shape)
+
+    return direction
+
+
+@ENTRY_DIRECTION.offered_by(RowNorm)
+def _rows(norm: RowNorm):
+    def direction(signs: Array, logs: Array) -> Array:
+        xp = namespace(logs)
+        sizes = _log_length(logs, _power(norm.inner))
+        present = xp.where(xp.isinf(sizes), xp.zeros_like(sizes), xp.ones_like(sizes))
+        return _steepest(present, sizes, norm.outer)[..., None] * _steepest(signs, logs, norm.inner)
+
+    return direction
+
+
+@ENTRY_DIRECTION.offered_by(ColumnNorm)
+def _columns(norm: ColumnNorm):
+    of_rows = _rows(norm.of_rows)
+
+    def direction(signs: Array, logs: Array) -> Array:
+        turned = namespace(logs).matrix_transpose
+        return turned(of_rows(turned(signs), turned(logs)))
+
+    return direction
+
+
+@ENTRY_DIRECTION.offered_by(ScaledNorm)
+def _scaled(norm: ScaledNorm):
+    of_base = ENTRY_DIRECTION.of(norm.base)
+    if of_base is None:
+        return None
+    return lambda signs, logs: of_base(signs, logs) / norm.factor(signs.shape)
+
+
+@GRADED_DIRECTION.offered_by(Schatten)
+def _schatten(norm: Schatten):
+    # As for entries: only for p > 2 does a small singular value count by more than its size.
+    if norm.p <= 2:
+        return None
+
+    def direction(terms: GradedSum) -> np.ndarray:
+        U, logs, V = graded_singular_values(terms)
+        return (U.T * _steepest(np.ones_like(logs), logs, norm.p)) @ V if len(logs) else U.T @ V
+
+    return direction
+
+
+@GRADED_DIRECTION.offered_by(ScaledNorm)
+def _graded_scaled(norm: ScaledNorm):
+    of_base = GRADED_DIRECTION.of(norm.base)
+    if of_base is None:
+        return None
+    return lambda terms: of_base(terms) / norm.factor((terms.lefts.shape[1], terms.features.shape[1]))
+
+
+@GRADED_DIRECTION.offered_by(BlockNorm)
+def _graded_blocks(norm: BlockNorm):
+    of_base = GRADED_DIRECTION.of(norm.base)
+    if of_base is None or norm.outer != math.inf:
+        return None
+
+    def direction(terms: GradedSum) -> np.ndarray:
+        of_rows = norm.axis == "rows"
+        split = norm.split(terms.lefts.T if of_rows else terms.features)
+        if of_rows:
+            parts = [of_base(terms._replace(lefts=part.T)) for part in split]
+        else:
+            parts = [of_base(terms._replace(features=part)) for part in split]
+        return norm.joined(np.stack(parts))
+
+    return direction
