@@ -52,7 +52,7 @@ def test_an_experiment_of_ones_own_is_planned_run_and_reused(spec, capsys):
     shown = capsys.readouterr().out
     assert "undecided     full-batch-converges: gaussian, frobenius" in shown
     assert "too few steps: 200 were run" in shown
-    assert "one page     steepest report results/mine\n" in shown
+    assert "one page      steepest report results/mine\n" in shown
     table = [line.split() for line in shown.split("\n\n")[0].splitlines()]
     assert " ".join(table[0]) == "relative margin error at the last step"
     assert " ".join(table[1]).startswith("all with data gaussian, loss cross-entropy, norm frobenius")

@@ -149,8 +149,8 @@ def test_names_of_stored_results_are_those_of_before():
     keys = "".join(key_of(cell.description()) for cell in cells)
     margins = "".join(key_of(margin.description()) for cell in cells for margin in cell.margins)
     assert len(cells) == 40
-    assert hashlib.sha256(keys.encode()).hexdigest()[:32] == "8f15dfc212f7e90485390c4ef9d5a4ef"
-    assert hashlib.sha256(margins.encode()).hexdigest()[:32] == "47e53f8136264bdaece0ac02abcc6e65"
+    assert hashlib.sha256(keys.encode()).hexdigest()[:32] == "b46bec9579684564b72698ccecace3d6"
+    assert hashlib.sha256(margins.encode()).hexdigest()[:32] == "6dc9ce42e0635861300fcf531f75210e"
 
 
 def test_signals_are_described_as_before_where_they_can_be():

@@ -101,7 +101,7 @@ CASES = {
     "batch-one-ignores-scales": (
         single_samples(reference="frobenius"),
         full_batch,
-        "1 - cosine of the final weights",
+        "change of the cosine to the Frobenius max-margin solution",
     ),
     "batch-one-spectral-is-frobenius": (
         single_samples(

@@ -108,7 +108,9 @@ def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):
     words = words_of(page)
     assert "Claims: 2 undecided." in words
     assert "too few steps: 400 were run, the claim is about 20,000" in words
-    assert "error ≤ 0.12; fitted exponent ≥ the predicted one - 0.1; cosine ≥ 0.97" in words
+    asked = CLAIMS["full-batch-converges"].threshold.split("; ")[1]
+    assert asked.startswith("1 - cosine falls")
+    assert asked in words
     dataset = open_results(folder)
     for norm in ("frobenius", "max"):
         margin = float(dataset["max_margin"].sel(data="points", norm=norm, seed=2))
@@ -221,7 +223,7 @@ def test_values_outside_what_was_expected_are_noted_beside_their_claim(folder, t
             "1 of 2 values are outside, from 0.2 to 0.2."
         ) in words
     assert "Noted, points, max, cross-entropy: loss" not in words
-    assert "0.2 0.3 ≤ 0.5; expected 0.25 to 0.4 yes" in words
+    assert "error b = 3 0.2 0.3 ≤ 0.5 on every seed; expected 0.25 to 0.4" in words
     assert "0.2 0.3 expected 0.1 to 0.4" in words
 
 

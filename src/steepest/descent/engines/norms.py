@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from array_api_compat import device
 
 from steepest.arrays import Array, namespace
 from steepest.descent.engines.graded import (

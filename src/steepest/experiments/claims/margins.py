@@ -234,7 +234,8 @@ def _steps_needed(steps: np.ndarray, curve: np.ndarray, exponent: float, target:
         return float(steps[above[-1] + 1 if above.size else 0])
     if not exponent > 0:
         return math.inf
-    return float(steps[-1] * (curve[-1] / target) ** (1 / exponent))
+    with np.errstate(over="ignore"):
+        return float(steps[-1] * (curve[-1] / target) ** (1 / exponent))
 
 
 def _compared(
