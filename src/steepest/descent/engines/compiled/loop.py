@@ -187,6 +187,8 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         demanded > 0.0 or (least > 0.0 and not single),
         min(problem.n_classes - 1, problem.dimension) if exact and code.kind == SCHATTEN else 0,
     )
+    from_terms = exact and code.kind == SCHATTEN
+    space = Space.of(problem.samples, reshuffling.batch_size, problem.n_classes, used=from_terms)
     truncated, steps = _advance(
         data,
         walk,
@@ -197,12 +199,8 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         kept_table,
         gradient_work(problem.samples, problem.n_classes, problem.dimension),
         direction_work(problem.n_classes, problem.dimension),
-        Space.of(
-            problem.samples,
-            reshuffling.batch_size,
-            problem.n_classes,
-            used=exact and code.kind == SCHATTEN,
-        ),
+        space,
+        space if from_terms else None,
     )
     fields = {**state.fields, **_fields(state, memory), **({} if kept_table is None else kept_table.fields())}
     reached = state.step + steps
@@ -254,14 +252,17 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
     is part of the cache's key: code that an older version compiled is never run.
     """
 
-    def advance(data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space):
+    def advance(
+        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded
+    ):
         """Advance one run in place, a step for each size.
 
         Return in how many the rank cut-off took effect, and how many were taken: fewer than asked for where
         the direction of the next hangs on residuals that compiled code does not keep.
 
-        ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, for which
-        code of its own is compiled; matrices are [k, d].
+        ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, ``graded``
+        the space where directions may come from the terms of a signal, or None: for None code of its own is
+        compiled, in half of the time. Matrices are [k, d].
         """
         assert sources
         # Taken out of the tuples once: every access would count references.
@@ -330,11 +331,12 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
                 found = direction(
                     kind, power, across, signal, step_direction, direction_scratch, cutoff, rank
                 )
-                if found == DOUBTFUL and not graded_direction(
-                    power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
-                    work, space, step_direction,
-                ):  # fmt: skip
-                    return truncated, offset
+                if graded is not None:  # noqa: SIM102 (numba leaves out what stands under it)
+                    if found == DOUBTFUL and not graded_direction(
+                        power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
+                        work, graded, step_direction,
+                    ):  # fmt: skip
+                        return truncated, offset
                 truncated += found % DOUBTFUL
             if momentum_kind == HEAVY_BALL:
                 move_on(W, step_sizes[offset], step_direction, beta, previous)
