@@ -245,7 +245,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:
+def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:  # noqa: C901 (one loop is compiled once)
     """Return the compiled loop over steps, cached on disk under a name that depends on ``sources``.
 
     numba's cache notices changes of this file alone. The digest of all compiled sources, held in a closure,
