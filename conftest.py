@@ -17,6 +17,7 @@ _PLACES = {
     "src/steepest/cli": "lab",
     "src/steepest/estimators": "sklearn",
     "src/steepest/experiments": "lab",
+    "src/steepest/monitor": "torch",
     "src/steepest/optim": "torch",
     "tests/browser": "browser",
     "tests/cli": "lab",
@@ -24,13 +25,14 @@ _PLACES = {
     "tests/estimators": "sklearn",
     "tests/experiments": "lab",
     "tests/features/test_spread.py": "dask",
+    "tests/monitor": "torch",
     "tests/optim": "torch",
 }
 """Folders and files whose every test needs an extra."""
 
 _SIGNS = {
     "torch": ("import torch",),
-    "sklearn": ("digits(", "sklearn", "estimators"),
+    "sklearn": ("digits(", "digits_pair(", "sklearn", "estimators"),
     "lab": ("to_xarray(",),
     "tables": ("from_file(",),
     "dask": ("import dask",),

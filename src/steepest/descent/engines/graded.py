@@ -59,7 +59,7 @@ def graded_singular_values(terms: GradedSum) -> tuple[np.ndarray, np.ndarray, np
     ...     np.array([0.0, -8000.0]), np.eye(2), np.arange(2), np.array([[1.0, 0.0], [3.0, 4.0]])
     ... )
     >>> _, logs, _ = graded_singular_values(terms)
-    >>> (logs - [0, math.log(4) - 8000]).round(9).tolist()
+    >>> (logs - [0, np.log(4) - 8000]).round(9).tolist()
     [0.0, 0.0]
     """
     # Imported here: numba is heavy, and most directions need none of it.
