@@ -56,10 +56,8 @@ def reproduce(
     """Run the experiment of a FIGURE of the paper, draw it, and check what the paper says of it.
 
     Writes the figure (PNG and PDF), the data (NetCDF) and a table of the figure's claims: supported,
-    contradicted
-    or undecided, with the size of the effect over data sets. Interrupted and started again, it goes on
-    where it
-    stopped.
+    contradicted or undecided, with the size of the effect over data sets. Interrupted and started again, it
+    goes on where it stopped.
 
     Exits with 1 if a claim is contradicted on the paper's kind of data; undecided ones, and other data,
     are shown.

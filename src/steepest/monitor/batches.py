@@ -15,7 +15,6 @@ from steepest.errors import InvalidArgument, InvalidData
 
 __all__ = [
     "EMPTY",
-    "LEFT_OUT",
     "Caller",
     "Read",
     "called",
@@ -29,9 +28,6 @@ Read = Callable[[Any], tuple[Any, Tensor]]
 
 EMPTY = "give batches, in what can be iterated over again and again: a list or a DataLoader, no generator"
 """The remedy for a loader that yields nothing."""
-
-LEFT_OUT = -100
-"""The label that PyTorch's cross-entropy leaves out."""
 
 _ITERABLE = "give an iterable of batches, each a pair (inputs, labels) or a mapping with 'labels', or read="
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument, InvalidData
-from steepest.monitor.batches import EMPTY, LEFT_OUT, Read, called, inputs_and_labels, undisturbed
+from steepest.monitor.batches import EMPTY, Read, called, inputs_and_labels, undisturbed
+from steepest.optim.losses import LEFT_OUT
 from steepest.problem import Classification
 
 __all__ = ["Head", "head_layer", "read_head"]

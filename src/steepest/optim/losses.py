@@ -7,9 +7,10 @@ from torch import Tensor
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["cross_entropy"]
+__all__ = ["LEFT_OUT", "cross_entropy"]
 
-_LEFT_OUT = -100
+LEFT_OUT = -100
+"""The label that PyTorch's cross-entropy leaves out."""
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     if logits.shape[:-1] != labels.shape or logits.shape[-1:] < (2,):
         shapes = f"{tuple(logits.shape)} and {tuple(labels.shape)}"
         raise InvalidArgument("logits", shapes, "give logits [..., k] with k ≥ 2, and labels [...]")
-    kept = labels != _LEFT_OUT
+    kept = labels != LEFT_OUT
     true = torch.where(kept, labels, 0)[..., None].long()
     odds = (logits - logits.gather(-1, true)).scatter(-1, true, -torch.inf)
     losses = torch.nn.functional.softplus(odds.logsumexp(-1))

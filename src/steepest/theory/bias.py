@@ -51,16 +51,14 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
 def bias_distance_bound(problem: Classification, norm_: Norm | str, initial_step_size: float) -> float:
     """Return 2 n η₀ max_i ‖D_i‖_F, which ‖W_t - R_t B‖_F is never above, R_t = Σ_{s<t} η_s.
 
-    For batches of one sample without momentum, from W_0 = 0, with step sizes that do not increase and data on
-    which the direction of each sample is a constant D_i (:func:`bias_direction`). Every epoch visits each
-    sample once, so Σ (D_i - B) = 0 over it. With the last step size η' of an epoch taken off all of them, the
-    epoch adds Σ_s (η_s - η') (D_{i(s)} - B) to W - R B, whose norm is at most n (η - η') max ‖D_i - B‖,
-    where η is
-    its first step size. Summed over epochs this telescopes to n (η₀ - η_e) max ‖D_i - B‖, η_e the first step
-    size of the epoch that is not finished; that epoch adds at most n η_e max ‖D_i - B‖. So the distance is at
-    most n η₀ max ‖D_i - B‖ ≤ 2 n η₀ max ‖D_i‖. Hence 1 - cosine to B vanishes as 1 / R_t²: an explicit
-    form of
-    Theorem 4.9, for any schedule.
+    For batches of one sample without momentum, from W_0 = 0, with step sizes that do not increase and data
+    on which the direction of each sample is a constant D_i (:func:`bias_direction`). Every epoch visits
+    each sample once, so Σ (D_i - B) = 0 over it. With the last step size η' of an epoch taken off all of
+    them, the epoch adds Σ_s (η_s - η') (D_{i(s)} - B) to W - R B, whose norm is at most n (η - η') max ‖D_i
+    - B‖, where η is its first step size. Summed over epochs this telescopes to n (η₀ - η_e) max ‖D_i - B‖,
+    η_e the first step size of the epoch that is not finished; that epoch adds at most n η_e max ‖D_i - B‖.
+    So the distance is at most n η₀ max ‖D_i - B‖ ≤ 2 n η₀ max ‖D_i‖. Hence 1 - cosine to B vanishes as 1 /
+    R_t²: an explicit form of Theorem 4.9, for any schedule.
 
     Args:
         problem: orthogonal scale-skewed data.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from tests.experiments.synthetic import results
 
 from steepest.errors import InvalidArgument
@@ -75,6 +76,17 @@ def test_data_with_other_counts_says_nothing_of_scales(outcome):
         Verdict.UNDECIDED,
         "the experiment has no other data set with the same class counts",
     )
+
+
+def test_naive_arithmetic_that_stays_is_no_contrast(outcome):
+    copies = [outcome.dataset.assign_coords(seed=[seed]) for seed in range(10)]
+    seeds = xr.concat(copies, "seed", data_vars="minimal", coords="minimal", compat="override")
+    assert rows(seeds, "naive-residuals-lose-the-bias")["frobenius"].verdict is Verdict.SUPPORTED
+    seeds["naive_bias_cosine"] = seeds["bias_cosine"].where(seeds["naive_bias_cosine"].notnull())
+    row = rows(seeds, "naive-residuals-lose-the-bias")["frobenius"]
+    assert row.verdict is Verdict.CONTRADICTED
+    (effect,) = [each for each in row.effects if each.quantity == "1 - cosine, naive / exact"]
+    assert effect.mean == pytest.approx(1.0)
 
 
 def test_distances_to_all_optima_are_at_most_those_to_the_canonical_one(outcome):

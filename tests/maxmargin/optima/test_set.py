@@ -174,7 +174,9 @@ def test_least_frobenius_norm_and_distance_agree_with_cvxpy(norm, name):
     assert solution.canonical.frobenius_gap is not None
     assert solution.canonical.frobenius_gap <= 1e-9
     # The tolerance lets the independent solver have an interior, and widens curved sets by its square root.
-    margin, widened = solution.margin * (1 - 1e-7), 1e-5 if norm in ("max", "sum") else 1e-3
+    # Its cones of nuclear norms need more of one: a last digit of the margin decides if it fails at 1e-8.
+    room = 1e-7 if norm == "nuclear" else 1e-8
+    margin, widened = solution.margin * (1 - room), 1e-5 if norm in ("max", "sum") else 1e-3
     ours = np.linalg.norm(solution.weights)
     theirs = np.linalg.norm(least_frobenius_by_cvxpy(problem, norm, margin))
     assert ours * (1 - widened) <= theirs <= ours * (1 + 1e-5)

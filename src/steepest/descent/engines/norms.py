@@ -20,6 +20,7 @@ from steepest.geometry.entrywise import Entrywise
 from steepest.geometry.rows import ColumnNorm, RowNorm
 from steepest.geometry.schatten import Schatten
 from steepest.geometry.shape_scaled import ScaledNorm
+from steepest.geometry.vectors import Exponent
 
 __all__ = ["hangs_on_small_parts"]
 
@@ -34,12 +35,12 @@ def hangs_on_small_parts(norm: Norm) -> bool:
     return ENTRY_DIRECTION.of(norm) is not None or GRADED_DIRECTION.of(norm) is not None
 
 
-def _power(p: object) -> float:
-    exponent = float(p)  # type: ignore[arg-type]
+def _power(p: Exponent) -> float:
+    exponent = float(p)
     return math.inf if exponent == 1 else (0.0 if math.isinf(exponent) else 1.0 / (exponent - 1.0))
 
 
-def _steepest(signs: Array, logs: Array, p: object) -> Array:
+def _steepest(signs: Array, logs: Array, p: Exponent) -> Array:
     """Return the directions of vectors [..., n] in the p-norm from signs and logarithms."""
     xp, power = namespace(logs), _power(p)
     if power == 0:

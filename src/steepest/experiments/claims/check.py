@@ -25,8 +25,8 @@ def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult
     """Check claims by name on every data set, norm and loss that the results hold.
 
     Verdicts are corrected together (Holm's method) over all that is asked of the results; data on which
-    claims
-    only generalise is corrected by itself, so that it changes no verdict on the data that they are about.
+    claims only generalise is corrected by itself, so that it changes no verdict on the data that they are
+    about.
 
     Raises:
         InvalidArgument: a name that is no claim.

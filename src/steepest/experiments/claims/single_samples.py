@@ -185,9 +185,8 @@ def frequent_hard_classes_hide_the_bias(runs: Runs) -> Measurements:
 @claim(
     "naive-residuals-lose-the-bias",
     "In plain float64 the residual softmax - onehot cancels, and descent leaves the bias direction.",
-    "b = 1: cancels at a margin of 36 to 40 on every data set, and 1 - cosine to the bias ends > 10 × "
-    "that of exact "
-    "residuals in the mean",
+    "b = 1: cancels at a margin of 36 to 40 on every data set, and 1 - cosine to the bias ends > 10 × that "
+    "of exact residuals in the mean",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("bias", "naive")),
 )
 def naive_residuals_lose_the_bias(runs: Runs) -> Measurements:

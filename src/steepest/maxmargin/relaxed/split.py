@@ -23,6 +23,7 @@ from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.relaxed.ascent import sweep
 from steepest.maxmargin.relaxed.band import Band
+from steepest.maxmargin.scans.splitting import rebalanced
 
 __all__ = ["Point", "point_near", "serves", "solve_band"]
 
@@ -169,12 +170,8 @@ class _Split:
 
     def balance(self) -> None:
         """Change the penalty where one residual is far above the other."""
-        apart, moved = self.residuals
-        if not (apart > 0.0 and moved > 0.0):
-            return
-        ratio = (apart / moved) ** 0.5
-        if ratio > _UNBALANCED or ratio < 1.0 / _UNBALANCED:
-            ratio = min(max(ratio, 1.0 / _MOST), _MOST)
+        ratio = rebalanced(self.residuals, _UNBALANCED, _MOST)
+        if ratio != 1.0:
             self.penalty *= ratio
             self.multiplier, self.pair_sum = self.multiplier / ratio, self.pair_sum / ratio
             self.alpha = self.alpha / ratio

@@ -24,7 +24,7 @@ from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.scans.frobenius import widened
 from steepest.maxmargin.scans.working_set import WorkingSet
 
-__all__ = ["DUAL_BALL", "Split", "solve_split"]
+__all__ = ["DUAL_BALL", "Split", "rebalanced", "solve_split"]
 
 DUAL_BALL: Capability[BallProjection] = Capability(
     "a projection on its dual norm's unit ball",
@@ -45,6 +45,26 @@ method converges where the penalty stays the same."""
 _NEXT = 0.2
 """The gap of the working set after which the next scan comes, as a share of the gap of the last one."""
 _MOST_STEPS = 20_000
+
+
+def rebalanced(residuals: tuple[float, float], unbalanced: float, most: float) -> float:
+    """Return by what a penalty is to be multiplied: 1 unless one residual is far above the other.
+
+    Args:
+        residuals: how far the two halves are apart, and how far they moved.
+        unbalanced: from which root of their ratio on it changes.
+        most: by how much at most.
+
+    >>> rebalanced((4.0, 1.0), 1.5, 3.0), rebalanced((1.0, 100.0), 1.5, 3.0), rebalanced((2.0, 1.0), 1.5, 3.0)
+    (2.0, 0.3333333333333333, 1.0)
+    """
+    apart, moved = residuals
+    if not (apart > 0.0 and moved > 0.0):
+        return 1.0
+    ratio = (apart / moved) ** 0.5
+    if 1.0 / unbalanced <= ratio <= unbalanced:
+        return 1.0
+    return min(max(ratio, 1.0 / most), most)
 
 
 class Split:
@@ -80,12 +100,8 @@ class Split:
 
     def balance(self) -> None:
         """Change the penalty where one residual is far above the other."""
-        apart, moved = self.residuals
-        if not (apart > 0.0 and moved > 0.0):
-            return
-        ratio = (apart / moved) ** 0.5
-        if ratio > _UNBALANCED or ratio < 1.0 / _UNBALANCED:
-            ratio = min(max(ratio, 1.0 / _MOST), _MOST)
+        ratio = rebalanced(self.residuals, _UNBALANCED, _MOST)
+        if ratio != 1.0:
             self.penalty *= ratio
             self.multiplier = self.multiplier / ratio
             self.pair_sum = self.pair_sum / ratio

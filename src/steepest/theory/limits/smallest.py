@@ -54,12 +54,10 @@ def smallest_converging_batch(
     """Return the smallest batch size from which on the predicted limit of a method is the max margin.
 
     Without ``batch_sizes`` 1, 2, 4, 8, ... are tried until one finds the max margin, and then by halving
-    those
-    between it and the last that does not. That larger ones do so too is not certain: where b does not divide
-    n
-    the last batch of an epoch is smaller and may bring a floor back, as b = n - 1 shows, whose last batch is
-    of one sample. With ``batch_sizes`` all of them are tried, and the answer is the smallest such that it and
-    all larger ones among them find the max margin.
+    those between it and the last that does not. That larger ones do so too is not certain: where b does not
+    divide n the last batch of an epoch is smaller and may bring a floor back, as b = n - 1 shows, whose last
+    batch is of one sample. With ``batch_sizes`` all of them are tried, and the answer is the smallest such
+    that it and all larger ones among them find the max margin.
 
     Args:
         problem: separable data.
