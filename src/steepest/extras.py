@@ -19,11 +19,10 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "lab": (
             "filelock",
-            "h5netcdf",
-            "h5py",
             "jinja2",
             "joblib",
             "matplotlib",
+            "netCDF4",
             "plotly",
             "pydantic",
             "rich",

@@ -76,7 +76,7 @@ def test_settings_and_the_reduced_form_change_what_is_run(spec, capsys):
     arguments = ["--set", "norm=['max','spectral']", "--set", "claims=[]", "--set", "data.0.features=20"]
     assert main(["run", str(spec), "--quick", "--quiet", "--output", "out", *arguments]) == 0
     assert capsys.readouterr().out.endswith("mine: no claims to check\n")
-    with xr.open_dataset(spec.parent / "out" / "mine.nc", engine="h5netcdf") as data:
+    with xr.open_dataset(spec.parent / "out" / "mine.nc", engine="netcdf4") as data:
         assert data["norm"].values.tolist() == ["max", "spectral"]
         assert data["momentum"].values.tolist() == [0.0]
         assert float(data["features"][0]) == 20

@@ -74,7 +74,7 @@ def test_everything_is_written_down(tmp_path):
     assert rows[1]["effect"]["data_sets"] == 10
     assert rows[1]["effect"]["low"] <= rows[1]["effect"]["mean"] <= rows[1]["effect"]["high"]
     assert "- momentum stalls" in table
-    with xr.open_dataset(tmp_path / "figure1.nc", engine="h5netcdf") as data:
+    with xr.open_dataset(tmp_path / "figure1.nc", engine="netcdf4") as data:
         assert data["relative_margin_error"].dims[0] == "data"
         assert json.loads(data.attrs["experiment"])["name"] == "figure1"
         assert json.loads(data.attrs["data_hashes"]) == {"gaussian, seed 0": "c0ffee"}

@@ -45,7 +45,7 @@ def test_settings_are_there_before_the_first_run_ends(tmp_path):
     settings = read_settings(tmp_path / "small-experiment.json")
     assert settings.experiment == small_experiment()
     assert settings.provenance["versions"].startswith("steepest ")
-    assert "h5netcdf" in settings.provenance["versions"]
+    assert "netCDF4" in settings.provenance["versions"]
     assert "cores" in settings.provenance["machine"]
     (first, _) = settings.data
     assert (first.name, first.samples, first.features, first.classes) == ("points", 12, 20, 3)

@@ -64,7 +64,7 @@ def test_foreign_files_are_noticed(store):
     path.write_text("not ours", encoding="utf-8")
     with pytest.warns(SteepestWarning, match="no NetCDF file"):
         assert store.load(DESCRIPTION) is None
-    some_result().to_netcdf(path, engine="h5netcdf")
+    some_result().to_netcdf(path, engine="netcdf4")
     with pytest.warns(SteepestWarning, match="that steepest did not write"):
         assert store.load(DESCRIPTION) is None
 

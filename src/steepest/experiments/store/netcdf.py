@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from steepest.files import write_bytes
@@ -11,7 +11,13 @@ from steepest.files import write_bytes
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["encoded", "write_netcdf"]
+__all__ = ["encoded", "read_netcdf", "write_netcdf"]
+
+_ONE_AT_A_TIME = Lock()
+"""The NetCDF library knows no threads, and an experiment may run in several."""
+
+_FIRST_BYTES = 1 << 16
+"""What a result usually takes; the library takes more where it does not do."""
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
@@ -23,15 +29,29 @@ def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
     write_bytes(path, encoded(dataset))
 
 
+def read_netcdf(path: Path) -> xr.Dataset:
+    """Return the dataset of a file, in memory; whatever the libraries raise of a damaged one goes through."""
+    import xarray as xr
+
+    with _ONE_AT_A_TIME:
+        return xr.load_dataset(path, engine="netcdf4")
+
+
 def encoded(dataset: xr.Dataset) -> bytes:
     """Return a dataset as the bytes of a NetCDF file."""
-    import h5netcdf
-    from xarray.backends import H5NetCDFStore
+    import netCDF4
+    from xarray.backends import NetCDF4DataStore
 
-    buffer = BytesIO()
-    with h5netcdf.File(buffer, "w") as file:
-        _dimensions_first(dataset).dump_to_store(H5NetCDFStore(file))
-    return buffer.getvalue()
+    with _ONE_AT_A_TIME:
+        file = netCDF4.Dataset("in memory", "w", memory=_FIRST_BYTES)
+        _dimensions_first(dataset).dump_to_store(NetCDF4DataStore(file))
+        return _without_padding(bytes(file.close()))
+
+
+def _without_padding(file: bytes) -> bytes:
+    # Memory is handed out in blocks, the last one filled with zeros; HDF5's superblock, from version 2 on, says
+    # in its bytes 28 to 35 where the file ends.
+    return file[: int.from_bytes(file[28:36], "little")] if file[8] >= 2 else file
 
 
 def _dimensions_first(dataset: xr.Dataset) -> xr.Dataset:

@@ -22,7 +22,7 @@ __all__ = ["SUFFIX", "Settings", "provenance", "read_settings", "write_settings"
 SUFFIX = "-experiment.json"
 """How the name of such a file ends, after the experiment's name."""
 
-_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "xarray", "h5netcdf", "matplotlib")
+_VERSIONS_OF = ("steepest", "numpy", "scipy", "numba", "xarray", "netCDF4", "matplotlib")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from steepest.errors import RunError, SteepestWarning
 from steepest.experiments.dimensions import with_signals
-from steepest.experiments.store.netcdf import write_netcdf
+from steepest.experiments.store.netcdf import read_netcdf, write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -150,10 +150,8 @@ class _Unusable(Exception):
 
 
 def _read(path: Path) -> tuple[str, xr.Dataset]:
-    import xarray as xr
-
     try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
+        dataset = read_netcdf(path)
     except Exception as error:
         # A damaged HDF5 file can raise nearly anything from deep inside; every reason means the same here.
         raise _Unusable(f"is truncated or no NetCDF file ({' '.join(str(error).split())[:80]})") from error
