@@ -101,6 +101,14 @@ def test_a_gram_matrix_is_corrected_where_it_loses_digits():
     assert (crude - expected[0]).norm() > 10 * (found[0] - expected[0]).norm()
 
 
+def test_well_and_badly_conditioned_matrices_go_together():
+    S = draw(3, 4, 24)
+    S[1, 0] = S[1, 1]
+    found = spectral_direction(S, "gram")
+    assert torch.equal(found, torch.cat([spectral_direction(each[None], "gram") for each in S]))
+    assert list((torch.linalg.svdvals(found) > 0.999).sum(-1)) == [4, 3, 4]
+
+
 def test_spectral_functions_agree_with_the_laboratory_s_and_with_powers_by_hand():
     S, _ = of_rank(6, 6, 15, condition=30.0)
     U, values, Vt = torch.linalg.svd(S.double(), full_matrices=False)
