@@ -91,24 +91,24 @@ LAYOUTS: tuple[tuple[Layout, tuple[int, ...]], ...] = (
 
 
 def cases(world: int) -> Iterator[Case]:
-    """Yield the cases of a number of ranks."""
-    axes: list[tuple[int | None, ...] | None] = [None, (0,), (1,)]
-    if world == 4:
-        axes += [(0, 1), (None, 0), (1, 1)]
-    for shards in axes:
-        for norm in NORMS:
-            options = {"norm": norm, "momentum": 0.9, "nesterov": True}
-            yield Case(SteepestDescent, options=options, shards=shards)
-        if shards in (None, (0,)):
-            for cls in (SignSGD, Signum, NormalizedSGD, SpectralSGD, Muon):
-                yield Case(cls, shards=shards)
-        for norm in ("spectral", "row-2/inf", "frobenius"):
-            for layout, shape in LAYOUTS:
+    """Yield the cases of a number of ranks: everything on two, what ranks matter to on four."""
+    momentum = {"momentum": 0.9, "nesterov": True}
+    axes: dict[int, tuple[tuple[int | None, ...] | None, ...]] = {
+        1: (None, (0,)),
+        2: (None, (0,), (1,)),
+        4: (None, (0,), (0, 1), (1, 1), (None, 0)),
+    }
+    for shards in axes[world]:
+        for norm in NORMS if world == 2 or shards == (0,) else ("spectral", "frobenius"):
+            yield Case(SteepestDescent, options={"norm": norm, **momentum}, shards=shards)
+        for norm in ("spectral", "row-2/inf", "frobenius") if world == 2 else ("spectral", "frobenius"):
+            for layout, shape in LAYOUTS if world == 2 or shards in ((0,), (0, 1)) else ():
                 options = {"norm": norm, "momentum": 0.9, "layout": layout, "scale": "aspect"}
                 yield Case(SteepestDescent, (shape, shape), options, shards)
-    double = {"norm": "frobenius", "lr": 0.1}
-    yield Case(SteepestDescent, options={"norm": double["norm"]}, shards=(0,), dtype=torch.float64)
-
-
-def all_together(world: int) -> list[list[Tensor]]:
-    return [case.together() for case in cases(world)]
+    for cls in (SignSGD, Signum, NormalizedSGD, SpectralSGD, Muon):
+        yield Case(cls)
+        yield Case(cls, shards=(0,))
+    for norm in ("frobenius", "largest-row-length"):
+        yield Case(SteepestDescent, options={"norm": norm}, shards=(1,), dtype=torch.float64)
+    yield Case(SignSGD, ((6, 4), (3, 5)), {"maximize": True, "foreach": False}, (0,))
+    yield Case(Muon, ((6, 4), (3, 5)), {"maximize": True, "foreach": False, "polar": "svd"}, (0,))

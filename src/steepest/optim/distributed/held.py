@@ -35,11 +35,9 @@ class Held:
         grads = [self._gradient(number) for number in range(len(plan.params))]
         averages = None
         if group["momentum"]:
-            make_buffers(
-                state,
-                [param for param, has in zip(plan.params, self._has, strict=True) if has],
-                group["momentum"],
-            )
+            # Of all parameters, so that every rank has the same state, also of those never trained: a
+            # checkpoint is loaded into an optimiser that has them all.
+            make_buffers(state, list(plan.params), group["momentum"])
             averages = [self._average(number) for number in range(len(plan.params))]
         self._grads, self._averages = grads, averages
         self._signals = averaged(grads, averages, group["momentum"], group["nesterov"])
@@ -96,10 +94,8 @@ class Held:
             return
         self._grads[number] = shared
         if self._averages is not None:
-            param, momentum = self._plan.params[number], self._group["momentum"]
-            make_buffers(self._state, [param], momentum)
-            self._averages[number] = local(self._state[param][BUFFER])
-            averaged([shared], [self._averages[number]], momentum, nesterov=False)
+            self._averages[number] = local(self._state[self._plan.params[number]][BUFFER])
+            averaged([shared], [self._averages[number]], self._group["momentum"], nesterov=False)
 
     def _gradient(self, number: int) -> Tensor:
         """Return what this rank holds of a gradient, upwards; 0 where it has none."""
@@ -114,9 +110,5 @@ class Held:
 
     def _average(self, number: int) -> Tensor:
         """Return an average that may be brought forward; where there is no gradient yet, a copy."""
-        param = self._plan.params[number]
-        if self._has[number]:
-            return local(self._state[param][BUFFER])
-        if BUFFER in self._state[param]:
-            return local(self._state[param][BUFFER]).clone()
-        return torch.zeros_like(self.params[number])
+        average = local(self._state[self._plan.params[number]][BUFFER])
+        return average if self._has[number] else average.clone()
