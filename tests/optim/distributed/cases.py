@@ -112,3 +112,7 @@ def cases(world: int) -> Iterator[Case]:
         yield Case(SteepestDescent, options={"norm": norm}, shards=(1,), dtype=torch.float64)
     yield Case(SignSGD, ((6, 4), (3, 5)), {"maximize": True, "foreach": False}, (0,))
     yield Case(Muon, ((6, 4), (3, 5)), {"maximize": True, "foreach": False, "polar": "svd"}, (0,))
+
+
+def all_together() -> list[list[Tensor]]:
+    return [case.together() for case in cases(dist.get_world_size())]

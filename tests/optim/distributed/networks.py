@@ -86,8 +86,9 @@ def together(way: str) -> dict[str, Tensor]:
     return trained(network, optimizer, STEPS, *share)
 
 
-def ways() -> tuple[str, ...]:
-    return ("ddp", "fsdp", "tensor", "both") if dist.get_world_size() == 4 else ("ddp", "fsdp", "tensor")
+def all_together() -> dict[str, dict[str, Tensor]]:
+    ways = ("ddp", "fsdp", "tensor", *(["both"] if dist.get_world_size() == 4 else []))
+    return {way: together(way) for way in ways}
 
 
 def saved(folder: str, way: str, steps: int) -> None:

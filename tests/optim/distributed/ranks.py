@@ -66,7 +66,6 @@ def _start(rank: int, size: int, folder: str, work: Work, args: tuple[Any, ...])
         value = work(*args)
     except Exception:  # noqa: BLE001
         error = traceback.format_exc()
-    print("CPU", rank, size, __import__("time").process_time())
     torch.save((value, error), Path(folder) / f"{rank}.pt")
     if error:
         os._exit(0)

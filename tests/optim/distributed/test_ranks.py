@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from tests.optim.distributed import networks, troubles
-from tests.optim.distributed.cases import cases
+from tests.optim.distributed.cases import all_together, cases
 from tests.optim.distributed.ranks import run
 
-WORLDS = (2, 1, 4)
-"""Two first: they save what the others load."""
+WORLDS = (1, 2, 4)
 BEFORE, AFTER = 3, 2
-SAVED = ("ddp", "fsdp")
-
-
-def everything(folder: str) -> dict[str, Any]:
-    """Return what one rank finds; the tests below look at it, as processes take long to start."""
-    world = dist.get_world_size()
-    if world == 2:
-        for way in SAVED:
-            networks.saved(f"{folder}/{way}", way, BEFORE)
-    return {
-        "cases": [case.together() for case in cases(world)],
-        "networks": {way: networks.together(way) for way in networks.ways()},
-        "resumed": {way: networks.resumed(f"{folder}/{way}", "fsdp", AFTER) for way in SAVED},
-        "lacking": [troubles.lacking(case) for case in troubles.LACKING],
-        "counted": {name: troubles.counted(name) for name in troubles.COUNTED},
-        "computed": troubles.computed_here(),
-        "refusals": troubles.refusals(),
-    }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("saved")
-
-
-@pytest.fixture(scope="module")
-def results(folder):
-    """Return what each rank of each number of ranks finds."""
-    return {world: run(world, everything, folder / str(world), str(folder)) for world in WORLDS}
+"""Steps before a checkpoint and after it."""
 
 
 def near(found, expected, bound):
@@ -52,60 +21,61 @@ def near(found, expected, bound):
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_ranks_take_the_steps_of_one_process(results, world):
+def test_ranks_take_the_steps_of_one_process(world, tmp_path):
+    results = run(world, all_together, tmp_path)
     for index, case in enumerate(cases(world)):
-        for found in results[world]:
-            near(found["cases"][index], case.alone(), 1e-6)
+        for found in results:
+            near(found[index], case.alone(), 1e-6)
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_networks_are_trained_alike_however_they_are_distributed(results, world):
+def test_networks_are_trained_alike_however_they_are_distributed(world, tmp_path):
     expected = networks.alone()
-    for found in results[world]:
-        for params in found["networks"].values():
+    for found in run(world, networks.all_together, tmp_path):
+        for params in found.values():
             assert list(params) == list(expected)
             near(params.values(), expected.values(), 1e-10)
 
 
-def test_a_checkpoint_of_two_ranks_is_resumed_on_any_number(results, folder):
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_a_checkpoint_of_two_ranks_is_resumed_on_any_number(way, tmp_path):
+    folder = str(tmp_path / "saved")
     expected = networks.alone(BEFORE + AFTER)
-    for found in (*results[1], *results[2], *results[4]):
-        for params in found["resumed"].values():
+    run(2, networks.saved, tmp_path / "2", folder, way, BEFORE)
+    for world in (1, 4):
+        for params in run(world, networks.resumed, tmp_path / str(world), folder, "fsdp", AFTER):
             near(params.values(), expected.values(), 1e-10)
     alone = networks.model()
     with pytest.warns(UserWarning, match="load in a single process"):
-        params = networks.resume(alone, networks.made(alone), str(folder / "fsdp"), AFTER)
+        params = networks.resume(alone, networks.made(alone), folder, AFTER)
     near(params.values(), expected.values(), 1e-10)
 
 
-@pytest.mark.parametrize("world", WORLDS)
-def test_gradients_that_some_ranks_lack(results, world):
+@pytest.mark.parametrize("world", [2, 4])
+def test_gradients_that_some_ranks_lack(world, tmp_path):
+    results = run(world, troubles.all_lacking, tmp_path)
     for index, case in enumerate(troubles.LACKING):
-        for found in results[world]:
-            near(found["lacking"][index], troubles.lacking_alone(case, world), 1e-6)
+        for found in results:
+            near(found[index], troubles.lacking_alone(case, world), 1e-6)
 
 
-def test_a_shape_of_matrices_takes_two_collectives_at_most(results):
-    for world in (2, 4):
-        for found in results[world]:
-            assert found["counted"] == {name: most for name, (_, _, most) in troubles.COUNTED.items()}
+@pytest.mark.parametrize("world", [2, 4])
+def test_work_and_collectives_are_shared_as_they_should(world, tmp_path):
+    """A shape of matrices takes two collectives at most, each direction is computed by one rank."""
+    results = run(world, troubles.counts, tmp_path)
+    most = {name: most for name, (_, _, most) in troubles.COUNTED.items()}
+    assert [found["collectives"] for found in results] == [most] * world
+    matrices = torch.tensor([found["matrices"] for found in results])
+    assert matrices.sum(0).tolist() == [8, 4, 1]
+    assert matrices[:, 1].tolist() == [4 // world] * world
 
 
-def test_each_direction_is_computed_by_one_rank(results):
-    for world in WORLDS:
-        found = torch.tensor([found["computed"] for found in results[world]])
-        assert found.sum(0).tolist() == [8, 4, 1]
-        assert found[:, 1].tolist() == [4 // world] * world
-
-
-def test_what_cannot_be_distributed_is_refused_by_every_rank(results):
-    for world in WORLDS:
-        for found in results[world]:
-            messages = found["refusals"]
-            assert "no rank has the entries of such a parameter" in messages["partial"]
-            assert messages["group"].startswith("distributed='world': give a process group or a DeviceMesh")
-            assert messages["differentiable"].startswith("differentiable=True: steps of parameters that")
-            assert world != 4 or "reduce it" in messages["mixed"]
+def test_what_cannot_be_distributed_is_refused_by_every_rank(tmp_path):
+    for messages in run(4, troubles.refusals, tmp_path):
+        assert "no rank has the entries of such a parameter" in messages["partial"]
+        assert messages["group"].startswith("distributed='world': give a process group or a DeviceMesh")
+        assert messages["differentiable"].startswith("differentiable=True: steps of parameters that")
+        assert messages["mixed"].startswith("grad='None on some ranks for shape [4, 2]': ranks that hold")
 
 
 def test_a_rank_that_ends_ends_the_others(tmp_path):

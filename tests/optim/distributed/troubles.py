@@ -44,6 +44,10 @@ def lacking(case: Case) -> list[Tensor]:
     return [whole(param) for param in params]
 
 
+def all_lacking() -> list[list[Tensor]]:
+    return [lacking(case) for case in LACKING]
+
+
 def lacking_alone(case: Case, world: int) -> list[Tensor]:
     """Return what one process makes of them: shards without gradient are 0, copies have that of others."""
     params = [nn.Parameter(each) for each in case.tensors(-1)]
@@ -101,6 +105,10 @@ def computed_here() -> list[int]:
     return [sum(len(S) for S in seen if S.shape[1:] == shape) for shape in ((6, 4), (12, 8), (3, 3))]
 
 
+def counts() -> dict[str, Any]:
+    return {"collectives": {name: counted(name) for name in COUNTED}, "matrices": computed_here()}
+
+
 def refusals() -> dict[str, str]:
     """Return the messages of what is refused."""
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
@@ -118,11 +126,10 @@ def refusals() -> dict[str, str]:
     plain.grad = torch.ones(2, 2)
     attempt("group", [plain], distributed="world")
     attempt("differentiable", [plain], distributed=mesh, differentiable=True)
-    if dist.get_world_size() == 4:
-        two = init_device_mesh("cpu", (2, 2))
-        mixed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), two, [Replicate(), Shard(0)]))
-        mixed.grad = torch.ones_like(mixed) if dist.get_rank() == 0 else None
-        attempt("mixed", [mixed])
+    two = init_device_mesh("cpu", (2, 2))
+    mixed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), two, [Replicate(), Shard(0)]))
+    mixed.grad = torch.ones_like(mixed) if dist.get_rank() == 0 else None
+    attempt("mixed", [mixed])
     return found
 
 
