@@ -101,6 +101,15 @@ def test_a_gram_matrix_is_corrected_where_it_loses_digits():
     assert (crude - expected[0]).norm() > 10 * (found[0] - expected[0]).norm()
 
 
+def test_well_and_badly_conditioned_matrices_go_together():
+    S = torch.randn(3, 4, 24, generator=torch.Generator().manual_seed(0))
+    S[1, 0] = S[1, 1]
+    found = spectral_direction(S, "gram")
+    alone = torch.stack([spectral_direction(each, "svd") for each in S])
+    torch.testing.assert_close(found, alone, rtol=0, atol=1e-5)
+    assert (torch.linalg.svdvals(found) > 0.999).sum(-1).tolist() == [4, 3, 4]
+
+
 def test_spectral_functions_agree_with_the_laboratory_s_and_with_powers_by_hand():
     S, _ = of_rank(6, 6, 15, condition=30.0)
     U, values, Vt = torch.linalg.svd(S.double(), full_matrices=False)

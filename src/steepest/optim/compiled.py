@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-__all__ = ["Traced", "number", "prepare", "register"]
+__all__ = ["Traced", "is_shared", "number", "prepare", "register"]
 
 
 class Traced(Protocol):
@@ -24,6 +24,10 @@ class Traced(Protocol):
 
     def make_averages(self, index: int) -> None:
         """Make the averages of a group that are not there yet."""
+        ...
+
+    def is_shared(self) -> bool:
+        """Return whether other processes hold parameters too."""
         ...
 
 
@@ -43,6 +47,12 @@ def prepare(handle: int, index: int) -> bool:
     """Make a group's averages while the step is traced, and return that this is done."""
     _OPTIMIZERS[handle].make_averages(index)
     return True
+
+
+@torch.compiler.assume_constant_result
+def is_shared(handle: int) -> bool:
+    """Return whether other processes hold parameters too; the same at every step."""
+    return _OPTIMIZERS[handle].is_shared()
 
 
 @torch.compiler.assume_constant_result

@@ -37,6 +37,8 @@ class Direction:
             where that is not all, and returns None where it is not for these.
         length: Frobenius length of D(S) for an S of full rank, by rows and columns; None if that varies.
         factor: by which the norm is larger than the one that ``of_matrices`` is the direction of.
+        over: the axes, -2 for rows and -1 for columns, over which a Euclidean length is all that an entry of
+            the direction needs besides its own: none for signs; None where it needs the whole matrix.
     """
 
     of_matrices: Callable[[Tensor], Tensor]
@@ -44,6 +46,7 @@ class Direction:
     multipliers: Callable[[list[Tensor]], list[Tensor] | None] | None = None
     length: Callable[[int, int], float] | None = None
     factor: Callable[[tuple[int, ...]], float] | None = None
+    over: tuple[int, ...] | None = None
 
     def divisor(self, rows: int, columns: int) -> float:
         """Return by what the directions [rows, columns] still are to be divided."""
@@ -95,22 +98,32 @@ def _by_norm(given: Norm, key: str, S: Tensor) -> Tensor:
 
 _SPECTRAL = norm("spectral")
 _FAST: tuple[tuple[Norm, Direction], ...] = (
-    (norm("max"), Direction(_matrix_signs, sign, length=lambda rows, columns: math.sqrt(rows * columns))),
+    (
+        norm("max"),
+        Direction(_matrix_signs, sign, length=lambda rows, columns: math.sqrt(rows * columns), over=()),
+    ),
     (
         norm("frobenius"),
         Direction(
             partial(over_length, axes=(-2, -1)),
             length=lambda _rows, _columns: 1.0,
             multipliers=inverse_lengths,
+            over=(-2, -1),
         ),
     ),
     (
         norm("largest-row-length"),
-        Direction(partial(over_length, axes=(-1,)), length=lambda rows, _columns: math.sqrt(rows)),
+        Direction(
+            partial(over_length, axes=(-1,)),
+            length=lambda rows, _columns: math.sqrt(rows),
+            over=(-1,),
+        ),
     ),
     (
         norm("largest-column-length"),
-        Direction(partial(over_length, axes=(-2,)), length=lambda _rows, columns: math.sqrt(columns)),
+        Direction(
+            partial(over_length, axes=(-2,)), length=lambda _rows, columns: math.sqrt(columns), over=(-2,)
+        ),
     ),
 )
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from steepest.optim.lists import norms
 
-__all__ = ["inverse_lengths", "largest_moduli", "over_length"]
+__all__ = ["inverse_lengths", "largest_moduli", "over_given", "over_length"]
 
 _RUN = 4096
 """Entries that are summed in single precision: more would cost digits, fewer would cost time."""
@@ -42,6 +42,11 @@ def over_length(S: Tensor, axes: tuple[int, ...]) -> Tensor:
         largest = largest_moduli(S, axes)
         S = S / torch.where(largest > 0, largest, 1.0)
     length = torch.linalg.vector_norm(S, dim=axes, keepdim=True, dtype=torch.float64)
+    return over_given(S, length)
+
+
+def over_given(S: Tensor, length: Tensor) -> Tensor:
+    """Return S over lengths in double precision: S where they are 0, NaN where they are not finite."""
     exact = S if S.dtype in (torch.float32, torch.float64) else S.float()
     unit = exact / torch.where(length > 0, length, 1.0).to(exact.dtype)
     return (unit + torch.where(torch.isfinite(length), 0.0, math.nan).to(unit.dtype)).to(S.dtype)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
-from steepest.optim.compiled import number, prepare, register
+from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
@@ -20,7 +21,12 @@ from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
+from steepest.optim.shards import is_sharded
 from steepest.optim.update import Number, Steps, decay, move
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+    from torch.distributed.device_mesh import DeviceMesh
 
 __all__ = ["Parameters", "SteepestDescent"]
 
@@ -66,9 +72,13 @@ class SteepestDescent(Optimizer):
         capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
             is, except with an exact engine there.
         differentiable: whether the step itself is recorded for differentiation.
+        distributed: process group or DeviceMesh of ranks that hold copies of the parameters, as under
+            DistributedDataParallel: each then computes its share of the directions, and sends it to the
+            others. DTensors need none: they know their ranks (docs/distributed.md).
 
     Raises:
         InvalidArgument: an option with a value that cannot be used, or a layout that a parameter has not.
+        RunError: in a step, another rank has ended.
 
     >>> weight = torch.nn.Parameter(torch.tensor([[3.0, 0.0], [0.0, -4.0]]))
     >>> optimizer = SteepestDescent([weight], lr=1.0, norm="spectral")
@@ -99,6 +109,7 @@ class SteepestDescent(Optimizer):
         foreach: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
+        distributed: ProcessGroup | DeviceMesh | None = None,
     ):
         defaults = {
             "lr": lr,
@@ -117,6 +128,7 @@ class SteepestDescent(Optimizer):
         }
         check_options(defaults)
         self._kept: list[tuple[list[Any], Steps]] = []
+        self._distribution: Any = None if distributed is None else _distribution(distributed)
         self._handle = register(self)
         if isinstance(params, torch.nn.Module):
             params = (policy or policy_of(defaults["norm"], scale, self._own_scale)).groups(params, lr)
@@ -146,6 +158,8 @@ class SteepestDescent(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+        # A process group is bound to its process: copies and pickles compute all directions everywhere.
+        self.__dict__.setdefault("_distribution", None)
         self._keep()
         self._handle = register(self)
 
@@ -169,24 +183,43 @@ class SteepestDescent(Optimizer):
                 loss = closure()
         # PyTorch's compiler guards every number of what is called param_groups, the learning rates too.
         groups = self._groups if torch.compiler.is_compiling() else self.param_groups
+        shared = is_shared(self._handle) if torch.compiler.is_compiling() else self.is_shared()
+        if shared:
+            self._step_shared()
         for index, group in enumerate(groups):
             with torch.set_grad_enabled(group["differentiable"]):
-                self._step_group(group, index)
+                self._step_group(group, index, shared)
         return loss
+
+    def is_shared(self) -> bool:
+        """Return whether other processes hold parameters too, copies or shards of them."""
+        if self._distribution is None and any(
+            is_sharded(param) for group in self.param_groups for param in group["params"]
+        ):
+            self._distribution = _distribution(None)
+        return self._distribution is not None
+
+    def _step_shared(self) -> None:
+        steps = [self._steps(group, index) for index, group in enumerate(self.param_groups)]
+        self._distribution.step(self.param_groups, steps, self.state)
 
     def make_averages(self, index: int) -> None:
         """Make the averages of a group that are not there yet, all 0."""
         group = self.param_groups[index]
-        make_buffers(self.state, _trained(group), group["momentum"])
+        shared = self.is_shared()
+        params = [param for param in _trained(group) if not (shared and self._distribution.shares(param))]
+        make_buffers(self.state, params, group["momentum"])
 
-    def _step_group(self, group: dict[str, Any], index: int) -> None:
+    def _step_group(self, group: dict[str, Any], index: int, shared: bool) -> None:
         params = _trained(group)
+        if shared:
+            params = [param for param in params if not self._distribution.shares(param)]
         if not params:
             return
         if torch.compiler.is_compiling():
             prepare(self._handle, index)
         else:
-            self.make_averages(index)
+            make_buffers(self.state, params, group["momentum"])
         buffers = momentum_buffers(self.state, params, group["momentum"])
         grads = [_dense(param) for param in params]
         descend(
@@ -234,6 +267,11 @@ def descend(
 
 
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")
+
+
+def _distribution(given: object) -> Any:
+    # What is distributed is imported where something is.
+    return import_module("steepest.optim.distributed").Distribution(given)
 
 
 def _described(group: Mapping[str, Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from steepest.optim.lists import add_, addcmul_, mul, mul_
 from steepest.optim.momentum import Signals
 from steepest.optim.scales import Scale, scale_of
 
-__all__ = ["Number", "Steps", "decay", "move"]
+__all__ = ["Number", "Steps", "add", "batches", "decay", "move"]
 
 Number = float | Tensor
 """A number, or a tensor of one number, which may change between steps of a compiled or captured step."""
@@ -91,16 +92,16 @@ def move(params: list[Tensor], signals: Signals, lr: Number, steps: Steps) -> No
             key = (part.shape[1], part.shape[2], param.dtype, param.device)
             buckets.setdefault(key, []).append((index, part))
     for device, places in whole.items():
-        for batch in _batches(places, device, steps.batched):
+        for batch in batches(places, device, steps.batched):
             _move_whole(params, signals, lr, steps, batch)
     for (rows, columns, _, device), places in buckets.items():
         factor = steps.factor(rows, columns)
-        for batch in _batches(places, device, steps.batched):
+        for batch in batches(places, device, steps.batched):
             found = steps.direction.of_matrices(_together(signals.matrices(batch)))
             pieces = found.split([part.shape[0] for _, part in batch])
             views = [part.view(params[index]) for index, part in batch]
             shaped = [piece.reshape(view.shape) for piece, view in zip(pieces, views, strict=True)]
-            _add(views, shaped, lr, [factor] * len(batch))
+            add(views, shaped, lr, [factor] * len(batch))
 
 
 def _move_whole(
@@ -115,13 +116,11 @@ def _move_whole(
     if multipliers is not None:
         _add_multiples(moved, own, multipliers, lr, factors)
     elif find is not None:
-        _add(moved, find(own), lr, factors)
+        add(moved, find(own), lr, factors)
     else:
         matrices = [part.matrices(signal) for (_, part), signal in zip(batch, own, strict=True)]
         found = [steps.direction.of_matrices(each) for each in matrices]
-        _add(
-            moved, [each.reshape(param.shape) for each, param in zip(found, moved, strict=True)], lr, factors
-        )
+        add(moved, [each.reshape(param.shape) for each, param in zip(found, moved, strict=True)], lr, factors)
 
 
 def scalar(value: Number) -> Number:
@@ -133,11 +132,24 @@ def _together(matrices: list[Tensor]) -> Tensor:
     return matrices[0] if len(matrices) == 1 else torch.cat(matrices)
 
 
-def _batches(
-    places: Iterable[tuple[int, Part]], device: torch.device, batched: bool
-) -> Iterator[list[tuple[int, Part]]]:
+class Matrices(Protocol):
+    """What holds logical matrices of one shape."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Matrices, rows, columns."""
+        ...
+
+
+Placed = TypeVar("Placed", bound=Matrices)
+
+
+def batches(
+    places: Iterable[tuple[int, Placed]], device: torch.device, batched: bool
+) -> Iterator[list[tuple[int, Placed]]]:
+    """Yield batches of matrices that are worth computing together; each alone where none are wanted."""
     largest = _LARGEST_BATCH.get(device.type, _LARGEST_ACCELERATED_BATCH) if batched else 0
-    batch: list[tuple[int, Part]] = []
+    batch: list[tuple[int, Placed]] = []
     entries = 0
     for place in places:
         matrices, rows, columns = place[1].shape
@@ -150,7 +162,7 @@ def _batches(
         yield batch
 
 
-def _add(params: list[Tensor], directions: list[Tensor], lr: Number, factors: list[float]) -> None:
+def add(params: list[Tensor], directions: list[Tensor], lr: Number, factors: list[float]) -> None:
     """Add -lr · factor · direction to each parameter, in place."""
     if isinstance(lr, Tensor):
         own = mul(directions, factors)

@@ -69,7 +69,8 @@ def _tried_and_corrected(X: Tensor, function: SpectralFunction) -> Tensor:
         mapped, well = _mapped(X, G, function, rank_cutoff(X.dtype, torch))
     else:
         mapped = torch.empty_like(X)
-        mapped[well], well[well] = _mapped(X[well], G[well], function, rank_cutoff(X.dtype, torch))
+        mapped[well], sure = _mapped(X[well], G[well], function, rank_cutoff(X.dtype, torch))
+        well = well.masked_scatter(well, sure)
     if not bool(well.all()):
         mapped[~well] = _corrected(X[~well], function)
     return mapped
