@@ -166,7 +166,9 @@ def arguments(description: str | None, output: str, steps: int) -> argparse.Name
     parser.add_argument("--seeds", type=int, default=3, help="fresh ones, from which bands are drawn")
     parser.add_argument("--tuning-seeds", type=int, default=1, help="for each learning rate of the grid")
     parser.add_argument("--output", type=Path, default=Path(output))
-    parser.add_argument("--quick", action="store_true", help="a few steps, two rates: only to see that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="a few steps, two rates: only to see that it runs"
+    )
     given = parser.parse_args()
     if given.quick:
         given.steps, given.seeds = min(given.steps, 6), min(given.seeds, 2)

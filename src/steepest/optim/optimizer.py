@@ -11,11 +11,12 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
+from steepest.optim.averages import BUFFER, Averages, averages_of, fit, make_averages
 from steepest.optim.compiled import number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
-from steepest.optim.momentum import averaged, make_buffers, momentum_buffers
+from steepest.optim.momentum import averaged
 from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
@@ -66,6 +67,8 @@ class SteepestDescent(Optimizer):
         capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
             is, except with an exact engine there.
         differentiable: whether the step itself is recorded for differentiation.
+        momentum_dtype: how averages are kept between steps: None in the dtype of the parameters, "bfloat16",
+            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`).
 
     Raises:
         InvalidArgument: an option with a value that cannot be used, or a layout that a parameter has not.
@@ -99,6 +102,7 @@ class SteepestDescent(Optimizer):
         foreach: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
+        momentum_dtype: str | torch.dtype | None = None,
     ):
         defaults = {
             "lr": lr,
@@ -114,6 +118,7 @@ class SteepestDescent(Optimizer):
             "foreach": foreach,
             "capturable": capturable,
             "differentiable": differentiable,
+            "momentum_dtype": momentum_dtype,
         }
         check_options(defaults)
         self._kept: list[tuple[list[Any], Steps]] = []
@@ -146,6 +151,9 @@ class SteepestDescent(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+            for param in group["params"]:
+                if BUFFER in self.state.get(param, {}):
+                    fit(self.state[param], param, group["momentum_dtype"])
         self._keep()
         self._handle = register(self)
 
@@ -177,7 +185,8 @@ class SteepestDescent(Optimizer):
     def make_averages(self, index: int) -> None:
         """Make the averages of a group that are not there yet, all 0."""
         group = self.param_groups[index]
-        make_buffers(self.state, _trained(group), group["momentum"])
+        if group["momentum"]:
+            make_averages(self.state, _trained(group), group["momentum_dtype"])
 
     def _step_group(self, group: dict[str, Any], index: int) -> None:
         params = _trained(group)
@@ -187,12 +196,11 @@ class SteepestDescent(Optimizer):
             prepare(self._handle, index)
         else:
             self.make_averages(index)
-        buffers = momentum_buffers(self.state, params, group["momentum"])
         grads = [_dense(param) for param in params]
         descend(
             [_real(each) for each in params],
             [_real(each) for each in grads],
-            None if buffers is None else [_real(each) for each in buffers],
+            averages_of(self.state, params) if group["momentum"] else None,
             self._steps(group, index),
             number(group, self._handle, index, "lr"),
             group["momentum"],
@@ -217,7 +225,7 @@ class SteepestDescent(Optimizer):
 def descend(
     params: list[Tensor],
     grads: list[Tensor],
-    buffers: list[Tensor] | None,
+    averages: Averages | None,
     steps: Steps,
     lr: Number,
     momentum: float,
@@ -228,9 +236,10 @@ def descend(
     """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
     if maximize:
         grads = neg(grads)
-    signals = averaged(grads, buffers, momentum, nesterov)
+    signals = averaged(grads, averages, momentum, nesterov)
     decay(params, lr, weight_decay)
     move(params, signals, lr, steps)
+    signals.keep()
 
 
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")
