@@ -1,7 +1,7 @@
 """A character transformer on generated text: learning curves of five optimisers.
 
-The text is drawn from a grammar, so nothing is downloaded: short stories in which names come back, verbs agree
-with their subjects, and sums are right. Two blocks of width 64 read 64 characters. Run with
+The text is drawn from a grammar, so nothing is downloaded: short stories in which names come back, verbs
+agree with their subjects, and sums are right. Two blocks of width 64 read 64 characters. Run with
 
     python examples/character_transformer.py --output character-transformer.png
 """

@@ -1,8 +1,8 @@
 """Learning curves of several optimisers on one task, each at the learning rate that suits it.
 
 Every optimiser is tried on the same grid of learning rates, from seeds of its own; what is reported are fresh
-seeds at the rate whose mean loss on held-out data was smallest at the end. The learning rate falls linearly to
-0 after a short rise. The other scripts of this folder import this module.
+seeds at the rate whose mean loss on held-out data was smallest at the end. The learning rate falls linearly
+to 0 after a short rise. The other scripts of this folder import this module.
 """
 
 from __future__ import annotations
@@ -166,9 +166,7 @@ def arguments(description: str | None, output: str, steps: int) -> argparse.Name
     parser.add_argument("--seeds", type=int, default=3, help="fresh ones, from which bands are drawn")
     parser.add_argument("--tuning-seeds", type=int, default=1, help="for each learning rate of the grid")
     parser.add_argument("--output", type=Path, default=Path(output))
-    parser.add_argument(
-        "--quick", action="store_true", help="a few steps, two rates: only to see that it runs"
-    )
+    parser.add_argument("--quick", action="store_true", help="a few steps at two rates, to see it run")
     given = parser.parse_args()
     if given.quick:
         given.steps, given.seeds = min(given.steps, 6), min(given.seeds, 2)

@@ -125,13 +125,7 @@ def test_averages_that_were_kept_otherwise_are_taken_over():
     state = copy.deepcopy(full.state_dict())
     exact = [value.clone() for value in kept(full)]
     # An option of a group may change at any time.
-    for name, error in (
-        ("int8", 0.02),
-        (None, 0.02),
-        ("bfloat16", 0.025),
-        ("int8", 0.04),
-        ("bfloat16", 0.04),
-    ):
+    for name in ("int8", None, "bfloat16", "int8", "bfloat16"):
         full.param_groups[0]["momentum_dtype"] = name
         full.__setstate__(full.__getstate__())
         for param, expected in zip(params, exact, strict=True):
@@ -139,7 +133,7 @@ def test_averages_that_were_kept_otherwise_are_taken_over():
             assert ("momentum_scales" in own) == (name == "int8")
             read = decoded([own["momentum_buffer"]], [own["momentum_scales"]])[0] if name == "int8" else None
             found = own["momentum_buffer"].float() if read is None else read
-            assert (found - expected).norm() < error * expected.norm()
+            assert (found - expected).norm() < 0.03 * expected.norm()
     theirs = torch.optim.Muon([nn.Parameter(draw(6, 5))], lr=0.1)
     advance(theirs, theirs.param_groups[0]["params"], range(2))
     ours = Muon([nn.Parameter(draw(6, 5))], momentum_dtype="int8")
@@ -242,12 +236,12 @@ def test_a_small_network_reaches_the_same_loss(cls):
     [
         (
             {"momentum_dtype": "int4"},
-            "momentum_dtype='int4': give None for that of the parameters, or one of bfl",
+            "momentum_dtype='int4': give None for that of the parameters",
         ),
         ({"momentum_dtype": torch.float16}, "momentum_dtype=torch.float16: give None"),
         (
             {"momentum_dtype": "int8", "differentiable": True},
-            "momentum_dtype='int8': give None: rounding has no",
+            "momentum_dtype='int8': give None: rounding",
         ),
     ],
 )

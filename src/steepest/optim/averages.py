@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
-from steepest.optim.eight_bits import decoded, encode_, scales_of
+from steepest.optim.eight_bits import BLOCK, decoded, encode_, scales_of
 from steepest.optim.lists import copy_
 
 __all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "make_averages"]
 
 BUFFER = "momentum_buffer"
-"""The entry of a parameter's state for its average, under the name that torch.optim.Muon and SGD have for it."""
+"""The entry of a parameter's state for its average, under the name that torch.optim.Muon and SGD have."""
 SCALES = "momentum_scales"
 """The entry for the scales of an average in 8 bits."""
 
@@ -43,12 +43,12 @@ class Averages:
         return self.scales is None and self.dtypes is None
 
     def read(self, indices: list[int]) -> list[Tensor]:
-        """Return some averages, all of parameters of one dtype, in that dtype."""
+        """Return some averages, all of parameters of one dtype, in that dtype; copies unless kept in full."""
         kept = [self.kept[index] for index in indices]
         if self.scales is not None:
             return decoded(kept, [self.scales[index] for index in indices])
         if self.dtypes is not None:
-            return [each.to(self.dtypes[index]) for each, index in zip(kept, indices, strict=True)]
+            return [each.to(self.dtypes[index], copy=True) for each, index in zip(kept, indices, strict=True)]
         return kept
 
     def write(self, indices: list[int], values: list[Tensor]) -> None:
@@ -58,6 +58,33 @@ class Averages:
             copy_(kept, values)
         else:
             encode_(kept, [self.scales[index] for index in indices], values)
+
+    def cut(self, grads: list[Tensor], size: int) -> tuple[Averages, list[Tensor]]:
+        """Return views of averages and of gradients, those of large contiguous tensors in flat pieces.
+
+        >>> averages, grads = Averages([torch.zeros(600)]).cut([torch.ones(600)], 256)
+        >>> [len(each) for each in grads]
+        [256, 256, 88]
+        """
+        parts: list[list[Tensor]] = [[], [], []]
+        dtypes: list[torch.dtype] = []
+        for index, grad in enumerate(grads):
+            own = [self.kept[index], grad]
+            if grad.numel() > size and all(each.is_contiguous() for each in own):
+                pieces = [each.view(-1).split(size) for each in own]
+                scales = [] if self.scales is None else self.scales[index].split(size // BLOCK)
+            else:
+                pieces = [[each] for each in own]
+                scales = [] if self.scales is None else [self.scales[index]]
+            for found, more in zip(parts, (*pieces, scales), strict=True):
+                found.extend(more)
+            dtypes += [grad.dtype] * len(pieces[0])
+        kept, cut_grads, cut_scales = parts
+        return Averages(
+            kept,
+            None if self.scales is None else cut_scales,
+            None if self.dtypes is None else tuple(dtypes),
+        ), cut_grads
 
 
 def dtype_name(value: object) -> str | None:
@@ -90,7 +117,7 @@ def make_averages(state: Any, params: list[Tensor], dtype: str | None) -> None:
 
 
 def fit(own: Any, param: Tensor, dtype: str | None) -> None:
-    """Bring an average that is there to the dtype that it is to be kept in; codes stay codes, to the last bit.
+    """Bring an average that is there to the dtype that it is to be kept in; codes stay codes, to the bit.
 
     PyTorch turns every entry of a state into the parameter's dtype when it loads it, and a state may come
     from an optimiser that kept its averages otherwise.

@@ -1,8 +1,8 @@
 """Tensors in 8 bits an entry: whole numbers from -127 to 127 and one scale for every 256 entries.
 
 An entry x of a block whose largest modulus is s is kept as c = ±round(127 √(|x| / s)) and read as
-s c |c| / 127². The square root makes codes dense near 0: on Gaussian blocks the error is that of evenly spaced
-codes, 0.7 % of the block's length, and an entry keeps its sign down to s / 64516, not just to s / 254.
+s c |c| / 127². The square root makes codes dense near 0: on Gaussian blocks the error is that of evenly
+spaced codes, 0.7 % of the block's length, and an entry keeps its sign down to s / 64516, not just to s / 254.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ __all__ = ["BLOCK", "decoded", "encode_", "scales_of"]
 BLOCK = 256
 """Consecutive entries that share a scale."""
 _LARGEST = 127
+_PIECE = 256
+"""Blocks that are read at once on the host."""
 
 
 def scales_of(tensor: Tensor) -> Tensor:
@@ -57,11 +59,23 @@ def decoded(codes: list[Tensor], scales: list[Tensor]) -> list[Tensor]:
     >>> decoded([torch.tensor([127, -64, 0], dtype=torch.int8)], [torch.tensor([4.0])])
     [tensor([ 4.0000, -1.0158,  0.0000])]
     """
-    dtype = scales[0].dtype
-    X = _blocks(codes).to(_computing(dtype))
+    blocks = _blocks(codes)
+    factors = scales[0] if len(scales) == 1 else torch.cat(scales)
+    if codes[0].device.type != "cpu" or torch.compiler.is_compiling() or len(blocks) <= _PIECE:
+        found = _read(blocks, factors)
+    else:
+        # Pieces that the processor's cache holds take half the time.
+        found = torch.empty(blocks.shape, dtype=factors.dtype)
+        for out, *piece in zip(found.split(_PIECE), blocks.split(_PIECE), factors.split(_PIECE), strict=True):
+            out.copy_(_read(*piece))
+    return _shaped(found, [len(each) for each in scales], codes)
+
+
+def _read(codes: Tensor, scales: Tensor) -> Tensor:
+    X = codes.to(_computing(scales.dtype))
     X = X * X.abs()
-    X *= (torch.cat(scales).to(X.dtype) / _LARGEST**2)[:, None]
-    return _shaped(X.to(dtype), [len(each) for each in scales], codes)
+    X *= (scales.to(X.dtype) / _LARGEST**2)[:, None]
+    return X.to(scales.dtype)
 
 
 def _computing(dtype: torch.dtype) -> torch.dtype:

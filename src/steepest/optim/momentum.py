@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from steepest.optim.averages import Averages
@@ -21,8 +22,8 @@ from steepest.optim.lists import lerp, lerp_
 
 __all__ = ["Signals", "averaged"]
 
-_LARGEST_BATCH = 1 << 18
-"""Entries of averages that are written at once."""
+_LARGEST_BATCH = 1 << 16
+"""Entries of averages that are written at once, so that the processor's cache holds them."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +66,21 @@ class Signals:
         """Write the averages that are not kept in full, after the last signal has been read."""
         if self.averages is None or self.averages.in_full:
             return
-        for indices in self._batches():
-            self.averages.write(indices, self._forward(self.averages, indices))
+        averages, grads = self.averages, self.grads
+        if not torch.compiler.is_compiling():
+            averages, grads = averages.cut(grads, _LARGEST_BATCH)
+        for indices in _batches(grads):
+            values = averages.read(indices)
+            lerp_(values, [grads[index] for index in indices], 1 - self.momentum)
+            averages.write(indices, values)
 
     def _forward(self, averages: Averages, indices: list[int]) -> list[Tensor]:
         """Return averages with the newest gradient in them."""
         read = averages.read(indices)
-        if averages.in_full:
-            return read
-        return lerp(read, [self.grads[index] for index in indices], 1 - self.momentum)
-
-    def _batches(self) -> Iterator[list[int]]:
-        batch: list[int] = []
-        entries = 0
-        for index, grad in enumerate(self.grads):
-            alike = not batch or _alike(grad, self.grads[batch[0]])
-            if batch and (not alike or entries + grad.numel() > _LARGEST_BATCH):
-                yield batch
-                batch, entries = [], 0
-            batch.append(index)
-            entries += grad.numel()
-        if batch:
-            yield batch
+        if not averages.in_full:
+            # They have been copied.
+            lerp_(read, [self.grads[index] for index in indices], 1 - self.momentum)
+        return read
 
 
 def averaged(grads: list[Tensor], averages: Averages | None, momentum: float, nesterov: bool) -> Signals:
@@ -98,6 +92,20 @@ def averaged(grads: list[Tensor], averages: Averages | None, momentum: float, ne
     if averages is not None and averages.in_full:
         lerp_(averages.kept, grads, 1 - momentum)
     return Signals(grads, averages, momentum, nesterov)
+
+
+def _batches(tensors: list[Tensor]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    entries = 0
+    for index, each in enumerate(tensors):
+        alike = not batch or _alike(each, tensors[batch[0]])
+        if batch and (not alike or entries + each.numel() > _LARGEST_BATCH):
+            yield batch
+            batch, entries = [], 0
+        batch.append(index)
+        entries += each.numel()
+    if batch:
+        yield batch
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
