@@ -19,7 +19,7 @@ from torch import Tensor
 from steepest.geometry import Norm, norm, norm_label, same_norm
 from steepest.geometry.facts import MULTIPLE
 from steepest.optim.engines import Polar, engine, spectral_direction
-from steepest.optim.lengths import inverse_lengths, over_length
+from steepest.optim.lengths import host_lengths, inverse_lengths, over_length
 from steepest.optim.lists import sign
 
 __all__ = ["Direction", "direction_of", "is_spectral"]
@@ -35,6 +35,8 @@ class Direction:
             matters.
         multipliers: what each of a list of such tensors is to be multiplied by to become its direction; None
             where that is not all, and returns None where it is not for these.
+        lengths: what each of a list of such tensors is to be divided by to become its direction, as numbers
+            on the host; None where that is not all, and returns None where it is not at hand for these.
         length: Frobenius length of D(S) for an S of full rank, by rows and columns; None if that varies.
         factor: by which the norm is larger than the one that ``of_matrices`` is the direction of.
         over: the axes, -2 for rows and -1 for columns, over which a Euclidean length is all that an entry of
@@ -44,6 +46,7 @@ class Direction:
     of_matrices: Callable[[Tensor], Tensor]
     of_tensors: Callable[[list[Tensor]], list[Tensor]] | None = None
     multipliers: Callable[[list[Tensor]], list[Tensor] | None] | None = None
+    lengths: Callable[[list[Tensor]], list[float] | None] | None = None
     length: Callable[[int, int], float] | None = None
     factor: Callable[[tuple[int, ...]], float] | None = None
     over: tuple[int, ...] | None = None
@@ -109,6 +112,7 @@ _FAST: tuple[tuple[Norm, Direction], ...] = (
             length=lambda _rows, _columns: 1.0,
             multipliers=inverse_lengths,
             over=(-2, -1),
+            lengths=host_lengths,
         ),
     ),
     (

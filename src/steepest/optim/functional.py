@@ -11,6 +11,7 @@ from torch import Tensor
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
+from steepest.optim.averages import Averages
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
 from steepest.optim.optimizer import descend
@@ -83,6 +84,7 @@ def steepest_descent(
         "foreach": None,
         "capturable": False,
         "differentiable": False,
+        "momentum_dtype": None,
     }
     check_options(options)
     for name, given in (("grads", grads), ("averages", averages)):
@@ -101,7 +103,7 @@ def steepest_descent(
     descend(
         moved,
         list(grads),
-        kept,
+        None if kept is None else Averages(kept),
         steps_of(options, real_shapes(params)),
         lr,
         options["momentum"],

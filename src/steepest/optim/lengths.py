@@ -9,11 +9,12 @@ from torch import Tensor
 
 from steepest.optim.lists import norms
 
-__all__ = ["inverse_lengths", "largest_moduli", "over_given", "over_length"]
+__all__ = ["host_lengths", "inverse_lengths", "largest_moduli", "over_given", "over_length"]
 
 _RUN = 4096
 """Entries that are summed in single precision: more would cost digits, fewer would cost time."""
-_LARGE = 1 << 16
+_SMALLEST = 1e-37
+"""Lengths whose inverse float32 has."""
 _SAFE = 1e-15, 1e15
 """Lengths of runs whose squares neither overflow nor vanish in single precision."""
 
@@ -62,28 +63,53 @@ def inverse_lengths(tensors: list[Tensor]) -> list[Tensor] | None:
     """
     if any(each.dtype != torch.float32 for each in tensors):
         return None
-    lengths = torch.stack(_lengths(tensors))
+    lengths = torch.stack(norms(tensors))
     inverses = (1 / torch.where(lengths > 0, lengths, 1.0)).clamp(max=torch.finfo(torch.float32).max)
     return list(torch.where(torch.isfinite(lengths), inverses, math.nan).float().unbind())
 
 
-def _lengths(tensors: list[Tensor]) -> list[Tensor]:
-    """Return ‖S‖ of float32 tensors in double precision."""
-    on_host = tensors[0].device.type == "cpu" and not torch.compiler.is_compiling()
-    large = [on_host and each.numel() >= _LARGE and not each.requires_grad for each in tensors]
-    small = norms([each for each, is_large in zip(tensors, large, strict=True) if not is_large])
-    small.reverse()
-    return [
-        _length_of_large(each) if is_large else small.pop()
-        for each, is_large in zip(tensors, large, strict=True)
-    ]
+def host_lengths(tensors: list[Tensor]) -> list[float] | None:
+    """Return ‖S‖ of float32 tensors on the host, to single precision; None where they are elsewhere.
+
+    None also where a length is so small that its inverse is out of the range of float32. Where an entry is
+    not finite the length is NaN.
+
+    >>> host_lengths([torch.tensor([3.0, 4.0]), torch.tensor([0.0])])
+    [5.0, 0.0]
+    """
+    if torch.compiler.is_compiling() or not all(_is_plain(each) for each in tensors):
+        return None
+    found = [0.0] * len(tensors)
+    alike: dict[int, list[int]] = {}
+    for index, each in enumerate(tensors):
+        alike.setdefault(each.numel(), []).append(index)
+    for size, indices in alike.items():
+        own = [tensors[index] for index in indices]
+        lengths = _stacked_lengths(own) if size <= _RUN else [_length_of_large(each) for each in own]
+        for index, length in zip(indices, lengths, strict=True):
+            found[index] = length if math.isfinite(length) else math.nan
+    return None if any(0 < each < _SMALLEST for each in found) else found
 
 
-def _length_of_large(S: Tensor) -> Tensor:
+def _is_plain(S: Tensor) -> bool:
+    return S.dtype == torch.float32 and S.device.type == "cpu" and not S.requires_grad
+
+
+def _stacked_lengths(tensors: list[Tensor]) -> list[float]:
+    """Return the lengths of tensors of one size; squares are summed in single precision where they fit."""
+    X = tensors[0] if len(tensors) == 1 else torch.stack([each.reshape(-1) for each in tensors])
+    X = X.reshape(len(tensors), -1)
+    lengths = torch.linalg.vector_norm(X, dim=1).tolist()
+    if all(_SAFE[0] < each < _SAFE[1] for each in lengths):
+        return lengths
+    return torch.linalg.vector_norm(X, dim=1, dtype=torch.float64).tolist()
+
+
+def _length_of_large(S: Tensor) -> float:
     flat = S.reshape(-1)
     whole = len(flat) // _RUN * _RUN
     runs = torch.linalg.vector_norm(flat[:whole].view(-1, _RUN), dim=1).double()
     if not (_SAFE[0] < float(runs.amin()) and float(runs.amax()) < _SAFE[1]):
-        return torch.linalg.vector_norm(flat, dtype=torch.float64)
+        return float(torch.linalg.vector_norm(flat, dtype=torch.float64))
     rest = torch.linalg.vector_norm(flat[whole:], dtype=torch.float64)
-    return torch.hypot(torch.linalg.vector_norm(runs), rest)
+    return math.hypot(float(torch.linalg.vector_norm(runs)), float(rest))

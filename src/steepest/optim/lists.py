@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["add_", "addcmul_", "lerp", "lerp_", "mul", "mul_", "neg", "norms", "sign"]
+__all__ = ["add_", "addcmul_", "copy_", "lerp", "lerp_", "mul", "mul_", "neg", "norms", "sign"]
 
 Tensors = list[Tensor]
 
@@ -23,6 +23,11 @@ def add_(tensors: Tensors, others: Tensors, alpha: float = 1.0) -> None:
 def addcmul_(tensors: Tensors, others: Tensors, factors: Tensors, value: float) -> None:
     """Add value times the others times their factors, in place."""
     _torch._foreach_addcmul_(tensors, others, factors, value=value)
+
+
+def copy_(tensors: Tensors, others: Tensors) -> None:
+    """Copy the others, which may have another dtype, into the tensors."""
+    _torch._foreach_copy_(tensors, others)
 
 
 def lerp(tensors: Tensors, ends: Tensors, weight: float) -> Tensors:

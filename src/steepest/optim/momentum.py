@@ -10,33 +10,20 @@ though its documentation prints B_t.)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from steepest.optim.averages import Averages
 from steepest.optim.layouts import Part
 from steepest.optim.lists import lerp, lerp_
 
-__all__ = ["BUFFER", "Signals", "averaged", "make_buffers", "momentum_buffers"]
+__all__ = ["Signals", "averaged"]
 
-BUFFER = "momentum_buffer"
-"""The one entry of a parameter's state, under the name that torch.optim.Muon and SGD have for it."""
-
-
-def make_buffers(state: Any, params: list[Tensor], momentum: float) -> None:
-    """Make the averages of parameters that have none yet, all 0; none without momentum."""
-    if momentum == 0:
-        return
-    for param in params:
-        if BUFFER not in state[param]:
-            state[param][BUFFER] = torch.zeros_like(param, memory_format=torch.preserve_format)
-
-
-def momentum_buffers(state: Any, params: list[Tensor], momentum: float) -> list[Tensor] | None:
-    """Return the averages of parameters, which have been made; None without momentum."""
-    return None if momentum == 0 else [state[param][BUFFER] for param in params]
+_LARGEST_BATCH = 1 << 16
+"""Entries of averages that are written at once, so that the processor's cache holds them."""
 
 
 @dataclass(frozen=True)
@@ -45,41 +32,81 @@ class Signals:
 
     They are computed when they are asked for, a batch at a time, so that no step holds a copy of all.
 
-    >>> signals = averaged([torch.tensor([8.0])], [torch.zeros(1)], 0.75, nesterov=True)
-    >>> signals.averages, signals.of([0])
-    ([tensor([2.])], [tensor([3.5000])])
+    >>> signals = averaged([torch.tensor([8.0])], Averages([torch.zeros(1)]), 0.75, nesterov=True)
+    >>> signals.of([0]), signals.averages.kept
+    ([tensor([3.5000])], [tensor([2.])])
     """
 
     grads: list[Tensor]
-    averages: list[Tensor] | None
-    ahead: float | None
+    averages: Averages | None
+    momentum: float
+    nesterov: bool
 
     def of(self, indices: list[int]) -> list[Tensor]:
         """Return the signals of some parameters, in the shapes of these."""
-        return self._looked([self.grads[index] for index in indices], indices, None)
+        if self.averages is None:
+            return [self.grads[index] for index in indices]
+        averages = self._forward(self.averages, indices)
+        if not self.nesterov:
+            return averages
+        return lerp([self.grads[index] for index in indices], averages, self.momentum)
 
     def matrices(self, places: list[tuple[int, Part]]) -> list[Tensor]:
         """Return the logical matrices [b, k, d] of parts of parameters."""
-        indices, parts = [index for index, _ in places], [part for _, part in places]
-        grads = [part.matrices(self.grads[index]) for index, part in places] if self._needs_grads else []
-        return self._looked(grads, indices, parts)
-
-    @property
-    def _needs_grads(self) -> bool:
-        return self.averages is None or self.ahead is not None
-
-    def _looked(self, grads: list[Tensor], indices: list[int], parts: list[Part] | None) -> list[Tensor]:
         if self.averages is None:
-            return grads
-        averages = [self.averages[index] for index in indices]
-        if parts is not None:
-            averages = [part.matrices(average) for part, average in zip(parts, averages, strict=True)]
-        return averages if self.ahead is None else lerp(grads, averages, self.ahead)
+            return [part.matrices(self.grads[index]) for index, part in places]
+        indices = list(dict.fromkeys(index for index, _ in places))
+        found = dict(zip(indices, self._forward(self.averages, indices), strict=True))
+        averages = [part.matrices(found[index]) for index, part in places]
+        if not self.nesterov:
+            return averages
+        return lerp([part.matrices(self.grads[index]) for index, part in places], averages, self.momentum)
+
+    def keep(self) -> None:
+        """Write the averages that are not kept in full, after the last signal has been read."""
+        if self.averages is None or self.averages.in_full:
+            return
+        averages, grads = self.averages, self.grads
+        if not torch.compiler.is_compiling():
+            averages, grads = averages.cut(grads, _LARGEST_BATCH)
+        for indices in _batches(grads):
+            values = averages.read(indices)
+            lerp_(values, [grads[index] for index in indices], 1 - self.momentum)
+            averages.write(indices, values)
+
+    def _forward(self, averages: Averages, indices: list[int]) -> list[Tensor]:
+        """Return averages with the newest gradient in them."""
+        read = averages.read(indices)
+        if not averages.in_full:
+            # They have been copied.
+            lerp_(read, [self.grads[index] for index in indices], 1 - self.momentum)
+        return read
 
 
-def averaged(grads: list[Tensor], averages: list[Tensor] | None, momentum: float, nesterov: bool) -> Signals:
-    """Return signals after averages are brought forward in place; gradients stay as they are."""
-    if averages is None:
-        return Signals(grads, None, None)
-    lerp_(averages, grads, 1 - momentum)
-    return Signals(grads, averages, momentum if nesterov else None)
+def averaged(grads: list[Tensor], averages: Averages | None, momentum: float, nesterov: bool) -> Signals:
+    """Return signals of averages that are brought forward in place, where they are kept in full.
+
+    Others are brought forward whenever they are read, so that a signal has the gradient as it is and no
+    rounding of its own average; :meth:`Signals.keep` is for the end of the step. Gradients stay as they are.
+    """
+    if averages is not None and averages.in_full:
+        lerp_(averages.kept, grads, 1 - momentum)
+    return Signals(grads, averages, momentum, nesterov)
+
+
+def _batches(tensors: list[Tensor]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    entries = 0
+    for index, each in enumerate(tensors):
+        alike = not batch or _alike(each, tensors[batch[0]])
+        if batch and (not alike or entries + each.numel() > _LARGEST_BATCH):
+            yield batch
+            batch, entries = [], 0
+        batch.append(index)
+        entries += each.numel()
+    if batch:
+        yield batch
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and one.device == other.device

@@ -12,11 +12,12 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
+from steepest.optim.averages import BUFFER, Averages, averages_of, fit, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
-from steepest.optim.momentum import averaged, make_buffers, momentum_buffers
+from steepest.optim.momentum import averaged
 from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
@@ -75,6 +76,8 @@ class SteepestDescent(Optimizer):
         distributed: process group or DeviceMesh of ranks that hold copies of the parameters, as under
             DistributedDataParallel: each then computes its share of the directions, and sends it to the
             others. DTensors need none: they know their ranks (docs/distributed.md).
+        momentum_dtype: how averages are kept between steps: None in the dtype of the parameters, "bfloat16",
+            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`), which DTensors cannot have.
 
     Raises:
         InvalidArgument: an option with a value that cannot be used, or a layout that a parameter has not.
@@ -110,6 +113,7 @@ class SteepestDescent(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         distributed: ProcessGroup | DeviceMesh | None = None,
+        momentum_dtype: str | torch.dtype | None = None,
     ):
         defaults = {
             "lr": lr,
@@ -125,6 +129,7 @@ class SteepestDescent(Optimizer):
             "foreach": foreach,
             "capturable": capturable,
             "differentiable": differentiable,
+            "momentum_dtype": momentum_dtype,
         }
         check_options(defaults)
         self._kept: list[tuple[list[Any], Steps]] = []
@@ -158,6 +163,9 @@ class SteepestDescent(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+            for param in group["params"]:
+                if BUFFER in self.state.get(param, {}):
+                    fit(self.state[param], param, group["momentum_dtype"])
         # A process group is bound to its process: copies and pickles compute all directions everywhere.
         self.__dict__.setdefault("_distribution", None)
         self._keep()
@@ -208,7 +216,8 @@ class SteepestDescent(Optimizer):
         group = self.param_groups[index]
         shared = self.is_shared()
         params = [param for param in _trained(group) if not (shared and self._distribution.shares(param))]
-        make_buffers(self.state, params, group["momentum"])
+        if group["momentum"]:
+            make_averages(self.state, params, group["momentum_dtype"])
 
     def _step_group(self, group: dict[str, Any], index: int, shared: bool) -> None:
         params = _trained(group)
@@ -219,13 +228,12 @@ class SteepestDescent(Optimizer):
         if torch.compiler.is_compiling():
             prepare(self._handle, index)
         else:
-            make_buffers(self.state, params, group["momentum"])
-        buffers = momentum_buffers(self.state, params, group["momentum"])
+            self.make_averages(index)
         grads = [_dense(param) for param in params]
         descend(
             [_real(each) for each in params],
             [_real(each) for each in grads],
-            None if buffers is None else [_real(each) for each in buffers],
+            averages_of(self.state, params) if group["momentum"] else None,
             self._steps(group, index),
             number(group, self._handle, index, "lr"),
             group["momentum"],
@@ -250,7 +258,7 @@ class SteepestDescent(Optimizer):
 def descend(
     params: list[Tensor],
     grads: list[Tensor],
-    buffers: list[Tensor] | None,
+    averages: Averages | None,
     steps: Steps,
     lr: Number,
     momentum: float,
@@ -261,9 +269,10 @@ def descend(
     """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
     if maximize:
         grads = neg(grads)
-    signals = averaged(grads, buffers, momentum, nesterov)
+    signals = averaged(grads, averages, momentum, nesterov)
     decay(params, lr, weight_decay)
     move(params, signals, lr, steps)
+    signals.keep()
 
 
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")

@@ -11,6 +11,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from steepest.arguments import real_number, switch
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, norm_label
+from steepest.optim.averages import dtype_name
 from steepest.optim.directions import direction_of
 from steepest.optim.engines import Iterative, Polar, engine
 from steepest.optim.layouts import layout
@@ -36,6 +37,10 @@ def check_options(group: MutableMapping[str, Any]) -> None:
         group[name] = switch(name, group[name])
     if group["foreach"] is not None:
         group["foreach"] = switch("foreach", group["foreach"])
+    group["momentum_dtype"] = dtype_name(group["momentum_dtype"])
+    if group["differentiable"] and group["momentum_dtype"] is not None:
+        remedy = "give None: rounding has no derivative, and the step is to be differentiable"
+        raise InvalidArgument("momentum_dtype", group["momentum_dtype"], remedy)
     group["norm"] = _as_text(norm(group["norm"]))
     group["scale"] = scale_name(group["scale"])
     group["polar"] = _engine_text(group["polar"])

@@ -112,8 +112,12 @@ def _move_whole(
     moved = [params[index] for index, _ in batch]
     factors = [steps.factor(*part.shape[1:]) for _, part in batch]
     find, scale = steps.direction.of_tensors, steps.direction.multipliers
-    multipliers = None if scale is None else scale(own)
-    if multipliers is not None:
+    measure = steps.direction.lengths
+    lengths = None if measure is None or isinstance(lr, Tensor) else measure(own)
+    multipliers = None if scale is None or lengths is not None else scale(own)
+    if lengths is not None and not isinstance(lr, Tensor):
+        _add_quotients(moved, own, lengths, lr, factors)
+    elif multipliers is not None:
         _add_multiples(moved, own, multipliers, lr, factors)
     elif find is not None:
         add(moved, find(own), lr, factors)
@@ -172,6 +176,15 @@ def add(params: list[Tensor], directions: list[Tensor], lr: Number, factors: lis
         add_(params, directions, alpha=-lr * factors[0])
     else:
         add_(params, mul(directions, factors), alpha=-lr)
+
+
+def _add_quotients(
+    params: list[Tensor], signals: list[Tensor], lengths: list[float], lr: float, factors: list[float]
+) -> None:
+    """Add -lr · factor / length · signal to each parameter, in one pass; nothing for length 0."""
+    for param, signal, length, factor in zip(params, signals, lengths, factors, strict=True):
+        if length:
+            param.add_(signal, alpha=-lr * factor / length)
 
 
 def _add_multiples(

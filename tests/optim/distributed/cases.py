@@ -110,6 +110,9 @@ def cases(world: int) -> Iterator[Case]:
         yield Case(cls, shards=(0,))
     for norm in ("frobenius", "largest-row-length"):
         yield Case(SteepestDescent, options={"norm": norm}, shards=(1,), dtype=torch.float64)
+    for shards, dtype in ((None, "bfloat16"), ((0,), "bfloat16"), (None, "int8")):
+        options = {"momentum": 0.9, "nesterov": dtype == "int8", "momentum_dtype": dtype}
+        yield Case(SteepestDescent, options=options, shards=shards)
     yield Case(SignSGD, ((6, 4), (3, 5)), {"maximize": True, "foreach": False}, (0,))
     yield Case(Muon, ((6, 4), (3, 5)), {"maximize": True, "foreach": False, "polar": "svd"}, (0,))
 

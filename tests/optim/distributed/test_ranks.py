@@ -75,6 +75,7 @@ def test_what_cannot_be_distributed_is_refused_by_every_rank(tmp_path):
         assert "no rank has the entries of such a parameter" in messages["partial"]
         assert messages["group"].startswith("distributed='world': give a process group or a DeviceMesh")
         assert messages["differentiable"].startswith("differentiable=True: steps of parameters that")
+        assert messages["coded"].startswith("momentum_dtype='int8': codes of a shard cannot be laid out anew")
         assert messages["mixed"].startswith("grad='None on some ranks for shape [4, 2]': ranks that hold")
 
 

@@ -126,6 +126,9 @@ def refusals() -> dict[str, str]:
     plain.grad = torch.ones(2, 2)
     attempt("group", [plain], distributed="world")
     attempt("differentiable", [plain], distributed=mesh, differentiable=True)
+    cut = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Shard(0)]))
+    cut.grad = torch.ones_like(cut)
+    attempt("coded", [cut], momentum=0.9, momentum_dtype="int8")
     two = init_device_mesh("cpu", (2, 2))
     mixed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), two, [Replicate(), Shard(0)]))
     mixed.grad = torch.ones_like(mixed) if dist.get_rank() == 0 else None

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
+from steepest.optim.averages import BUFFER, SCALES, Averages, make_averages
 from steepest.optim.distributed.planning import Plan
 from steepest.optim.distributed.runs import size
 from steepest.optim.lists import neg
-from steepest.optim.momentum import BUFFER, Signals, averaged, make_buffers
+from steepest.optim.momentum import Signals, averaged
 from steepest.optim.shards import is_sharded, local
 
 __all__ = ["Held"]
@@ -37,8 +38,9 @@ class Held:
         if group["momentum"]:
             # Of all parameters, so that every rank has the same state, also of those never trained: a
             # checkpoint is loaded into an optimiser that has them all.
-            make_buffers(state, list(plan.params), group["momentum"])
-            averages = [self._average(number) for number in range(len(plan.params))]
+            _check_sharded(plan, group["momentum_dtype"])
+            make_averages(state, list(plan.params), group["momentum_dtype"])
+            averages = self._averages_here()
         self._grads, self._averages = grads, averages
         self._signals = averaged(grads, averages, group["momentum"], group["nesterov"])
         self._found: dict[int, Tensor] = {}
@@ -59,8 +61,13 @@ class Held:
 
     def signals_of(self, numbers: Sequence[int]) -> Signals:
         """Return the signals of some parameters, by their places among these."""
-        averages = None if self._averages is None else [self._averages[number] for number in numbers]
-        return Signals([self._grads[number] for number in numbers], averages, self._signals.ahead)
+        averages = None if self._averages is None else self._averages.some(numbers)
+        momentum, nesterov = self._group["momentum"], self._group["nesterov"]
+        return Signals([self._grads[number] for number in numbers], averages, momentum, nesterov)
+
+    def keep(self, numbers: Sequence[int]) -> None:
+        """Write the averages of the parameters that are stepped, where they are not kept in full."""
+        self.signals_of(numbers).keep()
 
     def agree(self, has: Tensor) -> list[int]:
         """Return which parameters are stepped, given [ranks, parameters]: which rank has which gradient."""
@@ -93,9 +100,9 @@ class Held:
         if self._has[number]:
             return
         self._grads[number] = shared
-        if self._averages is not None:
-            self._averages[number] = local(self._state[self._plan.params[number]][BUFFER])
-            averaged([shared], [self._averages[number]], self._group["momentum"], nesterov=False)
+        if self._averages is not None and self._averages.in_full:
+            self._averages.kept[number] = local(self._state[self._plan.params[number]][BUFFER])
+            averaged([shared], self._averages.some([number]), self._group["momentum"], nesterov=False)
 
     def _gradient(self, number: int) -> Tensor:
         """Return what this rank holds of a gradient, upwards; 0 where it has none."""
@@ -108,7 +115,19 @@ class Held:
         own = local(grad if grad.dtype == param.dtype else grad.to(param.dtype))
         return neg([own])[0] if self._group["maximize"] else own
 
-    def _average(self, number: int) -> Tensor:
-        """Return an average that may be brought forward; where there is no gradient yet, a copy."""
-        average = local(self._state[self._plan.params[number]][BUFFER])
-        return average if self._has[number] else average.clone()
+    def _averages_here(self) -> Averages:
+        """Return the averages as they are kept; where one may yet have to stay as it is, a copy."""
+        own = [self._state[param] for param in self._plan.params]
+        kept = [local(each[BUFFER]) for each in own]
+        if any(SCALES in each for each in own):
+            return Averages(kept, [each[SCALES] for each in own])
+        dtypes = tuple(param.dtype for param in self.params)
+        if any(each.dtype != dtype for each, dtype in zip(kept, dtypes, strict=True)):
+            return Averages(kept, None, dtypes)
+        return Averages([each if has else each.clone() for each, has in zip(kept, self._has, strict=True)])
+
+
+def _check_sharded(plan: Plan, dtype: str | None) -> None:
+    if dtype == "int8" and any(is_sharded(param) for param in plan.params):
+        remedy = "codes of a shard cannot be laid out anew on other ranks: give 'bfloat16' for DTensors"
+        raise InvalidArgument("momentum_dtype", dtype, remedy)

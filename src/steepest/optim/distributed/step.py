@@ -76,6 +76,7 @@ def _step_plan(plan: Plan, state: Any, steps: Steps, group: dict[str, Any]) -> N
     for place, bucket in enumerate(plan.buckets):
         held.forget()
         _move_bucket(bucket, gathered.pop(place, None), held, trained, steps, lr)
+    held.keep(sorted(trained))
 
 
 def _move_blocks(plan: Plan, held: Held, trained: frozenset[int], steps: Steps, lr: Number) -> None:

@@ -1,0 +1,177 @@
+"""Averages of gradients as they are kept between steps: in full, in bfloat16, or in 8 bits an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steepest.errors import InvalidArgument
+from steepest.optim.eight_bits import BLOCK, decoded, encode_, scales_of
+from steepest.optim.lists import copy_
+
+__all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "make_averages"]
+
+BUFFER = "momentum_buffer"
+"""The entry of a parameter's state for its average, under the name that torch.optim.Muon and SGD have."""
+SCALES = "momentum_scales"
+"""The entry for the scales of an average in 8 bits."""
+
+_DTYPES = {"bfloat16": torch.bfloat16, "int8": torch.int8}
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Averages of some real parameters, as they are kept.
+
+    >>> Averages([torch.ones(2)]).in_full
+    True
+    """
+
+    kept: list[Tensor]
+    """In the shapes of the parameters: the averages, rounded or not, or their codes."""
+    scales: list[Tensor] | None = None
+    """Scales of codes; None where averages are kept as numbers."""
+    dtypes: tuple[torch.dtype, ...] | None = None
+    """Of the parameters, where some averages are rounded to another dtype."""
+
+    @property
+    def in_full(self) -> bool:
+        """Whether all are kept as they are."""
+        return self.scales is None and self.dtypes is None
+
+    def read(self, indices: list[int]) -> list[Tensor]:
+        """Return some averages, all of parameters of one dtype, in that dtype; copies unless kept in full."""
+        kept = [self.kept[index] for index in indices]
+        if self.scales is not None:
+            return decoded(kept, [self.scales[index] for index in indices])
+        if self.dtypes is not None:
+            return [each.to(self.dtypes[index], copy=True) for each, index in zip(kept, indices, strict=True)]
+        return kept
+
+    def some(self, indices: Sequence[int]) -> Averages:
+        """Return some of them, as they are kept."""
+        return Averages(
+            [self.kept[index] for index in indices],
+            None if self.scales is None else [self.scales[index] for index in indices],
+            None if self.dtypes is None else tuple(self.dtypes[index] for index in indices),
+        )
+
+    def write(self, indices: list[int], values: list[Tensor]) -> None:
+        """Keep values in place of some averages."""
+        kept = [self.kept[index] for index in indices]
+        if self.scales is None:
+            copy_(kept, values)
+        else:
+            encode_(kept, [self.scales[index] for index in indices], values)
+
+    def cut(self, grads: list[Tensor], size: int) -> tuple[Averages, list[Tensor]]:
+        """Return views of averages and of gradients, those of large contiguous tensors in flat pieces.
+
+        >>> averages, grads = Averages([torch.zeros(600)]).cut([torch.ones(600)], 256)
+        >>> [len(each) for each in grads]
+        [256, 256, 88]
+        """
+        parts: list[list[Tensor]] = [[], [], []]
+        dtypes: list[torch.dtype] = []
+        for index, grad in enumerate(grads):
+            own = [self.kept[index], grad]
+            if grad.numel() > size and all(each.is_contiguous() for each in own):
+                pieces = [each.view(-1).split(size) for each in own]
+                scales = [] if self.scales is None else self.scales[index].split(size // BLOCK)
+            else:
+                pieces = [[each] for each in own]
+                scales = [] if self.scales is None else [self.scales[index]]
+            for found, more in zip(parts, (*pieces, scales), strict=True):
+                found.extend(more)
+            dtypes += [grad.dtype] * len(pieces[0])
+        kept, cut_grads, cut_scales = parts
+        return Averages(
+            kept,
+            None if self.scales is None else cut_scales,
+            None if self.dtypes is None else tuple(dtypes),
+        ), cut_grads
+
+
+def dtype_name(value: object) -> str | None:
+    """Return the name of a dtype that averages can be kept in; None for that of the parameters.
+
+    Raises:
+        InvalidArgument: another dtype.
+
+    >>> dtype_name(torch.int8)
+    'int8'
+    """
+    name = str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
+    if name is None or (isinstance(name, str) and name in _DTYPES):
+        return name
+    remedy = f"give None for that of the parameters, or one of {', '.join(_DTYPES)}"
+    raise InvalidArgument("momentum_dtype", value, remedy)
+
+
+def make_averages(state: Any, params: list[Tensor], dtype: str | None) -> None:
+    """Make the averages of parameters that have none yet, all 0, and fit those that there are."""
+    for param in params:
+        own = state[param]
+        if BUFFER in own:
+            fit(own, param, dtype)
+        elif dtype == "int8":
+            _code(own, _real(torch.zeros_like(param)))
+        else:
+            kept = _kept_dtype(param, dtype)
+            own[BUFFER] = torch.zeros_like(param, memory_format=torch.preserve_format, dtype=kept)
+
+
+def fit(own: Any, param: Tensor, dtype: str | None) -> None:
+    """Bring an average that is there to the dtype that it is to be kept in; codes stay codes, to the bit.
+
+    PyTorch turns every entry of a state into the parameter's dtype when it loads it, and a state may come
+    from an optimiser that kept its averages otherwise.
+    """
+    kept = torch.int8 if dtype == "int8" else _kept_dtype(param, dtype)
+    average, is_coded = own[BUFFER], SCALES in own
+    if average.dtype == kept and is_coded == (dtype == "int8"):
+        return
+    if is_coded:
+        # Every dtype that a parameter may have holds whole numbers up to 127.
+        own[BUFFER] = average.to(torch.int8)
+        if dtype == "int8":
+            return
+        (average,) = decoded([own[BUFFER]], [own.pop(SCALES)])
+        average = torch.view_as_complex(average) if param.is_complex() else average
+    if dtype == "int8":
+        _code(own, _real(average))
+    else:
+        own[BUFFER] = average.to(kept)
+
+
+def averages_of(state: Any, params: list[Tensor]) -> Averages:
+    """Return the averages of parameters, which have been made, as of their real views."""
+    kept = [_real(state[param][BUFFER]) for param in params]
+    if kept and SCALES in state[params[0]]:
+        return Averages(kept, [state[param][SCALES] for param in params])
+    dtypes = tuple(_real(param).dtype for param in params)
+    rounded = any(each.dtype != dtype for each, dtype in zip(kept, dtypes, strict=True))
+    return Averages(kept, None, dtypes if rounded else None)
+
+
+def _kept_dtype(param: Tensor, dtype: str | None) -> torch.dtype:
+    """Return the dtype of an average that is kept as numbers: half precision stays as it is."""
+    if dtype is None or param.is_complex() or param.element_size() <= _DTYPES["bfloat16"].itemsize:
+        return param.dtype
+    return _DTYPES[dtype]
+
+
+def _code(own: Any, average: Tensor) -> None:
+    codes = torch.zeros_like(average, memory_format=torch.preserve_format, dtype=torch.int8)
+    scales = scales_of(average)
+    if average.numel():
+        encode_([codes], [scales], [average])
+    own[BUFFER], own[SCALES] = codes, scales
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
