@@ -24,7 +24,6 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "jinja2",
             "joblib",
             "matplotlib",
-            "plotly",
             "pydantic",
             "rich",
             *(("tomli",) if sys.version_info < (3, 11) else ()),

@@ -44,10 +44,10 @@ class Page:
 def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
     """Write everything that a folder of results holds into one HTML page, and return where it is.
 
-    The page needs no network and no other file: pictures first, claims with a line for each verdict, curves over
-    the steps with the theory's bound and predicted slope over them, final values over batch size and momentum,
-    data sets, certified margins, settings and versions. An unfinished sweep is shown as far as it came. Pictures,
-    verdicts and tables need no script.
+    The page needs no network and no other file: pictures first, claims with a line for each verdict, curves
+    over the steps with the theory's bound and predicted slope over them, final values over batch size and
+    momentum, data sets, certified margins, settings and versions. An unfinished sweep is shown as far as it
+    came. Pictures, verdicts and tables need no script.
 
     Args:
         directory: the folder that experiments were run in, or a folder of such folders.

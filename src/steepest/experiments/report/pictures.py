@@ -40,8 +40,8 @@ class Picture:
 def pictures_of(stored: Sequence[StoredExperiment]) -> list[Picture]:
     """Return at most six pictures of experiments: the first of each experiment before any second one.
 
-    A finished experiment that names a figure is shown by that figure, as ``steepest reproduce`` draws it; any other
-    one by its errors and cosines against steps, a picture for each data set, norm and loss.
+    A finished experiment that names a figure is shown by that figure, as ``steepest reproduce`` draws it; any
+    other one by its errors and cosines against steps, a picture for each data set, norm and loss.
     """
     rounds = zip_longest(*(islice(_drawn(each), MOST_PICTURES) for each in stored))
     drawn = (each for each in chain.from_iterable(rounds) if each is not None)

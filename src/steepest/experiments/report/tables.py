@@ -63,9 +63,9 @@ def _claim_row(claim: ClaimResult, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 def _effect_row(claim: ClaimResult, effect: Effect) -> dict[str, str]:
-    decides = effect == claim.effect
-    shown = effect_cells(claim) if decides else {name: text or "–" for name, text in effect_row(effect).items()}
-    return {**shown, "about": "decides" if decides else ""}
+    if effect == claim.effect:
+        return {**effect_cells(claim), "about": "decides"}
+    return {**{name: text or "–" for name, text in effect_row(effect).items()}, "about": ""}
 
 
 def _measurement_row(m: Measurement, seeds: Sequence[int]) -> dict[str, Any]:
