@@ -23,7 +23,6 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "joblib",
             "matplotlib",
             "netCDF4",
-            "plotly",
             "pydantic",
             "rich",
             *(("tomli",) if sys.version_info < (3, 11) else ()),

@@ -3,96 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.ui import Select
-from tests.experiments.small import run_into
-
-from steepest.experiments import write_page
+from selenium.webdriver.support.ui import Select, WebDriverWait
+from tests.browser.chromium import look
 
 pytestmark = pytest.mark.browser
 
-_FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 _CONTROLS = "a[href], button, input, select, summary, [tabindex='0']"
 _DRAWN = """
 return document.getElementById("chart").data.map((trace) => ({
   name: trace.name ?? null, x: [...trace.x], y: [...trace.y], dash: trace.line.dash ?? null, mode: trace.mode,
 }));
 """
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """Return a report on three sweeps: a grid over everything, and two of one batch size each."""
-    folder = tmp_path_factory.mktemp("results")
-    run_into(
-        folder / "grid",
-        name="grid",
-        steps=4000,
-        claims=["worst-case-condition-is-vacuous", "full-batch-converges"],
-    )
-    run_into(
-        folder / "single",
-        name="single",
-        norm="spectral",
-        loss="exponential",
-        batch_size=3,
-        momentum=0.0,
-        variance_reduction=False,
-        seed=1,
-        claims=[],
-    )
-    data = {"kind": "gaussian", "classes": 3, "samples_per_class": 5, "features": 20}
-    alone = {"norm": "max", "momentum": 0.0, "variance_reduction": False, "seed": 1, "claims": []}
-    run_into(folder / "larger", name="larger", data=data, batch_size="full", **alone)
-    return write_page(folder).path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory) -> Iterator[WebDriver]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or "chromium"
-    for flag in (*_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver") or "chromedriver"))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def browser(chromium, page):
-    """Return a browser that has just loaded the page, 1280 pixels wide."""
-    look(chromium, page)
-    return chromium
-
-
-def look(driver, page, width=1280, scheme="light"):
-    """Load the page at a width and in a colour scheme, and leave the logs empty."""
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
-    for log in ("browser", "performance"):
-        driver.get_log(log)
-    driver.get(page)
 
 
 def drawn(browser):
@@ -281,14 +207,65 @@ def test_heat_maps_hold_the_final_values_in_readable_cells(browser):
     assert list(maps()) == ["spectral norm, signal minibatch"]
 
 
-def test_verdicts_are_words_beside_colours(browser):
-    verdicts = browser.find_elements(By.CSS_SELECTOR, "#claims .verdict")
-    words = [verdict.text for verdict in verdicts]
-    assert set(words) == {"✓ supported", "? undecided"}
-    details = browser.find_element(By.CSS_SELECTOR, "#claims details")
-    details.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
-    assert "effective margin ρ" in details.text
-    assert "Seed 1" in details.text
+def test_verdicts_are_words_beside_colours_a_line_each_and_unfold(browser):
+    verdicts = browser.find_elements(By.CSS_SELECTOR, "#claims .claim")
+    heads = [verdict.find_element(By.TAG_NAME, "summary") for verdict in verdicts]
+    assert {head.find_element(By.CLASS_NAME, "verdict").text for head in heads} == {
+        "✓ supported",
+        "? undecided",
+    }
+    line = float(heads[0].value_of_css_property("line-height").removesuffix("px"))
+    assert all(head.rect["height"] < 2 * line for head in heads)
+    first = verdicts[0]
+    evidence = first.find_element(By.CLASS_NAME, "evidence")
+    assert not evidence.is_displayed()
+    heads[0].send_keys(Keys.ENTER)
+    assert evidence.is_displayed()
+    assert "effective margin ρ" in evidence.text
+    assert "Seed 1" in evidence.text
+
+
+def test_a_link_to_evidence_unfolds_it(browser):
+    last = browser.find_elements(By.CSS_SELECTOR, "#claims .evidence")[-1]
+    assert not last.is_displayed()
+    browser.execute_script(f"location.hash = '{last.get_attribute('id')}'")
+    WebDriverWait(browser, 10).until(lambda _: last.is_displayed())
+
+
+def test_the_first_view_is_a_picture(browser):
+    picture = browser.find_element(By.CSS_SELECTOR, "main img.picture")
+    assert browser.execute_script("return arguments[0].complete && arguments[0].naturalWidth > 300", picture)
+    assert picture.rect["y"] < 450
+    assert picture.get_attribute("alt").startswith("grid: points, frobenius, cross-entropy")
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_list_of_sections_stays_in_view_and_says_where_one_is(chromium, page, width):
+    look(chromium, page, width)
+    for link in chromium.find_elements(By.CSS_SELECTOR, "nav a"):
+        name = link.get_attribute("hash")[1:]
+        chromium.execute_script("document.getElementById(arguments[0]).scrollIntoView()", name)
+        current = f"return document.querySelector('nav a[href=\"#{name}\"]').ariaCurrent === 'true'"
+        WebDriverWait(chromium, 10).until(lambda _, current=current: chromium.execute_script(current))
+        top = chromium.execute_script("return document.querySelector('nav').getBoundingClientRect().top")
+        title = f"return document.querySelector('#{name} h2').getBoundingClientRect().top"
+        assert top >= 0
+        assert chromium.execute_script(title) > top + 30
+    assert chromium.execute_script("return scrollY") > 1000
+
+
+def test_without_scripts_pictures_verdicts_and_margins_are_there(chromium, page):
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        chromium.get(page)
+        body = chromium.find_element(By.TAG_NAME, "body").text
+        assert chromium.find_element(By.CSS_SELECTOR, "main img.picture").rect["width"] > 300
+    finally:
+        chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert "Trajectories to choose from need JavaScript" in body
+    assert "✓ supported" in body
+    assert "Reset zoom" not in body
+    assert "Max margins" in body
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -296,8 +273,8 @@ def test_verdicts_are_words_beside_colours(browser):
 def test_it_fits_and_can_be_read_at_every_width_and_in_both_schemes(chromium, page, width, scheme):
     look(chromium, page, width, scheme)
     chromium.find_element(By.ID, "show-theory").click()
-    for details in chromium.find_elements(By.TAG_NAME, "summary"):
-        details.click()
+    for summary in chromium.find_elements(By.TAG_NAME, "summary"):
+        summary.send_keys(Keys.ENTER)
     assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
     chart = chromium.find_element(By.ID, "chart").rect
     assert 0 <= chart["x"] <= chart["x"] + chart["width"] <= width

@@ -33,9 +33,9 @@ def small_experiment(**changes: object) -> Experiment:
     return validated({**table, **changes})
 
 
-def files_of_runs(folder: Path, norm: str) -> list[Path]:
+def files_of_runs(folder: Path, norm: str, **changes: object) -> list[Path]:
     """Return the paths of the small experiment's cells in a norm."""
-    experiment = small_experiment()
+    experiment = small_experiment(**changes)
     cells = resolve(experiment).cells
     return [Store(folder / "cells").path(cell.description()) for cell in cells if cell.norm == norm]
 

@@ -77,7 +77,7 @@ class SteepestDescent(Optimizer):
             DistributedDataParallel: each then computes its share of the directions, and sends it to the
             others. DTensors need none: they know their ranks (docs/distributed.md).
         momentum_dtype: how averages are kept between steps: None in the dtype of the parameters, "bfloat16",
-            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`), which DTensors cannot have.
+            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`; not for DTensors).
 
     Raises:
         InvalidArgument: an option with a value that cannot be used, or a layout that a parameter has not.

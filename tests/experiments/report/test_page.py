@@ -1,11 +1,19 @@
 """The page of a folder of results: its numbers, what it says, and that nothing on it can break out."""
 
+import base64
+import gzip
+import hashlib
+import io
 import json
+import math
 import re
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.experiments.small import files_of_runs, run_into
 
 from steepest.errors import InvalidArgument, RunError
@@ -14,23 +22,46 @@ from steepest.experiments.claims.claim import Claim
 from steepest.experiments.claims.measurement import over_seeds
 from steepest.experiments.claims.promises import promise_of
 from steepest.experiments.claims.selection import Runs
+from steepest.experiments.report.folder import read_folder
+from steepest.experiments.report.pictures import MOST_PICTURES, pictures_of
+from steepest.experiments.report.plotly import VERSION, compressed_bundle
 from steepest.experiments.store.store import Store
 from steepest.theory import predicted_rate
+
+PUBLISHED = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"
+"""SHA-256 of ``plotly-basic.min.js`` in the npm package plotly.js-basic-dist-min 4.1.1."""
 
 HOSTILE = """<script>alert("x")</script> & 'quotes' {{ 7 * 7 }} </title>"""
 
 
-def charts_of(page):
-    """Return the data of a page's charts."""
-    (found,) = re.findall(
-        r'<script type="application/json" id="charts">(.*?)</script>', page.read_text("utf-8"), re.S
+def charts_of(page: Path) -> Any:
+    """Return the data of a page's charts, its numbers in their places."""
+    found = re.findall(
+        r'<script type="application/gzip;base64" id="(charts|numbers)">(.*?)</script>',
+        page.read_text("utf-8"),
+        re.S,
     )
-    return json.loads(found, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    parts = {name: gzip.decompress(base64.b64decode(text, validate=True)) for name, text in found}
+    tree = json.loads(parts["charts"], parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    numbers = np.frombuffer(parts["numbers"], np.uint8).reshape(4, -1).T.copy().view("<f4").ravel()
+    return unpacked(tree, [None if math.isnan(each) else float(each) for each in numbers])
+
+
+def unpacked(value: Any, numbers: list[float | None]) -> Any:
+    """Return a tree of JSON values with lists of numbers instead of their places."""
+    if isinstance(value, list):
+        return [unpacked(each, numbers) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "packed" in value:
+        first, count = value["packed"]
+        return numbers[first : first + count]
+    return {key: unpacked(each, numbers) for key, each in value.items()}
 
 
 def words_of(page):
     """Return a page's text before its scripts, without tags, each run of blanks as one."""
-    text = page.read_text("utf-8").split('<script type="application/json"')[0]
+    text = page.read_text("utf-8").split('<script type="application/gzip')[0]
     text = re.sub(r"<(style)>.*?</\1>", " ", text, flags=re.S)
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
@@ -38,6 +69,14 @@ def words_of(page):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return run_into(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Return a folder whose page takes little time: two norms and two seeds, one line each."""
+    return run_into(
+        tmp_path_factory.mktemp("tiny"), batch_size="full", momentum=0.0, variance_reduction=False, steps=20
+    )
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +161,71 @@ def test_the_page_says_claims_data_margins_settings_and_versions(folder, page):
     assert re.search(r"machine \S+, \S+, \d+ cores python 3\.", words)
 
 
+def test_pictures_come_first_then_verdicts_a_line_each(folder, page):
+    text = page.read_text("utf-8")
+    order = [
+        text.index(f'<section id="{name}"') for name in ("pictures", "claims", "curves", "final", "data")
+    ]
+    assert order == sorted(order)
+    pictures = [
+        base64.b64decode(each, validate=True)
+        for each in re.findall(r'<img class="picture"[^>]* src="data:image/webp;base64,([^"]*)"', text)
+    ]
+    assert len(pictures) == 2
+    for picture in pictures:
+        with Image.open(io.BytesIO(picture)) as shown:
+            assert shown.format == "WEBP"
+            assert f'width="{shown.width}" height="{shown.height}"' in text
+    lines = re.findall(r'<details class="claim">\s*<summary>(.*?)</summary>', text, re.S)
+    said = [" ".join(re.sub(r"<[^>]+>", " ", line).split()) for line in lines]
+    assert [each.split(" too few")[0] for each in said] == [
+        "? undecided full-batch-converges points, frobenius",
+        "? undecided full-batch-converges points, max",
+    ]
+    assert "<table" not in text[: text.index(lines[-1])].split("<main")[1].split('<details class="claim">')[0]
+
+
+def test_each_contradiction_links_to_its_evidence(tiny, tmp_path, monkeypatch):
+    def measure(runs):
+        values = [0.2, 0.3] if runs.norm == "frobenius" else [0.7, 0.8]
+        yield over_seeds(runs, "error", "b = 3", values, at_most=0.5)
+
+    claim = Claim("full-batch-converges", "It does.", "error ≤ 0.5", measure, steps=0)
+    monkeypatch.setitem(CLAIMS._parts, claim.name, claim)
+    text = write_page(tiny, tmp_path / "page.html").path.read_text("utf-8")
+    (link,) = re.findall(
+        r'<p>Contradicted: <a href="#(.*?)">full-batch-converges</a> \(points, max\)\.', text
+    )
+    assert link == "experiment-0-full-batch-converges-2"
+    assert text.count(f'id="{link}"') == 1
+
+
+def test_six_pictures_at_most_the_first_of_each_experiment_before_second_ones(tmp_path):
+    alone = {
+        "norm": "frobenius",
+        "batch_size": "full",
+        "momentum": 0.0,
+        "variance_reduction": False,
+        "seed": 1,
+    }
+    alone |= {"steps": 20, "claims": []}
+    points = {"kind": "gaussian", "classes": 2, "samples_per_class": 2}
+    data = [{**points, "name": f"d{i}", "features": 5 + i} for i in range(7)]
+    run_into(tmp_path / "a", name="many", data=data, **alone)
+    run_into(tmp_path / "b", name="one", **alone)
+    pictures = pictures_of(read_folder(tmp_path))
+    assert len(pictures) == MOST_PICTURES
+    assert [each.title.partition(",")[0] for each in pictures] == [
+        *("many: d0", "one: points", "many: d1", "many: d2", "many: d3", "many: d4")
+    ]
+
+
+def test_the_bundle_is_the_published_one():
+    script = gzip.decompress(compressed_bundle())
+    assert hashlib.sha256(script).hexdigest() == PUBLISHED
+    assert f"plotly.js (basic - minified) v{VERSION}".encode() in script[:200]
+
+
 def test_the_page_asks_nothing_of_a_network(page):
     text = page.read_text("utf-8")
     assert "default-src 'none'" in text
@@ -135,13 +239,13 @@ def test_hostile_names_stay_text(tmp_path):
     )
     (inside,) = tmp_path.iterdir()
     text = write_page(inside).path.read_text("utf-8")
-    before = text.split('<script type="application/json"')[0]
+    before = text.split('<script type="application/gzip')[0]
     assert "<script>alert" not in before
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#39;quotes&#39; {{ 7 * 7 }}" in before
 
 
-def test_hostile_labels_in_a_stored_file_stay_text(folder, tmp_path):
-    description, dataset = next(Store(folder / "cells").everything("runs"))
+def test_hostile_labels_in_a_stored_file_stay_text(tiny, tmp_path):
+    description, dataset = next(Store(tiny / "cells").everything("runs"))
     dataset["cosine"].attrs["long_name"] = HOSTILE
     Store(tmp_path / "cells").save(description, dataset.assign_coords(data=[HOSTILE]))
     page = write_page(tmp_path).path
@@ -209,14 +313,14 @@ def test_what_only_some_runs_were_measured_for_is_there_for_those_alone(tmp_path
     assert there == [("max", 1, 0.0)]
 
 
-def test_values_outside_what_was_expected_are_noted_beside_their_claim(folder, tmp_path, monkeypatch):
+def test_values_outside_what_was_expected_are_noted_beside_their_claim(tiny, tmp_path, monkeypatch):
     def measure(runs):
         yield over_seeds(runs, "error", "b = 3", [0.2, 0.3], at_most=0.5, expected=(0.25, 0.4))
         yield over_seeds(runs, "loss", "b = 3", [0.2, 0.3], expected=(0.1, 0.4))
 
     claim = Claim("full-batch-converges", "It does.", "error ≤ 0.5", measure, steps=0)
     monkeypatch.setitem(CLAIMS._parts, claim.name, claim)
-    words = words_of(write_page(folder, tmp_path / "page.html").path)
+    words = words_of(write_page(tiny, tmp_path / "page.html").path)
     for norm in ("frobenius", "max"):
         assert (
             f"Noted, points, {norm}, cross-entropy: error expected from 0.25 to 0.4: "
@@ -227,20 +331,20 @@ def test_values_outside_what_was_expected_are_noted_beside_their_claim(folder, t
     assert "0.2 0.3 expected 0.1 to 0.4" in words
 
 
-def test_a_page_replaces_an_older_one_whole(folder, tmp_path):
+def test_a_page_replaces_an_older_one_whole(tiny, tmp_path):
     target = tmp_path / "page.html"
     target.write_text("older", encoding="utf-8")
-    assert write_page(folder, target).path == target
+    assert write_page(tiny, target).path == target
     assert target.read_text("utf-8").startswith("<!doctype html>")
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_page_that_cannot_be_written_is_refused_before_or_said_after(folder, tmp_path):
+def test_a_page_that_cannot_be_written_is_refused_before_or_said_after(tiny, tmp_path):
     with pytest.raises(InvalidArgument, match=r"output=.*: give a file name that ends in \.html"):
-        write_page(folder, tmp_path / "page.pdf")
+        write_page(tiny, tmp_path / "page.pdf")
     with pytest.raises(InvalidArgument, match=r"output=.*: make the folder .*missing first"):
-        write_page(folder, tmp_path / "missing" / "page.html")
+        write_page(tiny, tmp_path / "missing" / "page.html")
     (tmp_path / "page.html").mkdir()
     with pytest.raises(RunError, match=r"page.html: cannot be written"):
-        write_page(folder, tmp_path / "page.html")
+        write_page(tiny, tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

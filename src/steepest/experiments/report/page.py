@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import gzip
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -16,12 +16,15 @@ from steepest.experiments.inputs import as_path
 from steepest.experiments.report import tables
 from steepest.experiments.report.curves import groups_of, quantities_of
 from steepest.experiments.report.folder import StoredExperiment, read_folder
+from steepest.experiments.report.packing import compressed, embedded, packed
+from steepest.experiments.report.pictures import pictures_of
+from steepest.experiments.report.plotly import compressed_bundle
 from steepest.files import write_text
 
 __all__ = ["Page", "render_page", "write_page"]
 
 _TEMPLATES = "templates"
-_SCRIPTS = ("shared", "curves", "heatmaps", "start")
+_SCRIPTS = ("shared", "curves", "heatmaps", "unpack", "start")
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ class Page:
 def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
     """Write everything that a folder of results holds into one HTML page, and return where it is.
 
-    The page needs no network and no other file: claims with their verdicts, curves over the steps with the
-    theory's bound and predicted slope over them, final values over batch size and momentum, data sets,
-    certified margins, settings and versions. An unfinished sweep is shown as far as it came.
+    The page needs no network and no other file: pictures first, claims with a line for each verdict, curves
+    over the steps with the theory's bound and predicted slope over them, final values over batch size and
+    momentum, data sets, certified margins, settings and versions. An unfinished sweep is shown as far as it
+    came. Pictures, verdicts and tables need no script.
 
     Args:
         directory: the folder that experiments were run in, or a folder of such folders.
@@ -68,7 +72,6 @@ def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
 def render_page(stored: Sequence[StoredExperiment], name: str) -> str:
     """Return the HTML of a report on experiments; ``name`` is what the page calls their folder."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
 
     environment = Environment(
         loader=PackageLoader("steepest.experiments.report", _TEMPLATES),
@@ -77,17 +80,21 @@ def render_page(stored: Sequence[StoredExperiment], name: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["embedded"] = embedded
     folder = resources.files("steepest.experiments.report") / _TEMPLATES
+    tree, numbers = packed(_charts(stored))
     return environment.get_template("report.html.jinja").render(
         name=name,
         version=__version__,
         experiments=[_section(place, each) for place, each in enumerate(stored)],
         contradicted=[row for place, each in enumerate(stored) for row in _contradicted(place, each)],
         counts=verdict_counts([claim for each in stored for claim in each.claims]),
-        charts=_script_json(_charts(stored)),
+        pictures=pictures_of(stored),
+        charts=compressed(tree),
+        numbers=gzip.compress(numbers, mtime=0),
+        plotly=compressed_bundle(),
         style=(folder / "report.css").read_text(encoding="utf-8"),
         script="\n".join((folder / f"{part}.js").read_text(encoding="utf-8") for part in _SCRIPTS),
-        plotly=get_plotlyjs(),
     )
 
 
@@ -113,10 +120,11 @@ def _section(place: int, experiment: StoredExperiment) -> dict[str, Any]:
 
 
 def _contradicted(place: int, experiment: StoredExperiment) -> Iterator[dict[str, str]]:
-    refuted = [claim for claim in experiment.claims if claim.refutes]
-    for name in dict.fromkeys(claim.name for claim in refuted):
-        where = "; ".join(f"{claim.data}, {claim.norm}" for claim in refuted if claim.name == name)
-        yield {"id": f"{_id(place)}-{name}", "name": name, "where": where}
+    for name in dict.fromkeys(claim.name for claim in experiment.claims):
+        for number, claim in enumerate((each for each in experiment.claims if each.name == name), start=1):
+            if claim.refutes:
+                found = f"{_id(place)}-{name}-{number}"
+                yield {"id": found, "name": name, "where": f"{claim.data}, {claim.norm}"}
 
 
 def _id(place: int) -> str:
@@ -138,12 +146,6 @@ def _told_apart(stored: Sequence[StoredExperiment], place: int) -> str:
     experiment = stored[place]
     same = [each for each in stored if each.name == experiment.name]
     return experiment.name if len(same) == 1 else f"{experiment.name} ({same.index(experiment) + 1})"
-
-
-def _script_json(value: Any) -> str:
-    # Inside a script element nothing but "<" can end it or open another.
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
 
 
 def _check_writable(output: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from steepest.experiments.claims.claim import ClaimResult, Verdict
 from steepest.experiments.claims.measurement import Measurement
 from steepest.experiments.claims.shown import effect_cells, effect_row, verdict_counts
+from steepest.experiments.claims.verdict import Effect
 from steepest.experiments.report.folder import StoredCell, StoredExperiment
 from steepest.experiments.spec.cells import signals_described
 from steepest.experiments.spec.experiment import AVERAGE
@@ -55,11 +56,16 @@ def _claim_row(claim: ClaimResult, seeds: Sequence[int]) -> dict[str, Any]:
         "kind": str(claim.verdict),
         "mark": _MARKS[claim.verdict],
         "reason": claim.reason,
-        "effect": effect_cells(claim),
         "remarks": claim.remarks,
-        "effects": [effect_row(each) for each in claim.effects],
+        "effects": [_effect_row(claim, each) for each in claim.effects],
         "measurements": [_measurement_row(m, seeds) for m in claim.measurements],
     }
+
+
+def _effect_row(claim: ClaimResult, effect: Effect) -> dict[str, str]:
+    if effect == claim.effect:
+        return {**effect_cells(claim), "about": "decides"}
+    return {**{name: text or "–" for name, text in effect_row(effect).items()}, "about": ""}
 
 
 def _measurement_row(m: Measurement, seeds: Sequence[int]) -> dict[str, Any]:

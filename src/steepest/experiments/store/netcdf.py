@@ -49,8 +49,8 @@ def encoded(dataset: xr.Dataset) -> bytes:
 
 
 def _without_padding(file: bytes) -> bytes:
-    # Memory is handed out in blocks, the last one filled with zeros; HDF5's superblock, from version 2 on, says
-    # in its bytes 28 to 35 where the file ends.
+    # Memory is handed out in blocks, the last one filled with zeros; HDF5's superblock, from version 2 on,
+    # says in its bytes 28 to 35 where the file ends.
     return file[: int.from_bytes(file[28:36], "little")] if file[8] >= 2 else file
 
 

@@ -1,7 +1,7 @@
 "use strict";
 // What the curves and the heat maps share: the data, dependent selectors, numbers and colours.
 
-const charts = JSON.parse(document.getElementById("charts").textContent);
+let charts = null;
 const byId = (id) => document.getElementById(id);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
