@@ -1,4 +1,4 @@
-"""An extension of Griffe: ``:func:`name``` and its kin in docstrings become links to what they name."""
+"""An extension of Griffe: in docstrings roles such as ``:func:`name``` become links, and examples blocks of code."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any
 
 import griffe
 
+EXAMPLE = re.compile(r"^>>> .*?(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
 ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`~?([\w.]+)`")
 
 
-class References(griffe.Extension):
-    """Links where the site has a page of what is named, code where it has none."""
+class Docstrings(griffe.Extension):
+    """Links lead to what has a page in the site; what has none is code."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of one object."""
         if obj.docstring is not None:
-            obj.docstring.value = ROLE.sub(lambda found: _link(obj, found[1]), obj.docstring.value)
+            text = ROLE.sub(lambda found: _link(obj, found[1]), obj.docstring.value)
+            obj.docstring.value = EXAMPLE.sub(lambda found: f"```pycon\n{found[0]}\n```", text)
 
 
 def _link(obj: griffe.Object, name: str) -> str:
