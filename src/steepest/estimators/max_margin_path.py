@@ -27,13 +27,12 @@ class MaxMarginPath(BaseEstimator):
     """All soft margins along a grid of ν: the margin grows with ν, and so does the weight inside it.
 
     From the largest ν down each goes on from its neighbour, so that it is the classifier of its ν within the
-    gap that both certify, and not bit for bit.
+    gap that both certify, and not bit for bit. ``norm``, ``gap``, ``fit_intercept``, ``class_weight``,
+    ``method`` and ``time_limit`` are those of every :class:`steepest.estimators.MaxMarginClassifier`.
 
     Args:
         nus: values of ν, or how many: geometrically from the smallest ν with a positive margin (the share of
             the lightest sample, where the data is separable) to the largest.
-        norm, gap, fit_intercept, class_weight, method, time_limit: of every
-            :class:`steepest.estimators.MaxMarginClassifier`.
 
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
     >>> path = MaxMarginPath(nus=[0.25, 0.5, 1.0]).fit(X, y)

@@ -38,14 +38,14 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
 
     Every fold fits one :class:`steepest.estimators.MaxMarginPath`; the ν of the best mean score, the largest
     of equal ones, is fitted to all samples. In a fold whose margin at some ν is not positive the smallest ν
-    that has one stands for it; the fit to all samples warns of that.
+    that has one stands for it; the fit to all samples warns of that. ``norm``, ``gap``, ``fit_intercept``,
+    ``class_weight``, ``method`` and ``time_limit`` are those of the classifier.
 
     Args:
         nus: values of ν, or how many, as of a path.
         cv: number of folds, a splitter of scikit-learn, or the folds; None for five, stratified.
         scoring: a score's name or a scorer; None for the accuracy.
         n_jobs: folds fitted at a time, as scikit-learn counts them.
-        norm, gap, fit_intercept, class_weight, method, time_limit: of the classifier.
 
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)

@@ -84,7 +84,7 @@ def reproduce(
         directory: where everything goes: the figure (PNG, PDF), the data (NetCDF), the claims (Markdown,
             JSON), the experiment as it was run, and the store of results in ``cells``.
         quick: run the reduced form that the experiment defines (fewer batch sizes, and only the data
-        that claims are about).
+            that claims are about).
         seeds: of data and shuffling, in place of the experiment's own.
         bound: draw the theory's margin bound and the predicted slope over the errors.
         progress: called with (what is being done, run-steps done, run-steps in all).

@@ -1,0 +1,29 @@
+"""An extension of Griffe: in docstrings roles such as ``:func:`name``` become links, and examples blocks of code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+EXAMPLE = re.compile(r"^>>> .*?(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
+ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`~?([\w.]+)`")
+
+
+class Docstrings(griffe.Extension):
+    """Links lead to what has a page in the site; what has none is code."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Rewrite the docstring of one object."""
+        if obj.docstring is not None:
+            text = ROLE.sub(lambda found: _link(obj, found[1]), obj.docstring.value)
+            obj.docstring.value = EXAMPLE.sub(lambda found: f"```pycon\n{found[0]}\n```", text)
+
+
+def _link(obj: griffe.Object, name: str) -> str:
+    try:
+        path = name if name.startswith("steepest.") else obj.resolve(name)
+    except griffe.NameResolutionError:
+        return f"`{name}`"
+    return f'<autoref optional identifier="{path}"><code>{name}</code></autoref>'

@@ -1,0 +1,44 @@
+"""Hooks of MkDocs: pages made of the files at the root, and pages that the navigation does not name.
+
+A guide that is new joins the end of "Guides", so that adding one is adding a file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+AT_THE_ROOT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add every page of docs/ that the navigation lacks to its section "Guides"."""
+    here = Path(config.docs_dir)
+    named = set(_paths(config.nav))
+    found = sorted(path.relative_to(here).as_posix() for path in here.glob("*.md"))
+    (guides,) = (section["Guides"] for section in config.nav or [] if "Guides" in section)
+    guides += [page for page in found if page not in named]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the changelog and its neighbours, whose links into docs/ become links within the site."""
+    for name in AT_THE_ROOT:
+        text = ROOT.joinpath(name).read_text("utf-8")
+        text = re.sub(r"\]\(docs/", "](", text)
+        for other in AT_THE_ROOT:
+            text = text.replace(f"]({other}", f"]({other.lower()}")
+        files.append(File.generated(config, name.lower(), content=text))
+    return files
+
+
+def _paths(entry: Any) -> list[str]:
+    if isinstance(entry, str):
+        return [entry]
+    inner = entry.values() if isinstance(entry, dict) else entry or []
+    return [path for each in inner for path in _paths(each)]
