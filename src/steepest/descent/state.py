@@ -9,6 +9,7 @@ import numpy as np
 from array_api_compat import device, is_array_api_obj
 
 from steepest.arrays import Array, as_numpy, namespace
+from steepest.descent.engines.averages import kept_terms
 from steepest.descent.method import Method
 from steepest.errors import InvalidArgument
 from steepest.problem import Classification
@@ -31,8 +32,12 @@ class State:
     """Steps so far whose signal had a non-zero singular value below the rank cut-off, shape [runs]."""
 
     @classmethod
-    def start(cls, problem: Classification, method: Method, weights: Array) -> State:
+    def start(
+        cls, problem: Classification, method: Method, weights: Array, momentum: Fields | None = None
+    ) -> State:
         """Return runs of methods with these signal, momentum and loss, from ``weights`` [runs, k, d].
+
+        ``momentum`` is what a momentum has kept of earlier steps, by name; left out, there were none.
 
         Raises:
             InvalidArgument: what the signal or the momentum keeps is no state of runs.
@@ -44,7 +49,8 @@ class State:
         taken = _checked("momentum_kind", method.momentum_kind, kept_by_momentum, len(weights), taken)
         _checked("signal", method.signal, kept, len(weights), taken)
         truncated = xp.zeros_like(weights[:, 0, 0], dtype=xp.int64)
-        return cls(0, weights, {**kept, **kept_by_momentum}, truncated)
+        fields = {**kept, **kept_by_momentum, **(momentum or {})}
+        return cls(0, weights, {**fields, **kept_terms(problem, method, weights, fields)}, truncated)
 
     def run(self, index: int) -> State:
         """Return one run as a batch of one."""

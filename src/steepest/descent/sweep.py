@@ -236,6 +236,7 @@ def _grouped(runs: list[Run]) -> list[list[Run]]:
             method.loss,
             method.rank_cutoff,
             method.partial_batch,
+            method.momentum > 0,
             run.state.step,
         )
         groups.setdefault(shared if run.engine.name == "batched" else index, []).append(run)

@@ -62,10 +62,12 @@ def one_pass(problem: Classification, method: Method, standing: Standing, engine
     method = replace(
         method, schedule=Delayed(method.schedule, standing.step), seed=standing.seed + standing.passes
     )
-    state = State.start(problem, method, problem.weights_like_features(standing.weights[None]))
-    kept = method.momentum_kind.start(state.weights)
+    weights = problem.weights_like_features(standing.weights[None])
+    kept = method.momentum_kind.start(weights)
+    state = State.start(problem, method, weights)
     if standing.momentum is not None:
-        state = replace(state, fields={**state.fields, **standing.momentum}).like(problem.features)
+        before = replace(state, fields=standing.momentum).like(problem.features)
+        state = State.start(problem, method, weights, before.fields)
     with linear_algebra_threads(available_cores(), problem.multiplications):
         state = engine_for(problem, method, engine).advance(problem, [method], state, batches).to_numpy()
     return Standing(

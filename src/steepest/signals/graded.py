@@ -15,7 +15,7 @@ from steepest.signals.minibatch import MiniBatch
 from steepest.signals.protocol import Draw, Fields
 from steepest.signals.svrg import SVRG
 
-__all__ = ["GRADED_SIGNAL", "Part"]
+__all__ = ["GRADED_SIGNAL", "Part", "residual_logs"]
 
 
 class Part(NamedTuple):
@@ -33,7 +33,8 @@ GRADED_SIGNAL: Capability[Callable[[Draw, Array, Fields], Sequence[Part]]] = Cap
 )
 
 
-def _part(loss: Loss, samples: Samples, W: Array, factor: float, sign: float = 1.0) -> Part:
+def residual_logs(loss: Loss, samples: Samples, W: Array) -> Doubled:
+    """Return log r_ic [runs, b, k] times the weights of samples; at the true class that of the others' sum."""
     found = residuals(loss, samples, W)
     xp = namespace(W)
     shares = found.log_shares
@@ -42,8 +43,13 @@ def _part(loss: Loss, samples: Samples, W: Array, factor: float, sign: float = 1
         shares = xp.where(present, xp.log(xp.where(present, found.shares, 1.0)), -xp.inf)
     total = found.log_weights
     # The larger part first: what is left of the two then keeps its digits.
-    low = xp.where(samples.one_hot, 0.0, shares) + (total.low + math.log(factor))[..., None]
-    return Part(Doubled(xp.broadcast_to(total.high[..., None], low.shape), low), sign, samples)
+    low = xp.where(samples.one_hot, 0.0, shares) + total.low[..., None]
+    return Doubled(xp.broadcast_to(total.high[..., None], low.shape), low)
+
+
+def _part(loss: Loss, samples: Samples, W: Array, factor: float, sign: float = 1.0) -> Part:
+    logs = residual_logs(loss, samples, W)
+    return Part(Doubled(logs.high, logs.low + math.log(factor)), sign, samples)
 
 
 @GRADED_SIGNAL.offered_by(MiniBatch)

@@ -52,7 +52,10 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
         fields = {**state.fields, **changed}
         followed, changed = shared.momentum_kind.follow(signal, betas, fields)
         fields = {**fields, **changed}
-        direction, cut_off = directions(methods, draw, state.weights, fields, followed)
+        direction, cut_off, changed = directions(
+            methods, draw, state.weights, state.fields, fields, followed
+        )
+        fields = {**fields, **changed}
         weights, changed = shared.momentum_kind.move(
             state.weights, -step_sizes[offset][:, None, None] * direction, betas, fields
         )

@@ -14,6 +14,7 @@ from array_api_compat import device
 
 import steepest.descent.engines.norms  # noqa: F401 (families of norms offer their directions there)
 from steepest.arrays import Array, as_numpy, namespace
+from steepest.descent.engines.averages import CERTAIN_ENTRY, CERTAIN_RATIO, averaged_directions
 from steepest.descent.engines.graded import ENTRY_DIRECTION, GRADED_DIRECTION, GradedSum, graded_entries
 from steepest.descent.method import Method
 from steepest.descent.truncation import truncated
@@ -26,24 +27,31 @@ from steepest.signals.graded import GRADED_SIGNAL, Part
 
 __all__ = ["CERTAIN_ENTRY", "CERTAIN_RATIO", "directions", "graded_sum"]
 
-CERTAIN_ENTRY = 1e-6
-"""An entry above this part of its terms is known to ten digits."""
-CERTAIN_RATIO = 1e-5
-"""Singular vectors whose value is above this part of the largest are known to ten digits."""
 _LEAST = 1e-290
 
 
 def directions(
-    methods: Sequence[Method], draw: Draw, weights: Array, fields: Fields, followed: Scaled
-) -> tuple[Array, Array]:
-    """Return D of the signals [runs, k, d] of a step, and in which runs a rank cut-off took effect [runs].
+    methods: Sequence[Method], draw: Draw, weights: Array, before: Fields, fields: Fields, followed: Scaled
+) -> tuple[Array, Array, Fields]:
+    """Return D of what steps follow [runs, k, d], in which runs a rank cut-off took effect, and changes.
 
-    ``weights`` and ``fields`` are those at which the signal was taken. Signals with momentum, and those of
-    signals that say nothing of their terms, are taken as they were formed.
+    ``weights`` are those at which the signal was taken, ``before`` and ``fields`` the states before and after
+    it. Averages in states without coefficients, as earlier versions wrote them, and signals that say nothing
+    of their terms, are taken as they were formed.
     """
+    none = namespace(weights).zeros_like(weights[:, 0, 0], dtype=namespace(weights).int64)
+    if "term_mantissas" in before:
+        found, changed = averaged_directions(methods, draw, weights, before, fields, followed)
+        return found, none, changed
+    found, cut_off = _directions(methods, draw, weights, fields, followed, none)
+    return found, cut_off, {}
+
+
+def _directions(
+    methods: Sequence[Method], draw: Draw, weights: Array, fields: Fields, followed: Scaled, none: Array
+) -> tuple[Array, Array]:
     method = methods[0]
     norm = method.norm
-    none = namespace(weights).zeros_like(weights[:, 0, 0], dtype=namespace(weights).int64)
     if method.rank_cutoff is not None:
         cut = CUT_DIRECTION.of(norm)
         if cut is not None:

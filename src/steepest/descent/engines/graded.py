@@ -18,6 +18,7 @@ from steepest.capabilities import Capability
 __all__ = [
     "ENTRY_DIRECTION",
     "GRADED_DIRECTION",
+    "SIGNS_ALONE",
     "GradedSum",
     "graded_entries",
     "graded_polar_factor",
@@ -41,6 +42,10 @@ class GradedSum(NamedTuple):
 ENTRY_DIRECTION: Capability[Callable[[Array, Array], Array]] = Capability(
     "a direction from logarithms of entries",
     "D(S) from the signs and the logarithms of the moduli of S [..., k, d], whatever range they span.",
+)
+
+SIGNS_ALONE: Capability[bool] = Capability(
+    "a direction of signs alone", "Whether D(S) is made of the signs of entries, whatever their sizes."
 )
 
 GRADED_DIRECTION: Capability[Callable[[GradedSum], np.ndarray]] = Capability(

@@ -11,6 +11,7 @@ from steepest.arrays import Array, namespace
 from steepest.descent.engines.graded import (
     ENTRY_DIRECTION,
     GRADED_DIRECTION,
+    SIGNS_ALONE,
     GradedSum,
     graded_singular_values,
 )
@@ -79,6 +80,16 @@ def _entrywise(norm: Entrywise):
         return xp.reshape(found, signs.shape)
 
     return direction
+
+
+@SIGNS_ALONE.offered_by(Entrywise)
+def _signs_of_entries(norm: Entrywise) -> bool:
+    return math.isinf(norm.p)
+
+
+@SIGNS_ALONE.offered_by(ScaledNorm)
+def _signs_of_scaled(norm: ScaledNorm) -> bool:
+    return SIGNS_ALONE.of(norm.base) is True
 
 
 @ENTRY_DIRECTION.offered_by(RowNorm)

@@ -37,7 +37,10 @@ def _advance_run(problem: Classification, method: Method, state: State, stop: in
         fields = {**state.fields, **changed}
         followed, changed = method.momentum_kind.follow(signal, beta, fields)
         fields = {**fields, **changed}
-        direction, cut_off = directions([method], draw, state.weights, fields, followed)
+        direction, cut_off, changed = directions(
+            [method], draw, state.weights, state.fields, fields, followed
+        )
+        fields = {**fields, **changed}
         weights, changed = method.momentum_kind.move(
             state.weights, -float(step_size) * direction, beta, fields
         )

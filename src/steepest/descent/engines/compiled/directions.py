@@ -47,12 +47,12 @@ def direction_work(k: int, d: int) -> tuple[np.ndarray, ...]:
 
 
 @plain
-def direction(kind, power, across, signal, out, work, cutoff, rank):
+def direction(kind, power, across, signal, out, work, cutoff, rank, least):
     """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0.
 
     Singular values at or below ``cutoff`` times the largest are left out. With a rank above 0, the largest
-    that the signal's terms allow, it returns DOUBTFUL where not so many are certain, for a direction that
-    small ones change.
+    that the signal's terms allow, it returns DOUBTFUL where not so many are certain, ``least`` at least, for a
+    direction that small ones change.
 
     The numbers are those of the norm's :class:`~steepest.descent.engines.compiled.norms.DirectionCode`, whose
     factor is left to the step size. The signal is of order one, as scaled mantissas are.
@@ -88,7 +88,7 @@ def direction(kind, power, across, signal, out, work, cutoff, rank):
             for j in range(signal.shape[1]):
                 out[i, j] = written[j, i]
         return 0
-    return _schatten(power, signal, out, work, cutoff, rank)
+    return _schatten(power, signal, out, work, cutoff, rank, least)
 
 
 @plain
@@ -190,14 +190,14 @@ def _vector_direction(sizes, largest, power):
 
 
 @plain
-def _schatten(power, signal, out, work, cutoff, certain_rank):
+def _schatten(power, signal, out, work, cutoff, certain_rank, least):
     rows, basis, triangle, rotations, core = work[0], work[1], work[2], work[3], work[4]
     wide = signal.shape[0] <= signal.shape[1]
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             rows[i, j] = signal[i, j] if wide else signal[j, i]
     rank = _pivoted_rows(rows, basis, triangle)
-    truncated = _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank)
+    truncated = _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank, least)
     if truncated == DOUBTFUL:
         return DOUBTFUL
     # D = core · basis, where core [r, rank] = U f(Σ) Vᵀ of the triangular factor.
@@ -257,13 +257,13 @@ def _pivoted_rows(rows, basis, triangle):
 
 
 @plain
-def _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank):
+def _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank, least):
     """Write U f(Σ) Vᵀ of triangleᵀ = U Σ Vᵀ into ``core`` [r, rank]; return 1 if the cut-off took effect."""
     _orthogonalize(rank, triangle, rotations)
     sizes = np.empty(rank)
     for r in range(rank):
         sizes[r] = math.sqrt(dot(triangle, r, triangle, r))
-    if certain_rank > 0 and power < 1.0 and _certain(sizes) < certain_rank:
+    if certain_rank > 0 and power < 1.0 and _certain(sizes, least) < certain_rank:
         return DOUBTFUL
     weights, truncated = _direction_weights(power, sizes, core.shape[0], cutoff)
     if certain_rank > 0:
@@ -302,14 +302,15 @@ def _orthogonalize(rank, triangle, rotations):
 
 
 @plain
-def _certain(sizes):
+def _certain(sizes, least):
     """Return how many singular values are large enough for their vectors to be known."""
     largest = 0.0
     for r in range(sizes.shape[0]):
         largest = max(largest, sizes[r])
+    bound = max(CERTAIN_RATIO * largest, least)
     count = 0
     for r in range(sizes.shape[0]):
-        count += 1 if sizes[r] > CERTAIN_RATIO * largest else 0
+        count += 1 if sizes[r] > bound else 0
     return count
 
 

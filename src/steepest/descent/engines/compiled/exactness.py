@@ -7,18 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from steepest.descent.engines.compiled.gradient import gradient, residual_rows
-from steepest.descent.engines.compiled.kernels import copy_row, finite, inlined, plain
+from steepest.descent.engines.compiled.gradient import residual_rows
+from steepest.descent.engines.compiled.kernels import finite, inlined, plain
 from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
 from steepest.descent.engines.graded_kernels import graded_singular
 
 __all__ = [
     "Space",
+    "add_totals",
     "doubtful",
     "factor_of",
     "graded_direction",
+    "graded_direction_of",
     "least_part",
-    "snapshot_totals",
     "suspicious",
 ]
 
@@ -211,14 +212,22 @@ def doubtful(
     """
     if not corrected:
         return _doubtful_entries(kind, least, data[0], data[4], indices, work, signal)
-    totals = space.totals
+    add_totals(space.totals, here, there, full, scale)
+    return _doubtful_corrected(least, data[0], data[4], everything, space.totals[3], signal)
+
+
+@plain
+def add_totals(totals, here, there, full, scale):
+    """Write into the last row what the absolute coefficients of the parts of a signal add up to."""
+    if scale == -math.inf:
+        totals[3] = math.inf
+        return
     for c in range(totals.shape[1]):
         totals[3, c] = (
             totals[0, c] * math.exp(here - scale)
             + totals[1, c] * math.exp(there - scale)
             + totals[2, c] * math.exp(full - scale)
         )
-    return _doubtful_corrected(least, data[0], data[4], everything, totals[3], signal)
 
 
 @plain
@@ -230,23 +239,42 @@ def graded_direction(
     ``factor`` and ``whole`` are those of sums over the batch and over all samples.
     """
     rows, scales, logs, lefts, which, _ = space
-    count = _pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which, 0)
-    if corrected and count >= 0:
-        count = _pair_terms(data, indices, snapshot, -factor, work, rows, scales, logs, lefts, which, count)
-    if corrected and count >= 0:
-        count = _pair_terms(data, everything, snapshot, whole, work, rows, scales, logs, lefts, which, count)
-    if count < 0:
-        return False
+    count = 0
+    for part in range(3 if corrected else 1):
+        # One call for all parts: each would be compiled anew.
+        chosen = everything if part == 2 else indices
+        weight = factor if part == 0 else (-factor if part == 1 else whole)
+        at = W if part == 0 else snapshot
+        count = _pair_terms(data, chosen, at, weight, work, rows, scales, logs, lefts, which, count)
+        if count < 0:
+            return False
     _graded_schatten(power, logs[:count], lefts[:count], which[:count], data[0], out)
     return True
 
 
 @plain
-def snapshot_totals(needed, data, everything, snapshot, whole, work, space, scratch):
-    """Write the sums of coefficients of the gradient at a snapshot that an earlier call has taken."""
-    if needed:
-        gradient(data, everything, snapshot, whole, work, scratch, True)
-        copy_row(space.totals, 2, work[7], 0)
+def graded_direction_of(power, data, kept, space, out):
+    """Write the Schatten direction of what was found of every coefficient; return False where that is not all."""
+    _, _, logs, lefts, which, _ = space
+    if kept.carries:
+        return False
+    labels, count = data[2], 0
+    for i in range(kept.found.shape[0]):
+        for c in range(kept.found.shape[1]):
+            value = kept.found[i, c]
+            if value == 0.0:
+                continue
+            logs[count] = math.log(abs(value)) + kept.found_scales[i, c]
+            sign = 1.0 if value > 0.0 else -1.0
+            for other in range(lefts.shape[1]):
+                lefts[count, other] = 0.0
+            lefts[count, c], lefts[count, labels[i]] = sign, -sign
+            which[count] = i
+            count += 1
+    if count == 0:
+        return False
+    _graded_schatten(power, logs[:count], lefts[:count], which[:count], data[0], out)
+    return True
 
 
 @inlined

@@ -23,7 +23,14 @@ from steepest.descent.engines.compiled.kernels import (
     sum_of_squares,
     vectorised,
 )
-from steepest.descent.engines.compiled.losses import TOTALS, WEIGHTS, residuals_of
+from steepest.descent.engines.compiled.losses import (
+    CALLBACK,
+    CROSS_ENTROPY,
+    PAIRWISE_LOGISTIC,
+    TOTALS,
+    WEIGHTS,
+    residuals_of,
+)
 
 # Below this product of sizes |W| |x| an ordinary logit is exact to 1e-13 and needs no doubled precision.
 DOUBLED_PRECISION_FROM = 256.0
@@ -43,6 +50,8 @@ def gradient_work(n: int, k: int, d: int) -> tuple[np.ndarray, ...]:
         bits,
         bits.view(np.float64),
         np.empty((2, k)),
+        np.empty((n, k)),
+        np.empty(n),
     )
 
 
@@ -55,10 +64,11 @@ def gradient(data, indices, W, factor, work, out, by_rows):
     :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf. With ``by_rows``
     every row is exact by itself, however small it is beside the others, to e^-600; and what the absolute
     coefficients of each row add up to, in units of the mantissa, is left in the first row of ``work[7]``;
-    its second row says how many samples counted, and by what coefficients in ``work[0]`` are multiplied.
+    its second row says how many samples counted, and by what coefficients in ``work[0]`` are multiplied. In
+    ``work[8]`` are the coefficients of all samples, in units of ``work[9]``.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
-    residuals, low, numbers, chosen, W_head, bits, powers, sums = work
+    residuals, low, numbers, chosen, W_head, bits, powers, sums, rows, units = work
     b = indices.shape[0]
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
@@ -77,6 +87,8 @@ def gradient(data, indices, W, factor, work, out, by_rows):
         if by_rows:
             for c in range(W.shape[0]):
                 sums[0, c] = abs(residuals[0, c]) * math.exp(shift - scale)
+            copy_row(rows, 0, residuals, 0)
+            units[0] = shift
         return scale
     sums[:] = 0.0
     for i in range(b):
@@ -90,6 +102,8 @@ def gradient(data, indices, W, factor, work, out, by_rows):
         _add_row(sums, 0, residuals, i)
         sums[0, label] += others
         residuals[i, label] = -others
+        copy_row(rows, i, residuals, i)
+        units[i] = shift
     count = 0
     for i in range(b):
         if _counts(residuals, i, sums):
@@ -158,7 +172,7 @@ def residual_rows(data, indices, W, work, rows, scales):
     samples may differ by any power of e.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
-    residuals, low, numbers, _, W_head, bits, powers, _ = work
+    residuals, low, numbers, _, W_head, bits, powers, _, _, _ = work
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
         split_rows(W, head_bits, W_head)
@@ -176,6 +190,45 @@ def residual_rows(data, indices, W, work, rows, scales):
         weight = _weighted(numbers[WEIGHTS, 0], weights, indices[i])
         copy_multiple(rows, i, weight, residuals, 0)
         rows[i, label] = -weight * numbers[TOTALS, 0]
+
+
+@plain
+def exact_row(data, index, W, work, factor, rows, scales, i):
+    """Write a sample's residuals times a factor into row i of ``rows``, each with a log-scale of its own.
+
+    Return False for a loss that is a callback, which keeps residuals apart to e^-700 only.
+    """
+    X, X_head, labels, head_bits, _, weights, loss_kind, _ = data
+    high, low, W_head = work[0], work[1], work[4]
+    if loss_kind == CALLBACK:
+        return False
+    label = labels[index]
+    split_rows(W, head_bits, W_head)
+    _doubled_logits(X, X_head, index, W, W_head, high, low, 0)
+    _to_log_odds(label, high, low, 0)
+    top = -math.inf
+    for c in range(high.shape[1]):
+        top = max(top, high[0, c])
+    total = 0.0
+    for c in range(high.shape[1]):
+        total += math.exp((high[0, c] - top) + low[0, c])
+    weight = _weighted(factor, weights, index)
+    for c in range(high.shape[1]):
+        a, rest = high[0, c], low[0, c]
+        if c == label:
+            rows[i, c], scales[i, c] = 0.0, -math.inf
+            continue
+        divisor = 1.0
+        if loss_kind == CROSS_ENTROPY:
+            # With u = top + log(total): e^a / (1 + e^u), whichever of the two is large.
+            divisor = 1.0 + total * math.exp(top) if top < 0.0 else math.exp(-top) + total
+            a -= max(top, 0.0)
+        elif loss_kind == PAIRWISE_LOGISTIC:
+            divisor = 1.0 + math.exp(-abs(a + rest))
+            a, rest = (a, rest) if a < 0.0 else (0.0, 0.0)
+        scales[i, c] = math.floor(a)
+        rows[i, c] = weight * math.exp((a - scales[i, c]) + rest) / divisor
+    return True
 
 
 @vectorised

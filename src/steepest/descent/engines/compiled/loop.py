@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +13,37 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.compilation import compiled_and_kept
-from steepest.descent.engines import graded_kernels
-from steepest.descent.engines.compiled import directions, exactness, kernels, losses, norms, table
+from steepest.descent.engines import averages, graded_kernels
+from steepest.descent.engines.averages import AVERAGING, direction_of_terms, keeps_terms
+from steepest.descent.engines.compiled import directions, exactness, kernels, losses, norms, table, terms
 from steepest.descent.engines.compiled import gradient as gradients
 from steepest.descent.engines.compiled.compiled_loss import COMPILED_LOSS
-from steepest.descent.engines.compiled.directions import DOUBTFUL, direction, direction_work
+from steepest.descent.engines.compiled.directions import (
+    CERTAIN_RATIO,
+    DOUBTFUL,
+    direction,
+    direction_work,
+)
 from steepest.descent.engines.compiled.exactness import (
     Space,
+    add_totals,
     doubtful,
     factor_of,
     graded_direction,
+    graded_direction_of,
     least_part,
-    snapshot_totals,
     suspicious,
 )
 from steepest.descent.engines.compiled.gradient import gradient, gradient_work
-from steepest.descent.engines.compiled.kernels import add_scaled, copy_row, move, move_on, scale_into
-from steepest.descent.engines.compiled.losses import loss_code
+from steepest.descent.engines.compiled.kernels import (
+    add_scaled,
+    copy_row,
+    move,
+    move_on,
+    scale_into,
+    sum_of_squares,
+)
+from steepest.descent.engines.compiled.losses import CALLBACK, loss_code
 from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION, MAX, SCHATTEN
 from steepest.descent.engines.compiled.signals import (
     AVERAGE,
@@ -37,7 +52,21 @@ from steepest.descent.engines.compiled.signals import (
     HEAVY_BALL,
     NESTEROV,
 )
-from steepest.descent.engines.compiled.table import Table, table_step
+from steepest.descent.engines.compiled.table import ROUNDING, TERMS, Table, table_step
+from steepest.descent.engines.compiled.terms import (
+    KeptCoefficients,
+    add_compared,
+    copy_totals,
+    certain,
+    found_coefficients,
+    kept_rows,
+    record,
+    renew,
+    repair,
+    saga_totals,
+    sized,
+    total_compared,
+)
 from steepest.descent.engines.reference import Reference
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
@@ -46,7 +75,9 @@ from steepest.geometry import RANK_CUTOFF
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 from steepest.schedules import step_sizes
-from steepest.signals import Fields, saga
+from steepest.signals import Fields, numbers, saga
+from steepest.signals.numbers import Numbers
+from steepest.signals.terms import carried
 
 
 def has_code(method: Method) -> bool:
@@ -102,6 +133,8 @@ class Walk(NamedTuple):
     """The part of its terms that an entry must exceed to be certain; 0 where entries need not be."""
     by_rows: bool
     """Whether rows of gradients must be exact, each by itself."""
+    everything: np.ndarray
+    """Indices of all samples, shape [n]."""
     rank: int
     """Most singular values that a signal can have where all must be certain; 0 where they need not be."""
 
@@ -120,14 +153,21 @@ class Memory(NamedTuple):
 
 
 def _advance_run(problem: Classification, method: Method, state: State, stop: int) -> State:
+    if _lacks_rows(problem, method, state):
+        return Reference().advance(_on_host(problem), [method], state, stop)
     while True:
         state, done = _advance_surely(problem, method, state, stop)
-        if done:
-            return state
-        # Logarithms of every residual decide this step: the reference has them.
-        state = Reference().advance(_on_host(problem), [method], state, state.step + 1)
+        if not done:
+            # Logarithms of every residual decide this step: the reference has them.
+            state = Reference().advance(_on_host(problem), [method], state, state.step + 1)
         if state.step == stop:
             return state
+
+
+def _lacks_rows(problem: Classification, method: Method, state: State) -> bool:
+    """Whether a step may need rows of residuals that it has replaced before it knows."""
+    averaged = "term_mantissas" in state.fields and "table" in state.fields
+    return averaged and method.reshuffling(problem).batches > 1 and loss_code(method.loss).kind == CALLBACK
 
 
 def _on_host(problem: Classification) -> Classification:
@@ -140,7 +180,10 @@ def _on_host(problem: Classification) -> Classification:
 
 
 def _advance_surely(problem: Classification, method: Method, state: State, stop: int) -> tuple[State, bool]:
-    """Advance a run up to ``stop``, or to a step whose direction compiled code is not certain of."""
+    """Advance a run up to ``stop``, or through a step whose direction took more than compiled code.
+
+    Return False beside a state before a step that compiled code cannot take.
+    """
     reshuffling = method.reshuffling(problem)
     m = reshuffling.batches
     code = COMPILED_DIRECTION.of(method.norm)
@@ -163,14 +206,22 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         None if problem.sample_weight is None else _read_only(problem.sample_weight),
         *loss_code(method.loss),
     )
-    exact = method.rank_cutoff is None and not keeps_table and (method.momentum == 0 or kind == HEAVY_BALL)
+    average = AVERAGING.of(method.momentum_kind)
+    beta = method.momentum if average is not None and average.averages else 0.0
+    kept = None
+    if "term_mantissas" in state.fields:
+        assert average is not None
+        kept = KeptCoefficients.of(state.fields, beta, ahead=average.ahead, signs=code.kind == MAX)
+    exact = method.rank_cutoff is None and (
+        kept is not None or (not keeps_table and (method.momentum == 0 or kind == HEAVY_BALL))
+    )
     snapshots = (
         signal_code.snapshots(method.seed, m, state.step, stop) if corrects else np.zeros(0, dtype=bool)
     )
     least = least_part(code.kind, code.power)
     # The entries of the gradient of one sample are single products: their signs are certain.
     single = reshuffling.batch_size == 1 and snapshots.size == 0
-    demanded = least if exact and not (single and code.kind == MAX) else 0.0
+    demanded = least if exact and kept is None and not (single and code.kind == MAX) else 0.0
     walk = Walk(
         state.step,
         _read_only(
@@ -184,12 +235,13 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         method.takes_means and m > 1,
         RANK_CUTOFF if method.rank_cutoff is None else method.rank_cutoff,
         demanded,
-        demanded > 0.0 or (least > 0.0 and not single),
+        demanded > 0.0 or (least > 0.0 and not single) or kept is not None,
+        _read_only(np.arange(problem.samples)),
         min(problem.n_classes - 1, problem.dimension) if exact and code.kind == SCHATTEN else 0,
     )
     from_terms = exact and code.kind == SCHATTEN
     space = Space.of(problem.samples, reshuffling.batch_size, problem.n_classes, used=from_terms)
-    truncated, steps = _advance(
+    truncated, steps, ending = _advance(
         data,
         walk,
         code,
@@ -201,10 +253,35 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         direction_work(problem.n_classes, problem.dimension),
         space,
         space if from_terms else None,
+        kept,
     )
-    fields = {**state.fields, **_fields(state, memory), **({} if kept_table is None else kept_table.fields())}
+    fields = {
+        **state.fields,
+        **_fields(state, memory),
+        **({} if kept_table is None else kept_table.fields()),
+        **({} if kept is None else kept.fields(state.fields)),
+    }
     reached = state.step + steps
-    return replace(state, step=reached, fields=fields, truncated=state.truncated + truncated), reached == stop
+    state = replace(state, step=reached, fields=fields, truncated=state.truncated + truncated)
+    if ending != _FROM_TERMS:
+        return state, ending == _DONE
+    assert kept is not None
+    assert average is not None
+    return _moved_by_terms(problem, method, state, kept, beta, ahead=average.ahead), True
+
+
+def _moved_by_terms(
+    problem: Classification, method: Method, state: State, kept: KeptCoefficients, beta: float, *, ahead: bool
+) -> State:
+    """Finish a step of one run whose coefficients were found."""
+    matrices, logs = carried(state.fields, np.asarray([beta]), state.step, ahead=ahead)
+    numbers = Numbers(kept.found, kept.found_scales)
+    found = direction_of_terms(method.norm, problem, numbers, matrices[0], float(logs[0]))
+    step_size = float(step_sizes(method.schedule, np.asarray([state.step]))[0])
+    weights, changed = method.momentum_kind.move(
+        state.weights, -step_size * found[None], np.asarray([method.momentum]), state.fields
+    )
+    return replace(state, step=state.step + 1, weights=weights, fields={**state.fields, **changed})
 
 
 def _memory(state: State) -> Memory:
@@ -245,7 +322,10 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:  # noqa: C901 (one loop is compiled once)
+_DONE, _BY_REFERENCE, _FROM_TERMS = range(3)
+
+
+def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # noqa: C901 (one loop is compiled once)
     """Return the compiled loop over steps, cached on disk under a name that depends on ``sources``.
 
     numba's cache notices changes of this file alone. The digest of all compiled sources, held in a closure,
@@ -253,16 +333,17 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:  # noqa: 
     """
 
     def advance(
-        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded
+        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded, kept
     ):
         """Advance one run in place, a step for each size.
 
-        Return in how many the rank cut-off took effect, and how many were taken: fewer than asked for where
-        the direction of the next hangs on residuals that compiled code does not keep.
+        Return in how many the rank cut-off took effect, how many were taken, and why there are no more: the
+        next hangs on residuals that compiled code does not keep, or the direction of what it follows on
+        coefficients, which then were found.
 
         ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, ``graded``
-        the space where directions may come from the terms of a signal, or None: for None code of its own is
-        compiled, in half of the time. Matrices are [k, d].
+        the space where directions may come from the terms of a signal, or None, ``kept`` the coefficients of
+        an average, or None: for None code of its own is compiled, in less time. Matrices are [k, d].
         """
         assert sources
         # Taken out of the tuples once: every access would count references.
@@ -282,62 +363,122 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:  # noqa: 
         cutoff, least, by_rows, most = walk.cutoff, walk.least, walk.by_rows, walk.rank
         takes_means, weighted = walk.takes_means, m / n
         sums, small = work[7], walk.least * data[4]
-        everything = np.arange(n)
+        everything = walk.everything
         signal = np.empty_like(W)
         there = np.empty_like(W)
         step_direction = np.empty_like(W)
         truncated = 0
         scale = -np.inf
-        snapshot_totals(least > 0.0 and corrected, data, everything, snapshot, 1.0 / n, work, space, there)
         for offset in range(step_sizes.shape[0]):
             step = start + offset
-            if corrected and snapshots[offset]:
-                scale_into(W, 1.0, snapshot)
-                snapshot_scale[0] = gradient(data, everything, W, 1.0 / n, work, snapshot_gradient, by_rows)
+            # What absolute coefficients add up to is known of a snapshot that was taken here.
+            if corrected and (snapshots[offset] or (offset == 0 and least > 0.0)):
+                if snapshots[offset]:
+                    scale_into(W, 1.0, snapshot)
+                snapshot_scale[0] = gradient(
+                    data, everything, snapshot, 1.0 / n, work, snapshot_gradient, by_rows
+                )
                 copy_row(space.totals, 2, work[7], 0)
+                if kept is not None:
+                    if not kept_rows(data, everything, snapshot, work, work[8], work[9], 1.0 * n, 1.0, kept):
+                        return truncated, offset, _BY_REFERENCE
+                    renew(data, step, kept)
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
             factor = factor_of(takes_means, indices, weighted)
+            rounding, kept_scale = 0.0, -np.inf
             if kept_table is not None:
+                log_rounding, log_terms = kept_table.logarithms[ROUNDING], kept_table.logarithms[TERMS]
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
                 scale = gradient(data, indices, W, factor, work, signal, by_rows)
+            if kept is not None:
+                if kept_table is not None:
+                    rows, units, multiple = kept_table.new_rows, kept_table.new_scales, factor
+                else:
+                    rows, units, multiple = work[8], work[9], 1.0
+                if not kept_rows(data, indices, W, work, rows, units, multiple, factor, kept):
+                    return truncated, offset, _BY_REFERENCE
+                if kept_table is not None:
+                    kept_scale, rounding = saga_totals(
+                        data, indices, factor, log_rounding, log_terms, kept, kept.totals
+                    )
+                    record(data, indices, step, True, True, factor, kept)
+                    if position == m - 1:
+                        total_compared(data[2], kept)
+                    else:
+                        add_compared(data[2], indices, kept)
+                else:
+                    record(data, indices, step, corrected, False, factor, kept)
             here_scale, there_scale = scale, -np.inf
+            parts = 0.0
             if corrected:
                 copy_row(space.totals, 0, work[7], 0)
                 there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows)
                 copy_row(space.totals, 1, work[7], 0)
+                size_here, size_there = sum_of_squares(signal), sum_of_squares(there)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
                 scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
+                if most > 0:
+                    # Singular values must be no small part of what was added up either.
+                    parts = CERTAIN_RATIO * (
+                        math.sqrt(size_here) * math.exp(here_scale - scale)
+                        + math.sqrt(size_there) * math.exp(there_scale - scale)
+                        + math.sqrt(sum_of_squares(snapshot_gradient)) * math.exp(snapshot_scale[0] - scale)
+                    )
             # A step that is not certain is left to the caller, as it was before.
             if least > 0.0 and (corrected or suspicious(sums, small, signal)) and doubtful(
                 kind, least, data, corrected, indices, everything, work, space,
                 here_scale, there_scale, snapshot_scale[0], scale, signal,
             ):  # fmt: skip
-                return truncated, offset
+                return truncated, offset, _BY_REFERENCE
+            followed, followed_scale, rank = signal, scale, 0
             if beta > 0.0 and momentum_kind != HEAVY_BALL:
                 momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
                 if momentum_kind == NESTEROV:
                     scale = add_scaled(signal, scale, 1.0 - beta, momentum, momentum_scale[0], beta)
-                    followed = signal
+                    followed_scale = scale
                 else:
-                    followed = momentum
-                truncated += direction(
-                    kind, power, across, followed, step_direction, direction_scratch, cutoff, 0
-                )
+                    followed, followed_scale = momentum, momentum_scale[0]
             else:
                 rank = min(most, n if corrected else indices.shape[0])
-                found = direction(
-                    kind, power, across, signal, step_direction, direction_scratch, cutoff, rank
-                )
-                if graded is not None:  # noqa: SIM102 (numba leaves out what stands under it)
-                    if found == DOUBTFUL and not graded_direction(
-                        power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
-                        work, graded, step_direction,
-                    ):  # fmt: skip
-                        return truncated, offset
-                truncated += found % DOUBTFUL
+            if kept is not None:
+                if kept_table is None:
+                    kept_scale = here_scale
+                    if corrected:
+                        copy_totals(kept.compared_sizes, space.totals[2])
+                        add_totals(space.totals, here_scale, there_scale, kept.compared_scale[0], here_scale)
+                        copy_totals(space.totals[3], kept.totals)
+                    else:
+                        copy_totals(sums[0], kept.totals)
+                parts = sized(data, kept.totals, rounding, kept_scale, followed_scale, kept)
+                rank = most
+                if most == 0 and not certain(followed, kept.bounds):
+                    found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
+                    if not repair(data, followed, followed_scale, kind == MAX, kept):
+                        if beta == 0.0:
+                            scale_into(signal, 1.0, momentum)
+                            momentum_scale[0] = scale
+                        return truncated, offset, _FROM_TERMS
+                    followed = kept.matrix
+            found = direction(
+                kind, power, across, followed, step_direction, direction_scratch, cutoff, rank, parts
+            )
+            if graded is not None and found == DOUBTFUL:
+                if kept is not None:
+                    found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
+                    if not graded_direction_of(power, data, kept, graded, step_direction):
+                        if beta == 0.0:
+                            scale_into(signal, 1.0, momentum)
+                            momentum_scale[0] = scale
+                        return truncated, offset, _FROM_TERMS
+                elif not graded_direction(
+                    power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
+                    work, graded, step_direction,
+                ):  # fmt: skip
+                    return truncated, offset, _BY_REFERENCE
+            truncated += found % DOUBTFUL
             if momentum_kind == HEAVY_BALL:
                 move_on(W, step_sizes[offset], step_direction, beta, previous)
             else:
@@ -345,13 +486,13 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int]]:  # noqa: 
         if beta == 0.0:
             scale_into(signal, 1.0, momentum)
             momentum_scale[0] = scale
-        return truncated, step_sizes.shape[0]
+        return truncated, step_sizes.shape[0], _DONE
 
     return compiled_and_kept(advance)
 
 
 def _digest_of_sources() -> str:
-    modules = (losses, norms, kernels, gradients, directions, exactness, graded_kernels, table, saga)
+    modules = (losses, norms, kernels, gradients, directions, exactness, graded_kernels, table, terms, numbers, averages, saga)
     files = [each.__file__ for each in modules if each.__file__ is not None]
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 

@@ -1,0 +1,474 @@
+"""Every coefficient of an average, kept beside the formed matrix of the compiled loop; see signals/terms.py."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from steepest.descent.engines.averages import (
+    CERTAIN_ENTRY,
+    CERTAIN_SIGN,
+    LEAST,
+    ROUNDING_OF_ENTRY,
+    ROUNDING_OF_SIGN,
+)
+from steepest.descent.engines.compiled.gradient import exact_row
+from steepest.descent.engines.compiled.kernels import finite, plain
+from steepest.scaled import Scaled
+from steepest.signals import Fields
+from steepest.signals.numbers import HIDDEN, Powers
+from steepest.signals.saga import UNIT
+
+__all__ = [
+    "KeptCoefficients",
+    "add_compared",
+    "certain",
+    "copy_totals",
+    "found_coefficients",
+    "kept_rows",
+    "record",
+    "renew",
+    "repair",
+    "saga_totals",
+    "sized",
+    "total_compared",
+]
+
+# Residuals below e^-650 of the largest may be what kernels do not keep apart.
+CLAMPED = math.exp(-650.0)
+_LARGE, _SMALL = 1e100, 1e-100
+
+
+class KeptCoefficients(NamedTuple):
+    """The coefficients of one run, changed in place, and scratch space; log-scales are whole numbers."""
+
+    mantissas: np.ndarray
+    """Of the average's coefficients, shape [n, k], each with its scale, as of its own step."""
+    scales: np.ndarray
+    steps: np.ndarray
+    compared: np.ndarray
+    """What gradients are compared with, shape [n, k]."""
+    compared_scales: np.ndarray
+    compared_sizes: np.ndarray
+    """Its sums over the samples, shape [k], with one scale."""
+    compared_scale: np.ndarray
+    sizes: np.ndarray
+    """Sums of absolute coefficients of each row, and rounding, shape [k, 2], with one scale."""
+    sizes_scale: np.ndarray
+    rows: np.ndarray
+    """Of a batch: coefficients of the signal, shape [n, k]."""
+    row_scales: np.ndarray
+    found: np.ndarray
+    """Coefficients of what a step follows, shape [n, k]."""
+    found_scales: np.ndarray
+    plain: np.ndarray
+    """The same as ordinary numbers, in units of each row's ``base``."""
+    base: np.ndarray
+    signal_sizes: np.ndarray
+    bounds: np.ndarray
+    """How large an entry of each row of the followed matrix must be to be certain, shape [k]."""
+    matrix: np.ndarray
+    """What a step follows, with entries that were made of their terms, shape [k, d]."""
+    old: np.ndarray
+    """Of a batch: what its rows were compared with, shape [n, k]."""
+    old_scales: np.ndarray
+    totals: np.ndarray
+    places: np.ndarray
+    """Where a sample stands in the batch, or -1, shape [n]."""
+    beta: float
+    head: float
+    """log β in two parts."""
+    tail: float
+    ahead: bool
+    carries: bool
+    """Whether there is a momentum from before coefficients were kept."""
+    of_sign: float
+    """The part of its terms that an entry must exceed."""
+    of_rounding: float
+    """The same for what their sums have rounded, in units of one operation."""
+
+    @classmethod
+    def of(cls, fields: Fields, beta: float, *, ahead: bool, signs: bool) -> KeptCoefficients:
+        """Return what the state of one run keeps."""
+        mantissas, sizes = fields["term_mantissas"][0], fields["term_sizes"]
+        n, k = mantissas.shape
+        compares = "compared_mantissas" in fields
+        nothing = np.zeros((1, k))
+        totals = fields["compared_sizes"] if compares else Scaled(np.zeros((1, k, 1)), np.full(1, -np.inf))
+        powers = Powers.of(np.asarray([beta]), np.zeros(1))
+        return cls(
+            mantissas,
+            fields["term_log_scales"][0],
+            fields["term_steps"][0],
+            fields["compared_mantissas"][0] if compares else nothing,
+            fields["compared_log_scales"][0] if compares else nothing.copy(),
+            np.ascontiguousarray(totals.mantissa[0, :, 0]),
+            totals.log_scale,
+            sizes.mantissa[0],
+            sizes.log_scale,
+            np.zeros((n, k)),
+            np.zeros((n, k)),
+            np.zeros((n, k)),
+            np.zeros((n, k)),
+            np.zeros((n, k)),
+            np.zeros(k),
+            np.zeros((k, 2)),
+            np.zeros(k),
+            np.zeros((k, fields["carried_momentum"].mantissa.shape[-1])),
+            np.zeros((n, k)),
+            np.full((n, k), -np.inf),
+            np.zeros(k),
+            np.zeros(n, dtype=np.int64),
+            beta,
+            float(powers.head[0]),
+            float(powers.tail[0]),
+            ahead,
+            bool(np.isfinite(fields["carried_momentum"].log_scale[0])),
+            CERTAIN_SIGN if signs else CERTAIN_ENTRY,
+            ROUNDING_OF_SIGN if signs else ROUNDING_OF_ENTRY,
+        )
+
+    def fields(self, before: Fields) -> Fields:
+        """Return what is kept as a state of one run."""
+        kept = {
+            "term_mantissas": self.mantissas[None],
+            "term_log_scales": self.scales[None],
+            "term_steps": self.steps[None],
+            "term_sizes": Scaled(self.sizes[None], self.sizes_scale),
+            "compared_mantissas": self.compared[None],
+            "compared_log_scales": self.compared_scales[None],
+            "compared_sizes": Scaled(self.compared_sizes[None, :, None], self.compared_scale),
+        }
+        return {name: value for name, value in kept.items() if name in before}
+
+
+@plain
+def _power(beta, head, tail, age):
+    """Return β^age as mantissa and log-scale."""
+    if age == 0:
+        return 1.0, 0.0
+    if beta == 0.0:
+        return 0.0, -math.inf
+    high, low = age * head, age * tail
+    scale = math.floor(high + low)
+    return math.exp((high - scale) + low), scale
+
+
+@plain
+def _plus(one, one_scale, other, other_scale):
+    """Return the sum of two numbers with scales; what its rounding hides is 0."""
+    if other == 0.0 or other_scale == -math.inf:
+        return one, one_scale
+    if one == 0.0 or one_scale == -math.inf:
+        return other, other_scale
+    top = max(one_scale, other_scale)
+    if one_scale != top:
+        one *= math.exp(one_scale - top)
+    elif other_scale != top:
+        other *= math.exp(other_scale - top)
+    total = one + other
+    if abs(total) <= HIDDEN * (abs(one) + abs(other)):
+        return 0.0, -math.inf
+    if not _SMALL < abs(total) < _LARGE:
+        shift = math.floor(math.log(abs(total)))
+        half = math.exp(-0.5 * shift)
+        return total * half * half, top + shift
+    return total, top
+
+
+@plain
+def kept_rows(data, indices, W, work, rows, scales, factor, whole, kept):
+    """Take down the coefficients of a batch; return False where compiled code does not have them.
+
+    ``rows`` [b, k] are its residuals in units of ``scales`` [b], still to be multiplied by ``factor``. Those
+    that kernels do not keep apart are worked out one by one, times ``whole``, unless the loss is a callback.
+    """
+    labels = data[2]
+    for i in range(indices.shape[0]):
+        label = labels[indices[i]]
+        complete = True
+        for c in range(rows.shape[1]):
+            kept.rows[i, c], kept.row_scales[i, c] = factor * rows[i, c], scales[i]
+            complete &= c == label or rows[i, c] > CLAMPED
+        if not complete and not exact_row(data, indices[i], W, work, whole, kept.rows, kept.row_scales, i):
+            return False
+        kept.rows[i, label], kept.row_scales[i, label] = 0.0, -math.inf
+    return True
+
+
+@plain
+def renew(data, step, kept):
+    """Bring all coefficients up to a step, and compare from there on with the rows that were taken down."""
+    n, k = kept.mantissas.shape
+    labels = data[2]
+    for i in range(n):
+        age = step - kept.steps[i]
+        decay, decay_scale = _power(kept.beta, kept.head, kept.tail, age)
+        gain = (1.0 - decay * math.exp(decay_scale)) / n
+        kept.steps[i] = step
+        for c in range(k):
+            kept.mantissas[i, c], kept.scales[i, c] = _plus(
+                kept.mantissas[i, c] * decay,
+                kept.scales[i, c] + decay_scale,
+                kept.compared[i, c] * gain,
+                kept.compared_scales[i, c],
+            )
+            kept.compared[i, c], kept.compared_scales[i, c] = kept.rows[i, c], kept.row_scales[i, c]
+    total_compared(labels, kept)
+
+
+@plain
+def total_compared(labels, kept):
+    """Write what absolute coefficients that signals are compared with add up to in each row, over n."""
+    n, k = kept.compared.shape
+    top = -math.inf
+    for i in range(n):
+        for c in range(k):
+            top = max(top, kept.compared_scales[i, c])
+    sums = kept.compared_sizes
+    sums[:] = 0.0
+    kept.compared_scale[0] = top
+    if top == -math.inf:
+        return
+    for i in range(n):
+        others = 0.0
+        for c in range(k):
+            size = abs(kept.compared[i, c]) * math.exp(kept.compared_scales[i, c] - top)
+            sums[c] += size / n
+            others += size
+        sums[labels[i]] += others / n
+
+
+@plain
+def add_compared(labels, indices, kept):
+    """Add rows of a batch to what absolute coefficients add up to; what they replace is taken out later."""
+    n, k = kept.compared.shape
+    for i in indices:
+        for c in range(k):
+            if kept.compared_scales[i, c] > kept.compared_scale[0]:
+                total_compared(labels, kept)
+                return
+    for i in indices:
+        others = 0.0
+        for c in range(k):
+            size = abs(kept.compared[i, c]) * math.exp(kept.compared_scales[i, c] - kept.compared_scale[0])
+            kept.compared_sizes[c] += size / n
+            others += size
+        kept.compared_sizes[labels[i]] += others / n
+
+
+@plain
+def record(data, indices, step, corrected, replaces, factor, kept):
+    """Add the rows that were taken down to the coefficients, as those of the signal of a step.
+
+    Where ``corrected`` they are compared first, and where it ``replaces`` they are what the next are compared
+    with. What is left in them is the change of the signal over the batch.
+    """
+    n, k = kept.mantissas.shape
+    labels = data[2]
+    for i in range(indices.shape[0]):
+        sample = indices[i]
+        age = step + 1 - kept.steps[sample]
+        decay, decay_scale = _power(kept.beta, kept.head, kept.tail, age)
+        gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
+        kept.steps[sample] = step + 1
+        for c in range(k):
+            if c == labels[sample]:
+                continue
+            value, scale = kept.mantissas[sample, c] * decay, kept.scales[sample, c] + decay_scale
+            new, new_scale = kept.rows[i, c], kept.row_scales[i, c]
+            if corrected:
+                old, old_scale = kept.compared[sample, c], kept.compared_scales[sample, c]
+                kept.old[i, c], kept.old_scales[i, c] = old, old_scale
+                value, scale = _plus(value, scale, gain * old, old_scale)
+                if replaces:
+                    kept.compared[sample, c], kept.compared_scales[sample, c] = new / factor, new_scale
+                new, new_scale = _plus(new, new_scale, -factor * old, old_scale)
+                kept.rows[i, c], kept.row_scales[i, c] = new, new_scale
+            kept.mantissas[sample, c], kept.scales[sample, c] = _plus(
+                value, scale, (1.0 - kept.beta) * new, new_scale
+            )
+
+
+@plain
+def found_coefficients(data, indices, step, corrected, kept):
+    """Write the coefficients of what a step follows, as numbers with scales and in units of each row."""
+    n, k = kept.mantissas.shape
+    labels, beta, places = data[2], kept.beta, kept.places
+    places[:] = -1
+    for i in range(indices.shape[0]):
+        places[indices[i]] = i
+    for i in range(n):
+        decay, decay_scale = _power(beta, kept.head, kept.tail, step + 1 - kept.steps[i])
+        gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
+        at = places[i]
+        for c in range(k):
+            value, scale = kept.mantissas[i, c] * decay, kept.scales[i, c] + decay_scale
+            row = i if corrected else 0
+            old, old_scale = kept.compared[row, c], kept.compared_scales[row, c]
+            if gain > 0.0:
+                value, scale = _plus(value, scale, gain * old, old_scale)
+            if kept.ahead:
+                value *= beta
+                if at >= 0:
+                    new, new_scale = (1.0 - beta) * kept.rows[at, c], kept.row_scales[at, c]
+                    value, scale = _plus(value, scale, new, new_scale)
+                    old, old_scale = kept.old[at, c], kept.old_scales[at, c]
+                if corrected:
+                    value, scale = _plus(value, scale, (1.0 - beta) / n * old, old_scale)
+            kept.found[i, c], kept.found_scales[i, c] = value, scale
+    kept.base[:] = -math.inf
+    for i in range(n):
+        for c in range(k):
+            if kept.found[i, c] != 0.0:
+                scale = kept.found_scales[i, c]
+                kept.base[c] = max(kept.base[c], scale)
+                kept.base[labels[i]] = max(kept.base[labels[i]], scale)
+    for i in range(n):
+        label, others = labels[i], 0.0
+        for c in range(k):
+            value, scale = kept.found[i, c], kept.found_scales[i, c]
+            kept.plain[i, c] = 0.0
+            if value != 0.0:
+                kept.plain[i, c] = _in_units(value, scale - kept.base[c])
+                others += _in_units(value, scale - kept.base[label])
+        kept.plain[i, label] = -others
+
+
+@plain
+def _in_units(value, distance):
+    # What is too small for an ordinary number is still there, for sums that hang on it.
+    size = value * math.exp(distance)
+    return size if abs(size) > 1e-290 else math.copysign(1e-290, value)
+
+
+@plain
+def sized(data, totals, rounding, scale, followed_scale, kept):
+    """Bring the sizes of rows up to date by those of a signal, and write the bounds of what it is followed in.
+
+    ``totals`` [k] are sums of absolute coefficients of the signal and ``rounding`` what its entries have lost
+    beside that, both in units of ``scale``; bounds are in units of ``followed_scale``. Return the bound of what
+    rounding may have done to the matrix.
+    """
+    k = totals.shape[0]
+    beta = kept.beta
+    top = max(scale, kept.sizes_scale[0] if beta > 0.0 else -math.inf)
+    if top == -math.inf:
+        kept.bounds[:] = math.inf
+        return math.inf
+    old = beta * math.exp(kept.sizes_scale[0] - top) if beta > 0.0 else 0.0
+    new = math.exp(scale - top) if scale > -math.inf else 0.0
+    largest = 0.0
+    length = data[4]
+    lost = rounding / length if length > 0.0 else 0.0
+    unit = length * math.exp(top - followed_scale) if followed_scale > -math.inf else math.inf
+    most = 0.0
+    for c in range(k):
+        size, error = totals[c] * new, (totals[c] + lost) * new
+        terms = kept.sizes[c, 0] * old + (1.0 - beta) * size
+        rounded = kept.sizes[c, 1] * old + (1.0 - beta) * error + terms
+        kept.sizes[c, 0], kept.sizes[c, 1] = terms, rounded
+        largest = max(largest, terms, rounded)
+        if kept.ahead:
+            terms = beta * terms + (1.0 - beta) * size
+            rounded = beta * rounded + (1.0 - beta) * error + terms
+        kept.bounds[c] = (kept.of_sign * terms + kept.of_rounding * rounded) * unit
+        if not terms * unit > LEAST:
+            kept.bounds[c] = math.inf
+        most = max(most, rounded)
+    kept.sizes_scale[0] = top
+    if largest > 0.0 and not 1e-8 < largest < 1e8:
+        shift = math.floor(math.log(largest))
+        kept.sizes_scale[0] = top + shift
+        for c in range(k):
+            kept.sizes[c, 0] *= math.exp(-shift)
+            kept.sizes[c, 1] *= math.exp(-shift)
+    return ROUNDING_OF_ENTRY * most * unit
+
+
+@plain
+def saga_totals(data, indices, factor, before_rounding, before_terms, kept, totals):
+    """Write the sums of absolute coefficients of SAGA's signal in units of e^scale; return scale and rounding."""
+    labels = data[2]
+    n, k = kept.mantissas.shape
+    top = kept.compared_scale[0]
+    for i in range(indices.shape[0]):
+        for c in range(k):
+            top = max(top, kept.row_scales[i, c], kept.compared_scales[indices[i], c])
+    totals[:] = 0.0
+    if top == -math.inf:
+        return top, 0.0
+    for i in range(indices.shape[0]):
+        others = 0.0
+        for c in range(k):
+            size = abs(kept.rows[i, c]) * math.exp(kept.row_scales[i, c] - top)
+            old = abs(kept.compared[indices[i], c]) * math.exp(kept.compared_scales[indices[i], c] - top)
+            size += factor * old
+            totals[c] += size
+            others += size
+        totals[labels[indices[i]]] += others
+    share = math.exp(kept.compared_scale[0] - top)
+    largest = 0.0
+    for c in range(k):
+        totals[c] += kept.compared_sizes[c] * share
+        largest = max(largest, totals[c])
+    made = UNIT + math.log(n + 34) + before_terms
+    lost = (math.exp(before_rounding - top) + math.exp(made - top)) / math.exp(UNIT)
+    # Its kernels leave out rows below e^-80 of the largest.
+    return top, lost + largest * data[4] * math.exp(-80.0 - UNIT)
+
+
+@plain
+def copy_totals(totals, out):
+    """Copy sums of rows [k]."""
+    for c in range(totals.shape[0]):
+        out[c] = totals[c]
+
+
+@finite
+def _below(entries, i, bound):
+    count = 0
+    for j in range(entries.shape[1]):
+        count += 1 if abs(entries[i, j]) <= bound else 0
+    return count
+
+
+@plain
+def certain(followed, bounds):
+    """Whether every entry of what a step follows is above the bound of its row."""
+    for c in range(followed.shape[0]):
+        if not bounds[c] < math.inf or _below(followed, c, bounds[c]) > 0:
+            return False
+    return True
+
+
+@plain
+def repair(data, followed, followed_scale, signs, kept):
+    """Write what a step follows with its uncertain entries made of their terms; return False if one stays so.
+
+    The coefficients are those that were found; for ``signs`` an entry may stand in units of its row.
+    """
+    X, repaired = data[0], kept.matrix
+    n, k = kept.plain.shape
+    if kept.carries:
+        return False
+    for c in range(k):
+        inside = kept.bounds[c] < math.inf and abs(kept.base[c] - followed_scale) < 500.0
+        unit = math.exp(kept.base[c] - followed_scale) if inside else 1.0
+        if not inside and not signs:
+            return False
+        for j in range(followed.shape[1]):
+            repaired[c, j] = followed[c, j]
+            if inside and abs(followed[c, j]) > kept.bounds[c]:
+                continue
+            total, size = 0.0, 0.0
+            for i in range(n):
+                term = kept.plain[i, c] * X[i, j]
+                total += term if abs(kept.plain[i, c]) > 1e-280 else 0.0
+                size += abs(term)
+            if size > 0.0 and not abs(total) > kept.of_sign * size:
+                return False
+            repaired[c, j] = total * unit
+    return True
