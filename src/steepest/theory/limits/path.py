@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
 
 from steepest.theory.limits.fields import Field, FieldAt
+from steepest.theory.limits.slopes import solver
 
 __all__ = ["Path", "follow"]
 
@@ -17,6 +16,7 @@ _NEWTON_STEPS = 60
 _LEAST_DAMPING = 1e-5
 _LEAST_GROWTH = 1.003
 _LOGIT_TOLERANCE = 1e-6
+_MUCH_SHORTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,17 @@ def _solved(
     """Return W with W = origin + step F(W), the field there, and how many Newton steps that took.
 
     Steps are damped until the next correction, by the same factorisation, is shorter: logits matter, whose
-    scales in W differ by many orders, so that the residual itself tells little.
+    scales in W differ by many orders, so that the residual itself tells little. Where it is much shorter the
+    factorisation serves for another step.
     """
     X = field.data.features
     W, damping = start, 1.0
     at = field.at(W, width)
+    solve = correction = None
     for used in range(min(_NEWTON_STEPS, most)):
-        solve = _solver(at.jacobian(), step)
-        correction = solve(origin + step * at.value - W)
+        if solve is None or correction is None:
+            solve = solver(at.slopes(), step)
+            correction = solve(origin + step * at.value - W)
         size = float(np.abs(X @ correction.T).max())
         if not math.isfinite(size):
             return None, at, used + 1
@@ -111,18 +114,13 @@ def _solved(
             ahead = W + damping * correction
             there = field.at(ahead, width)
             following = solve(origin + step * there.value - ahead)
-            if np.abs(X @ following.T).max() < size * (1.0 - 0.25 * damping):
+            left = float(np.abs(X @ following.T).max())
+            if left < size * (1.0 - 0.25 * damping):
                 break
             damping *= 0.5
             if damping < _LEAST_DAMPING:
                 return None, at, used + 1
         W, at = ahead, there
+        serves = left < _MUCH_SHORTER * size
+        solve, correction = (solve, following) if serves else (None, None)
     return None, at, min(_NEWTON_STEPS, most)
-
-
-def _solver(jacobian: np.ndarray, step: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Return V ↦ (I - step F')⁻¹ V for matrices V [k, d]."""
-    matrix = -step * jacobian
-    matrix.flat[:: len(matrix) + 1] += 1.0
-    factors = lu_factor(matrix, overwrite_a=True, check_finite=False)
-    return lambda V: lu_solve(factors, V.ravel(), check_finite=False).reshape(V.shape)
