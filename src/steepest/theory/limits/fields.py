@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,9 +21,10 @@ from steepest.theory.limits.slopes import Slopes
 __all__ = ["Field", "FieldAt", "field_of", "is_smoothed"]
 
 _CHUNK = 1 << 20
-_TRACE = 1e-40
-"""Of a batch's largest pull: nothing of a sample below it is seen in float64, whatever the margin."""
-_ROUNDING = 1e-17
+_TRACE = 1e-25
+"""Of a batch's largest pull: what is below it is not seen in float64, unless γ is 1e-9 of the features."""
+_MOST_FULL = 1 << 25
+_ROUNDING = 1e-13
 """Of a derivative's largest part; Newton's method needs no more."""
 _FROBENIUS, _MAX = Entrywise(2), Entrywise(np.inf)
 
@@ -94,8 +96,9 @@ def _frobenius(data: Data, batches: Batches, pull: Pulls, _width: float) -> Fiel
     k, d = data.shape
     directions = np.empty((k, weights.shape[0], d))
     squares = np.zeros(weights.shape[0])
+    summing = weights.toarray() if _is_full(weights) else weights
     for c in range(k):
-        directions[c] = weights @ (pull.relative[:, [c]] * data.features)
+        directions[c] = summing @ (pull.relative[:, [c]] * data.features)
         squares += np.einsum("md,md->m", directions[c], directions[c])
     sizes = np.sqrt(squares)
     directions /= sizes[None, :, None]
@@ -116,11 +119,12 @@ def _turning(
         pulled: share_B / ‖S_B‖, shape [M].
     """
     X, (k, d), n = data.features, data.shape, len(data.features)
+    weights = _without_traces(weights, _ROUNDING)
     # ∂(T_i x_iᵀ)/∂z_ic' has the column changes_i[:, c'] in place of T_i.
     changes = pull.relative[:, :, None] * pull.slopes
     straight = weights.T @ pulled
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-    along, left = _along(X, rows, weights.indices, directions, changes)
+    along = _along(X, rows, weights, directions, changes)
     by_batch = (pulled[rows] * weights.data)[:, None]
     turned = _without_traces(
         sparse.csr_array(
@@ -133,8 +137,12 @@ def _turning(
         ),
         _ROUNDING,
     )
-    sizes = np.stack([np.bincount(weights.indices, (by_batch * left)[:, c], n) for c in range(k)], axis=1)
     by_column = turned.T.tocsr()
+
+    def sizes() -> np.ndarray:
+        squares = np.sum(changes**2, axis=1) * np.sum(X**2, axis=1)[:, None]
+        left = by_batch * np.sqrt(np.maximum(squares[weights.indices] - along**2, 0.0))
+        return np.stack([np.bincount(weights.indices, left[:, c], n) for c in range(k)], axis=1)
 
     def push(logits: np.ndarray) -> np.ndarray:
         moved = np.einsum("i,icd,id->ic", straight, changes, logits).T @ X
@@ -149,7 +157,7 @@ def _turning(
 
     def matrix() -> np.ndarray:
         blocks = _products(X, straight[:, None, None] * changes)
-        # (∂α_B/∂Z X)ᵀ or X first: whichever is less work. Few entries of ``turned`` are left at large weights.
+        # Either end of the product first, whichever is less: at large weights ``turned`` has few entries.
         first = turned.nnz * k < 0.25 * turned.shape[0] * k * d
         for c in range(k):
             part = by_column[c::k]
@@ -157,29 +165,39 @@ def _turning(
                 for other in range(k):
                     blocks[other, :, c, :] -= (part @ directions[other]).T @ X
             else:
-                turning = part.T @ X
-                for other in range(k):
-                    blocks[other, :, c, :] -= directions[other].T @ turning
+                blocks[:, :, c, :] -= directions.transpose(0, 2, 1) @ (part.T @ X)
         return blocks.reshape(k * d, k * d)
 
-    return Slopes(X, push, columns, sizes, matrix)
+    return Slopes(X, push, columns, sizes, k * d, matrix)
 
 
 def _along(
-    X: np.ndarray, rows: np.ndarray, samples: np.ndarray, directions: np.ndarray, changes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return ⟨D_B, ∂(T_i x_iᵀ)/∂z_ic'⟩ of the samples of all batches, and the size of what is left, [., k]."""
+    X: np.ndarray, rows: np.ndarray, weights: sparse.csr_array, directions: np.ndarray, changes: np.ndarray
+) -> np.ndarray:
+    """Return ⟨D_B, ∂(T_i x_iᵀ)/∂z_ic'⟩ of the samples of all batches, shape [., k]."""
     k, _, d = directions.shape
-    along, left = np.empty((len(rows), k)), np.empty((len(rows), k))
-    lengths = np.sqrt(np.einsum("icd,icd->id", changes, changes) * np.sum(X**2, axis=1)[:, None])
-    step = max(1, _CHUNK // (d * k))
+    samples, full = weights.indices, _is_full(weights)
+    seen = np.empty((len(rows), k))
+    step = max(1, _CHUNK // d)
+    for c in range(k):
+        if full:
+            seen[:, c] = (directions[c] @ X.T)[rows, samples]
+            continue
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            seen[part, c] = np.einsum("rj,rj->r", directions[c, rows[part]], X[samples[part]])
+    along = np.empty((len(rows), k))
+    step = max(1, _CHUNK // k**2)
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        own = X[samples[part]]
-        seen = np.stack([np.einsum("rj,rj->r", each[rows[part]], own) for each in directions], axis=1)
-        along[part] = np.einsum("rc,rcd->rd", seen, changes[samples[part]])
-        left[part] = np.sqrt(np.maximum(lengths[samples[part]] ** 2 - along[part] ** 2, 0.0))
-    return along, left
+        along[part] = np.einsum("rc,rcd->rd", seen[part], changes[samples[part]])
+    return along
+
+
+def _is_full(weights: sparse.csr_array) -> bool:
+    """Return whether products with all of a matrix take less time than those with its entries."""
+    every = math.prod(weights.shape)
+    return weights.nnz > every / 16 and every < _MOST_FULL
 
 
 def _without_traces(matrix: sparse.csr_array, least: float = _TRACE) -> sparse.csr_array:
@@ -197,7 +215,9 @@ def _max(data: Data, batches: Batches, pull: Pulls, width: float) -> FieldAt:
 
 def _of_signs(X: np.ndarray, parts: np.ndarray, slopes: np.ndarray) -> Slopes:
     """Return the derivative whose entries are Σ_i parts_icj slopes_i[c, c'] x_ij'."""
-    sizes = np.sqrt(np.einsum("icj,icj,icd->id", parts, parts, slopes**2, optimize=True))
+
+    def sizes() -> np.ndarray:
+        return np.sqrt(np.einsum("ic,icd->id", np.einsum("icj,icj->ic", parts, parts), slopes**2))
 
     def push(logits: np.ndarray) -> np.ndarray:
         moved = np.einsum("icd,id->ic", slopes, logits)
@@ -206,7 +226,7 @@ def _of_signs(X: np.ndarray, parts: np.ndarray, slopes: np.ndarray) -> Slopes:
     def columns(samples: np.ndarray, classes: np.ndarray) -> np.ndarray:
         return parts[samples] * slopes[samples, :, classes][:, :, None]
 
-    return Slopes(X, push, columns, sizes, lambda: _products_by_entry(X, parts, slopes))
+    return Slopes(X, push, columns, sizes, parts[0].size, lambda: _products_by_entry(X, parts, slopes))
 
 
 def _products(X: np.ndarray, slopes: np.ndarray) -> np.ndarray:

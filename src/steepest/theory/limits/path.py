@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,11 @@ from steepest.theory.limits.slopes import solver
 
 __all__ = ["Path", "follow"]
 
-_NEWTON_STEPS = 60
+_NEWTON_STEPS = 30
 _LEAST_DAMPING = 1e-5
 _LEAST_GROWTH = 1.003
-_LOGIT_TOLERANCE = 1e-6
+_NEAR_END = 1.0 / 256.0
+_LOGIT_TOLERANCE = 1e-4
 _MUCH_SHORTER = 0.1
 
 
@@ -33,8 +35,19 @@ class Path:
     """Whether the R that was asked for was reached."""
 
 
-def follow(field: Field, width: float, until: float, growth: float, most_solves: int) -> Path:
+def follow(
+    field: Field,
+    width: float,
+    until: float,
+    growth: float,
+    most_solves: int,
+    hurry: float = 1.0,
+    reached: Callable[[float], None] = lambda _: None,
+) -> Path:
     """Return the path from W = 0 to R = ``until``, or as far as ``most_solves`` Newton steps go.
+
+    R grows by the factor ``growth`` a step, and by ``hurry`` times that as long as it is far from the end.
+    ``reached`` is told each R.
 
     Implicit Euler is W_{j+1} = W_j + (R_{j+1} - R_j) F(W_{j+1}). Once W is large F hardly varies but for the
     differences of tied logits, which stay O(1) while W doubles: explicit steps would have to be of that size.
@@ -54,7 +67,7 @@ def follow(field: Field, width: float, until: float, growth: float, most_solves:
     R = min(until, 0.25 / longest)
     W, solves = np.zeros((k, d)), 0
     lengths, weights, growths = [], [], []
-    factor, start, before = growth, np.zeros((k, d)), 0.0
+    factor, start, before = growth * hurry, np.zeros((k, d)), 0.0
     while True:
         found, at, used = _solved(field, width, W, R - before, start, most_solves - solves)
         solves += used
@@ -67,10 +80,12 @@ def follow(field: Field, width: float, until: float, growth: float, most_solves:
             lengths.append(R)
             weights.append(W)
             growths.append(at.value)
+            reached(R)
             if until <= R:
                 return _path(lengths, weights, growths, field, complete=True)
             if used < 20:
-                factor = min(growth, 1.0 + 1.6 * (factor - 1.0))
+                largest = growth * hurry if before < _NEAR_END * until else growth
+                factor = min(largest, 1.0 + 1.6 * (factor - 1.0))
         R = before * factor
         # A step that would leave a sliver before the end goes to the end.
         R = until if until / (1.0 + 0.5 * (factor - 1.0)) < R else R
