@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
-from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
+from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, RUN_ERROR, Told
 from steepest.cli.names import Loss, Norm
 from steepest.cli.output import check_writable, print_json
-from steepest.cli.terminal import waiting
+from steepest.cli.terminal import saying, solving
 from steepest.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def limits(
         int | None,
         typer.Option(
             metavar="N",
-            help="Batches in a sample of them, where there are too many to take all. "
-            "Default: 1,000 to 3,000.",
+            help="Batches in a sample of them, where there are too many to take all. Default: 150 to 3,000.",
             show_default=False,
         ),
     ] = None,
@@ -76,7 +75,8 @@ def limits(
     floor that no number of steps gets below), the error of that prediction, and whether the max margin is
     found. Exact where a closed form exists, otherwise the mean field's, which predicts and does not prove.
 
-    Exits with 1 if the data is not linearly separable, and with 3 if that could not be decided.
+    Exits with 1 if the data is not linearly separable, and with 3 if that could not be decided. Ctrl-C prints
+    the batch sizes that are done, and exits with 130.
 
     For instance:
 
@@ -100,10 +100,12 @@ def limits(
     problem = load_data(context, data, label, separator, encoding)
     for each in sizes or ():
         Method(norm, each).batch_size_for(problem)
-    with waiting(f"max margin of {problem.name} in the {norm} norm"):
-        solution = max_margin(problem, norm, gap)
+    with solving(f"max margin of {problem.name} in the {norm} norm") as show:
+        solution = max_margin(problem, norm, gap, callback=show)
+    if solution.status.name == "STOPPED":
+        raise KeyboardInterrupt
     if solution.separable:
-        with waiting(f"limits on {problem.name}"):
+        with saying(f"limits on {problem.name}") as say:
             found = smallest_converging_batch(
                 problem,
                 method,
@@ -112,6 +114,7 @@ def limits(
                 margin=solution,
                 at=at,
                 batches=batches,
+                progress=say,
             )
         if output is not None:
             _write(output, found)
@@ -119,6 +122,9 @@ def limits(
             print_json(_summary(found, solution, method, at, output))
         else:
             typer.echo(_text(found, solution, method, at, output))
+        if found.interrupted:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(Told(INTERRUPTED))
     else:
         said = "is not linearly separable" if solution.separable is False else "is not known to be separable"
         typer.echo(f"{problem.name} {said}, so there is no max margin to find", err=True)
@@ -166,6 +172,7 @@ def _summary(
         "tolerance": found.tolerance,
         "smallest_batch_size": found.batch_size,
         "status": found.status,
+        "interrupted": found.interrupted,
         "limits": [
             {**each.to_dict(), "finds_max_margin": each.finds_max_margin(found.tolerance)}
             for each in found.tried.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,27 @@ def waiting(what: str) -> Any:
     from rich.console import Console
 
     return Console(stderr=True).status(what)
+
+
+@contextmanager
+def saying(what: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows what is being done: beside a spinner, or in lines of a log."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status(what) as status:
+            yield lambda doing: status.update(f"{what}: {doing}")
+        return
+    start, said = time.monotonic(), _FIRST_LINE
+
+    def line(doing: str) -> None:
+        nonlocal said
+        seconds = time.monotonic() - start
+        if seconds >= said:
+            said = 2 * seconds
+            typer.echo(f"{what}: {doing}, {seconds:,.0f} s", err=True)
+
+    yield line
 
 
 @contextmanager

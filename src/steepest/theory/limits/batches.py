@@ -34,11 +34,12 @@ class Batches:
         ratios = np.exp(logs - top[self.rows])
         return sparse.csr_array((ratios, self.samples, self.members.indptr), self.members.shape)
 
-    def only(self, row: int) -> Batches:
-        """Return one of the batches alone."""
-        part = slice(self.members.indptr[row], self.members.indptr[row + 1])
-        logs = None if self.logs is None else self.logs[part]
-        return Batches(sparse.csr_array(self.members[[row]]), np.ones(1), logs)
+    def part(self, rows: np.ndarray) -> Batches:
+        """Return some of the batches, alike in their shares as here."""
+        entries = np.isin(self.rows, rows)
+        logs = None if self.logs is None else self.logs[entries]
+        shares = self.shares[rows] / self.shares[rows].sum()
+        return Batches(sparse.csr_array(self.members[rows]), shares, logs)
 
     @property
     def rows(self) -> np.ndarray:

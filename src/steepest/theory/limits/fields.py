@@ -1,7 +1,8 @@
-"""The mean field F(W) = E_B[D(-∇L_B(W))] and its Jacobian: exact in Frobenius, smoothed in the max-norm."""
+"""The mean field F(W) = E_B[D(-∇L_B(W))] and its derivative: exact in Frobenius, smoothed in the max-norm."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,10 +16,16 @@ from steepest.problem import Classification
 from steepest.theory.limits.batches import Batches
 from steepest.theory.limits.entries import batch_signs, signs_jacobian
 from steepest.theory.limits.pulls import Pulls, pulls
+from steepest.theory.limits.slopes import Slopes
 
 __all__ = ["Field", "FieldAt", "field_of", "is_smoothed"]
 
-_CHUNK = 1 << 22
+_CHUNK = 1 << 20
+_TRACE = 1e-25
+"""Of a batch's largest pull: what is below it is not seen in float64, unless γ is 1e-9 of the features."""
+_MOST_FULL = 1 << 25
+_ROUNDING = 1e-13
+"""Of a derivative's largest part; Newton's method needs no more."""
 _FROBENIUS, _MAX = Entrywise(2), Entrywise(np.inf)
 
 
@@ -48,11 +55,10 @@ class Data:
 
 @dataclass(frozen=True)
 class FieldAt:
-    """The field at some weights: its value [k, d], and its Jacobian when it is asked for."""
+    """The field at some weights: its value [k, d], and its derivative when it is asked for."""
 
     value: np.ndarray
-    jacobian: Callable[[], np.ndarray]
-    """Return ∂ F / ∂ W, shape [k d, k d], in row-major order of the entries."""
+    slopes: Callable[[], Slopes]
 
 
 @dataclass(frozen=True)
@@ -86,59 +92,155 @@ def is_smoothed(norm_: Norm) -> bool:
 
 def _frobenius(data: Data, batches: Batches, pull: Pulls, _width: float) -> FieldAt:
     # Within a batch everything is relative to its largest pull.
-    weights = batches.ratios(pull.largest)
-    ratios = weights.data
-    k = data.shape[0]
-    sums = np.stack([weights @ (pull.relative[:, [c]] * data.features) for c in range(k)], axis=1)
-    sizes = np.sqrt(np.einsum("mkd,mkd->m", sums, sums))
-    directions = sums / sizes[:, None, None]
-    value = np.tensordot(batches.shares, directions, axes=1)
-
-    def jacobian() -> np.ndarray:
-        slopes = pull.relative[:, :, None] * pull.slopes
-        pulled = batches.shares / sizes
-        straight = _products(data.features, (weights.T @ pulled)[:, None, None] * slopes)
-        along = _along(data, batches, directions, slopes) * ratios[:, None]
-        turned = np.stack(
-            [
-                sparse.csr_array((along[:, c], batches.samples, batches.members.indptr), weights.shape)
-                @ data.features
-                for c in range(k)
-            ],
-            axis=1,
-        )
-        flat = len(sizes), k * data.shape[1]
-        return straight - (pulled[:, None] * directions.reshape(flat)).T @ turned.reshape(flat)
-
-    return FieldAt(value, jacobian)
+    weights = _without_traces(batches.ratios(pull.largest))
+    k, d = data.shape
+    directions = np.empty((k, weights.shape[0], d))
+    squares = np.zeros(weights.shape[0])
+    summing = weights.toarray() if _is_full(weights) else weights
+    for c in range(k):
+        directions[c] = summing @ (pull.relative[:, [c]] * data.features)
+        squares += np.einsum("md,md->m", directions[c], directions[c])
+    sizes = np.sqrt(squares)
+    directions /= sizes[None, :, None]
+    value = batches.shares @ directions
+    return FieldAt(value, lambda: _turning(data, weights, pull, directions, batches.shares / sizes))
 
 
-def _along(data: Data, batches: Batches, directions: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Return ⟨D_B, ∂(T_i x_iᵀ)/∂z_ic'⟩ for every sample of every batch, shape [M b, k]."""
-    rows, samples = batches.rows, batches.samples
-    found = np.empty((len(rows), slopes.shape[2]))
-    step = max(1, _CHUNK // (data.features.shape[1] * slopes.shape[1]))
+def _turning(
+    data: Data, weights: sparse.csr_array, pull: Pulls, directions: np.ndarray, pulled: np.ndarray
+) -> Slopes:
+    """Return the derivative of Σ_B share_B S_B / ‖S_B‖: that of S_B without its part along S_B.
+
+    Args:
+        data: the samples.
+        weights: of the samples of each batch, relative to its largest, shape [M, n].
+        pull: of each sample.
+        directions: S_B / ‖S_B‖ by class, shape [k, M, d].
+        pulled: share_B / ‖S_B‖, shape [M].
+    """
+    X, (k, d), n = data.features, data.shape, len(data.features)
+    weights = _without_traces(weights, _ROUNDING)
+    # ∂(T_i x_iᵀ)/∂z_ic' has the column changes_i[:, c'] in place of T_i.
+    changes = pull.relative[:, :, None] * pull.slopes
+    straight = weights.T @ pulled
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    along = _along(X, rows, weights, directions, changes)
+    by_batch = (pulled[rows] * weights.data)[:, None]
+    turned = _without_traces(
+        sparse.csr_array(
+            (
+                (by_batch * along).ravel(),
+                (weights.indices[:, None] * k + np.arange(k)).ravel(),
+                weights.indptr * k,
+            ),
+            (weights.shape[0], n * k),
+        ),
+        _ROUNDING,
+    )
+    by_column = turned.T.tocsr()
+
+    def sizes() -> np.ndarray:
+        squares = np.sum(changes**2, axis=1) * np.sum(X**2, axis=1)[:, None]
+        left = by_batch * np.sqrt(np.maximum(squares[weights.indices] - along**2, 0.0))
+        return np.stack([np.bincount(weights.indices, left[:, c], n) for c in range(k)], axis=1)
+
+    def push(logits: np.ndarray) -> np.ndarray:
+        moved = np.einsum("i,icd,id->ic", straight, changes, logits).T @ X
+        return moved - (turned @ logits.ravel()) @ directions
+
+    def columns(samples: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        moved = (straight[samples, None] * changes[samples, :, classes])[:, :, None] * X[samples, None, :]
+        chosen = by_column[samples * k + classes]
+        for c in range(k):
+            moved[:, c] -= chosen @ directions[c]
+        return moved
+
+    def matrix() -> np.ndarray:
+        blocks = _products(X, straight[:, None, None] * changes)
+        # Either end of the product first, whichever is less: at large weights ``turned`` has few entries.
+        first = turned.nnz * k < 0.25 * turned.shape[0] * k * d
+        for c in range(k):
+            part = by_column[c::k]
+            if first:
+                for other in range(k):
+                    blocks[other, :, c, :] -= (part @ directions[other]).T @ X
+            else:
+                blocks[:, :, c, :] -= directions.transpose(0, 2, 1) @ (part.T @ X)
+        return blocks.reshape(k * d, k * d)
+
+    return Slopes(X, push, columns, sizes, k * d, matrix)
+
+
+def _along(
+    X: np.ndarray, rows: np.ndarray, weights: sparse.csr_array, directions: np.ndarray, changes: np.ndarray
+) -> np.ndarray:
+    """Return ⟨D_B, ∂(T_i x_iᵀ)/∂z_ic'⟩ of the samples of all batches, shape [., k]."""
+    k, _, d = directions.shape
+    samples, full = weights.indices, _is_full(weights)
+    seen = np.empty((len(rows), k))
+    step = max(1, _CHUNK // d)
+    for c in range(k):
+        if full:
+            seen[:, c] = (directions[c] @ X.T)[rows, samples]
+            continue
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            seen[part, c] = np.einsum("rj,rj->r", directions[c, rows[part]], X[samples[part]])
+    along = np.empty((len(rows), k))
+    step = max(1, _CHUNK // k**2)
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        seen = np.einsum("rcj,rj->rc", directions[rows[part]], data.features[samples[part]])
-        found[part] = np.einsum("rc,rcd->rd", seen, slopes[samples[part]])
-    return found
+        along[part] = np.einsum("rc,rcd->rd", seen[part], changes[samples[part]])
+    return along
+
+
+def _is_full(weights: sparse.csr_array) -> bool:
+    """Return whether products with all of a matrix take less time than those with its entries."""
+    every = math.prod(weights.shape)
+    return weights.nnz > every / 16 and every < _MOST_FULL
+
+
+def _without_traces(matrix: sparse.csr_array, least: float = _TRACE) -> sparse.csr_array:
+    """Return a matrix without what is at most ``least`` of its largest entry."""
+    kept = np.abs(matrix.data) > least * np.abs(matrix.data).max(initial=0.0)
+    ends = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return sparse.csr_array((matrix.data[kept], matrix.indices[kept], ends), matrix.shape)
 
 
 def _max(data: Data, batches: Batches, pull: Pulls, width: float) -> FieldAt:
     signs = batch_signs(data.features, data.one_hot, batches, pull, width)
     value = np.tensordot(batches.shares, signs.values, axes=1)
-    return FieldAt(value, lambda: _products_by_entry(data.features, signs_jacobian(signs), pull.slopes))
+    return FieldAt(value, lambda: _of_signs(data.features, signs_jacobian(signs), pull.slopes))
+
+
+def _of_signs(X: np.ndarray, parts: np.ndarray, slopes: np.ndarray) -> Slopes:
+    """Return the derivative whose entries are Σ_i parts_icj slopes_i[c, c'] x_ij'."""
+
+    def sizes() -> np.ndarray:
+        return np.sqrt(np.einsum("ic,icd->id", np.einsum("icj,icj->ic", parts, parts), slopes**2))
+
+    def push(logits: np.ndarray) -> np.ndarray:
+        moved = np.einsum("icd,id->ic", slopes, logits)
+        return np.einsum("icj,ic->cj", parts, moved)
+
+    def columns(samples: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        return parts[samples] * slopes[samples, :, classes][:, :, None]
+
+    return Slopes(X, push, columns, sizes, parts[0].size, lambda: _products_by_entry(X, parts, slopes))
 
 
 def _products(X: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Return Σ_i slopes_i[c, c'] x_ij x_ij' as [k d, k d]."""
+    """Return Σ_i slopes_i[c, c'] x_ij x_ij' as [k, d, k, d]; slopes are symmetric, as gradients' are."""
     d, k = X.shape[1], slopes.shape[1]
     blocks = np.empty((k, d, k, d))
+    least = _ROUNDING * np.abs(slopes).max(initial=0.0)
     for c in range(k):
-        for other in range(k):
-            blocks[c, :, other, :] = (X * slopes[:, c, other, None]).T @ X
-    return blocks.reshape(k * d, k * d)
+        for other in range(c + 1):
+            matter = np.abs(slopes[:, c, other]) > least
+            part = X[matter]
+            blocks[c, :, other, :] = (part * slopes[matter, c, other, None]).T @ part
+            blocks[other, :, c, :] = blocks[c, :, other, :].T
+    return blocks
 
 
 def _products_by_entry(X: np.ndarray, parts: np.ndarray, slopes: np.ndarray) -> np.ndarray:

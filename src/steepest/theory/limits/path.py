@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
 
 from steepest.theory.limits.fields import Field, FieldAt
+from steepest.theory.limits.slopes import solver
 
 __all__ = ["Path", "follow"]
 
-_NEWTON_STEPS = 60
+_NEWTON_STEPS = 30
 _LEAST_DAMPING = 1e-5
 _LEAST_GROWTH = 1.003
-_LOGIT_TOLERANCE = 1e-6
+_NEAR_END = 1.0 / 256.0
+_LOGIT_TOLERANCE = 1e-4
+_MUCH_SHORTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,19 @@ class Path:
     """Whether the R that was asked for was reached."""
 
 
-def follow(field: Field, width: float, until: float, growth: float, most_solves: int) -> Path:
+def follow(
+    field: Field,
+    width: float,
+    until: float,
+    growth: float,
+    most_solves: int,
+    hurry: float = 1.0,
+    reached: Callable[[float], None] = lambda _: None,
+) -> Path:
     """Return the path from W = 0 to R = ``until``, or as far as ``most_solves`` Newton steps go.
+
+    R grows by the factor ``growth`` a step, and by ``hurry`` times that as long as it is far from the end.
+    ``reached`` is told each R.
 
     Implicit Euler is W_{j+1} = W_j + (R_{j+1} - R_j) F(W_{j+1}). Once W is large F hardly varies but for the
     differences of tied logits, which stay O(1) while W doubles: explicit steps would have to be of that size.
@@ -54,7 +67,7 @@ def follow(field: Field, width: float, until: float, growth: float, most_solves:
     R = min(until, 0.25 / longest)
     W, solves = np.zeros((k, d)), 0
     lengths, weights, growths = [], [], []
-    factor, start, before = growth, np.zeros((k, d)), 0.0
+    factor, start, before = growth * hurry, np.zeros((k, d)), 0.0
     while True:
         found, at, used = _solved(field, width, W, R - before, start, most_solves - solves)
         solves += used
@@ -67,10 +80,12 @@ def follow(field: Field, width: float, until: float, growth: float, most_solves:
             lengths.append(R)
             weights.append(W)
             growths.append(at.value)
+            reached(R)
             if until <= R:
                 return _path(lengths, weights, growths, field, complete=True)
             if used < 20:
-                factor = min(growth, 1.0 + 1.6 * (factor - 1.0))
+                largest = growth * hurry if before < _NEAR_END * until else growth
+                factor = min(largest, 1.0 + 1.6 * (factor - 1.0))
         R = before * factor
         # A step that would leave a sliver before the end goes to the end.
         R = until if until / (1.0 + 0.5 * (factor - 1.0)) < R else R
@@ -93,14 +108,17 @@ def _solved(
     """Return W with W = origin + step F(W), the field there, and how many Newton steps that took.
 
     Steps are damped until the next correction, by the same factorisation, is shorter: logits matter, whose
-    scales in W differ by many orders, so that the residual itself tells little.
+    scales in W differ by many orders, so that the residual itself tells little. Where it is much shorter the
+    factorisation serves for another step.
     """
     X = field.data.features
     W, damping = start, 1.0
     at = field.at(W, width)
+    solve = correction = None
     for used in range(min(_NEWTON_STEPS, most)):
-        solve = _solver(at.jacobian(), step)
-        correction = solve(origin + step * at.value - W)
+        if solve is None or correction is None:
+            solve = solver(at.slopes(), step)
+            correction = solve(origin + step * at.value - W)
         size = float(np.abs(X @ correction.T).max())
         if not math.isfinite(size):
             return None, at, used + 1
@@ -111,18 +129,13 @@ def _solved(
             ahead = W + damping * correction
             there = field.at(ahead, width)
             following = solve(origin + step * there.value - ahead)
-            if np.abs(X @ following.T).max() < size * (1.0 - 0.25 * damping):
+            left = float(np.abs(X @ following.T).max())
+            if left < size * (1.0 - 0.25 * damping):
                 break
             damping *= 0.5
             if damping < _LEAST_DAMPING:
                 return None, at, used + 1
         W, at = ahead, there
+        serves = left < _MUCH_SHORTER * size
+        solve, correction = (solve, following) if serves else (None, None)
     return None, at, min(_NEWTON_STEPS, most)
-
-
-def _solver(jacobian: np.ndarray, step: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Return V ↦ (I - step F')⁻¹ V for matrices V [k, d]."""
-    matrix = -step * jacobian
-    matrix.flat[:: len(matrix) + 1] += 1.0
-    factors = lu_factor(matrix, overwrite_a=True, check_finite=False)
-    return lambda V: lu_solve(factors, V.ravel(), check_finite=False).reshape(V.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ __all__ = ["READ", "Plan", "planned"]
 
 _MOST_BATCHES, _MOST_REPEATS = 1_000_000, 1_000
 """More would fill the memory, or never end."""
+
+_FEWEST, _USUAL = 150, 3000
+"""In a sample of batches, where nothing else is said."""
 
 READ = ("norm", "batch_size", "momentum", "loss")
 """What is read of a method."""
@@ -44,6 +48,16 @@ class Plan:
     repeats: int
     seed: int
     first_step: float | None
+    progress: Callable[[str], None] | None
+
+    def tell(self, doing: str, R: float, until: float) -> None:
+        """Tell how far a path has come."""
+        if self.progress is not None:
+            self.progress(f"batch size {self.batch_size}, {doing}, R = {R:.3g} of {until:.3g}")
+
+    def error_of(self, W: np.ndarray) -> float:
+        """Return the relative margin error of weights."""
+        return 1.0 - float(self.problem.normalized_margin(W, self.norm)) / self.margin
 
     def result(self, kind: Any, status: str, **values: Any) -> LimitDirection:
         """Return a result about this problem and norm."""
@@ -66,8 +80,11 @@ def planned(
     batches: int | None,
     repeats: int,
     seed: int,
+    progress: Any,
 ) -> Plan:
     """Return what :func:`~steepest.theory.limit_direction` was asked, with its errors."""
+    if progress is not None and not callable(progress):
+        raise InvalidArgument("progress", progress, "give a function of a text, or None")
     problem = as_problem(problem)
     require_parts("method", method, READ, "give a steepest.Method")
     norm_, samples = norm(method.norm), problem.samples
@@ -88,7 +105,7 @@ def planned(
         raise InvalidArgument("problem", problem.name, "give data that is separable: γ > 0 is needed")
     weights = problem.n_classes * problem.dimension
     size = samples if size is None else size
-    usual = int(np.clip(min(3e8 / weights**2, 6e4 / size), 1000, 3000))
+    usual = int(np.clip(min(1e6 / weights, 6e4 / size), _FEWEST, _USUAL))
     beta = as_momentum(method.momentum)
     return Plan(
         problem,
@@ -102,9 +119,10 @@ def planned(
         gamma,
         margin if hasattr(margin, "weights") else None,
         usual if batches is None else whole_number("batches", batches, 1, at_most=_MOST_BATCHES),
-        whole_number("repeats", repeats, 1, at_most=_MOST_REPEATS),
+        whole_number("repeats", repeats, 2, at_most=_MOST_REPEATS),
         whole_number("seed", seed, 0),
         None if not hasattr(method, "schedule") else float(step_sizes(as_schedule(method.schedule), 1)[0]),
+        progress,
     )
 
 

@@ -26,6 +26,7 @@ from steepest.theory.limits.plan import Plan, planned
 from steepest.theory.limits.pulls import LOG_RESIDUALS
 from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
 from steepest.theory.limits.single_samples import has_constant_directions, single_sample_bias
+from steepest.theory.limits.uncertainty import scatter
 
 __all__ = ["limit_direction", "limit_margin"]
 
@@ -36,8 +37,8 @@ _FAR = 16384.0
 _WIDTH, _SHARPER = 1.0, 0.3
 """Of signs, over the square root of the batch size: sums of b terms of both signs balance to about that."""
 _MOST_SOLVES = 1500
+_HURRY = 2.0
 _MOST_WEIGHTS = 3000
-_SCATTERED, _NEAREST = 200, 20
 _FULL_BATCH = ("svrg", "loopless-svrg", "saga")
 _MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
     "ema": lambda beta, steps: beta ** np.arange(steps),
@@ -55,6 +56,7 @@ def limit_direction(
     batches: int | None = None,
     repeats: int = 3,
     seed: int = 0,
+    progress: Callable[[str], None] | None = None,
 ) -> LimitDirection:
     """Return the direction in which a method goes, or its weights at R = Σ η, predicted from the data.
 
@@ -84,9 +86,11 @@ def limit_direction(
         at: R = Σ_{s<t} η_s of a run that the state is to be compared with; None for the limit.
         margin: γ as a number, or a max-margin solution in the method's norm; None solves for it here.
         batches: how many batches a sample of them has at least, where there are too many to take all;
-            None takes 1,000 to 3,000.
-        repeats: independent samples of batches; the result is their mean.
+            None takes 150
+            to 3,000, fewer where batches or weights are many.
+        repeats: independent samples of batches, at least two; the result is their mean.
         seed: of these.
+        progress: called with a short text at every step along a path.
 
     Raises:
         InvalidArgument: an argument that cannot be used, or data that is not known to be separable.
@@ -98,7 +102,7 @@ def limit_direction(
     >>> found.kind, round(found.margin, 3), round(found.relative_error, 3)
     ('exact', 1.333, 0.467)
     """
-    plan = planned(problem, method, at, margin, batches, repeats, seed)
+    plan = planned(problem, method, at, margin, batches, repeats, seed, progress)
     closed = next(_closed_forms(plan), None)
     return closed if closed is not None else _mean_field(plan)
 
@@ -201,15 +205,18 @@ def _mean_field(plan: Plan) -> LimitDirection:
     until = _FAR / plan.margin if plan.at is None else plan.at
     if plan.kind == "heavy-ball" and plan.at is not None:
         until /= 1.0 - plan.momentum
-    paths = [_path(plan, each, until, 2.0, _WIDTH) for each in samples]
+    paths = [
+        _path(plan, each, until, 2.0, _WIDTH, f"sample {number} of {len(samples)}")
+        for number, each in enumerate(samples, 1)
+    ]
     if any(not len(each.lengths) for each in paths):
         return plan.result("not available", "Newton's method failed at the first step")
     ends = [_end(plan, each) for each in paths]
     state = np.mean(ends, axis=0)
-    spread = float(np.std([_error(plan, each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
+    spread = float(np.std([plan.error_of(each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
     state, doubling = _finer(plan, samples[0], paths[0], state, until)
     state, width = _sharper(plan, samples[0], paths[0], state, until)
-    error = LimitError(spread, doubling, width, _scatter(plan, samples[0], state))
+    error = LimitError(spread, doubling, width, scatter(plan, _field(plan, samples[0]), state))
     return plan.directed(
         "predicted",
         _told(samples, paths, until),
@@ -236,8 +243,15 @@ def _samples(plan: Plan) -> Iterator[Batches]:
             yield sampled_batches(n, b, plan.least, np.random.default_rng([plan.seed, repeat]))
 
 
-def _path(plan: Plan, batches: Batches, until: float, growth: float, width: float) -> Path:
-    return follow(_field(plan, batches), width / math.sqrt(plan.batch_size), until, growth, _MOST_SOLVES)
+def _path(plan: Plan, batches: Batches, until: float, growth: float, width: float, doing: str) -> Path:
+    # A limit does not depend on how its path began.
+    hurry = 1.0 if plan.at is not None else _HURRY
+    field = _field(plan, batches)
+
+    def reached(R: float) -> None:
+        plan.tell(doing, R, until)
+
+    return follow(field, _width(plan, width), until, growth, _MOST_SOLVES, hurry, reached)
 
 
 def _field(plan: Plan, batches: Batches) -> Field:
@@ -252,8 +266,8 @@ def _end(plan: Plan, path: Path) -> np.ndarray:
     return path.growths[-1] if plan.at is None else path.weights[-1]
 
 
-def _error(plan: Plan, W: np.ndarray) -> float:
-    return 1.0 - float(plan.problem.normalized_margin(W, plan.norm)) / plan.margin
+def _width(plan: Plan, width: float) -> float:
+    return width / math.sqrt(plan.batch_size)
 
 
 def _finer(
@@ -266,13 +280,13 @@ def _finer(
     """
     if plan.at is None:
         before = int(np.searchsorted(path.lengths, 0.5 * path.lengths[-1] * (1 + 1e-9), side="right")) - 1
-        later = [_error(plan, each) for each in path.growths[max(0, before) :]]
+        later = [plan.error_of(each) for each in path.growths[max(0, before) :]]
         return state, max(abs(each - later[-1]) for each in later)
-    finer = _path(plan, batches, until, math.sqrt(2.0), _WIDTH)
+    finer = _path(plan, batches, until, math.sqrt(2.0), _WIDTH, "with smaller steps")
     if not finer.complete:
         return state, math.inf
     change = finer.weights[-1] - path.weights[-1]
-    return state + 2.0 * change, abs(_error(plan, state + 2.0 * change) - _error(plan, state + change))
+    return state + 2.0 * change, abs(plan.error_of(state + 2.0 * change) - plan.error_of(state + change))
 
 
 def _sharper(
@@ -281,7 +295,7 @@ def _sharper(
     """Return the state with the width of signs extrapolated to 0, and the change from the sharper ones."""
     if not is_smoothed(plan.norm):
         return state, 0.0
-    sharp = _path(plan, batches, until, 2.0, _SHARPER)
+    sharp = _path(plan, batches, until, 2.0, _SHARPER, "with sharper signs")
     if not len(sharp.lengths):
         return state, math.inf
     reached = int(np.argmin(np.abs(path.lengths - sharp.lengths[-1])))
@@ -289,36 +303,14 @@ def _sharper(
     scale = 1.0 if plan.at is None else path.lengths[-1] / sharp.lengths[-1]
     change = scale * (getattr(sharp, part)[-1] - getattr(path, part)[reached])
     sharpest = state + change / (1.0 - _SHARPER)
-    return sharpest, abs(_error(plan, sharpest) - _error(plan, state + change))
-
-
-def _scatter(plan: Plan, batches: Batches, state: np.ndarray) -> float:
-    """Return how far a run of this schedule may be from the mean field, in units of the relative error.
-
-    Within an epoch of m steps of size η the sum of η (D_B - F) wanders by about η √m standard deviations of
-    D_B. The first epochs have the largest steps; what they leave behind in the smallest margins is counted in
-    full.
-    """
-    if plan.at is None or plan.first_step is None:
-        return 0.0
-    chosen = np.linspace(0, len(batches.shares) - 1, min(_SCATTERED, len(batches.shares))).astype(int)
-    directions = np.array(
-        [_field(plan, batches.only(int(row))).at(state, 1e-3).value for row in np.unique(chosen)]
-    )
-    margins = np.asarray(plan.problem.pair_margins(state)).reshape(-1)
-    # The true class is no pair; its margin is infinite.
-    nearest = np.argsort(margins)[: min(_NEAREST, int(np.isfinite(margins).sum()))]
-    moved = np.asarray(plan.problem.pair_margins(directions)).reshape(len(directions), -1)[:, nearest]
-    epoch = math.ceil(plan.problem.samples / plan.batch_size)
-    spread = float(np.sqrt(np.mean(np.var(moved, axis=0))))
-    return plan.first_step * math.sqrt(epoch) * spread / (float(plan.norm(state)) * plan.margin)
+    return sharpest, abs(plan.error_of(sharpest) - plan.error_of(state + change))
 
 
 def _shown(plan: Plan, path: Path) -> LimitPath:
     return LimitPath(
         path.lengths,
-        np.array([_error(plan, each) for each in path.weights]),
-        np.array([_error(plan, each) for each in path.growths]),
+        np.array([plan.error_of(each) for each in path.weights]),
+        np.array([plan.error_of(each) for each in path.growths]),
     )
 
 
