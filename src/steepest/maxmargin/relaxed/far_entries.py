@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-__all__ = ["View", "has_far_entries", "views"]
+__all__ = ["View", "far_entries", "views"]
 
 _FAR = 18
 """Powers of two above the middle entry from which an entry is far."""
@@ -34,13 +34,13 @@ class View:
     """Features whose weights are tiny."""
 
 
-def has_far_entries(X: np.ndarray) -> bool:
-    """Whether some entries of a feature of X [n, d] dwarf its others.
+def far_entries(X: np.ndarray) -> np.ndarray:
+    """Return which entries dwarf the others of their feature, for X [n, d], shape [n, d].
 
-    >>> has_far_entries(np.array([[1e16], [2.0], [3.0]])), has_far_entries(np.array([[1e3], [2.0], [3.0]]))
-    (True, False)
+    >>> far_entries(np.array([[1e16, 1e3], [2.0, 2.0], [3.0, 3.0]])).tolist()
+    [[True, False], [False, False], [False, False]]
     """
-    return bool(_far(X)[0].any())
+    return _far(X)[0]
 
 
 def views(X: np.ndarray, y: np.ndarray, classes: int) -> Iterator[View]:

@@ -57,7 +57,7 @@ class Graded:
         """Number of free features."""
         return self.prepared.level.free.shape[1]
 
-    def weights(self, V: np.ndarray, G: np.ndarray, norm: Norm, margin: float) -> np.ndarray | None:
+    def weights(self, V: np.ndarray, G: np.ndarray, norm: Norm) -> np.ndarray | None:
         """Return W [k, d], of norm 1 to rounding, for weights V of Z and G of its free part; None for 0."""
         both = np.concatenate([G, V[:, : self.lower.shape[1] - self.free]], axis=1)
         plain = np.ldexp(scipy.linalg.solve_triangular(self.upper, both.T).T, self.exponents)
@@ -68,7 +68,11 @@ class Graded:
         exact = self._exact(both / size) if len(self.columns) <= _MOST_FEATURES else None
         if exact is None:
             return W / size
-        return self._full(nearest_floats(exact, self.features[:, self.columns], margin / size))
+        logits = self.lower @ (both / size).T
+        labels = self.prepared.reduced.labels
+        margins = logits[np.arange(len(labels)), labels][:, None] - logits
+        least = float(margins[labels[:, None] != np.arange(len(both))].min())
+        return self._full(nearest_floats(exact, self.features[:, self.columns], max(0.0, least)))
 
     def _exact(self, both: np.ndarray) -> list[list[Fraction]] | None:
         """Weights by the scores of the samples that were eliminated with, which have all their digits."""

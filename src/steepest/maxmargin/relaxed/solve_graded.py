@@ -16,14 +16,16 @@ import numpy as np
 import scipy.linalg
 
 from steepest.arrays import as_numpy
-from steepest.geometry import Norm
+from steepest.geometry import Entrywise, Norm
 from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.relaxed.far_entries import View, has_far_entries, views
+from steepest.maxmargin.interior.balls import BALL_BARRIER
+from steepest.maxmargin.relaxed.bounds import level_below
+from steepest.maxmargin.relaxed.cuts import widest_free_margin
+from steepest.maxmargin.relaxed.far_entries import View, far_entries, views
 from steepest.maxmargin.relaxed.graded import Graded, graded
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
-from steepest.maxmargin.relaxed.prepared import levelled
 from steepest.maxmargin.relaxed.put_right import PutRight
 from steepest.maxmargin.separability.decision import decide
 from steepest.problem import Classification
@@ -66,15 +68,16 @@ def solve_graded(
     X, k = as_numpy(problem.features), problem.n_classes
     if X.size * k > _LARGEST or (k - 1) * min(X.shape) > _MOST_UNKNOWNS or X.shape[1] < 2:
         return
-    far = has_far_entries(X)
-    if not far and not nearly_dependent(X):
+    far = far_entries(X)
+    if not far.any() and not nearly_dependent(X):
         return
     best = Best(None, None, 0.0)
-    for view in _views(X, problem.labels, k) if far else _offsets(View(X, ())):
+    for view in _views(problem, deadline):
         problem_of_view = graded(view.features, problem.labels, k, norm, view.tiny)
         if problem_of_view is None:
             continue
-        case = _Case(problem, norm, problem_of_view)
+        nearer = (view.features != X).any(axis=1)
+        case = _Case(problem, norm, problem_of_view, nearer, far & ~nearer[:, None])
         for candidate in case.candidates(_ROUNDING * gap, deadline):
             yield candidate
             best.take_weights(None, case.margin(candidate.weights))
@@ -85,27 +88,24 @@ def solve_graded(
             return
 
 
-def _views(X: np.ndarray, y: np.ndarray, k: int) -> Iterator[View]:
+def _views(problem: Classification, deadline: Deadline) -> Iterator[View]:
+    """Yield the views of the features, each first with those free that are far larger than all others."""
+    X, y, k = as_numpy(problem.features), problem.labels, problem.n_classes
     for view in views(X, y, k):
-        yield from _offsets(view)
+        nearer = (view.features != X).any(axis=1)
+        sizes = np.max(np.abs(X[~nearer]), axis=0, initial=0.0)
+        others = np.array([j for j in np.flatnonzero(sizes > 0) if j not in view.tiny], dtype=int)
+        order = others[np.argsort(sizes[others], kind="stable")]
+        for place in np.flatnonzero(sizes[order[1:]] >= _FAR * sizes[order[:-1]]).tolist():
+            free = tuple(sorted((*view.tiny, *order[place + 1 :].tolist())))
+            if not _separate_alone(view.features[:, free], y, k, deadline):
+                yield replace(view, tiny=free)
+        yield view
 
 
-def _offsets(view: View) -> Iterator[View]:
-    """Yield a view with the features free that are far larger than others they nearly explain, then without."""
-    X = view.features
-    sizes = np.max(np.abs(X), axis=0)
-    others = [j for j in np.flatnonzero(sizes).tolist() if j not in view.tiny]
-    if len(others) > 1:
-        left = levelled((X / np.where(sizes > 0, sizes, 1.0))[:, others], X[:, list(view.tiny)]).features
-        if nearly_dependent(left):
-            least = sizes[others].min()
-            large = [j for j in others if sizes[j] >= _FAR * least]
-            if large and len(large) < len(others):
-                yield replace(view, tiny=tuple(sorted((*view.tiny, *large))))
-                largest = max(large, key=lambda j: sizes[j])
-                if len(large) > 1:
-                    yield replace(view, tiny=tuple(sorted((*view.tiny, largest))))
-    yield view
+def _separate_alone(free: np.ndarray, y: np.ndarray, k: int, deadline: Deadline) -> bool:
+    B = widest_free_margin(free, y, k, None, deadline)
+    return B is not None and level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), None) > 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,10 @@ class _Case:
     problem: Classification
     norm: Norm
     graded: Graded
+    nearer: np.ndarray
+    """Samples with entries that were brought nearer, which have no dual weight at an optimum, shape [n]."""
+    far: np.ndarray
+    """Which entries dwarf the others of their feature and were not, shape [n, d]."""
 
     def margin(self, W: np.ndarray) -> float:
         return margin_below(as_numpy(self.problem.features), self.problem.labels, W, self.norm)
@@ -122,7 +126,9 @@ class _Case:
         return dual_above(as_numpy(self.problem.features), self.problem.labels, weights, self.norm)
 
     def candidates(self, gap: float, deadline: Deadline) -> Iterator[Candidate]:
-        for proposal in proposed(self.graded.prepared, self.graded.norm, gap, "auto", deadline):
+        norm = self.graded.norm
+        method = "auto" if BALL_BARRIER.of(norm) is None else "interior-point"
+        for proposal in proposed(self.graded.prepared, norm, gap, method, deadline):
             yield from self.put_right(proposal)
 
     def put_right(self, proposal: Proposal) -> Iterator[Candidate]:
@@ -130,20 +136,20 @@ class _Case:
         V, G = proposal.weights, proposal.free
         if not (np.isfinite(V).all() and np.isfinite(G).all() and V.any() and proposal.dual.any()):
             return
-        scale = float(self.graded.norm(V))
-        reached = self.graded.prepared.reduced
-        W = self.graded.weights(V, G, self.norm, scale * reached.scale)
+        W = self.graded.weights(V, G, self.norm)
         if W is None:
             return
-        found = Candidate(W, proposal.dual, proposal.iterations, f"{proposal.method}, graded features")
+        q = np.where(self.nearer[:, None], 0.0, proposal.dual)
+        q = q if q.any() else proposal.dual
+        found = Candidate(W, q, proposal.iterations, f"{proposal.method}, graded features")
         yield found
         margin = self.margin(W)
         large = self._large(margin)
         if margin > 0.0 and len(large):
-            for dual in PutRight(self.problem, self.norm, large).duals(proposal.dual, W, margin):
+            for dual in PutRight(self.problem, self.norm, large, self.far[:, large]).duals(q, W, margin):
                 yield replace(found, dual=dual)
 
     def _large(self, margin: float) -> np.ndarray:
         """Features so large that the rounding of dual weights is noticed in A(q)."""
-        X = as_numpy(self.problem.features)
-        return np.flatnonzero(_NOISE * np.max(np.abs(X), axis=0) > _NOTICED * margin)
+        X = as_numpy(self.problem.features)[~self.nearer]
+        return np.flatnonzero(_NOISE * np.max(np.abs(X), axis=0, initial=0.0) > _NOTICED * margin)
