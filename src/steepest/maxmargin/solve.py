@@ -26,6 +26,7 @@ from steepest.maxmargin.record import Record
 from steepest.maxmargin.relaxed.offsets import solve_by_offsets
 from steepest.maxmargin.relaxed.scanned import solve_relaxed_by_scans
 from steepest.maxmargin.relaxed.solve import solve_relaxed
+from steepest.maxmargin.relaxed.solve_graded import solve_graded
 from steepest.maxmargin.relaxed.terms import terms_of
 from steepest.maxmargin.scans.solution import scanned_solution
 from steepest.maxmargin.solution import MaxMarginSolution
@@ -251,7 +252,7 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     unknowns = (k - 1) * min(n, d) if is_true(UNITARILY_INVARIANT, norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
-    chosen = [_OFFSETS, _CLIPPING]
+    chosen = [_OFFSETS, _GRADED, _CLIPPING]
     if d >= _WIDE * n and n * (k - 1) <= _MOST_PAIRS and methods.COLUMNS.serves(norm):
         chosen.append(methods.COLUMNS)
     # An interior point among the samples of small margin is faster where there is one.
@@ -298,5 +299,6 @@ def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Dead
 
 
 _OFFSETS = Method("offsets", solve_by_offsets)
+_GRADED = Method("graded features", solve_graded)
 _CLIPPING = Method("clipping", _by_clipping)
 _QUICK = (_CLIPPING, methods.QUICK, methods.COORDINATES)

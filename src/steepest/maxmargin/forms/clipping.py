@@ -44,6 +44,8 @@ _SUM = 1e-15
 """Sums of dual weights this near to 1 are 1."""
 _SHARE = 8
 """Samples of every class, for every large feature, that may take what last digits leave over."""
+_COMPARABLE = 2.0**-13
+"""Of the largest entry of a feature: samples with such entries need least dual weight of all."""
 _SPLIT = 2.0**27 + 1.0
 _LARGEST_SETTLED = 2_000_000
 """Numbers in the non-negative least-squares problem for it, which then takes a second."""
@@ -103,12 +105,16 @@ class Clipped:
         terms, values = self._terms(pairs, large), q[tuple(pairs.T)]
         left = _exact_sums(terms, values)
         left = left - np.broadcast_to(wanted, (self.original.n_classes, len(large))).ravel()
-        others = self._others(q, large)
         size = float(np.abs(left).max(initial=0.0))
-        if size == 0.0 or not len(others) or len(left) * len(others) > _LARGEST_SETTLED:
+        if size == 0.0:
             return q
-        added = non_negative(self._terms(others, large), -left / size)
-        if added is None or not size * added.sum() <= _TINY:
+        for others in self._others(q, large):
+            if not len(others) or len(left) * len(others) > _LARGEST_SETTLED:
+                continue
+            added = non_negative(self._terms(others, large), -left / size)
+            if added is not None and size * added.sum() <= _TINY:
+                break
+        else:
             return q
         settled = q.copy()
         settled[tuple(others.T)] += size * added
@@ -120,8 +126,8 @@ class Clipped:
             else self.settled(settled / total, wanted, again=False)
         )
 
-    def _others(self, q: np.ndarray, large: np.ndarray) -> np.ndarray:
-        """Pairs of next to no dual weight, of the largest samples of every class, shape [m, 2]."""
+    def _others(self, q: np.ndarray, large: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield pairs of next to no dual weight, shape [m, 2]: of the largest samples, then of every class."""
         y, sizes = self.original.labels, np.abs(as_numpy(self.problem.features)[:, large])
         free = q <= _TINY * q.max()
         free[np.arange(len(y)), y] = False
@@ -131,7 +137,10 @@ class Clipped:
             for size in sizes[members].T:
                 # Least weight of theirs is needed, and so least is changed elsewhere.
                 largest[members[np.argsort(-size, kind="stable")[:_SHARE]]] = True
-        return np.argwhere(free & largest[:, None])
+        beyond = (sizes >= _COMPARABLE * sizes.max(axis=0)).any(axis=1)
+        if (largest & ~beyond).any():
+            yield np.argwhere(free & (largest & beyond)[:, None])
+        yield np.argwhere(free & largest[:, None])
 
     def _terms(self, pairs: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the matrix [k f, s] that maps the dual weights of pairs to A(q) in some features."""

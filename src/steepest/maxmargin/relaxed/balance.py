@@ -175,6 +175,8 @@ def _corrected(
     """Find the exact change of a few dual weights that makes A(q) vanish in the free features."""
     k = q.shape[1]
     pairs = np.argwhere(q > 0)
+    if not len(pairs):
+        return None
     values = q[tuple(pairs.T)]
     columns = _columns(free / _sizes(free), y, k, pairs)
     found: Any = scipy.linalg.qr(columns * values, mode="r", pivoting=True, check_finite=False)
@@ -200,7 +202,7 @@ def _columns(free: np.ndarray, y: np.ndarray, k: int, pairs: np.ndarray) -> np.n
     i, c = pairs.T
     classes = np.eye(k)[:, : k - 1]
     rows = (classes[y[i]] - classes[c])[:, :, None] * free[i][:, None, :]
-    return rows.reshape(len(pairs), -1).T
+    return rows.reshape(len(pairs), (k - 1) * free.shape[1]).T
 
 
 def _exact_change(free: np.ndarray, y: np.ndarray, q: np.ndarray, basis: np.ndarray) -> list[Fraction] | None:

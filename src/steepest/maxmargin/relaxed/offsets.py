@@ -19,14 +19,12 @@ from steepest.geometry import Entrywise, Norm
 from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.forms.clipping import Clipped
-from steepest.maxmargin.relaxed.balance import feasible_dual
 from steepest.maxmargin.relaxed.bounds import level_below
 from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.last_digits import free_weights
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
 from steepest.maxmargin.relaxed.prepared import Levelled, Prepared, levelled, prepare_levelled
-from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.relaxed.put_right import PutRight
 from steepest.maxmargin.separability.decision import decide
 from steepest.problem import Classification
 
@@ -40,10 +38,6 @@ _LARGEST = 4_000_000
 """Pairs times features of a problem that is tried."""
 _ROUNDING = 0.3
 """Share of the gap that a method aims at."""
-_LEAST = (0.0, 1e-9, 1e-6)
-"""Relative sizes from which dual weights are kept: those left out take what roundings leave."""
-_STEP = 0.25
-"""Of a weight: where the slope of the norm in it is taken."""
 
 
 def far_feature(X: np.ndarray) -> int | None:
@@ -69,14 +63,13 @@ def solve_by_offsets(
     far = far_feature(X) if X.size * problem.n_classes <= _LARGEST and X.shape[1] > 1 else None
     if far is None:
         return
-    terms = Terms(np.arange(len(X)), None, None, False, (far,))
     if _separates_alone(X[:, [far]], problem, deadline):
         return
     level = levelled(np.delete(X, far, axis=1), X[:, [far]])
     costs = _costs(norm, problem.n_classes, level.shifts[0])
     scaled = replace(level, features=level.features / costs, shifts=level.shifts / costs)
     prepared = prepare_levelled(scaled, problem.labels, problem.n_classes, norm, None)
-    case = _Case(problem, norm, far, terms, level, costs, prepared)
+    case = _Case(problem, norm, far, level, costs, prepared)
     best = Best(None, None, 0.0)
     for proposal in proposed(case.prepared, norm, _ROUNDING * gap, "auto", deadline):
         for candidate in case.put_right(proposal):
@@ -111,7 +104,6 @@ class _Case:
     problem: Classification
     norm: Norm
     far: int
-    terms: Terms
     level: Levelled
     """Of the features themselves."""
     costs: np.ndarray
@@ -140,52 +132,11 @@ class _Case:
 
     def duals(self, W: np.ndarray, q: np.ndarray) -> Iterator[np.ndarray]:
         """Yield dual weights near q with what the norm asks of A(q) in the far feature."""
-        factors = np.where(np.arange(W.shape[1]) == self.far, 0.5, 1.0)
-        scaled = Clipped(self.problem, self.problem, factors)
-        free = as_numpy(self.problem.features)[:, [self.far]]
-        wanted = self.wanted(W, np.full(len(W), self.margin(W)), alone=False)
-        seen = 0
-        for least in _LEAST:
-            kept = np.where(q > least * q.max(), q, 0.0)
-            if np.count_nonzero(kept) == seen:
-                continue
-            seen = np.count_nonzero(kept)
-            found = feasible_dual(kept, self.problem.labels, free, self.terms)
-            if found is not None:
-                near = found[0] / float(found[0].sum())
-                yield scaled.settled(near, wanted)
-                of_classes = self.wanted(W, self.shares(near), alone=True)
-                if not np.array_equal(of_classes, wanted):
-                    yield scaled.settled(near, of_classes)
-        yield from scaled.duals(q, wanted)
+        nothing = np.zeros((len(q), 1), dtype=bool)
+        right = PutRight(self.problem, self.norm, np.array([self.far]), nothing)
+        yield from right.duals(q, W, self.margin(W))
 
     def weights(self, V: np.ndarray, G: np.ndarray) -> np.ndarray:
         """Weights [k, d] of all features from those of levelled features and of the far one."""
         W, B = free_weights(self.level, V, G)
         return np.insert(W, self.far, B[:, 0], axis=1)
-
-    def wanted(self, W: np.ndarray, sizes: np.ndarray, *, alone: bool) -> np.ndarray:
-        """What A(q) should be in the far feature, shape [k, 1]: sizes [k] times slopes of the norm there.
-
-        That is the margin times the slope of ‖W‖; where several classes attain a maximum, the slope of one
-        alone times its share of the dual norm.
-        """
-        slopes = np.zeros(len(W))
-        for row, weight in enumerate(W[:, self.far].tolist()):
-            step = _STEP * abs(weight)
-            if step > 0.0:
-                above = np.where(np.arange(len(W))[:, None] == row, W, 0.0) if alone else W.copy()
-                below = above.copy()
-                above[row, self.far] += step
-                below[row, self.far] -= step
-                slopes[row] = (float(self.norm(above)) - float(self.norm(below))) / (2 * step)
-        found = sizes * slopes
-        # The rows of A(q) add up to zero.
-        return (found - found.mean())[:, None]
-
-    def shares(self, q: np.ndarray) -> np.ndarray:
-        """Dual norm of each row of A(q) by itself, without the far feature, shape [k]."""
-        A = self.problem.pair_sum(q)
-        A[:, self.far] = 0.0
-        rows = np.eye(len(A))[:, :, None] * A
-        return np.array([float(self.norm.dual(row)) for row in rows])

@@ -17,7 +17,7 @@ import scipy.linalg
 
 from steepest.doubled import two_sum
 
-__all__ = ["Conditioned", "condition", "conditionings"]
+__all__ = ["Conditioned", "condition", "conditionings", "eliminated"]
 
 _SWEEPS = 3
 _HUGE = 20
@@ -115,7 +115,7 @@ def condition(X: np.ndarray, by_largest: Any = None) -> Conditioned:
     if float(n) * d * min(n, d) > _MOST_OPERATIONS:
         kept = np.sort(order[: int(np.count_nonzero(pivots > _ROUNDING * pivots.max()))])
         return Conditioned(Z[:, kept], used[kept], exponents[kept], rows, None, None, X.shape[1], sure=False)
-    lower, upper, chosen, pivots, left = _eliminated(Z)
+    lower, upper, chosen, pivots, left = eliminated(Z)
     sizes = np.frexp(np.max(np.abs(lower), axis=1))[1]
     features = np.ldexp(lower, -sizes[:, None])
     # Of twice 53 digits those are left that did not cancel, and a row brought to 1 brings its error up.
@@ -172,7 +172,7 @@ def _equilibrated(X: np.ndarray, by_largest: Any) -> tuple[np.ndarray, np.ndarra
         return np.ldexp(X, -(rows + columns)), -columns, rows[:, 0]
 
 
-def _eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+def eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
     """Return (L, U, columns, rows, left), X[:, columns] = L U: Gaussian elimination, columns in their order.
 
     Every step runs in doubled precision, so that what is left of two columns that agree in ten digits still

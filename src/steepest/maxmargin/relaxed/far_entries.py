@@ -1,0 +1,103 @@
+"""Features some of whose entries dwarf the others, such as codes of 1e16 for what is missing.
+
+Where such entries are in samples of one class alone, any weight of the right sign lets them have their way: it
+is as if they were a little less large. Where they contradict each other as samples of other classes have them
+too, margins leave the feature a tiny weight alone, which costs nothing of a norm: the feature is as good as
+free, and its other entries as good as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+__all__ = ["View", "far_entries", "views"]
+
+_FAR = 18
+"""Powers of two above the middle entry from which an entry is far."""
+_NEAR = 2.0**17
+"""Times the middle entry that a far entry of a feature of regular weights is brought to."""
+_MOST = 5
+"""Features with far entries of which some are given tiny weights and others regular ones, in every way."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Features in which far entries of regular weights are nearer, and those that have tiny weights."""
+
+    features: np.ndarray
+    """Shape [n, d]."""
+    tiny: tuple[int, ...]
+    """Features whose weights are tiny."""
+
+
+def far_entries(X: np.ndarray) -> np.ndarray:
+    """Return which entries dwarf the others of their feature, for X [n, d], shape [n, d].
+
+    >>> far_entries(np.array([[1e16, 1e3], [2.0, 2.0], [3.0, 3.0]])).tolist()
+    [[True, False], [False, False], [False, False]]
+    """
+    return _far(X)[0]
+
+
+def views(X: np.ndarray, y: np.ndarray, classes: int) -> Iterator[View]:
+    """Yield what may be solved for features X [n, d] with labels y [n], the likeliest first.
+
+    >>> X = np.array([[1e16], [2.0], [1e16], [3.0], [4.0]])
+    >>> [view.tiny for view in views(X, np.array([0, 0, 1, 1, 1]), 2)]
+    [(0,), ()]
+    """
+    far, middle = _far(X)
+    columns = np.flatnonzero(far.any(axis=0)).tolist()
+    levels = {j: _contradicted(X[:, j], y, far[:, j], classes) for j in columns}
+    likely = frozenset(j for j in columns if levels[j] > 0.0)
+    seen = set()
+    for flips in range(min(len(columns), _MOST) + 1):
+        for changed in combinations(columns, flips):
+            tiny = likely.symmetric_difference(changed)
+            if tiny not in seen:
+                seen.add(tiny)
+                yield _view(X, far, middle, levels, tiny)
+
+
+def _view(
+    X: np.ndarray, far: np.ndarray, middle: np.ndarray, levels: dict[int, float], tiny: frozenset[int]
+) -> View:
+    features = X.copy()
+    for j, level in levels.items():
+        # Entries far above those that contradict each other want no more than a sign of the weight.
+        size = level if level > 0.0 and j in tiny else middle[j]
+        size = float(np.abs(X[:, j]).max()) if j in tiny and level == 0.0 else size
+        beyond = far[:, j] & (np.abs(X[:, j]) > 2.0 * _NEAR * size)
+        features[beyond, j] = np.sign(X[beyond, j]) * _NEAR * size
+    return View(features, tuple(sorted(tiny)))
+
+
+def _far(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which entries are far, shape [n, d], and a power of two for the middle of each feature, [d]."""
+    sizes = np.frexp(X)[1].astype(float)
+    given = X != 0
+    middle = np.ma.median(np.ma.array(sizes, mask=~given), axis=0).filled(0)
+    with np.errstate(over="ignore", under="ignore"):
+        return given & (sizes > middle + _FAR), np.exp2(middle)
+
+
+def _contradicted(x: np.ndarray, y: np.ndarray, far: np.ndarray, classes: int) -> float:
+    """Return the largest size at which far entries of x [n] contradict each other; 0 where none do.
+
+    They do where for some classes a and b neither sign of the difference of their weights serves all.
+    """
+    order = np.argsort(-np.abs(x[far]), kind="stable")
+    rows = np.flatnonzero(far)[order]
+    signs = np.zeros((classes, classes), dtype=int)
+    for i in rows.tolist():
+        wanted = 1 if x[i] > 0 else -1
+        others = np.arange(classes) != y[i]
+        if (signs[y[i]][others] == -wanted).any():
+            return float(abs(x[i]))
+        signs[y[i], others] = wanted
+        signs[others, y[i]] = -wanted
+    return 0.0

@@ -1,0 +1,155 @@
+"""Hard margins of features with large offsets that others undo, or with entries that dwarf all others.
+
+With logits w x + b, x = o + z and o ≫ 1, weights b of a column of ones need w ≈ -b/o beside them, and a code
+of 1e16 for what is missing leaves its feature no more than 1e-16. Such features are taken for free ones, in
+coordinates where nothing cancels (:mod:`graded`); where weights turn out to cost something, the problem is
+solved again without free ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from steepest.arrays import as_numpy
+from steepest.geometry import Entrywise, Norm
+from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
+from steepest.maxmargin.forms.best import Best
+from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.interior.balls import BALL_BARRIER
+from steepest.maxmargin.relaxed.bounds import level_below
+from steepest.maxmargin.relaxed.cuts import widest_free_margin
+from steepest.maxmargin.relaxed.far_entries import View, far_entries, views
+from steepest.maxmargin.relaxed.graded import Graded, graded
+from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.put_right import PutRight
+from steepest.maxmargin.separability.decision import decide
+from steepest.problem import Classification
+
+__all__ = ["nearly_dependent", "solve_graded"]
+
+_FAR = 2.0**13
+"""Times that a feature is larger than another where its weights cost 1/_FAR² of most norms."""
+_DEPENDENT = 2.0**-10
+"""What is left of a feature, as a share of it, where others nearly explain it."""
+_LARGEST = 4_000_000
+"""Samples times features times classes of a problem that is tried."""
+_MOST_UNKNOWNS = 600
+"""Of its Newton system, whose elimination in doubled precision takes a second."""
+_ROUNDING = 0.1
+"""Share of the gap that a method aims at."""
+_NOISE = 2.0**-52
+_NOTICED = 1e-11
+"""Share of the margin that rounding of A(q) in a feature may cost."""
+
+
+def nearly_dependent(X: np.ndarray) -> bool:
+    """Whether features of X [n, d], scaled alike, nearly explain one another.
+
+    >>> nearly_dependent(np.array([[20240101.0, 1.0], [20240102.0, 1.0]])), nearly_dependent(np.eye(2))
+    (True, False)
+    """
+    sizes = np.max(np.abs(X), axis=0)
+    scaled = X[:, sizes > 0] / sizes[sizes > 0]
+    found: Any = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)
+    pivots = np.abs(np.diag(found[0]))
+    lengths = np.linalg.norm(scaled, axis=0)[found[1][: len(pivots)]]
+    return bool((pivots < _DEPENDENT * lengths).any())
+
+
+def solve_graded(
+    problem: Classification, norm: Norm, gap: float, deadline: Deadline
+) -> Iterator[Candidate]:
+    """Yield candidates of problems whose features cancel or dwarf each other; nothing for others."""
+    X, k = as_numpy(problem.features), problem.n_classes
+    if X.size * k > _LARGEST or (k - 1) * min(X.shape) > _MOST_UNKNOWNS or X.shape[1] < 2:
+        return
+    far = far_entries(X)
+    if not far.any() and not nearly_dependent(X):
+        return
+    best = Best(None, None, 0.0)
+    for view in _views(problem, deadline):
+        problem_of_view = graded(view.features, problem.labels, k, norm, view.tiny)
+        if problem_of_view is None:
+            continue
+        nearer = (view.features != X).any(axis=1)
+        case = _Case(problem, norm, problem_of_view, nearer, far & ~nearer[:, None])
+        for candidate in case.candidates(_ROUNDING * gap, deadline):
+            yield candidate
+            best.take_weights(None, case.margin(candidate.weights))
+            best.take_dual(None, case.bound(candidate.dual))
+            if best.within(gap) or deadline.passed:
+                return
+        if best.lower <= 0.0 and decide(problem, deadline).separable is not True:
+            return
+
+
+def _views(problem: Classification, deadline: Deadline) -> Iterator[View]:
+    """Yield the views of the features, each first with those free that are far larger than all others."""
+    X, y, k = as_numpy(problem.features), problem.labels, problem.n_classes
+    for view in views(X, y, k):
+        nearer = (view.features != X).any(axis=1)
+        sizes = np.max(np.abs(X[~nearer]), axis=0, initial=0.0)
+        others = np.array([j for j in np.flatnonzero(sizes > 0) if j not in view.tiny], dtype=int)
+        order = others[np.argsort(sizes[others], kind="stable")]
+        for place in np.flatnonzero(sizes[order[1:]] >= _FAR * sizes[order[:-1]]).tolist():
+            free = tuple(sorted((*view.tiny, *order[place + 1 :].tolist())))
+            if not _separate_alone(view.features[:, free], y, k, deadline):
+                yield replace(view, tiny=free)
+        yield view
+
+
+def _separate_alone(free: np.ndarray, y: np.ndarray, k: int, deadline: Deadline) -> bool:
+    B = widest_free_margin(free, y, k, None, deadline)
+    return B is not None and level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), None) > 0
+
+
+@dataclass(frozen=True)
+class _Case:
+    problem: Classification
+    norm: Norm
+    graded: Graded
+    nearer: np.ndarray
+    """Samples with entries that were brought nearer, which have no dual weight at an optimum, shape [n]."""
+    far: np.ndarray
+    """Which entries dwarf the others of their feature and were not, shape [n, d]."""
+
+    def margin(self, W: np.ndarray) -> float:
+        return margin_below(as_numpy(self.problem.features), self.problem.labels, W, self.norm)
+
+    def bound(self, q: np.ndarray) -> float:
+        weights = simplex_weights(self.problem, q)
+        return dual_above(as_numpy(self.problem.features), self.problem.labels, weights, self.norm)
+
+    def candidates(self, gap: float, deadline: Deadline) -> Iterator[Candidate]:
+        norm = self.graded.norm
+        method = "auto" if BALL_BARRIER.of(norm) is None else "interior-point"
+        for proposal in proposed(self.graded.prepared, norm, gap, method, deadline):
+            yield from self.put_right(proposal)
+
+    def put_right(self, proposal: Proposal) -> Iterator[Candidate]:
+        """Yield candidates in the features of the problem."""
+        V, G = proposal.weights, proposal.free
+        if not (np.isfinite(V).all() and np.isfinite(G).all() and V.any() and proposal.dual.any()):
+            return
+        W = self.graded.weights(V, G, self.norm)
+        if W is None:
+            return
+        q = np.where(self.nearer[:, None], 0.0, proposal.dual)
+        q = q if q.any() else proposal.dual
+        found = Candidate(W, q, proposal.iterations, f"{proposal.method}, graded features")
+        yield found
+        margin = self.margin(W)
+        large = self._large(margin)
+        if margin > 0.0 and len(large):
+            for dual in PutRight(self.problem, self.norm, large, self.far[:, large]).duals(q, W, margin):
+                yield replace(found, dual=dual)
+
+    def _large(self, margin: float) -> np.ndarray:
+        """Features so large that the rounding of dual weights is noticed in A(q)."""
+        X = as_numpy(self.problem.features)[~self.nearer]
+        return np.flatnonzero(_NOISE * np.max(np.abs(X), axis=0, initial=0.0) > _NOTICED * margin)
