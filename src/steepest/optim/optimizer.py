@@ -15,6 +15,7 @@ from steepest.geometry import Norm
 from steepest.optim.averages import BUFFER, Averages, averages_of, fit, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
+from steepest.optim.gradients import dense_gradient
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
 from steepest.optim.momentum import averaged
@@ -229,7 +230,7 @@ class SteepestDescent(Optimizer):
             prepare(self._handle, index)
         else:
             self.make_averages(index)
-        grads = [_dense(param) for param in params]
+        grads = [dense_gradient(param) for param in params]
         descend(
             [_real(each) for each in params],
             [_real(each) for each in grads],
@@ -294,16 +295,6 @@ def _same(kept: list[Any], group: Mapping[str, Any]) -> bool:
 
 def _trained(group: Mapping[str, Any]) -> list[Tensor]:
     return [param for param in group["params"] if param.grad is not None and param.numel()]
-
-
-def _dense(param: Tensor) -> Tensor:
-    grad = param.grad
-    if grad is None or grad.layout != torch.strided:
-        layout = "none" if grad is None else str(grad.layout)
-        raise InvalidArgument(
-            "grad", layout, "directions need dense gradients: set sparse=False in the layer"
-        )
-    return grad if grad.dtype == param.dtype else grad.to(param.dtype)
 
 
 def _real(tensor: Tensor) -> Tensor:

@@ -102,7 +102,9 @@ def cases(world: int) -> Iterator[Case]:
         for norm in NORMS if world == 2 or shards == (0,) else ("spectral", "frobenius"):
             yield Case(SteepestDescent, options={"norm": norm, **momentum}, shards=shards)
         for norm in ("spectral", "row-2/inf", "frobenius") if world == 2 else ("spectral", "frobenius"):
-            for layout, shape in LAYOUTS if world == 2 or shards in ((0,), (0, 1)) else ():
+            for layout, shape in (
+                LAYOUTS if world == 2 or shards == {"spectral": (0,)}.get(norm, (0, 1)) else ()
+            ):
                 options = {"norm": norm, "momentum": 0.9, "layout": layout, "scale": "aspect"}
                 yield Case(SteepestDescent, (shape, shape), options, shards)
     for cls in (SignSGD, Signum, NormalizedSGD, SpectralSGD, Muon):
@@ -113,6 +115,8 @@ def cases(world: int) -> Iterator[Case]:
     for shards, dtype in ((None, "bfloat16"), ((0,), "bfloat16"), (None, "int8")):
         options = {"momentum": 0.9, "nesterov": dtype == "int8", "momentum_dtype": dtype}
         yield Case(SteepestDescent, options=options, shards=shards)
+    for dtype in (torch.bfloat16, torch.complex64):
+        yield Case(Muon, ((6, 4), (3, 5), (7,)), {}, (0,), dtype)
     yield Case(SignSGD, ((6, 4), (3, 5)), {"maximize": True, "foreach": False}, (0,))
     yield Case(Muon, ((6, 4), (3, 5)), {"maximize": True, "foreach": False, "polar": "svd"}, (0,))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -39,8 +40,10 @@ def run(size: int, work: Work, folder: Path, *args: Any, killed: int | None = No
     ]
     for process in processes:
         process.start()
+    end = time.monotonic() + 120
     for process in processes:
-        process.join(120)
+        process.join(max(0, end - time.monotonic()))
+        process.kill()
     results: list[Any] = []
     failed = ""
     for rank, process in enumerate(processes):
@@ -58,6 +61,7 @@ def run(size: int, work: Work, folder: Path, *args: Any, killed: int | None = No
 
 def _start(rank: int, size: int, folder: str, work: Work, args: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
+
     dist.init_process_group(
         "gloo", f"file://{folder}/store", timeout=timedelta(seconds=60), rank=rank, world_size=size
     )

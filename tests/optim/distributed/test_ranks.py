@@ -7,8 +7,10 @@ import time
 import pytest
 import torch
 from tests.optim.distributed import networks, troubles
-from tests.optim.distributed.cases import all_together, cases
+from tests.optim.distributed.cases import Case, all_together, cases
 from tests.optim.distributed.ranks import run
+
+from steepest.optim import Muon
 
 WORLDS = (1, 2, 4)
 BEFORE, AFTER = 3, 2
@@ -68,6 +70,12 @@ def test_work_and_collectives_are_shared_as_they_should(world, tmp_path):
     matrices = torch.tensor([found["matrices"] for found in results])
     assert matrices.sum(0).tolist() == [8, 4, 1]
     assert matrices[:, 1].tolist() == [4 // world] * world
+
+
+def test_meshes_of_some_ranks_and_gradients_still_to_be_summed(tmp_path):
+    (expected,) = Case(Muon, ((5, 4),)).alone(steps=1)
+    for found in run(4, troubles.on_other_meshes, tmp_path):
+        near(found, [expected] * 3, 1e-6)
 
 
 def test_what_cannot_be_distributed_is_refused_by_every_rank(tmp_path):

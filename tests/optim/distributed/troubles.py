@@ -10,8 +10,8 @@ import torch
 import torch.distributed as dist
 from tests.optim.distributed.cases import Case, whole
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 
 from steepest.errors import InvalidArgument
@@ -133,6 +133,28 @@ def refusals() -> dict[str, str]:
     mixed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), two, [Replicate(), Shard(0)]))
     mixed.grad = torch.ones_like(mixed) if dist.get_rank() == 0 else None
     attempt("mixed", [mixed])
+    return found
+
+
+def on_other_meshes() -> list[Tensor]:
+    """Return a parameter after a step on meshes of some ranks, and from a gradient yet to be summed."""
+    whole_mesh = init_device_mesh("cpu", (2, 2, 1), mesh_dim_names=("a", "b", "c"))
+    flat = init_device_mesh("cpu", (4,))
+    start, gradient = Case(Muon, ((5, 4),)).tensors(-1)[0], Case(Muon, ((5, 4),)).tensors(0)[0]
+    found = []
+    for mesh, placements, summed in (
+        (whole_mesh["b", "c"], (Shard(0), Shard(1)), False),
+        (whole_mesh["a", "c"], (Shard(1), Shard(1)), False),
+        (flat, (Replicate(),), True),
+    ):
+        # What is replicated shares the memory of what it was made from.
+        param = nn.Parameter(distribute_tensor(start.clone(), mesh, placements))
+        own = DTensor.from_local(gradient / 4, mesh, [Partial()]) if summed else None
+        param.grad = distribute_tensor(gradient, mesh, placements) if own is None else own
+        elsewhere = nn.Parameter(distribute_tensor(start.clone(), DeviceMesh("cpu", [0, 1]), [Shard(0)]))
+        elsewhere.grad = torch.ones_like(elsewhere)
+        Case(Muon).made([param, elsewhere]).step()
+        found.append(whole(param))
     return found
 
 

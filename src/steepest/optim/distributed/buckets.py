@@ -115,7 +115,7 @@ class Bucket:
         if self._stays:
             for index, box in directions.items():
                 yield from ((index, piece, box[piece.box]) for piece in self.pieces(index, self.team.own))
-        elif all(self.spreads[unit.param].is_copied for unit in self.units):
+        elif self.team.group is not None and all(self.spreads[unit.param].is_copied for unit in self.units):
             yield from self._received(self._to_all(directions))
         else:
             yield from self._received(self._to_holders(directions))

@@ -12,6 +12,7 @@ from steepest.errors import InvalidArgument
 from steepest.optim.averages import BUFFER, SCALES, Averages, make_averages
 from steepest.optim.distributed.planning import Plan
 from steepest.optim.distributed.runs import size
+from steepest.optim.gradients import dense_gradient
 from steepest.optim.lists import neg
 from steepest.optim.momentum import Signals, averaged
 from steepest.optim.shards import is_sharded, local
@@ -107,12 +108,12 @@ class Held:
     def _gradient(self, number: int) -> Tensor:
         """Return what this rank holds of a gradient, upwards; 0 where it has none."""
         param: Any = self._plan.params[number]
-        grad: Any = param.grad
-        if grad is None:
+        if not self._has[number]:
             return torch.zeros_like(self.params[number])
+        grad: Any = dense_gradient(param)
         if is_sharded(param) and grad.placements != param.placements:
             grad = grad.redistribute(placements=param.placements)
-        own = local(grad if grad.dtype == param.dtype else grad.to(param.dtype))
+        own = local(grad)
         return neg([own])[0] if self._group["maximize"] else own
 
     def _averages_here(self) -> Averages:

@@ -95,6 +95,8 @@ class Plans:
         if not is_sharded(param):
             return self._copies
         mesh = param.device_mesh
+        if mesh.get_coordinate() is None:
+            return None  # What lies on other ranks alone is stepped there.
         if mesh not in self._teams:
             self._teams[mesh] = team_of(mesh)
         return self._teams[mesh]
