@@ -121,7 +121,7 @@ def task(characters: int = 200_000) -> Task:
 
 def main() -> None:
     """Tune, train, print and draw."""
-    given = arguments(__doc__, "character-transformer.png", steps=300)
+    given = arguments(__doc__, "character-transformer.png", steps=200)
     rates = RATES[1:3] if given.quick else RATES
     found = compare(task(), rates, given.steps, given.seeds, given.tuning_seeds)
     draw(found, "A character transformer on generated text", given.output)
