@@ -50,10 +50,8 @@ def pair_sum(problem, q):
     return [[value / sum(map(Fraction, q.ravel())) for value in row] for row in total]
 
 
-@pytest.mark.parametrize("offset", [PLAIN, DOUBLED, EXACT])
-@pytest.mark.parametrize("seed", range(4))
-def test_bounds_are_those_of_rational_arithmetic_rounded_to_the_safe_side(seed, offset):
-    problem, W, q = cancelling(seed, offset)
+def check(problem, W, q):
+    """Check both bounds in two norms whose values are rational."""
     lowest = min(value for row in margins_of(problem, W) for value in row if value is not None)
     entries = [abs(value) for row in pair_sum(problem, q) for value in row]
     sizes = [Fraction(value) for value in np.abs(W).ravel()]
@@ -61,6 +59,40 @@ def test_bounds_are_those_of_rational_arithmetic_rounded_to_the_safe_side(seed, 
         bounds = certificate(problem, norm, W, q)
         assert 0 <= lowest / size - Fraction(bounds.margin) <= abs(lowest / size) / 10**9
         assert 0 <= Fraction(bounds.upper_bound) - dual <= dual / 10**9
+
+
+@pytest.mark.parametrize("offset", [PLAIN, DOUBLED, EXACT])
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_are_those_of_rational_arithmetic_rounded_to_the_safe_side(seed, offset):
+    problem, W, q = cancelling(seed, offset)
+    check(problem, W, q)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_plain_sums_lose_is_allowed_for(seed):
+    # Every product rounds, and a thousandfold of what is left cancels.
+    problem, W, q = cancelling(seed, 0.0)
+    X = 1000.0 + np.random.default_rng(seed).normal(size=(12, 6))
+    check(st.Classification(X, problem.labels), W, q)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_sums_that_cancel_beyond_doubled_precision_are_exact(seed):
+    # A(q) is 0 in every feature but the last, 2^-85 of the others.
+    problem, W, q = cancelling(seed, 0.0)
+    X = np.broadcast_to(2.0**45 * np.array([1.0, 3.0, 5.0, 7.0, 9.0, 1.0]), (12, 6)).copy()
+    X[:, -1] = problem.features[:, 0] * 2.0**-40
+    problem = st.Classification(X, problem.labels)
+    entries = [abs(value) for row in pair_sum(problem, q) for value in row]
+    for norm, dual in (("max", sum(entries)), ("sum", max(entries))):
+        upper = Fraction(certificate(problem, norm, W, q).upper_bound)
+        assert 0 <= upper - dual <= dual / 10**9
+
+
+def test_bounds_of_nothing_are_exactly_zero():
+    problem = st.Classification(np.zeros((2, 2)), [0, 1])
+    bounds = certificate(problem, "max", [[3.0, 1.0], [3.0, 1.0]], [[0, 1], [1, 0]])
+    assert (bounds.margin, bounds.upper_bound) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("offset", [PLAIN, DOUBLED, EXACT])
