@@ -18,6 +18,16 @@ def whole_number(
 ) -> int:
     """Return a whole number within bounds, both allowed, as an int; booleans and fractions are none.
 
+    Args:
+        argument: what the caller calls it.
+        value: what was given.
+        at_least: the smallest that is allowed.
+        remedy: what to give instead, in words; by default the bounds.
+        at_most: the largest that is allowed.
+
+    Raises:
+        InvalidArgument: it is not; the message names argument, value and remedy.
+
     >>> whole_number("steps", 10.5, 0)
     Traceback (most recent call last):
     ...
@@ -44,6 +54,18 @@ def real_number(
 ) -> float:
     """Return a finite real number within bounds, open or closed on either side, as a float.
 
+    Args:
+        argument: what the caller calls it.
+        value: what was given.
+        remedy: what to give instead, in words.
+        above: what it has to be greater than.
+        below: what it has to be less than.
+        at_least: the smallest that is allowed.
+        at_most: the largest that is allowed.
+
+    Raises:
+        InvalidArgument: it is not; the message names argument, value and remedy.
+
     >>> real_number("gap", 1.5, "give a number between 0 and 1", above=0, below=1)
     Traceback (most recent call last):
     ...
@@ -62,7 +84,18 @@ def real_number(
 
 
 def switch(argument: str, value: object) -> bool:
-    """Return True or False, NumPy's among them; numbers and texts are neither."""
+    """Return True or False, NumPy's among them; numbers and texts are neither.
+
+    Args:
+        argument: what the caller calls it.
+        value: what was given.
+
+    Raises:
+        InvalidArgument: it is not; the message names argument, value and remedy.
+
+    >>> switch("bias", True)
+    True
+    """
     if isinstance(value, bool) or (type(value).__name__ == "bool" and type(value).__module__ == "numpy"):
         return bool(value)
     raise InvalidArgument(argument, value, "give True or False")
@@ -70,6 +103,14 @@ def switch(argument: str, value: object) -> bool:
 
 def one_of(argument: str, value: Any, choices: tuple[str, ...]) -> str:
     """Return a text that is one of the choices.
+
+    Args:
+        argument: what the caller calls it.
+        value: what was given.
+        choices: what is allowed.
+
+    Raises:
+        InvalidArgument: it is not; the message names argument, value and remedy.
 
     >>> one_of("axis", "rows", ("rows", "columns"))
     'rows'
@@ -80,7 +121,18 @@ def one_of(argument: str, value: Any, choices: tuple[str, ...]) -> str:
 
 
 def folder_path(argument: str, value: object) -> Path:
-    """Return a path that a text or a path object names."""
+    """Return a path that a text or a path object names.
+
+    Args:
+        argument: what the caller calls it.
+        value: what was given.
+
+    Raises:
+        InvalidArgument: it is not; the message names argument, value and remedy.
+
+    >>> folder_path("directory", "results").name
+    'results'
+    """
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise InvalidArgument(argument, value, "give the path of a folder")
     return Path(os.fspath(value))

@@ -29,14 +29,22 @@ class Doubled:
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return the rounded sum of a and b and its exact rounding error (Knuth)."""
+    """Return the rounded sum of a and b, of one shape, and its exact rounding error (Knuth).
+
+    >>> two_sum(1.0, 2.0**-60) == (1.0, 2.0**-60)
+    True
+    """
     total = a + b
     virtual = total - a
     return total, (a - (total - virtual)) + (b - virtual)
 
 
 def head_bits(terms: int) -> int:
-    """Bits that each factor may keep so that a sum of ``terms`` products is exact in float64."""
+    """Bits that each factor may keep so that a sum of ``terms`` products is exact in float64.
+
+    >>> head_bits(2), head_bits(1000)
+    (26, 21)
+    """
     return (53 - max(1, math.ceil(math.log2(max(terms, 2))))) // 2
 
 

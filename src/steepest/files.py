@@ -51,8 +51,17 @@ def writing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
     """Write bytes as a whole, or leave what was there, and return the path; see :func:`writing`.
 
+    Args:
+        path: of the file.
+        content: all of it.
+
     Raises:
         RunError: it cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     list(write_bytes(Path(folder) / "numbers.bin", bytes([1, 2])).read_bytes())
+    [1, 2]
     """
     with writing(path) as file:
         file.write(content)
@@ -62,8 +71,17 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
 def write_text(path: str | os.PathLike[str], content: str) -> Path:
     """Write a text in UTF-8 as a whole, or leave what was there, and return the path; see :func:`writing`.
 
+    Args:
+        path: of the file.
+        content: all of it.
+
     Raises:
         RunError: it cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(Path(folder) / "words.txt", "γ").read_text("utf-8")
+    'γ'
     """
     return write_bytes(path, content.encode())
 

@@ -82,7 +82,12 @@ class Scaled:
 
 
 def zeros_like(matrix: Array) -> Scaled:
-    """Return the zero of the shape of ``matrix`` [..., k, d]."""
+    """Return the zero of the shape of ``matrix`` [..., k, d].
+
+    >>> import numpy as np
+    >>> zeros_like(np.ones((2, 3))).log_scale
+    array(-inf)
+    """
     xp = namespace(matrix)
     return Scaled(xp.zeros_like(matrix), xp.full_like(matrix[..., 0, 0], -xp.inf))
 

@@ -69,7 +69,7 @@ class PolynomialDecay:
 
 
 def step_sizes(schedule: Schedule, steps: np.ndarray) -> np.ndarray:
-    """Return η_t for an array of steps, in float64; a schedule that returns one number means it for all.
+    """Return η_t for steps of shape [s], in float64; a schedule that returns one number means it for all.
 
     Raises:
         InvalidArgument: what the schedule returns is no finite number of at least 0 for each step.

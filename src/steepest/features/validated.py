@@ -22,7 +22,18 @@ _EXACT_INTEGERS = 2**53
 
 
 def rows_elsewhere(X: Any) -> Rows | None:
-    """Return features that are not to become an array in memory as rows, and None for all others."""
+    """Return features that are not to become an array in memory as rows, and None for all others.
+
+    Args:
+        X: features, shape [n, d], as any call takes them.
+
+    Raises:
+        InvalidData: sparse or file-backed features of a wrong shape, or that hold what is no finite real
+            number.
+
+    >>> rows_elsewhere(np.ones((3, 2))) is None
+    True
+    """
     if is_sparse(X):
         if X.dtype.kind not in "fiub" or X.ndim != 2:
             raise InvalidData("X", str(X.dtype), "give a sparse matrix of real numbers, shape [n, d]")
@@ -61,8 +72,15 @@ def _finite(rows: Rows) -> Rows:
 def validated_array(X: Any) -> Array:
     """Return features as an array of float64 in memory, a tensor where they are one.
 
+    Args:
+        X: features, shape [n, d].
+
     Raises:
         InvalidData: a wrong shape, or values that are no finite real numbers.
+
+    >>> validated_array([[1, 2], [3, 4]])
+    array([[1., 2.],
+           [3., 4.]])
     """
     try:
         X = as_floating(X, "X")

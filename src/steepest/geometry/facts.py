@@ -150,6 +150,10 @@ def same_norm(first: Norm, second: Norm) -> bool:
     A norm with another name, as Schatten(2) for Frobenius, is taken by that. A norm of your own that happens
     to call itself by the name of another is not that other.
 
+    Args:
+        first: a norm.
+        second: another, or the same.
+
     >>> from steepest.geometry import Entrywise, Schatten
     >>> same_norm(Entrywise(2), Schatten(2)), same_norm(Entrywise(1), Schatten(1))
     (True, False)

@@ -100,6 +100,9 @@ def norm_name(norm_: Norm) -> str:
     It is the text of the norm where :func:`norm` reads that as the same norm; else the name by which the norm
     was registered; else its text all the same, unless that is the name of another norm.
 
+    Args:
+        norm_: a norm, of steepest or of one's own.
+
     Raises:
         InvalidArgument: the norm has neither, so that two norms could not be told apart.
 
@@ -115,7 +118,14 @@ def norm_name(norm_: Norm) -> str:
 
 
 def norm_label(norm_: Norm) -> str:
-    """Return how messages and tables call a norm: its name, or that of its class where it has none."""
+    """Return how messages and tables call a norm: its name, or that of its class where it has none.
+
+    Args:
+        norm_: a norm, of steepest or of one's own.
+
+    >>> norm_label(Entrywise(2)), norm_label(Schatten(1.5))
+    ('frobenius', 'schatten-1.5')
+    """
     return _name_or_none(norm_) or type(norm_).__name__
 
 
@@ -141,8 +151,16 @@ def register_norm(name: str, norm_: Norm) -> Norm:
 
     Results are kept under its text form if that can be read back, and else under this name.
 
+    Args:
+        name: a single lower-case word.
+        norm_: what it stands for.
+
     Raises:
         InvalidArgument: the name is taken or is no single lower-case word; the object is no norm.
+
+    From then on ``norm("half-way")`` is that norm, and ``--norm half-way`` too::
+
+        register_norm("half-way", Schatten(1.5))
     """
     _require_lower_case(name)
     return NORMS.register(name, norm(norm_))
@@ -153,8 +171,16 @@ def register_norm_family(name: str, parse: Callable[[str], Norm]) -> Callable[[s
 
     ``parse`` raises InvalidArgument for a text that it cannot read.
 
+    Args:
+        name: a single lower-case word, the text before the dash.
+        parse: called with the text after the dash.
+
     Raises:
         InvalidArgument: the name is taken or is no single lower-case word.
+
+    From then on ``norm("nearly-1.5")`` is ``Schatten(1.5)``::
+
+        register_norm_family("nearly", lambda text: Schatten(float(text)))
     """
     _require_lower_case(name)
     return FAMILIES.register(name, parse)

@@ -70,7 +70,19 @@ class Samples(NamedTuple):
 
 
 def residuals(loss_: Loss, samples: Samples, W: Array) -> Residuals:
-    """Return the residuals of samples [..., b, d] at W [..., k, d], times the weights of the samples."""
+    """Return the residuals of samples [..., b, d] at W [..., k, d], times the weights of the samples.
+
+    Args:
+        loss_: the loss ℓ.
+        samples: features [..., b, d], classes and weights of b samples.
+        W: weights, shape [..., k, d].
+
+    >>> import numpy as np
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> samples, W = Samples.of(problem), np.array([[2000.0], [-2000.0]])
+    >>> residuals(loss("cross-entropy"), samples, W).log_losses.high.tolist()
+    [-4000.0, -4000.0]
+    """
     found = loss_.residuals(samples.log_odds(W))
     if samples.log_weights is None:
         return found
@@ -85,6 +97,11 @@ def residuals(loss_: Loss, samples: Samples, W: Array) -> Residuals:
 def gradient(problem: Classification, loss_: Loss | str, W: Array) -> Scaled:
     """Return ∇L(W) over all samples.
 
+    Args:
+        problem: the data.
+        loss_: the loss or its name.
+        W: weights, shape [..., k, d].
+
     >>> import numpy as np
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
     >>> W = np.array([[2000.0], [-2000.0]])  # every margin is 4000
@@ -97,6 +114,11 @@ def gradient(problem: Classification, loss_: Loss | str, W: Array) -> Scaled:
 def log_loss(problem: Classification, loss_: Loss | str, W: Array) -> Array:
     """Return log L(W), shape [...].
 
+    Args:
+        problem: the data.
+        loss_: the loss or its name.
+        W: weights, shape [..., k, d].
+
     >>> import numpy as np
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
     >>> float(log_loss(problem, "cross-entropy", np.array([[2000.0], [-2000.0]])))
@@ -106,7 +128,18 @@ def log_loss(problem: Classification, loss_: Loss | str, W: Array) -> Array:
 
 
 def log_proxy(problem: Classification, loss_: Loss | str, W: Array) -> Array:
-    """Return log G(W), shape [...]: G is the mean over samples of Σ_c r_ic."""
+    """Return log G(W), shape [...]: G is the mean over samples of Σ_c r_ic.
+
+    Args:
+        problem: the data.
+        loss_: the loss or its name.
+        W: weights, shape [..., k, d].
+
+    >>> import numpy as np
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> float(log_proxy(problem, "exponential", np.array([[2000.0], [-2000.0]])))
+    -4000.0
+    """
     return log_mean_exp(_of_all(problem, loss_, W).log_weights)
 
 
@@ -114,12 +147,35 @@ def residual_weights(problem: Classification, loss_: Loss | str, W: Array) -> Ar
     """Return q_ic = r_ic / Σ r, shape [..., n, k]: the anytime certificate's dual weights (Lemma C.2).
 
     γ ≤ ‖A(q)‖_* = ‖∇L(W)‖_* / G(W) for any W.
+
+    Args:
+        problem: the data.
+        loss_: the loss or its name.
+        W: weights, shape [..., k, d].
+
+    >>> import numpy as np
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> residual_weights(problem, "cross-entropy", np.array([[2000.0], [-2000.0]])).round(6).tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
     """
     return normalized_residuals(_of_all(problem, loss_, W))
 
 
 def weighted_gradient(samples: Samples, residuals: Residuals, factor: float) -> Scaled:
-    """Return factor · Σ_i (gradient of sample i), shape [..., k, d]: the mean for factor = 1/b."""
+    """Return factor · Σ_i (gradient of sample i), shape [..., k, d]: the mean for factor = 1/b.
+
+    Args:
+        samples: features [..., b, d], classes and weights of b samples.
+        residuals: their residuals.
+        factor: what the sum is multiplied by.
+
+    >>> import numpy as np
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> samples, W = Samples.of(problem), np.array([[2000.0], [-2000.0]])
+    >>> mean = weighted_gradient(samples, residuals(loss("cross-entropy"), samples, W), 1 / 2)
+    >>> mean.normalized().mantissa.round(6).tolist(), float(mean.normalized().log_scale)
+    ([[-1.0], [1.0]], -4000.0)
+    """
     xp = namespace(samples.features)
     weights, shift = residuals.shifted_weights()
     others = residuals.shares * weights[..., None]
@@ -128,14 +184,33 @@ def weighted_gradient(samples: Samples, residuals: Residuals, factor: float) -> 
 
 
 def normalized_residuals(residuals: Residuals) -> Array:
-    """Return r_ic / Σ_ic r_ic, shape [..., b, k]: a point of the simplex over pairs."""
+    """Return r_ic / Σ_ic r_ic, shape [..., b, k]: a point of the simplex over pairs.
+
+    Args:
+        residuals: the residuals of b samples.
+
+    >>> import numpy as np
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> samples, W = Samples.of(problem), np.array([[2000.0], [-2000.0]])
+    >>> normalized_residuals(residuals(loss("cross-entropy"), samples, W)).tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
+    """
     xp = namespace(residuals.shares)
     weights, _ = residuals.shifted_weights()
     return residuals.shares * (weights / xp.sum(weights, axis=-1, keepdims=True))[..., None]
 
 
 def log_mean_exp(logs: Doubled) -> Array:
-    """Return log((1/b) Σ_i exp(logs_i)), shape [...], for logarithms of shape [..., b]."""
+    """Return log((1/b) Σ_i exp(logs_i)), shape [...], for logarithms of shape [..., b].
+
+    Args:
+        logs: the logarithms, shape [..., b].
+
+    >>> import numpy as np
+    >>> logs = Doubled(np.array([2000.0, 2000.0]), np.zeros(2))
+    >>> float(log_mean_exp(logs))
+    2000.0
+    """
     xp = namespace(logs.high)
     top = xp.max(logs.high, axis=-1, keepdims=True)
     mean = xp.sum(xp.exp((logs.high - top) + logs.low), axis=-1)

@@ -20,8 +20,15 @@ LOSSES: Registry[Loss] = Registry("loss")
 def register_loss(part: Loss) -> Loss:
     """Add a loss under its own name, and return it.
 
+    Args:
+        part: a loss.
+
     Raises:
         InvalidArgument: it is no loss, or its name is taken by another one or has spaces.
+
+    From then on ``Method(loss="mine")`` takes it, if ``str(Mine())`` is "mine"::
+
+        register_loss(Mine())
     """
     return LOSSES.register(_checked(part).name, part)
 

@@ -30,5 +30,20 @@ class MiniBatch:
 
 
 def minibatch_gradient(loss: Loss, batch: Samples, W: Array, factor: float) -> Scaled:
-    """Return factor · Σ_{i in batch} ∇ℓ_i(W), shape [..., k, d], with factor = m / n."""
+    """Return factor · Σ_{i in batch} ∇ℓ_i(W), shape [..., k, d], with factor = m / n.
+
+    Args:
+        loss: the loss ℓ.
+        batch: the samples of the batch, features [..., b, d].
+        W: weights, shape [..., k, d].
+        factor: m / n for the batch's own mean gradient ∇L_B(W) of m = n / b batches (Section 3 of the paper).
+
+    >>> import numpy as np
+    >>> from steepest import Classification
+    >>> from steepest.losses import Samples, loss
+    >>> batch = Samples.of(Classification([[1.0], [-1.0]], [0, 1]))
+    >>> W = np.array([[2000.0], [-2000.0]])
+    >>> minibatch_gradient(loss("exponential"), batch, W, 1 / 2).normalized().mantissa.round(6).tolist()
+    [[-1.0], [1.0]]
+    """
     return weighted_gradient(batch, residuals(loss, batch, W), factor)

@@ -1,4 +1,4 @@
-"""Momentum as an exponential moving average: M_t = β M_{t-1} + (1 - β) V_t, M_{-1} = 0."""
+"""Momentum as an exponential moving average: M_t = β M_{t-1} + (1 - β) V_t, M_{-1} = 0 (Section 3)."""
 
 from __future__ import annotations
 
@@ -36,5 +36,17 @@ class MovingAverage:
 
 
 def with_momentum(signal: Scaled, momentum: Scaled, beta: Array | float) -> Scaled:
-    """Return β · momentum + (1 - β) · signal, an exponential moving average."""
+    """Return β · momentum + (1 - β) · signal, an exponential moving average.
+
+    Args:
+        signal: what is averaged now, shape [..., k, d].
+        momentum: the average so far, shape [..., k, d].
+        beta: β in [0, 1), one or an array that broadcasts to [..., k, d].
+
+    >>> import numpy as np
+    >>> one, three = (Scaled(np.array([[each]]), np.array(-3000.0)) for each in (1.0, 3.0))
+    >>> average = with_momentum(one, three, 0.5)
+    >>> float(average.mantissa[0, 0] * np.exp(average.log_scale + 3000.0))
+    2.0
+    """
     return momentum * beta + signal * (1.0 - beta)

@@ -64,8 +64,15 @@ def momentum_kind(name: str | Momentum) -> Momentum:
 def register_signal(signal_: Signal) -> Signal:
     """Let every call, file and command line know a signal by its text form, and return the signal.
 
+    Args:
+        signal_: a signal.
+
     Raises:
         InvalidArgument: the name is taken, or the object is no signal.
+
+    From then on ``Method(signal="mine")`` takes it, if ``str(Mine())`` is "mine"::
+
+        register_signal(Mine())
     """
     if isinstance(signal_, type) or not isinstance(signal_, Signal):
         raise InvalidArgument("signal", signal_, "give an object with methods start and step")
@@ -75,8 +82,15 @@ def register_signal(signal_: Signal) -> Signal:
 def register_momentum_kind(kind: Momentum) -> Momentum:
     """Let every call, file and command line know a kind of momentum by its text form, and return the kind.
 
+    Args:
+        kind: a kind of momentum.
+
     Raises:
         InvalidArgument: the name is taken, or the object is no kind of momentum.
+
+    From then on ``Method(momentum_kind="mine")`` takes it, if ``str(Mine())`` is "mine"::
+
+        register_momentum_kind(Mine())
     """
     if isinstance(kind, type) or not isinstance(kind, Momentum):
         raise InvalidArgument("momentum_kind", kind, "give an object with methods start, follow and move")

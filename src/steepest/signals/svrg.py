@@ -51,7 +51,27 @@ def corrected(draw: Draw, weights: Array, fields: Fields) -> Scaled:
 def variance_reduced_gradient(
     loss: Loss, batch: Samples, W: Array, factor: float, snapshot: Array, snapshot_gradient: Scaled
 ) -> Scaled:
-    """Return ∇L_B(W) - ∇L_B(W̃) + ∇L(W̃) for the snapshot W̃ and its full gradient (SVRG)."""
+    """Return ∇L_B(W) - ∇L_B(W̃) + ∇L(W̃) for the snapshot W̃ and its full gradient (SVRG).
+
+    Args:
+        loss: the loss ℓ.
+        batch: the samples of the batch, features [..., b, d].
+        W: weights, shape [..., k, d].
+        factor: what the sum over the batch is multiplied by, 1/b for its mean.
+        snapshot: the snapshot W̃, shape [..., k, d].
+        snapshot_gradient: ∇L(W̃) over all samples, shape [..., k, d].
+
+    Where the weights are the snapshot, it is the full gradient, whatever the batch:
+
+    >>> import numpy as np
+    >>> from steepest.losses import loss
+    >>> problem = Classification([[1.0], [-1.0]], [0, 1])
+    >>> W = np.array([[2000.0], [-2000.0]])
+    >>> full = gradient(problem, "exponential", W)
+    >>> same = variance_reduced_gradient(loss("exponential"), Samples.of(problem), W, 1 / 2, W, full)
+    >>> same.normalized().mantissa.round(6).tolist()
+    [[-1.0], [1.0]]
+    """
     here = minibatch_gradient(loss, batch, W, factor)
     there = minibatch_gradient(loss, batch, snapshot, factor)
     return (here - there) + snapshot_gradient

@@ -1,4 +1,4 @@
-"""The theory's assumptions as checks, a line each with its numbers."""
+"""The theory's assumptions (Section 3: Assumptions 3.1 to 3.4) as checks, a line each with its numbers."""
 
 from __future__ import annotations
 

@@ -154,6 +154,15 @@ def batch_condition(
 
     Raises:
         InvalidArgument: the solution's margin is not positive, or a batch size cannot be used.
+
+    >>> import steepest as st
+    >>> problem = st.datasets.gaussian(classes=2, samples_per_class=4, features=20, seed=1)
+    >>> solution = st.max_margin(problem, "frobenius")
+    >>> found = batch_condition(problem, "frobenius", solution, [1, 8])
+    >>> bool(
+    ...     found.rows[0].mean.min() > 0 > found.worst_case[0]
+    ... )  # single samples: at these weights, in the worst case
+    True
     """
     problem = as_problem(problem)
     require_parts("solution", solution, ("margin", "weights"), "give a MaxMarginSolution")

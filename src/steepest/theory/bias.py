@@ -34,6 +34,10 @@ def bias_direction(problem: Classification, norm_: Norm | str) -> np.ndarray:
     D(u_c e_cᵀ) moves the logits of all wrong classes alike, at the samples of every class; that is checked,
     and holds for every norm but those that treat rows unlike, such as norms of blocks of rows.
 
+    Args:
+        problem: the data.
+        norm_: the norm of the descent.
+
     Raises:
         InvalidData: the data is not of that form; :func:`per_sample_bias` takes any data.
         InvalidArgument: the norm moves the logits of wrong classes apart; :func:`per_sample_bias` takes it.
@@ -98,6 +102,9 @@ def per_sample_bias(
         norm_: the norm of the descent.
         W: weights, shape [k, d].
         loss_: the loss or its name.
+
+    Raises:
+        InvalidArgument: W is not one matrix of that shape.
 
     >>> problem = Classification([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]], [0, 1, 1])
     >>> W = 1e6 * np.eye(2)

@@ -164,6 +164,12 @@ def unnormalized_margin_bound(
     for the better of the first record r with δ ≤ ρ from r on and the first of those from t₁ on: G/L is gone
     and -Y_r, which is positive past t₁, is kept. Divided by ‖W_t‖ it is ``margin_bound``'s floor.
 
+    Args:
+        problem: the data.
+        trajectory: a run, with its losses.
+        margin: γ as a number, or a max-margin solution in the method's norm.
+        constants: "sharp", "paper" or "fan".
+
     >>> import steepest as st
     >>> problem = st.Classification([[1.0], [-1.0]], [0, 1])
     >>> run = st.descend(problem, st.Method("max", schedule=st.PolynomialDecay(0.2, 0.5)), steps=1000)
@@ -216,6 +222,13 @@ def predicted_margin_bound(
 
     ``steps`` are the t at which to bound, in increasing order; the cost is proportional to the largest. Where
     t_A lies beyond it the floor is -inf, and :func:`~steepest.theory.thresholds` says how far it is.
+
+    Args:
+        problem: the data.
+        method: norm, batch size, momentum, variance reduction, loss and schedule.
+        margin: γ as a number, or a max-margin solution in the method's norm.
+        steps: t at which to bound, increasing, shape [r].
+        constants: "sharp", "paper" or "fan".
 
     >>> from types import SimpleNamespace
     >>> from steepest import PolynomialDecay

@@ -20,7 +20,7 @@ NoiseForm = Literal["exact", "epochwise", "paper"]
 
 
 def batches_per_epoch(samples: int, batch_size: int | None) -> int:
-    """Return m = ⌈n / b⌉, the batches an epoch; ``batch_size=None`` is the full batch, m = 1.
+    """Return m = ⌈n / b⌉, the batches an epoch (Section 3); ``batch_size=None`` is the full batch.
 
     Raises:
         InvalidArgument: ``batch_size`` is not an integer between 1 and ``samples``.
@@ -62,6 +62,10 @@ def feature_radius(problem: Classification, norm_: Norm | str = "max") -> float:
     than 2 R(‖·‖) ‖Δ‖ under W + Δ, and the triangle inequality for ‖·‖_*. In the Frobenius and every Schatten
     norm it is max_i ‖x_i‖₂ / √2, smaller than R by up to √(2 d). It is at most R where Lemma C.1 holds; norms
     scaled by the shape, and norms of your own, may have a larger one.
+
+    Args:
+        problem: the data.
+        norm_: the norm of the descent.
 
     >>> problem = Classification([[3.0, -4.0], [1.0, 0.0]], [0, 1])
     >>> feature_radius(problem, "max"), round(feature_radius(problem, "spectral"), 4)
@@ -126,6 +130,10 @@ def noise_factor(momentum: float, batches: int) -> float:
 
     K(0, m) = m - 1 is Lemma C.11; K decreases in β, to 1.5 (1-β) (m-1) as β → 1.
 
+    Args:
+        momentum: β in [0, 1).
+        batches: m, batches an epoch.
+
     >>> noise_factor(0.0, 5), noise_factor(0.9, 1)
     (4.0, 0.0)
     """
@@ -140,6 +148,11 @@ def noise_share(momentum: float, batches: int, form: NoiseForm = "exact") -> flo
     the median of its weights away (their Ξ sum to 0): with δ = Σ_{l < ⌊m/2⌋} β^l - Σ_{⌈m/2⌉ ≤ l < m} β^l and
     u = (1-β) δ / (1-β^m), κ = 1 - β^{m-1} (1-u), about 1.25 m (1-β).
     ``"paper"`` is the paper's (1-β) m². Each is at most the next; with one batch an epoch κ = 0.
+
+    Args:
+        momentum: β in [0, 1).
+        batches: m, batches an epoch.
+        form: "exact", "epochwise" or "paper".
 
     Raises:
         InvalidArgument: β is outside [0, 1), m is not a positive integer, or the form is unknown.

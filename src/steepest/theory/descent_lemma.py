@@ -62,6 +62,18 @@ def descent_errors(
 
     Sharp constants are continuous at β → 0 (Remark 4.4 is about the paper's): 4R β^{t+1} and the drifts,
     which have a factor β, vanish. For t ≥ 0 fixed δ_t(β) → δ_t(0).
+
+    Args:
+        problem: the data.
+        method: norm, batch size, momentum, variance reduction, loss and schedule.
+        steps: how many.
+        constants: "sharp", "paper" or "fan".
+
+    >>> import steepest as st
+    >>> problem = st.Classification([[1.0], [-1.0]], [0, 1])
+    >>> method = st.Method("max", schedule=st.PolynomialDecay(0.2, 0.5))
+    >>> descent_errors(problem, method, 2).round(4)
+    array([0.4591, 0.3115])
     """
     return descent_errors_of(setting(problem, method, constants), as_horizon(steps))
 
@@ -90,6 +102,18 @@ def descent_coefficients(
 
     L_{t+1} ≤ L_t - η_t G_t (ρ - 4R β^{t+1} - α_t η_t) for every step of the method, where
     the term 4R β^{t+1} is there with momentum alone. See :func:`descent_errors`.
+
+    Args:
+        problem: the data.
+        method: norm, batch size, momentum, variance reduction, loss and schedule.
+        steps: how many.
+        constants: "sharp", "paper" or "fan".
+
+    >>> import steepest as st
+    >>> problem = st.Classification([[1.0], [-1.0]], [0, 1])
+    >>> method = st.Method("max", schedule=st.PolynomialDecay(0.2, 0.5))
+    >>> descent_coefficients(problem, method, 2).round(4)
+    array([2.2956, 2.2027])
     """
     numbers, steps = setting(problem, method, constants), as_horizon(steps)
     errors = descent_errors_of(numbers, steps)

@@ -40,9 +40,15 @@ def log_memory_drift(schedule: Schedule, momentum: float, radius: float, steps: 
 
 
 def drift_constant(schedule: Schedule, momentum: float, radius: float, steps: int) -> np.ndarray:
-    """Return c₂(t) = (1/η_t) Σ_{τ=0}^{t} β^τ (e^{2R Σ_{s=1}^{τ} η_{t-s}} - 1) for t = 0, ..., steps-1.
+    """Return c₂(t) = (1/η_t) Σ_{τ=0}^{t} β^τ (e^{2R Σ_{s=1}^{τ} η_{t-s}} - 1) for t < steps, shape [steps].
 
     Assumption 3.4 with c₁ = 2R asks that it stays bounded; c₂(0) = 0 and c₂(1) = β (e^{2R η_0} - 1) / η_1.
+
+    Args:
+        schedule: the step sizes η.
+        momentum: β in [0, 1).
+        radius: R, in units of the features.
+        steps: how many.
 
     >>> drift_constant(PolynomialDecay(0.1, 0.5), 0.5, 1.0, 2).round(6)
     array([0.      , 1.565554])

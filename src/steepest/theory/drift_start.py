@@ -34,6 +34,11 @@ def drift_start_bound(schedule: Schedule, momentum: float, radius: float) -> flo
     T₀ is the larger of that and 2J̄. With β → 1 both are of the order (1-β)^{-1/a}, the second up to a
     logarithm: for a < 1 the paper's (C.15); for a = 1 of the order log(1/(1-β)) / (1-β) (C.16).
 
+    Args:
+        schedule: the step sizes η.
+        momentum: β in [0, 1).
+        radius: R, in units of the features.
+
     Raises:
         InvalidArgument: the schedule is not a :class:`~steepest.PolynomialDecay` with 0 < a ≤ 1.
 

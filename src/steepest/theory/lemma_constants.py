@@ -83,7 +83,10 @@ LEMMA_CONSTANTS: Capability[LemmaConstants] = Capability(
 
 
 def lemma_constants(loss_: Loss | str) -> LemmaConstants:
-    """Return what the lemmas use of a loss.
+    """Return what the lemmas use of a loss (Lemmas C.5 to C.8).
+
+    Args:
+        loss_: the loss or its name.
 
     Raises:
         MissingCapability: the loss does not offer it; descent runs with it, the theory does not.

@@ -47,7 +47,7 @@ def predicted_rate(
     Args:
         exponent: a, with 0 < a ≤ 1.
         samples: n.
-        steps: t ≥ 2, a number or an array.
+        steps: t ≥ 2, a number or an array, whose shape the result has.
         momentum: β.
         batches: m, batches an epoch.
         variance_reduction: whether the signal is variance reduced.
@@ -86,6 +86,9 @@ def predicted_exponent(exponent: float) -> float:
     """Return e such that the gap falls like t^{-e}, up to logarithms: a for a ≤ 1/2, 1 - a above.
 
     Momentum and variance reduction change constants alone.
+
+    Args:
+        exponent: a of the step sizes η_t = η₀ (t+1)^{-a}.
 
     >>> predicted_exponent(0.3), predicted_exponent(0.5), predicted_exponent(0.75)
     (0.3, 0.5, 0.25)
@@ -200,6 +203,13 @@ def fit_exponent(
     times their standard error. With residuals of lag-one correlation φ = 0, 0.5, 0.9 and 0.97 a 95 % interval
     covers in 99, 99.8, 99 and 98 % of 400 draws (an interval from the correlation itself in 95, 95, 89 and
     79 %). Records without a positive gap carry no logarithm and are left out.
+
+    Args:
+        steps: t of each record, shape [r].
+        gaps: what falls, shape [r].
+        decades: how much of the end is fitted.
+        confidence: of the interval.
+        predicted: an exponent to compare with.
 
     Raises:
         InvalidArgument: shapes differ, ``confidence`` or ``decades`` cannot be used, or fewer than five

@@ -52,6 +52,9 @@ def _without_numbers(value: Any, found: list[np.ndarray], starts: list[int]) -> 
 def compressed(value: Any) -> bytes:
     """Return plain JSON values as compressed text.
 
+    Args:
+        value: dictionaries, lists, strings, numbers, booleans and None, inside one another.
+
     Raises:
         ValueError: a number is NaN or infinite, which JSON has no words for.
 
@@ -64,6 +67,9 @@ def compressed(value: Any) -> bytes:
 
 def embedded(content: bytes) -> str:
     """Return bytes as text that an HTML element or attribute can hold: letters, digits, + / and =.
+
+    Args:
+        content: any bytes.
 
     >>> embedded(b"<script>")
     'PHNjcmlwdD4='

@@ -42,6 +42,14 @@ def pictures_of(stored: Sequence[StoredExperiment]) -> list[Picture]:
 
     A finished experiment that names a figure is shown by that figure, as ``steepest reproduce`` draws it; any
     other one by its errors and cosines against steps, a picture for each data set, norm and loss.
+
+    Args:
+        stored: the experiments as ``read_folder`` returns them.
+
+    They are the files of a page's first section::
+
+        for picture in pictures_of(read_folder("results/figure1")):
+            Path(f"{picture.title}.webp").write_bytes(picture.content)
     """
     rounds = zip_longest(*(islice(_drawn(each), MOST_PICTURES) for each in stored))
     drawn = (each for each in chain.from_iterable(rounds) if each is not None)

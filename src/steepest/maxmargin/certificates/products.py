@@ -35,8 +35,8 @@ def accurate_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarr
     E = u |C| + γ_m² |A||B|, so that sums which cancel to 1e-10 of their terms keep six digits more
     than a plain product. Costs some twenty passes; meant for the few rows that decide a bound.
     """
-    scale_a, scale_b = _power_of_two(A), _power_of_two(B)
-    A, B = A / scale_a, B / scale_b
+    of_a, of_b = _exponent(A), _exponent(B)
+    A, B = np.ldexp(A, -of_a), np.ldexp(B, -of_b)
     C = np.empty((A.shape[0], B.shape[1]))
     rows = max(1, _CHUNK // max(1, B.shape[1]))
     for start in range(0, A.shape[0], rows):
@@ -47,7 +47,7 @@ def accurate_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarr
     terms = np.abs(A) @ np.abs(B)
     # Products of scaled entries that underflow lose less than 1e-290 each; sums without terms are exact.
     E = 2 * _UNIT * np.abs(C) + 2 * factor**2 * terms + np.where(terms > 0, steps * 1e-290, 0.0)
-    return C * scale_a * scale_b, E * scale_a * scale_b
+    return _scaled(C, E, of_a + of_b)
 
 
 def exact_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,8 +57,8 @@ def exact_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     (Shewchuk 1997, as in :func:`math.fsum`). Sums may cancel to any share of their terms. A term costs a
     tenth of a microsecond.
     """
-    scale_a, scale_b = _power_of_two(A), _power_of_two(B)
-    A, B = A / scale_a, B / scale_b
+    of_a, of_b = _exponent(A), _exponent(B)
+    A, B = np.ldexp(A, -of_a), np.ldexp(B, -of_b)
     B_high = _high(B)
     B_low = B - B_high
     C = np.empty((A.shape[0], B.shape[1]))
@@ -72,7 +72,7 @@ def exact_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         C[row] = [math.fsum(column) for column in np.concatenate([term, lost]).T.tolist()]
     # Only products that underflow are not exact, and lose less than 1e-290 each.
     E = _UNIT * np.abs(C) + np.where(np.abs(A) @ np.abs(B) > 0, A.shape[1] * 1e-290, 0.0)
-    return C * scale_a * scale_b, E * scale_a * scale_b
+    return _scaled(C, E, of_a + of_b)
 
 
 def _compensated(A: np.ndarray, B: np.ndarray) -> np.ndarray:
@@ -97,6 +97,11 @@ def _high(A: np.ndarray) -> np.ndarray:
     return shifted - (shifted - A)
 
 
-def _power_of_two(A: np.ndarray) -> float:
-    largest = float(np.max(np.abs(A), initial=0.0))
-    return 2.0 ** float(np.floor(np.log2(largest))) if largest > 0 else 1.0
+def _exponent(A: np.ndarray) -> int:
+    return math.frexp(float(np.max(np.abs(A), initial=0.0)))[1] - 1
+
+
+def _scaled(C: np.ndarray, E: np.ndarray, exponent: int) -> tuple[np.ndarray, np.ndarray]:
+    # Both scales at once: one after the other, what is in range at the end may underflow between them.
+    tiny = np.where(E > 0, 2 * np.finfo(float).smallest_subnormal, 0.0)
+    return np.ldexp(C, exponent), np.ldexp(E, exponent) + tiny
