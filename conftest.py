@@ -27,13 +27,15 @@ _PLACES = {
     "tests/features/test_spread.py": "dask",
     "tests/monitor": "torch",
     "tests/optim": "torch",
+    "tests/site/test_commands.py": "lab",
+    "tests/site/test_gallery.py": "lab",
 }
 """Folders and files whose every test needs an extra."""
 
 _SIGNS = {
     "torch": ("import torch",),
     "sklearn": ("digits(", "digits_pair(", "sklearn", "estimators"),
-    "lab": ("to_xarray(",),
+    "lab": ("to_xarray(", "steepest.experiments"),
     "tables": ("from_file(",),
     "dask": ("import dask",),
 }

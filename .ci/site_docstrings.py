@@ -1,4 +1,4 @@
-"""An extension of Griffe: in docstrings roles such as ``:func:`name``` become links, and examples blocks of code."""
+"""An extension of Griffe: in docstrings ``:func:`name``` becomes a link, and an example a block of code."""
 
 from __future__ import annotations
 

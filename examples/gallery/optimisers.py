@@ -25,7 +25,7 @@ RATES = (0.05, 0.025, 0.0125, 0.0063, 0.0031, 0.0016, 0.0008)
 def curve(name: str, rate: float, seed: int, steps: int) -> np.ndarray:
     """Train on 1200 digits; return the loss on the other 597 at every tenth step."""
     torch.manual_seed(seed)
-    X, y = torch.as_tensor(DIGITS.features).float(), torch.as_tensor(DIGITS.labels)
+    X, y = torch.tensor(DIGITS.features).float(), torch.tensor(DIGITS.labels)
     model = Sequential(Linear(64, 128), ReLU(), Linear(128, 128), ReLU(), Linear(128, 10))
     chosen = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
     if name in NORMS:
