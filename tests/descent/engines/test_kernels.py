@@ -31,7 +31,7 @@ def compiled_direction(norm, S):
     assert code is not None
     work = directions.direction_work(*S.shape)
     truncated = directions.direction(
-        code.kind, code.power, code.across, S, out, work, st.geometry.RANK_CUTOFF, 0
+        code.kind, code.power, code.across, S, out, work, st.geometry.RANK_CUTOFF, 0, 0.0
     )
     return code.factor(S.shape) * out, truncated
 

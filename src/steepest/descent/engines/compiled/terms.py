@@ -276,6 +276,7 @@ def record(data, indices, step, corrected, replaces, factor, kept):
         kept.steps[sample] = step + 1
         for c in range(k):
             if c == labels[sample]:
+                kept.old[i, c], kept.old_scales[i, c] = 0.0, -math.inf
                 continue
             value, scale = kept.mantissas[sample, c] * decay, kept.scales[sample, c] + decay_scale
             new, new_scale = kept.rows[i, c], kept.row_scales[i, c]
