@@ -3,6 +3,7 @@ import pytest
 
 from steepest import Classification, norm
 from steepest.losses import Samples, loss, residuals, weighted_gradient
+from steepest.theory.limits import slopes as ways
 from steepest.theory.limits.batches import aged_epochs, every_batch, number_of_batches, sampled_batches
 from steepest.theory.limits.fields import field_of
 
@@ -83,3 +84,28 @@ def test_ages_of_samples_are_those_of_shuffled_epochs():
     assert weights.max(axis=1).min() >= 1.0
     # All weights of the past add up to Σ β^age.
     np.testing.assert_allclose(weights.sum(axis=1), 2.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["frobenius", "max"])
+@pytest.mark.parametrize("size", [0.5, 300.0])
+def test_all_ways_to_solve_for_a_newton_step_agree(name, size, monkeypatch):
+    problem = problem_of(9, 6, 3, seed=5)
+    draw = np.random.default_rng(6)
+    W, V, step = size * draw.normal(size=(3, 6)), draw.normal(size=(3, 6)), 2.0 * size
+    V -= V.mean(axis=0)
+    slopes = field(problem, name, "cross-entropy", sampled_batches(9, 4, 30, draw)).at(W, 0.7).slopes()
+    matrix = slopes.matrix()
+    np.testing.assert_allclose(slopes(V).ravel(), matrix @ V.ravel(), atol=1e-12)
+    formed = ways.solver(slopes, step)(V)
+    np.testing.assert_allclose((np.eye(18) - step * matrix) @ formed.ravel(), V.ravel(), atol=1e-9)
+    # As with more weights: by the columns that matter, and by GMRES where these are too many.
+    monkeypatch.setattr(ways, "_MOST_DENSE", 0)
+    monkeypatch.setattr(ways, "_NEGLIGIBLE", 0.0)
+    np.testing.assert_allclose(ways.solver(slopes, step)(V), formed, rtol=1e-8, atol=1e-8)
+    monkeypatch.setattr(ways, "_MOST_COLUMNS", 4)
+    monkeypatch.setattr(ways, "_PRECISION", 1e-10)
+    np.testing.assert_allclose(ways.solver(slopes, step)(V), formed, rtol=1e-6, atol=1e-6)
+    # The size of a column is never below what it is.
+    samples, classes = np.divmod(np.arange(27), 3)
+    norms = np.sqrt(np.sum(slopes.columns(samples, classes) ** 2, axis=(1, 2)))
+    assert (norms <= slopes.sizes().ravel() * (1 + 1e-9) + 1e-12).all()

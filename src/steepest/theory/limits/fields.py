@@ -168,7 +168,7 @@ def _turning(
                 blocks[:, :, c, :] -= directions.transpose(0, 2, 1) @ (part.T @ X)
         return blocks.reshape(k * d, k * d)
 
-    return Slopes(X, push, columns, sizes, k * d, matrix)
+    return Slopes(X, data.one_hot.argmax(axis=1), push, columns, sizes, k * d, matrix)
 
 
 def _along(
@@ -210,11 +210,12 @@ def _without_traces(matrix: sparse.csr_array, least: float = _TRACE) -> sparse.c
 def _max(data: Data, batches: Batches, pull: Pulls, width: float) -> FieldAt:
     signs = batch_signs(data.features, data.one_hot, batches, pull, width)
     value = np.tensordot(batches.shares, signs.values, axes=1)
-    return FieldAt(value, lambda: _of_signs(data.features, signs_jacobian(signs), pull.slopes))
+    return FieldAt(value, lambda: _of_signs(data, signs_jacobian(signs), pull.slopes))
 
 
-def _of_signs(X: np.ndarray, parts: np.ndarray, slopes: np.ndarray) -> Slopes:
+def _of_signs(data: Data, parts: np.ndarray, slopes: np.ndarray) -> Slopes:
     """Return the derivative whose entries are Σ_i parts_icj slopes_i[c, c'] x_ij'."""
+    X, labels = data.features, data.one_hot.argmax(axis=1)
 
     def sizes() -> np.ndarray:
         return np.sqrt(np.einsum("ic,icd->id", np.einsum("icj,icj->ic", parts, parts), slopes**2))
@@ -226,7 +227,9 @@ def _of_signs(X: np.ndarray, parts: np.ndarray, slopes: np.ndarray) -> Slopes:
     def columns(samples: np.ndarray, classes: np.ndarray) -> np.ndarray:
         return parts[samples] * slopes[samples, :, classes][:, :, None]
 
-    return Slopes(X, push, columns, sizes, parts[0].size, lambda: _products_by_entry(X, parts, slopes))
+    return Slopes(
+        X, labels, push, columns, sizes, parts[0].size, lambda: _products_by_entry(X, parts, slopes)
+    )
 
 
 def _products(X: np.ndarray, slopes: np.ndarray) -> np.ndarray:

@@ -32,13 +32,14 @@ __all__ = ["limit_direction", "limit_margin"]
 
 _EVERY = 6000
 """Up to so many different batches all are taken."""
-_FAR = 16384.0
+_FAR, _FAR_SMOOTHED = 65536.0, 16384.0
 """A limit's path ends where R γ is so large: the error of a margin is about 1 / (R γ) there."""
 _WIDTH, _SHARPER = 1.0, 0.3
 """Of signs, over the square root of the batch size: sums of b terms of both signs balance to about that."""
 _MOST_SOLVES = 1500
 _HURRY = 2.0
-_MOST_WEIGHTS = 3000
+_MOST_NUMBERS = 1 << 28
+"""In an array: 2 GiB."""
 _FULL_BATCH = ("svrg", "loopless-svrg", "saga")
 _MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
     "ema": lambda beta, steps: beta ** np.arange(steps),
@@ -186,8 +187,11 @@ def _missing(plan: Plan) -> str | None:
             f"{norm_label(plan.norm)} norm parts of a batch's gradient e^(R gap) times smaller count "
             f"in full, and their derivatives are not known here"
         )
-    if k * d > _MOST_WEIGHTS:
-        return f"the mean field is solved for at most {_MOST_WEIGHTS} weights, and k d = {k * d}"
+    n = plan.problem.samples
+    largest = max(plan.least * k * d, n * k * k, n * k * d if is_smoothed(plan.norm) else n * d)
+    if largest > _MOST_NUMBERS:
+        size = f"{n} samples, {k} classes and {d} features"
+        return f"the mean field of {size} needs an array of {largest:.1g} numbers"
     if LOG_RESIDUALS.of(plan.loss) is None:
         return f"the loss {plan.loss.name} does not offer {LOG_RESIDUALS.name}"
     if plan.signal != "minibatch" and plan.batch_size < plan.problem.samples:
@@ -202,7 +206,8 @@ def _mean_field(plan: Plan) -> LimitDirection:
     if reason is not None:
         return plan.result("not available", reason)
     samples = list(_samples(plan))
-    until = _FAR / plan.margin if plan.at is None else plan.at
+    far = _FAR_SMOOTHED if is_smoothed(plan.norm) else _FAR
+    until = far / plan.margin if plan.at is None else plan.at
     if plan.kind == "heavy-ball" and plan.at is not None:
         until /= 1.0 - plan.momentum
     paths = [

@@ -2,7 +2,8 @@
 
 F depends on the weights through the logits Z = X Wᵀ alone, so F' = L A with A V = X Vᵀ and a map L of
 changes of logits [n, k] to changes of the field [k, d]. Once weights are large nearly all columns of L
-vanish: a batch that one sample and one wrong class decide does not turn.
+vanish: a batch that one sample and one wrong class decide does not turn. Nothing depends on what all logits
+of a sample have in common, so the columns of true classes are minus the sum of the others and stay out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["Slopes", "solver"]
 
 _MOST_DENSE = 1500
 """Weights up to which I - R F' is formed."""
-_MOST_COLUMNS = 1500
+_MOST_COLUMNS = 2500
 """Of L that are solved for directly."""
 _NEGLIGIBLE = 1e-4
 """What a column may add to the identity and be left out: Newton's method corrects for it."""
@@ -31,6 +32,8 @@ class Slopes:
 
     features: np.ndarray
     """X, shape [n, d]."""
+    labels: np.ndarray
+    """True classes, shape [n]."""
     push: Callable[[np.ndarray], np.ndarray]
     """L: changes of logits [n, k] to changes of the field [k, d]."""
     columns: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -57,6 +60,7 @@ def solver(slopes: Slopes, step: float) -> Callable[[np.ndarray], np.ndarray]:
     if slopes.weights <= _MOST_DENSE:
         return _dense(slopes.matrix(), step)
     weights = slopes.sizes() * np.sqrt(np.sum(slopes.features**2, axis=1))[:, None]
+    weights[np.arange(len(weights)), slopes.labels] = 0.0
     order = np.argsort(weights, axis=None)[::-1]
     matter = int(np.count_nonzero(step * weights > _NEGLIGIBLE))
     kept = order[: min(matter, _MOST_COLUMNS)]
@@ -76,13 +80,19 @@ def _by_columns(
     slopes: Slopes, step: float, samples: np.ndarray, classes: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return V ↦ V + step L (I - step A L)⁻¹ A V of some columns of L and the rows of A that are theirs."""
-    L, X = slopes.columns(samples, classes), slopes.features[samples]
-    product = np.empty((len(samples), len(samples)))
+    L, X, labels = slopes.columns(samples, classes), slopes.features[samples], slopes.labels[samples]
+    product = np.zeros((len(samples), len(samples)))
     for c in range(L.shape[1]):
-        rows = np.flatnonzero(classes == c)
-        product[rows] = X[rows] @ L[:, c, :].T
+        own, true = np.flatnonzero(classes == c), np.flatnonzero(labels == c)
+        product[own] += X[own] @ L[:, c, :].T
+        product[true] -= X[true] @ L[:, c, :].T
     solve = _dense(product, step)
-    return lambda V: V + step * np.tensordot(solve(np.sum(X * V[classes], axis=1)), L, axes=1)
+
+    def direct(V: np.ndarray) -> np.ndarray:
+        odds = np.sum(X * (V[classes] - V[labels]), axis=1)
+        return V + step * np.tensordot(solve(odds), L, axes=1)
+
+    return direct
 
 
 def _by_krylov(

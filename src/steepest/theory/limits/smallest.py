@@ -62,11 +62,11 @@ def smallest_converging_batch(
     """Return the smallest batch size from which on the predicted limit of a method is the max margin.
 
     Without ``batch_sizes`` 1, 2, 4, 8, ... are tried until one finds the max margin, and then by halving
-    those between it and the last that does not, to within 1/32 of it. On large data no more than two
-    small samples of batches are taken where the verdict is clear from them. That larger ones do so too is not certain: where b does not
-    divide n the last batch of an epoch is smaller and may bring a floor back, as b = n - 1 shows, whose last
-    batch is of one sample. With ``batch_sizes`` all of them are tried, and the answer is the smallest such
-    that it and all larger ones among them find the max margin.
+    those between it and the last that does not, to within 1/32 of it. On large data no more than two small
+    samples of batches are taken where the verdict is clear from them. That larger ones do so too is not
+    certain: where b does not divide n the last batch of an epoch is smaller and may bring a floor back, as
+    b = n - 1 shows, whose last batch is of one sample. With ``batch_sizes`` all of them are tried, and the
+    answer is the smallest such that it and all larger ones among them find the max margin.
 
     Args:
         problem: separable data.
@@ -104,12 +104,10 @@ def smallest_converging_batch(
     def finds(b: int) -> bool | None:
         at_size: Any = _WithBatchSize(method, b)
         if large and sizes is None and settings.get("batches") is None and "repeats" not in settings:
-            quick = limit_direction(problem, at_size, margin=margin, repeats=2, **(settings | few))
-            tried[b] = quick
-            if not _is_clear(quick, tolerance):
-                tried[b] = limit_direction(problem, at_size, margin=margin, **settings)
-        else:
-            tried[b] = limit_direction(problem, at_size, margin=margin, **settings)
+            tried[b] = limit_direction(problem, at_size, margin=margin, repeats=2, **(settings | few))
+            if _is_clear(tried[b], tolerance):
+                return tried[b].finds_max_margin(tolerance)
+        tried[b] = limit_direction(problem, at_size, margin=margin, **settings)
         return tried[b].finds_max_margin(tolerance)
 
     answer, interrupted = None, False
