@@ -171,12 +171,12 @@ def peers(norm: str) -> dict[str, tuple[Callable[..., Answer], str]]:
 
 
 def measure(name: str, norm: str, label: str, gap: float, limit: float) -> dict[str, float]:
-    """Run one solver here, warm: processor seconds (median), bounds, peak memory in MiB beyond that before."""
+    """Run one solver here, warm: processor seconds (median), bounds, peak memory in MiB beyond that then."""
     problem = instance(name)
     call, solver = (by_max_margin, "auto") if label == OURS else peers(norm)[label]
     call(instance("5x20x20"), norm, solver, limit)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    asked = (problem, norm, solver, limit, gap) if label == OURS else (problem, norm, solver, limit)
+    asked: Any = (problem, norm, solver, limit, gap) if label == OURS else (problem, norm, solver, limit)
     started = time.process_time()
     W, q = call(*asked)
     runs = [time.process_time() - started]
