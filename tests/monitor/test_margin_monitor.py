@@ -251,3 +251,25 @@ def test_wrong_batches_are_named():
         InvalidArgument, match="doubled parameters do not multiply its outputs by a power of 2"
     ):
         monitor(biased, batches(X, y), network_norm="max", norms=["max"], gap=0.5).measure()
+
+
+def test_the_degree_is_measured_again_only_where_the_network_may_have_another():
+    import torch
+
+    X, y = features()
+    layer, calls = linear(np.eye(3, 6), np.zeros(3)), []
+    layer.register_forward_hook(lambda *_: calls.append(0))
+    model = torch.nn.Sequential(linear(np.eye(6)), layer)
+    watching = monitor(model, batches(X, y), network_norm="max", norms=[], every=1)
+    counts = []
+    for _ in range(2):
+        before = len(calls)
+        watching.measure()
+        counts.append(len(calls) - before)
+    # A batch as it is, and with doubled parameters.
+    assert counts[0] - counts[1] == 2
+    # With biases of zero it was homogeneous.
+    with torch.no_grad():
+        layer.bias.fill_(1.0)
+    with pytest.raises(InvalidArgument, match="without biases after its first layer"):
+        watching.measure()

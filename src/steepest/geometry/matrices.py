@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from steepest.arrays import Array, as_floating, namespace, plain_array
 from steepest.errors import InvalidArgument
 from steepest.geometry.vectors import unit_scaled
@@ -50,6 +52,9 @@ def matrices(argument: str, value: Array) -> Matrices:
     >>> matrices("A", [[1, 2], [3, 4]]).dtype
     dtype('float64')
     """
+    if type(value) is np.ndarray and value.dtype == np.float64 and value.ndim >= 2:
+        # Nothing to convert: norms of small matrices are asked for more often than anything else.
+        return Matrices(value, value.dtype)
     array = plain_array(value, argument)
     xp = namespace(array)
     if not xp.isdtype(array.dtype, ("real floating", "integral", "bool")):

@@ -22,6 +22,7 @@ from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.reduced import Reduced, reduce
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.interior.quadratic import EUCLIDEAN, solve_quadratic
 from steepest.maxmargin.peers.clarabel import CONIC_PROGRAM, solve_conic_program
 from steepest.maxmargin.peers.highs import solve_linear_program
 from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
@@ -43,8 +44,6 @@ _PACE, _PACE_OF_SWEEPS = 160.0, 40.0
 """Iterations and sweeps that a digit of the gap may cost; beyond, an interior point is faster."""
 _ROUNDING = 0.8
 """Share of the gap that a method aims at, so that what rounding adds in the certificate has room."""
-_VERTEX = 0.1
-"""The same for linear programs: the last iterations gain digits, and leave few dual weights to keep."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ def _on_reduced(solve: Callable[[Reduced, float, Deadline], Candidate], share: f
     return propose
 
 
-by_polyhedral = _on_reduced(solve_polyhedral, _VERTEX)
+by_polyhedral = _on_reduced(solve_polyhedral, _ROUNDING)
+by_quadratic = _on_reduced(solve_quadratic, _ROUNDING)
 by_interior_point = _on_reduced(solve_interior_point, _ROUNDING)
 
 
@@ -138,14 +138,19 @@ def by_quick_first_order(
 def by_interior_points(
     problem: Classification, norm: Norm, gap: float, deadline: Deadline
 ) -> Iterator[Candidate]:
-    """The interior point of the linear program where there is one, else that on the ball."""
-    solver = by_interior_point if POLYHEDRAL_BALL.of(norm) is None else by_polyhedral
+    """The interior point of the linear or quadratic program where there is one, else that on the ball."""
+    solver = by_interior_point
+    if POLYHEDRAL_BALL.of(norm) is not None:
+        solver = by_polyhedral
+    elif EUCLIDEAN.of(norm) is not None:
+        solver = by_quadratic
     return solver(problem, norm, gap, deadline)
 
 
 QUICK = Method("first-order", by_quick_first_order, (BALL_PROJECTION,))
 COORDINATES = Method("coordinate-ascent", by_coordinates, (DUAL_ASCENT,))
 POLYHEDRAL = Method("interior-point", by_polyhedral, (POLYHEDRAL_BALL,))
+QUADRATIC = Method("interior-point", by_quadratic, (EUCLIDEAN,))
 BALL = Method("interior-point", by_interior_point, (BALL_BARRIER,))
 
 SCANS = Method("scans", by_scans, (DUAL_ASCENT, DUAL_BALL))

@@ -27,7 +27,7 @@ _REFINABLE = 1e-4
 """Gap beyond which Newton's method on the face has nothing to start from."""
 _UNIT = 1e-12
 """Weights of norm 1 to this are kept as they are."""
-_SHARP_AT_FIRST = 1_000_000
+_SHARP_AT_LAST = 1_000_000
 """Multiplications of all logits up to which the bound of equal dual weights is made sharp: milliseconds."""
 _REFINED = ", refined"
 _STATUS = {
@@ -45,10 +45,7 @@ class Record:
         self.problem, self.norm = problem, norm
         self.X, self.y = as_numpy(problem.features), problem.labels
         uniform = simplex_weights(problem, np.ones((problem.samples, problem.n_classes)))
-        # The bounds of weights 0 and of equal dual weights, which no large problem ends with.
-        sharp = problem.multiplications <= _SHARP_AT_FIRST
-        upper = dual_above(self.X, self.y, uniform, norm, sharp=sharp)
-        self.best = Best(np.zeros((problem.n_classes, problem.dimension)), uniform, 0.0, upper)
+        self.best = Best(np.zeros((problem.n_classes, problem.dimension)), uniform, 0.0)
         self.method, self.iterations = "none", 0
         self.separability: Separability | None = None
 
@@ -66,6 +63,13 @@ class Record:
             better.append(self.best.take_dual(q, self._upper_bound(q)))
         if any(better) or self.method == "none":
             self.method, self.iterations = candidate.method, candidate.iterations
+
+    def _take_uniform(self) -> None:
+        """Keep equal dual weights where no solver found better ones."""
+        problem = self.problem
+        uniform = simplex_weights(problem, np.ones((problem.samples, problem.n_classes)))
+        sharp = problem.multiplications <= _SHARP_AT_LAST
+        self.best.take_dual(uniform, dual_above(self.X, self.y, uniform, self.norm, sharp=sharp))
 
     @property
     def impossible(self) -> bool:
@@ -131,6 +135,8 @@ class Record:
 
     def solution(self, gap: float, seconds: float, *, stopped: bool = False) -> MaxMarginSolution:
         """The solution, its support cleared of what the gap does not need."""
+        if not self.best.within(gap):
+            self._take_uniform()
         if not self.impossible:
             self.clear_support(gap)
         best = self.best

@@ -17,6 +17,7 @@ from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced, reduce
 from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.interior.quadratic import EUCLIDEAN, solve_quadratic
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
 from steepest.problem import Classification, margins_of_logits
@@ -90,6 +91,14 @@ def solve_part(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
         # Its own gap is without rounding.
         if relative_gap(lower, upper) <= 1.25 * gap:
             return Candidate(V, q, sweeps, "coordinate ascent")
+    if EUCLIDEAN.of(part.norm) is not None:
+        found = solve_quadratic(part, gap, deadline)
+        pairs = Pairs(part)
+        if (
+            relative_gap(*pairs.bounds(found.weights, pairs.pair_sum(found.dual) / float(found.dual.sum())))
+            <= gap
+        ):
+            return found
     return solve_interior_point(part, gap, deadline)
 
 

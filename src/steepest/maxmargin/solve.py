@@ -270,7 +270,7 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     if operations(n, d, k) <= _MOST_OPERATIONS:
         chosen.append(methods.POLYHEDRAL)
     if small:
-        chosen.append(methods.BALL)
+        chosen += [methods.QUADRATIC, methods.BALL]
     if 2 * n * (k - 1) * d <= _LARGEST_PROGRAM:
         chosen.append(methods.LINEAR_PROGRAMS)
     # Cuts close gaps that projections and rounding leave, where a linear program of all pairs is quick.

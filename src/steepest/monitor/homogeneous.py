@@ -27,7 +27,7 @@ from steepest.losses import Loss
 from steepest.losses.protocol import Residuals
 from steepest.monitor.batches import EMPTY, Caller, Read, called, inputs_and_labels, undisturbed
 
-__all__ = ["NetworkMargin", "degree_of", "network_margin"]
+__all__ = ["NetworkMargin", "degree_of", "form_of", "network_margin"]
 
 _WHOLE = 1e-3
 """How far a measured degree may be from a whole number: single precision and summation orders stay below."""
@@ -78,6 +78,27 @@ def degree_of(model: nn.Module, loader: Iterable[Any], read: Read) -> int:
         )
         raise InvalidArgument("model", type(model).__name__, remedy)
     return degree
+
+
+def form_of(model: nn.Module) -> tuple[object, ...]:
+    """Return what the degree depends on: while it stays equal, a measured degree holds.
+
+    These are the modules, the shapes of the parameters, and which of them are zero: a network whose biases
+    are still zero is homogeneous, and no longer once they are trained.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> before = form_of(layer)
+    >>> _ = layer.weight.data.mul_(0.5)
+    >>> form_of(layer) == before, form_of(layer.requires_grad_(False)) == before
+    (True, True)
+    >>> _ = layer.bias.data.zero_()
+    >>> form_of(layer) == before
+    False
+    """
+    named = dict(model.named_parameters())
+    with torch.no_grad():
+        parameters = tuple((name, tuple(each.shape), bool(each.any())) for name, each in named.items())
+    return repr(model), parameters
 
 
 def network_margin(

@@ -20,7 +20,7 @@ from steepest.losses import Loss, log_loss
 from steepest.losses import loss as loss_of
 from steepest.monitor.batches import Read, read_pair
 from steepest.monitor.head import Head, head_layer, read_head
-from steepest.monitor.homogeneous import NetworkMargin, degree_of, network_margin
+from steepest.monitor.homogeneous import NetworkMargin, degree_of, form_of, network_margin
 from steepest.monitor.margins import Alignment, alignment_of_step, certified_margins
 from steepest.monitor.record import MarginRecord, writer_of
 from steepest.monitor.schedule import schedule_of
@@ -117,6 +117,8 @@ class MarginMonitor:
         self._spent = 0.0
         self._started: float | None = None
         self._pending: tuple[Head, MarginRecord] | None = None
+        self._form: tuple[object, ...] = ()
+        self._degree = 0
 
     def __enter__(self) -> MarginMonitor:
         return self
@@ -184,8 +186,10 @@ class MarginMonitor:
         if self._network_norms is None:
             return None
         model, loader, read = self._model, self._loader, self._read
-        degree = degree_of(model, loader, read)
-        return network_margin(model, loader, read, self._loss, self._network_norms, degree)
+        form = form_of(model)
+        if form != self._form:
+            self._degree, self._form = degree_of(model, loader, read), form
+        return network_margin(model, loader, read, self._loss, self._network_norms, self._degree)
 
     def _keep(self, record: MarginRecord) -> None:
         self.records.append(record)

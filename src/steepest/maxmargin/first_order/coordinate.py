@@ -17,7 +17,9 @@ import numpy as np
 
 from steepest.capabilities import Capability
 from steepest.compilation import compiled_and_kept
+from steepest.maxmargin.first_order.support import may_last, solved_on_support
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.forms.pairs import towards
 
 __all__ = ["DUAL_ASCENT", "DualAscent", "coordinate_ascent"]
 
@@ -88,26 +90,54 @@ def coordinate_ascent(
         np.arange(n),
         np.array([_SEED], dtype=np.uint64),
     )
-    alpha, T, W, logits = ascent.alpha, ascent.T, ascent.W, ascent.logits
-    index, sweeps = np.arange(n), 0
+    alpha, T = ascent.alpha, ascent.T
+    before, tried, sweeps = alpha > 0.0, None, 0
     while True:
         _sweep(samples, ascent, by_gram, _SWEEPS_BETWEEN)
         sweeps += _SWEEPS_BETWEEN
-        # Made afresh, so that updates leave no rounding behind.
-        if by_gram:
-            np.matmul(T.T, gram, out=logits)
-            length = math.sqrt(max(0.0, float(np.sum(T.T * logits))))
-        else:
-            np.matmul(T.T, X, out=W)
-            np.matmul(W, X.T, out=logits)
-            length = float(np.linalg.norm(W))
-        margins = logits[y, index] - logits
-        margins[y, index] = math.inf
-        # Σ α min(M) / ‖W‖² is the lower bound over the upper one.
-        reached = 1.0 - float(margins.min()) * float(alpha.sum()) / length**2 if length > 0.0 else 0.0
+        reached = _gap(samples, ascent, by_gram)
         deadline.tell("coordinate ascent", sweeps, reached)
         if not reached > gap or deadline.passed or reached > 10.0 ** (2.0 - sweeps / pace):
             return T.T @ X, alpha, sweeps
+        positive = alpha > 0.0
+        if may_last(positive, before) and (tried is None or (positive != tried).any()):
+            tried = positive
+            solved = _on_support(samples, positive)
+            if solved is not None:
+                T_solved = towards(solved, y)
+                other = ascent._replace(
+                    alpha=solved, T=T_solved, logits=np.empty_like(ascent.logits), W=np.empty_like(ascent.W)
+                )
+                reached = _gap(samples, other, by_gram)
+                if not reached > gap:
+                    return T_solved.T @ X, solved, sweeps
+        before = positive
+
+
+def _gap(samples: Samples, ascent: Ascent, by_gram: bool) -> float:
+    """The relative gap of α, 0 where nothing has weight; W and logits are made afresh."""
+    (X, y, gram, _), (alpha, T, W, logits) = samples, ascent[:4]
+    # Made afresh, so that updates leave no rounding behind.
+    if by_gram:
+        np.matmul(T.T, gram, out=logits)
+        length = math.sqrt(max(0.0, float(np.sum(T.T * logits))))
+    else:
+        np.matmul(T.T, X, out=W)
+        np.matmul(W, X.T, out=logits)
+        length = float(np.linalg.norm(W))
+    index = np.arange(len(y))
+    margins = logits[y, index] - logits
+    margins[y, index] = math.inf
+    # Σ α min(M) / ‖W‖² is the lower bound over the upper one.
+    return 1.0 - float(margins.min()) * float(alpha.sum()) / length**2 if length > 0.0 else 0.0
+
+
+def _on_support(samples: Samples, positive: np.ndarray) -> np.ndarray | None:
+    """Dual weights at which all pairs of positive ones have margin 1, or None."""
+    i, c = np.nonzero(positive)
+    X, gram = samples.X, samples.gram
+    products = gram[np.ix_(i, i)] if len(gram) else X[i] @ X[i].T
+    return solved_on_support(products, i, c, samples.y, (positive.shape[0], positive.shape[1]))
 
 
 @_plain

@@ -170,7 +170,9 @@ def clipped(problem: Classification) -> Clipped | None:
     if not sizes.any():
         return None
     # Of two features the smaller one: the mean of both would hide the larger.
-    middle = float(np.quantile(sizes[sizes > 0], 0.5, method="lower"))
+    positive = sizes[sizes > 0]
+    lower = (len(positive) - 1) // 2
+    middle = float(np.partition(positive, lower)[lower])
     far = sizes > _FAR * middle
     if not far.any():
         return None

@@ -17,10 +17,14 @@ import scipy.linalg
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.interior.balls import BallPoint
 
-__all__ = ["Newton", "Step", "System", "WeightsSystem", "cholesky"]
+__all__ = ["EXACT", "ROUGH", "Newton", "Step", "System", "WeightsSystem", "cholesky"]
 
-_REFINEMENTS, _SLOW, _EXACT = 25, 3, 1e-13
-"""Most refinements of a solution, how many may gain less than half, and what is left where it is exact."""
+_REFINEMENTS, _SLOW = 25, 3
+"""Most refinements of a solution, and how many may gain less than half."""
+_TELLING = 4
+"""Refinements whose rate is that of the others."""
+EXACT, ROUGH = 1e-13, 1e-8
+"""What is left of a right-hand side where its solution is exact, and where it only tells where to aim."""
 _ADDED = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
 """Shares that are added to a diagonal, least first, until the Cholesky factor exists."""
 _NUMBERS = 1 << 24
@@ -95,21 +99,35 @@ class Newton:
     """Whether the system leaves couplings out."""
 
     def solve(
-        self, r1: np.ndarray, pull: np.ndarray, r2: float, r3: np.ndarray, r4: float = 0.0
+        self,
+        r1: np.ndarray,
+        pull: np.ndarray,
+        r2: float,
+        r3: np.ndarray,
+        r4: float = 0.0,
+        *,
+        exact: float = EXACT,
     ) -> tuple[Step, float]:
         """Solve, and return with the step the size of what it leaves of the right-hand side, relative to it.
+
+        Refinement ends where no more than the share ``exact`` is left, and that of a rough solution where
+        the rate of its first steps would not get there.
 
         Iterative refinement undoes rounding. A system that leaves couplings out serves as preconditioner of
         generalised conjugate residuals (Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20, 1983).
         ``pull`` is a pair sum: its columns sum to zero, which no rounding of it may spoil.
         """
         right: Rest = (r1, pull, r2, r3, r4)
-        total, rest, flat = self._none(), right, self._whitened(right)
+        total: Step | None = None
+        rest, flat = right, self._whitened(right)
         size = previous = float(np.linalg.norm(flat))
         known: list[tuple[np.ndarray, Step]] = []
         slow = 0
-        for _ in range(_REFINEMENTS):
-            if not 0.0 < previous < np.inf or previous <= _EXACT * size or slow == _SLOW:
+        for done in range(_REFINEMENTS):
+            rough = exact > EXACT and not self.incomplete
+            if rough and done == _TELLING and (previous / size) ** (_REFINEMENTS / done) > exact:
+                break
+            if not 0.0 < previous < np.inf or previous <= exact * size or slow == _SLOW:
                 break
             step = self.system.solve(*rest)
             if self.incomplete:
@@ -119,14 +137,14 @@ class Newton:
                     break
                 known.append((image, step))
                 step = step.times(float(image @ flat))
-            total = total + step
+            total = step if total is None else total + step
             # The residual is computed afresh: recursion would hide what rounding left.
             rest = self._residual(total, *right)
             flat = self._whitened(rest)
             left = float(np.linalg.norm(flat))
             slow = 0 if left < 0.5 * previous else slow + 1
             previous = left
-        return total, previous / size if size > 0.0 else 0.0
+        return total or self._none(), previous / size if size > 0.0 else 0.0
 
     def _none(self) -> Step:
         none, pairs = np.zeros(self.pairs.reduced.shape), np.zeros(self.q.shape)
@@ -305,9 +323,9 @@ def cholesky(M: np.ndarray) -> np.ndarray | None:
     As little is added to the diagonal as lets the factor exist, and refinement undoes it.
     """
     diagonal = np.diagonal(M).copy()
-    places = np.diag_indices(len(M))
+    places = np.arange(len(M))
     for added in _ADDED:
-        M[places] = diagonal * (1.0 + added)
+        M[places, places] = diagonal * (1.0 + added)
         # Fortran order, which the transpose of a symmetric matrix has, needs one copy less.
         factor, info = lapack.dpotrf(M.T if M.flags.c_contiguous else M, lower=1)
         if info == 0 and np.isfinite(factor[-1]).all():

@@ -19,6 +19,7 @@ from steepest.maxmargin.first_order.projections import (
     project_entries,
 )
 from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, EntryBall
+from steepest.maxmargin.interior.quadratic import EUCLIDEAN
 from steepest.maxmargin.optima.entry_faces import MaxFace, SumFace
 from steepest.maxmargin.optima.faces import EXPOSED_FACE, ExposedFace
 from steepest.maxmargin.peers.clarabel import CONIC_PROGRAM, Form, linear_form, power_form, quadratic_form
@@ -41,6 +42,11 @@ def _dual_projection(norm: Entrywise) -> BallProjection:
 @BALL_BARRIER.offered_by(Entrywise)
 def _barrier(norm: Entrywise) -> Ball:
     return EntryBall(float(norm.p))
+
+
+@EUCLIDEAN.offered_by(Entrywise)
+def _euclidean(norm: Entrywise) -> bool | None:
+    return True if norm.p == 2 else None
 
 
 @DUAL_ASCENT.offered_by(Entrywise)

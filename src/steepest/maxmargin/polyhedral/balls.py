@@ -31,9 +31,9 @@ class BallChange:
     dt: float = 0.0
 
 
-Directions = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple[Step, BallChange, float]]
+Directions = Callable[[np.ndarray, np.ndarray, np.ndarray, float, float], tuple[Step, BallChange, float]]
 """The Newton step for changes of the pairs' products [n, k], the ball's [2, k, d] and Σq at the pair sum A,
-and what it leaves of the right-hand side, relative to it."""
+to an accuracy, and what it leaves of the right-hand side, relative to it."""
 
 
 class PolyhedralBall(Protocol):
@@ -105,11 +105,11 @@ class Box:
         ratios = self.multipliers / self.variables
 
         def directions(
-            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float
+            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float, exact: float
         ) -> tuple[Step, BallChange, float]:
             # Without A = z⁺ - z⁻, whose columns sum to zero and which is kept apart for that.
             wanted = products / self.variables + self.multipliers
-            step, accuracy = newton.solve(wanted[1] - wanted[0], A, rest, pairs)
+            step, accuracy = newton.solve(wanted[1] - wanted[0], A, rest, pairs, exact=exact)
             rooms = np.stack([-step.dv, step.dv])
             return step, BallChange(rooms, products / self.variables - ratios * rooms), accuracy
 
@@ -160,13 +160,13 @@ class Budget:
         h, u = (each.reshape(E.shape) for each in (H.curvature, H.u))
 
         def directions(
-            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float
+            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float, exact: float
         ) -> tuple[Step, BallChange, float]:
             wanted = products / self.multipliers
             difference = wanted[0] - wanted[1]
             spent = float(wanted.sum()) + float(self.variables.sum()) - 1.0
             along = float(np.sum(u * difference)) + spent
-            step, accuracy = newton.solve(h * difference, np.zeros_like(A), rest, pairs, along)
+            step, accuracy = newton.solve(h * difference, np.zeros_like(A), rest, pairs, along, exact=exact)
             dt = (spent - float(np.sum(E * step.dsum))) / float(ratios.sum())
             rooms = np.stack([dt - step.dsum, dt + step.dsum])
             up, down = wanted - ratios * rooms

@@ -19,7 +19,7 @@ from steepest.maxmargin.forms.candidate import Candidate, Deadline, Pace
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.interior.balls import EntryPoint
-from steepest.maxmargin.interior.newton import Newton, Step, System, WeightsSystem
+from steepest.maxmargin.interior.newton import EXACT, ROUGH, Newton, Step, System, WeightsSystem
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL, BallChange, PolyhedralBall
 from steepest.maxmargin.polyhedral.sample_system import SamplesSystem
 from steepest.maxmargin.polyhedral.vertex_system import VertexSystem
@@ -30,12 +30,19 @@ _MOST_ITERATIONS = 100
 """Far beyond the ten to thirty that problems take."""
 _MOST_STALLED = 4
 """Iterations that hardly lessen the products after which only rounding is left."""
-_ACCURATE = 1e-8
-"""What a Newton step may leave of its right-hand side; beyond, the path is lost in a few steps."""
+_ACCURATE, _ENOUGH = (1e-8, 1e-7), 10.0
+"""What a Newton step may leave of its right-hand side, as many times the gap but within these bounds; beyond,
+the path is lost in a few steps."""
 _LARGEST_SYSTEM = 6000
 """Unknowns of a dense system: 300 MB and half a minute to factor."""
 _NOTHING = 1e-15
 """An upper bound below this, with pair sums of size 1 at the start, is data that cannot be separated."""
+_FEW_WEIGHTS = 300
+"""Weights up to which the system of all of them is no dearer than that of the free ones, which it is less
+accurate than."""
+_SMALL, _ALL = 1e-6, 0.125
+"""Dual weights below this share of the largest are not needed at a vertex, where the path may end; else it
+goes on to this share of the gap, which gains digits and leaves few dual weights to keep."""
 _SHARE = 0.995
 """Share of the way to the boundary that a step may go."""
 
@@ -61,29 +68,39 @@ def solve_polyhedral(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
         MissingCapability: the norm's unit ball is not one of linear inequalities that are known.
     """
     start = POLYHEDRAL_BALL.required_of("norm", reduced.norm, 'method="interior-point"', 'use method="auto"')
-    pairs = Pairs(reduced).balanced()
+    pairs, norm = Pairs(reduced).balanced(), reduced.norm
     point: _Point | None = _start(pairs, start)
     best = Best(point.ball.weights, point.q)
     least, stalled, iterations = math.inf, 0, 0
     pace = Pace(deadline)
+    accurate = min(max(_ENOUGH * gap, _ACCURATE[0]), _ACCURATE[1])
     for iterations in range(_MOST_ITERATIONS):
         weights = point.ball.weights
-        lower, upper = pairs.bounds(weights, point.A / float(point.q.sum()))
-        best.take_weights(weights, lower)
-        best.take_dual(point.q, upper)
+        # The slacks are margins less γ.
+        lowest = point.gamma + float(point.s.min(where=pairs.mask, initial=math.inf))
+        best.take_weights(weights, lowest / max(float(norm(weights)), _NOTHING))
+        best.take_dual(point.q, float(norm.dual(point.A)) / float(point.q.sum()))
         left = float(np.sum(point.s * point.q, where=pairs.mask)) + float(
             np.sum(point.ball.variables * point.ball.multipliers)
         )
         stalled = stalled + 1 if left > 0.9 * least else 0
         least = min(left, least)
         deadline.tell("interior point", iterations, best.relative_gap)
-        if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or not pace.allows():
+        reached = best.within(_ALL * gap) or (best.within(gap) and _by_few(pairs, best, gap))
+        if reached or best.upper <= _NOTHING or stalled > _MOST_STALLED or not pace.allows():
             break
-        following = _advance(pairs, point)
+        following = _advance(pairs, point, accurate)
         if following is None:
             break
         point = following
     return Candidate(best.weights, best.dual, iterations, "interior point (linear program)")
+
+
+def _by_few(pairs: Pairs, best: Best, gap: float) -> bool:
+    """Whether the gap holds without the dual weights that are small beside the largest."""
+    q = np.where(best.dual >= _SMALL * best.dual.max(), best.dual, 0.0)
+    upper = float(pairs.reduced.norm.dual(pairs.pair_sum(q / float(q.sum()))))
+    return upper - best.lower <= gap * upper
 
 
 @dataclass(frozen=True)
@@ -108,25 +125,25 @@ def _start(pairs: Pairs, start: Callable[[np.ndarray], PolyhedralBall]) -> _Poin
     return _Point(ball, -level, q, np.where(pairs.mask, level, 1.0), A)
 
 
-def _advance(pairs: Pairs, point: _Point) -> _Point | None:
+def _advance(pairs: Pairs, point: _Point, accurate: float) -> _Point | None:
     """One predictor-corrector step by the first system that is accurate enough, or else by the last.
 
     None where rounding leaves no step.
     """
     last: _Point | None = None
-    for place in range(point.system, len(_SYSTEMS)):
-        found = _step(pairs, point, place)
+    for place in range(point.system, len(_systems(point.A.shape, accurate))):
+        found = _step(pairs, point, place, accurate)
         if found is not None:
             last, accuracy = found
-            if accuracy <= _ACCURATE:
+            if accuracy <= accurate:
                 break
     return last
 
 
-def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | None:
+def _step(pairs: Pairs, point: _Point, place: int, accurate: float) -> tuple[_Point, float] | None:
     """The step by the system of that place and the accuracy of its solutions, or None where there is none."""
     local = EntryPoint(point.ball.hessian, point.A.shape)
-    system = _SYSTEMS[place](pairs, local, point.q, point.s)
+    system = _systems(local.shape, accurate)[place](pairs, local, point.q, point.s)
     if system is None or not system.factored:
         return None
     ball, mask = point.ball, pairs.mask
@@ -146,8 +163,8 @@ def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | Non
     number = pairs.count + on_ball.size
     mu = (float(products.sum()) + float(on_ball.sum())) / number
     rest = 1.0 - float(point.q.sum())
-    step, change, accuracy = directions(-products, -on_ball, point.A, rest)
-    if accuracy > _ACCURATE and place + 1 < len(_SYSTEMS):
+    step, change, accuracy = directions(-products, -on_ball, point.A, rest, ROUGH)
+    if accuracy > accurate and place + 1 < len(_systems(local.shape, accurate)):
         return None
     primal, dual = _lengths(point, step, change, mask, 1.0)
     left = np.sum((point.s + primal * step.ds) * (point.q + dual * step.dq), where=mask)
@@ -160,6 +177,7 @@ def _step(pairs: Pairs, point: _Point, place: int) -> tuple[_Point, float] | Non
         centre - on_ball - change.variables * change.multipliers,
         point.A,
         rest,
+        EXACT,
     )
     primal, dual = _lengths(point, step, change, mask, _SHARE)
     q = point.q + dual * step.dq
@@ -197,6 +215,13 @@ def _by_weights(pairs: Pairs, local: EntryPoint, q: np.ndarray, s: np.ndarray) -
 
 
 _SYSTEMS = (_by_samples, _by_vertex, _by_weights)
+_SYSTEMS_OF_FEW = (_by_samples, _by_weights, _by_vertex, _by_weights)
+
+
+def _systems(shape: tuple[int, int], accurate: float) -> tuple[Callable[..., System | None], ...]:
+    """The kinds of linear algebra, in the order of trying."""
+    few = shape[0] * shape[1] <= _FEW_WEIGHTS and accurate > _ACCURATE[0]
+    return _SYSTEMS_OF_FEW if few else _SYSTEMS
 
 
 def _lengths(

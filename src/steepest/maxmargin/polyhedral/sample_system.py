@@ -90,7 +90,7 @@ class SamplesSystem:
         T = self._balanced(self.X @ (b / self.h).T + self.delay * ratio)
         count, along = self._sums(T)
         wanted = np.array([r2 - count, r4 - along - float(np.sum(self.E * b))])[: len(self.parts)]
-        scalars = np.linalg.solve(self.sums, wanted)
+        scalars = wanted / self.sums[0] if len(wanted) == 1 else np.linalg.solve(self.sums, wanted)
         for scalar, part in zip(scalars, self.parts, strict=True):
             T = T + scalar * part
         dq = np.where(pairs.mask, -T, 0.0)
@@ -106,10 +106,13 @@ def _inverse(X: np.ndarray, weights: np.ndarray, diagonal: np.ndarray) -> np.nda
     half = X * np.sqrt(weights)
     # half is C-contiguous [n, d], so its transpose goes to BLAS without a copy.
     gram = blas.dsyrk(1.0, half.T, trans=1, lower=1)
-    gram[np.diag_indices(len(gram))] += diagonal
+    places = np.arange(len(gram))
+    gram[places, places] += diagonal
     factor = cholesky(gram)
     if factor is None:
         return None
-    inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
-    lower = np.tril(inverse)
-    return lower + np.tril(inverse, -1).T
+    # Above its diagonal the factor is 0, and stays so in its place.
+    lower = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
+    inverse = lower + lower.T
+    inverse[places, places] = lower[places, places]
+    return inverse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -71,6 +72,13 @@ def nearly_repeated_sample(X: np.ndarray, candidates: np.ndarray) -> bool:
     return False
 
 
+@lru_cache(maxsize=8)
+def _direction(features: int) -> np.ndarray:
+    direction = np.random.default_rng(0).normal(size=features)
+    direction.setflags(write=False)
+    return direction
+
+
 def neighbours(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return pairs of samples of two labels that may be multiples of each other, shape [m, 2].
 
@@ -80,8 +88,9 @@ def neighbours(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     largest = np.maximum(X.max(axis=1), -X.min(axis=1))
     # Columns of one size, so that none hides what others tell apart.
     sizes = np.maximum(X.max(axis=0), -X.min(axis=0))
-    direction = np.random.default_rng(0).normal(size=X.shape[1])
-    direction = np.ldexp(direction, np.where(sizes > 0, np.minimum(-np.frexp(sizes)[1], 1000), 0))
+    direction = np.ldexp(
+        _direction(X.shape[1]), np.where(sizes > 0, np.minimum(-np.frexp(sizes)[1], 1000), 0)
+    )
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         along = X @ direction / largest
         order = np.argsort(along, kind="stable")
