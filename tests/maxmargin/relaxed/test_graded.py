@@ -21,7 +21,7 @@ CODES = (1e16, -1e17, 1e20, 9.99e99, -999.0)
 
 
 def with_codes(seed, *, apart, columns=1, classes=2):
-    """Samples of five features, of which some entries are codes; the last one tells classes apart, or none."""
+    """Samples of five features, of which some entries are codes; the last two tell classes apart, or none."""
     generator = np.random.default_rng(seed)
     n = int(generator.integers(30, 120))
     X, y = generator.normal(size=(n, 5)), generator.integers(0, classes, n)

@@ -1,7 +1,7 @@
 """Features some of whose entries dwarf the others, such as codes of 1e16 for what is missing.
 
-Where such entries are in samples of one class alone, any weight of the right sign lets them have their way: it
-is as if they were a little less large. Where they contradict each other as samples of other classes have them
+Where such entries are in samples of one class alone, any weight of the right sign lets them have their way:
+it is as if they were a little less large. Where they contradict each other as samples of other classes have them
 too, margins leave the feature a tiny weight alone, which costs nothing of a norm: the feature is as good as
 free, and its other entries as good as 0.
 """
@@ -82,7 +82,7 @@ def _contradicting(
 def _nearer(
     X: np.ndarray, far: np.ndarray, middle: np.ndarray, tiny: Collection[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the far entries of features of regular weights, times a factor for each sample, and what they are.
+    """Return the far entries of features of regular weights, times a factor for each sample, and which.
 
     The factor brings the farthest near; entries that it makes less than its feature's others are left out.
     """

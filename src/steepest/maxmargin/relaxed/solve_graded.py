@@ -61,9 +61,7 @@ def nearly_dependent(X: np.ndarray) -> bool:
     return bool((pivots < _DEPENDENT * lengths).any())
 
 
-def solve_graded(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
+def solve_graded(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
     """Yield candidates of problems whose features cancel or dwarf each other; nothing for others."""
     X, k = as_numpy(problem.features), problem.n_classes
     if X.size * k > _LARGEST or (k - 1) * min(X.shape) > _MOST_UNKNOWNS or X.shape[1] < 2:
