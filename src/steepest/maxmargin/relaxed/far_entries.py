@@ -1,9 +1,9 @@
 """Features some of whose entries dwarf the others, such as codes of 1e16 for what is missing.
 
 Where such entries are in samples of one class alone, any weight of the right sign lets them have their way:
-it is as if they were a little less large. Where they contradict each other as samples of other classes have them
-too, margins leave the feature a tiny weight alone, which costs nothing of a norm: the feature is as good as
-free, and its other entries as good as 0.
+it is as if they were a little less large. Where they contradict each other, as samples of other classes have
+them too, margins leave the feature a tiny weight alone, which costs nothing of a norm: the feature is as good
+as free, and its other entries as good as 0.
 """
 
 from __future__ import annotations
