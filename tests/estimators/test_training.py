@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from steepest.errors import InvalidData
+from steepest.estimators import MaxMarginClassifier, solving
 from steepest.estimators.training import distinct, encoded_labels
+from steepest.maxmargin import max_margin
 
 CLASSES = np.arange(2)
 
@@ -73,3 +75,30 @@ def test_classes_weigh_as_much_as_their_samples_do():
 def test_one_class_with_weight_is_refused_by_name():
     with pytest.raises(InvalidData, match=r"y=\['b'\]: give samples of at least two classes.*got 1 class"):
         encoded_labels(np.array(["a", "b"]), np.array([0.0, 1.0]), None)
+
+
+def test_a_mapped_file_reaches_the_solver_as_it_is(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 3, 120)
+    X = np.memmap(tmp_path / "X", dtype=np.float32, mode="w+", shape=(120, 6))
+    X[:] = generator.normal(size=X.shape) + 8 * (y[:, None] == np.arange(6))
+    seen = []
+
+    def watched(problem, *arguments, **settings):
+        seen.append(problem)
+        return max_margin(problem, *arguments, **settings)
+
+    monkeypatch.setattr(solving, "_SMALL_ENTRIES", 0)
+    for limit in ("_READ", "_SMALL"):
+        monkeypatch.setattr(f"steepest.maxmargin.solve.{limit}", 0)
+    monkeypatch.setattr(solving, "max_margin", watched)
+    mapped = MaxMarginClassifier().fit(X, y)
+    (problem,) = seen
+    assert not problem.loaded
+    block = next(iter(problem.rows.scan(lambda start, rows: rows, 1)))
+    assert np.may_share_memory(block, X)
+    loaded = MaxMarginClassifier().fit(np.array(X), y)
+    assert mapped.margin_ == pytest.approx(loaded.margin_, rel=1e-3)
+    assert mapped.dual_coef_.shape == (len(mapped.support_), 3)
+    assert mapped.dual_coef_.sum() == pytest.approx(1)
+    assert (mapped.predict(X) == y).all()

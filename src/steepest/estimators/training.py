@@ -72,8 +72,11 @@ def checked_samples(
     Raises:
         ValueError: as scikit-learn refuses features and labels; InvalidArgument, which is one, for weights.
     """
+    given = X
     X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype="numeric", reset=reset)
     check_classification_targets(y)
+    # The check returns a view that no longer says that it is of a file.
+    X = given if isinstance(given, np.memmap) and np.may_share_memory(given, X) else X
     y = as_numpy(y)
     return X, y, _checked_weights(sample_weight, len(y))
 
@@ -138,7 +141,12 @@ def _class_weights(
 
 
 def distinct(X: Array, labels: np.ndarray, classes: np.ndarray, weights: np.ndarray) -> Training:
-    """Return samples of positive weight, equal rows of a class taken together, in an order of their own."""
+    """Return samples of positive weight, equal rows of a class taken together, in an order of their own.
+
+    Rows of a file that is mapped into memory stay where they are, one for each sample.
+    """
+    if isinstance(X, np.memmap) and np.all(weights > 0):
+        return Training(X, labels, classes, weights, np.arange(len(labels)), np.ones(len(labels)))
     used = np.flatnonzero(weights > 0)
     keys = _keys(X)[used]
     order = used[np.lexsort((labels[used], keys))]

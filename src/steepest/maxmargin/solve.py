@@ -19,6 +19,7 @@ from steepest.maxmargin.forms.balanced import is_balanced
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
 from steepest.maxmargin.forms.watch import ProgressCallback, watched
+from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.methods import Method
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
@@ -252,7 +253,9 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     unknowns = (k - 1) * min(n, d) if is_true(UNITARILY_INVARIANT, norm) else k * d
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
-    chosen = [_OFFSETS, _GRADED, _CLIPPING]
+    # Cuts take long where features nearly explain each other; an interior point does not.
+    chosen = [_OFFSETS, _GRADED] if BALL_BARRIER.of(norm) is not None else [_GRADED, _OFFSETS]
+    chosen.append(_CLIPPING)
     if d >= _WIDE * n and n * (k - 1) <= _MOST_PAIRS and methods.COLUMNS.serves(norm):
         chosen.append(methods.COLUMNS)
     # An interior point among the samples of small margin is faster where there is one.

@@ -107,6 +107,26 @@ def test_the_soft_margin_of_contradictory_sparse_features_is_bounded_by_zero():
     found = st.max_margin(problem, "frobenius", 1e-4, nu=0.5, time_limit=20)
     assert found.margin == 0.0
     assert found.upper_bound < 1e-12
+    assert found.status is Status.SOLVED or found.status is Status.NO_SOFT_MARGIN
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_no_soft_margin_of_sparse_features_is_certified(intercept, monkeypatch):
+    monkeypatch.setattr("steepest.maxmargin.solve._SMALL", 0)
+    generator = np.random.default_rng(5)
+    X, y = generator.normal(size=(80, 4)) + 3.0, generator.integers(0, 2, 80)
+    terms = {"nu": 0.05, "intercept": intercept}
+    found = st.max_margin(st.Classification(sparse.csr_array(X), y), "frobenius", 1e-6, **terms)
+    assert found.status is Status.NO_SOFT_MARGIN
+    assert st.max_margin(st.Classification(X, y), "frobenius", 1e-6, **terms).status is found.status
+    q = found.dual
+    assert q.sum() == pytest.approx(1)
+    assert (q.sum(axis=1) <= (1 + 1e-11) / (0.05 * 80)).all()
+    A = q.T @ X - np.eye(2)[y].T @ (q.sum(axis=1)[:, None] * X)
+    assert np.abs(A).max() < 1e-12
+    # At a larger nu there is one, and nothing is said.
+    much = st.max_margin(st.Classification(sparse.csr_array(X), y), "frobenius", 1e-3, nu=0.999)
+    assert much.status is Status.SOLVED
 
 
 def test_small_sparse_features_are_solved_as_an_array(monkeypatch):

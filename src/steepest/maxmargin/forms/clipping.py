@@ -127,7 +127,7 @@ class Clipped:
         )
 
     def _others(self, q: np.ndarray, large: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield pairs of next to no dual weight, shape [m, 2]: of the largest samples, then of every class."""
+        """Yield pairs of next to no dual weight, [m, 2]: of the largest samples, then of every class."""
         y, sizes = self.original.labels, np.abs(as_numpy(self.problem.features)[:, large])
         free = q <= _TINY * q.max()
         free[np.arange(len(y)), y] = False

@@ -13,7 +13,7 @@ from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.relaxed.repair import nearest_within
 from steepest.maxmargin.relaxed.terms import Terms
 
-__all__ = ["Correction", "feasible_dual"]
+__all__ = ["Correction", "feasible_dual", "least_corrected"]
 
 _BITS = 52
 """Dual weights are multiples of 2^-52 of their sum where they have to balance: sums of them are exact."""
@@ -101,14 +101,14 @@ def _feasible(
         if q.sum() > 1.0 + _ADDED:
             q = _balanced(q / q.sum(), y, terms.caps)
     if terms.columns:
-        return _corrected(_near(q, y, free, terms.caps), y, free, terms)
+        return _corrected(least_corrected(q, y, free, terms.caps), y, free, terms)
     if terms.caps is None:
         return q, Correction()
     inside = _within(q.sum(axis=1), float(q.sum()), terms.caps)
     return (q, Correction()) if inside else None
 
 
-def _near(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray | None) -> np.ndarray:
+def least_corrected(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray | None) -> np.ndarray:
     """Change dual weights by the least relative amount until A(q) is rounding in ``free``.
 
     Samples at their caps keep their sums, so that only those of several pairs take part.

@@ -1,18 +1,21 @@
 """Features some of whose entries dwarf the others, such as codes of 1e16 for what is missing.
 
-Where such entries are in samples of one class alone, any weight of the right sign lets them have their way: it
-is as if they were a little less large. Where they contradict each other as samples of other classes have them
-too, margins leave the feature a tiny weight alone, which costs nothing of a norm: the feature is as good as
-free, and its other entries as good as 0.
+Where such entries are in samples of one class alone, any weight of the right sign lets them have their way:
+it is as if they were a little less large. Where they contradict each other, as samples of other classes have
+them too, margins leave the feature a tiny weight alone, which costs nothing of a norm: the feature is as good
+as free, and its other entries as good as 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+
+from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.separability.program import split_pairs
 
 __all__ = ["View", "far_entries", "views"]
 
@@ -43,36 +46,66 @@ def far_entries(X: np.ndarray) -> np.ndarray:
     return _far(X)[0]
 
 
-def views(X: np.ndarray, y: np.ndarray, classes: int) -> Iterator[View]:
+def views(X: np.ndarray, y: np.ndarray, classes: int, deadline: Deadline) -> Iterator[View]:
     """Yield what may be solved for features X [n, d] with labels y [n], the likeliest first.
 
     >>> X = np.array([[1e16], [2.0], [1e16], [3.0], [4.0]])
-    >>> [view.tiny for view in views(X, np.array([0, 0, 1, 1, 1]), 2)]
+    >>> [view.tiny for view in views(X, np.array([0, 0, 1, 1, 1]), 2, Deadline())]
     [(0,), ()]
     """
     far, middle = _far(X)
     columns = np.flatnonzero(far.any(axis=0)).tolist()
-    levels = {j: _contradicted(X[:, j], y, far[:, j], classes) for j in columns}
-    likely = frozenset(j for j in columns if levels[j] > 0.0)
+    likely = _contradicting(X, y, far, middle, classes, deadline)
     seen = set()
     for flips in range(min(len(columns), _MOST) + 1):
         for changed in combinations(columns, flips):
             tiny = likely.symmetric_difference(changed)
             if tiny not in seen:
                 seen.add(tiny)
-                yield _view(X, far, middle, levels, tiny)
+                yield _view(X, y, far, middle, tiny, classes)
+
+
+def _contradicting(
+    X: np.ndarray, y: np.ndarray, far: np.ndarray, middle: np.ndarray, classes: int, deadline: Deadline
+) -> frozenset[int]:
+    """Return the features whose far entries no weights serve in all samples, beside those of the others."""
+    tiny: set[int] = set()
+    while True:
+        nearer, _ = _nearer(X, far, middle, tiny)
+        rows = np.flatnonzero(nearer.any(axis=1))
+        split = None if not len(rows) else split_pairs(nearer[rows] / _NEAR, y[rows], classes, deadline)
+        if split is None or not len(split.inseparable):
+            return frozenset(tiny)
+        tiny |= set(np.flatnonzero(nearer[rows[split.inseparable[:, 0]]].any(axis=0)).tolist())
+
+
+def _nearer(
+    X: np.ndarray, far: np.ndarray, middle: np.ndarray, tiny: Collection[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the far entries of features of regular weights, times a factor for each sample, and which.
+
+    The factor brings the farthest near; entries that it makes less than its feature's others are left out.
+    """
+    regular = far.copy()
+    regular[:, list(tiny)] = False
+    ratios = np.where(regular, np.abs(X / middle), 0.0)
+    largest = ratios.max(axis=1, keepdims=True, initial=0.0)
+    scaled = np.where(regular, X / np.where(largest > 0.0, largest / _NEAR, 1.0), 0.0)
+    return np.where(ratios * 2.0**_FAR >= largest, scaled, 0.0), regular
 
 
 def _view(
-    X: np.ndarray, far: np.ndarray, middle: np.ndarray, levels: dict[int, float], tiny: frozenset[int]
+    X: np.ndarray, y: np.ndarray, far: np.ndarray, middle: np.ndarray, tiny: frozenset[int], classes: int
 ) -> View:
-    features = X.copy()
-    for j, level in levels.items():
+    nearer, regular = _nearer(X, far, middle, tiny)
+    features = np.where(regular, nearer, X)
+    undecided = ~nearer.any(axis=1)
+    for j in tiny:
         # Entries far above those that contradict each other want no more than a sign of the weight.
-        size = level if level > 0.0 and j in tiny else middle[j]
-        size = float(np.abs(X[:, j]).max()) if j in tiny and level == 0.0 else size
-        beyond = far[:, j] & (np.abs(X[:, j]) > 2.0 * _NEAR * size)
-        features[beyond, j] = np.sign(X[beyond, j]) * _NEAR * size
+        level = _contradicted(X[:, j], y, far[:, j] & undecided, classes)
+        level = level if level > 0.0 else float(np.abs(X[:, j]).max())
+        beyond = far[:, j] & (np.abs(X[:, j]) > 2.0 * _NEAR * level)
+        features[beyond, j] = np.sign(X[beyond, j]) * _NEAR * level
     return View(features, tuple(sorted(tiny)))
 
 

@@ -21,8 +21,8 @@ from steepest.geometry.facts import UNITARILY_INVARIANT, is_true
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.interior.coordinates import InCoordinates
-from steepest.maxmargin.relaxed.prepared import Levelled, Prepared, levelled
 from steepest.maxmargin.relaxed.nearest_floats import nearest_floats
+from steepest.maxmargin.relaxed.prepared import Levelled, Prepared, levelled
 from steepest.maxmargin.separability.conditioned import eliminated
 from steepest.maxmargin.separability.exact import exact_solution
 
@@ -89,7 +89,7 @@ class Graded:
 
 
 def graded(X: np.ndarray, labels: np.ndarray, k: int, norm: Norm, free: tuple[int, ...]) -> Graded | None:
-    """Return the problem of features X [n, d] and labels [n] graded, ``free`` ones first; None without any."""
+    """Return the problem of features X [n, d] and labels [n] graded, ``free`` ones first; None if all are."""
     used = np.flatnonzero(X.any(axis=0))
     first = [j for j in used.tolist() if j in free]
     others = [j for j in used.tolist() if j not in free]
@@ -109,15 +109,15 @@ def graded(X: np.ndarray, labels: np.ndarray, k: int, norm: Norm, free: tuple[in
     if r == 0:
         return None
     powers = np.ldexp(1.0, exponents[f:])
-    to_weights = scipy.linalg.solve_triangular(of_rest, np.eye(r)).T * powers
-    from_weights = of_rest / powers
+    to_weights: Any = scipy.linalg.solve_triangular(of_rest, np.eye(r)).T * powers
+    from_weights: Any = of_rest / powers
     mixing = scipy.linalg.helmert(k).T if is_true(UNITARILY_INVARIANT, norm) else None
     Z = lower[:, f:]
     missing = max(0, k - (mixing is not None) - r)
     if missing:
         # As wide as singular value decompositions want it.
         Z = np.pad(Z, ((0, 0), (0, missing)))
-        to_weights = scipy.linalg.block_diag(to_weights, np.eye(missing))
+        to_weights: Any = scipy.linalg.block_diag(to_weights, np.eye(missing))
         from_weights = scipy.linalg.block_diag(from_weights, np.eye(missing))
     inside = InCoordinates(norm, to_weights, from_weights)
     size = float(np.sqrt(np.max(np.einsum("ij,ij->i", Z, Z)))) or 1.0

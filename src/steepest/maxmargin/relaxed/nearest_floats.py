@@ -43,7 +43,9 @@ def nearest_floats(rows: list[list[Fraction]], X: np.ndarray, margin: float) -> 
     count = max(1, min(_MOST, _NUMBERS // X.size))
     for row in np.flatnonzero(lost > _ENOUGH * margin).tolist():
         steps = _STEP * np.arange(count)[:, None]
-        tried, rounded = two_sum(np.broadcast_to(high[row], (count, X.shape[1])), high[row] * steps + low[row])
+        tried, rounded = two_sum(
+            np.broadcast_to(high[row], (count, X.shape[1])), high[row] * steps + low[row]
+        )
         errors = np.max(np.abs(rounded @ X.T), axis=1)
         W[row] = tried[int(np.argmin(errors))]
     return W

@@ -21,6 +21,7 @@ from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.relaxed.balance import feasible_dual
 from steepest.maxmargin.relaxed.band import Band
+from steepest.maxmargin.relaxed.no_margin import vanishing_dual
 from steepest.maxmargin.relaxed.samples import Lowest, Samples, samples_of
 from steepest.maxmargin.relaxed.scanned_bounds import dual_above_by_scan, level_below_by_scan
 from steepest.maxmargin.relaxed.split import Point, point_near, solve_band
@@ -72,6 +73,8 @@ class _Certified:
     best: Best
     chosen: np.ndarray
     steps: int = 0
+    none: bool = False
+    """Whether it is certain that no soft margin is positive."""
 
     def take_weights(self, V: np.ndarray, b: np.ndarray | None) -> None:
         """Certify weights."""
@@ -96,6 +99,15 @@ class _Certified:
         if self.best.take_dual(q, dual_above_by_scan(samples, chosen, q, self.norm, correction, self.gap)):
             self.chosen = chosen
 
+    def ends(self) -> bool:
+        """Whether dual weights near the best ones show that no soft margin is positive."""
+        if self.samples.terms.caps is None or self.best.lower > 0.0 or self.best.dual is None:
+            return False
+        found = vanishing_dual(self.samples, self.chosen, self.best.dual) if len(self.chosen) else None
+        if found is not None:
+            self.best.dual, self.none = found, True
+        return self.none
+
 
 def solve_relaxed_by_scans(
     problem: Classification,
@@ -118,7 +130,7 @@ def solve_relaxed_by_scans(
         certified.take_weights(V, b)
         certified.take_dual(dual)
         deadline.certified(certified.best.lower, certified.best.upper)
-        if certified.best.within(gap):
+        if certified.best.within(gap) or certified.ends():
             break
     return _solution(problem, certified, time.perf_counter() - started, stopped=deadline.stopped)
 
@@ -241,6 +253,7 @@ def _solution(
     dual = np.zeros((problem.samples, problem.n_classes))
     dual[certified.chosen] = best.dual
     status = Status.STOPPED if stopped else Status.GAP_NOT_REACHED
+    status = Status.SOLVED if best.within(certified.gap) else status
     for array in (W, dual, *(() if intercept is None else (intercept,))):
         array.setflags(write=False)
     return MaxMarginSolution(
@@ -254,7 +267,7 @@ def _solution(
         seconds=seconds,
         iterations=certified.steps,
         method="scans, ascent in capped dual weights",
-        status=Status.SOLVED if best.within(certified.gap) else status,
+        status=Status.NO_SOFT_MARGIN if certified.none else status,
         problem=problem,
         intercept=intercept,
         nu=terms.nu,

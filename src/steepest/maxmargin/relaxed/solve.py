@@ -14,12 +14,12 @@ from steepest.geometry import Entrywise, Norm
 from steepest.geometry.facts import MULTIPLE
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import feasible_dual
 from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.last_digits import free_weights
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.no_margin import vanishes
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.separability.decision import decide
@@ -31,8 +31,6 @@ __all__ = ["solve_relaxed"]
 
 _ROUNDING = 0.5
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
-_CANCELLATION = 1e-13
-"""Sums A(q) below this share of the largest terms of their feature are rounding."""
 
 
 def solve_relaxed(
@@ -241,10 +239,7 @@ class _Record:
 
     def _vanishes(self) -> bool:
         """Whether A(q) is zero to rounding in every feature: then there is no margin."""
-        T = towards(self.best.dual, self.y)
-        Z = self.prepared.level.features
-        A, terms = T.T @ Z, np.abs(T).T @ np.abs(Z)
-        return bool((np.abs(A) <= _CANCELLATION * terms.max(axis=0)).all())
+        return vanishes(self.best.dual, self.y, self.prepared.level.features)
 
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""

@@ -61,9 +61,7 @@ def nearly_dependent(X: np.ndarray) -> bool:
     return bool((pivots < _DEPENDENT * lengths).any())
 
 
-def solve_graded(
-    problem: Classification, norm: Norm, gap: float, deadline: Deadline
-) -> Iterator[Candidate]:
+def solve_graded(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
     """Yield candidates of problems whose features cancel or dwarf each other; nothing for others."""
     X, k = as_numpy(problem.features), problem.n_classes
     if X.size * k > _LARGEST or (k - 1) * min(X.shape) > _MOST_UNKNOWNS or X.shape[1] < 2:
@@ -91,7 +89,7 @@ def solve_graded(
 def _views(problem: Classification, deadline: Deadline) -> Iterator[View]:
     """Yield the views of the features, each first with those free that are far larger than all others."""
     X, y, k = as_numpy(problem.features), problem.labels, problem.n_classes
-    for view in views(X, y, k):
+    for view in views(X, y, k, deadline):
         nearer = (view.features != X).any(axis=1)
         sizes = np.max(np.abs(X[~nearer]), axis=0, initial=0.0)
         others = np.array([j for j in np.flatnonzero(sizes > 0) if j not in view.tiny], dtype=int)
@@ -128,8 +126,15 @@ class _Case:
     def candidates(self, gap: float, deadline: Deadline) -> Iterator[Candidate]:
         norm = self.graded.norm
         method = "auto" if BALL_BARRIER.of(norm) is None else "interior-point"
-        for proposal in proposed(self.graded.prepared, norm, gap, method, deadline):
-            yield from self.put_right(proposal)
+        proposals = proposed(self.graded.prepared, norm, gap, method, deadline)
+        while True:
+            # Features that are free and separate by themselves leave a solver no end but that of floats.
+            with np.errstate(all="ignore"):
+                proposal = next(proposals, None)
+                candidates = [] if proposal is None else list(self.put_right(proposal))
+            yield from candidates
+            if proposal is None:
+                return
 
     def put_right(self, proposal: Proposal) -> Iterator[Candidate]:
         """Yield candidates in the features of the problem."""

@@ -1,0 +1,154 @@
+"""Codes for what is missing, dummies and dates: features that dwarf or nearly explain each other."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from tests.maxmargin.separability.exact_program import separable
+
+import steepest as st
+from steepest.maxmargin import Status
+from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.interior.balls import BALL_BARRIER
+from steepest.maxmargin.interior.coordinates import InCoordinates
+from steepest.maxmargin.relaxed.far_entries import views
+from steepest.maxmargin.relaxed.nearest_floats import nearest_floats
+from steepest.maxmargin.relaxed.solve_graded import nearly_dependent
+
+CODES = (1e16, -1e17, 1e20, 9.99e99, -999.0)
+
+
+def with_codes(seed, *, apart, columns=1, classes=2):
+    """Samples of five features, of which some entries are codes; the last two tell classes apart, or none."""
+    generator = np.random.default_rng(seed)
+    n = int(generator.integers(30, 120))
+    X, y = generator.normal(size=(n, 5)), generator.integers(0, classes, n)
+    y[:classes] = np.arange(classes)
+    for j in range(columns):
+        missing = generator.random(n) < 0.15
+        missing[: 2 * classes] = True
+        X[missing, j] = CODES[int(generator.integers(len(CODES)))]
+    if apart:
+        X[:, 3] = (y == 1) + 0.3 * generator.random(n)
+        X[:, 4] = (y == 2) + 0.3 * generator.random(n) - 1.0
+    return X, y
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_separability_is_that_of_rational_numbers(seed):
+    X, y = with_codes(seed, apart=seed % 2 == 0, columns=1 + seed % 3, classes=2 + seed % 2)
+    found = st.separability(st.Classification(X, y)).separable
+    assert found is separable(X, y)
+
+
+@pytest.mark.parametrize(
+    "norm", ["max", "sum", "frobenius", "spectral", "nuclear", "schatten-4", "row-2/inf", "row-1/inf"]
+)
+def test_codes_cost_no_digits_of_a_margin(norm):
+    for seed in range(3):
+        X, y = with_codes(seed, apart=True, columns=1 + seed % 2)
+        solution = st.max_margin(st.Classification(X, y), norm)
+        assert solution.status is Status.SOLVED, (seed, solution.relative_gap)
+        # A code is as good as any other that is far.
+        X = np.where(np.abs(X) > 1e10, np.sign(X) * 1e13, X)
+        other = st.max_margin(st.Classification(X, y), norm)
+        assert other.margin == pytest.approx(solution.margin, rel=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["max", "nuclear", "row-2/1"])
+def test_data_with_codes_that_is_not_separable_is_said_to_be_so(norm):
+    X, y = with_codes(1, apart=False, columns=2)
+    assert not separable(X, y)
+    solution = st.max_margin(st.Classification(X, y), norm)
+    assert solution.status is Status.NOT_SEPARABLE
+    assert (solution.margin, solution.upper_bound) == (0, 0)
+
+
+def test_codes_of_one_class_have_their_way():
+    X, y = with_codes(0, apart=True)
+    X[:, 0] = np.random.default_rng(1).normal(size=len(y)) + y
+    clean = st.max_margin(st.Classification(X, y), "frobenius")
+    weight = (clean.weights[1] - clean.weights[0])[0]
+    assert abs(weight) > 1e-3
+    coded = np.flatnonzero(y == 1)[~np.isin(np.flatnonzero(y == 1), clean.support[:, 0])][:3]
+    X[coded, 0] = np.sign(weight) * 1e20
+    found = st.max_margin(st.Classification(X, y), "frobenius")
+    assert found.margin == pytest.approx(clean.margin, rel=1e-8)
+    assert found.status is Status.SOLVED
+
+
+def test_larger_codes_decide_where_smaller_ones_contradict():
+    X = np.array([[1e20, 1e16], [2.0, 1e16], [1.0, 2.0], [-1.0, 1.0]])
+    y = np.array([0, 1, 0, 1])
+    (view, *_) = views(np.r_[X, X[2:] * 1.1], np.r_[y, y[2:]], 2, Deadline())
+    assert view.tiny == ()
+    (view, *_) = views(np.r_[X[1:], [[-1.0, 1e16]]], np.array([1, 0, 1, 0]), 2, Deadline())
+    assert view.tiny in ((1,), ())
+
+
+@pytest.mark.parametrize(
+    ("norm", "classes"),
+    [("max", 2), ("sum", 3), ("nuclear", 2), ("spectral", 3), ("entrywise-3", 3), ("row-2/1", 2)],
+)
+def test_dummies_that_sum_to_ones_stand_in_for_them(norm, classes):
+    i = np.arange(20)
+    X, y = np.c_[20240101.0 + i, np.eye(3)[i % 3]], i * classes // 20
+    solution = st.max_margin(st.Classification(X, y), norm, gap=1e-7)
+    assert solution.relative_gap <= 1e-7
+    # Equal weights of the dummies are one weight of a column of ones.
+    ones = st.max_margin(st.Classification(np.c_[X[:, 0], np.ones(20)], y), norm)
+    assert solution.margin >= ones.margin * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("norm", ["max", "nuclear", "row-2/1"])
+def test_two_dates_and_ones(norm):
+    i = np.arange(20)
+    other = np.random.default_rng(0).permutation(20)
+    X = np.c_[20240101.0 + i, 20230101.0 + other, np.ones(20)]
+    assert st.max_margin(st.Classification(X, i >= 9), norm).relative_gap <= 1e-8
+
+
+def test_features_are_nearly_dependent_where_others_explain_them():
+    ones = np.ones(5)
+    assert nearly_dependent(np.c_[ones, 1e6 + np.arange(5)])
+    assert not nearly_dependent(np.c_[ones, 1e6 * np.arange(5)])
+    assert not nearly_dependent(np.c_[ones, 10 + np.arange(5)])
+    assert not nearly_dependent(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("norm", ["max", "sum", "entrywise-3", "spectral", "nuclear"])
+def test_a_ball_in_other_coordinates_has_the_same_barrier(norm):
+    generator = np.random.default_rng(2)
+    U = np.triu(generator.normal(size=(4, 4))) + 3 * np.eye(4)
+    C = np.linalg.inv(U).T
+    inner = BALL_BARRIER.required_of("norm", st.norm(norm), "this test", "")
+    ball = BALL_BARRIER.required_of("norm", InCoordinates(st.norm(norm), C, U), "this test", "")
+    V = generator.normal(size=(3, 4))
+    V *= 0.5 / float(st.norm(norm)(V @ C))
+    E, G = generator.normal(size=(2, 3, 4))
+    point, same = ball.at(V), inner.at(V @ C)
+    assert point is not None
+    assert same is not None
+    assert np.allclose(point.gradient, same.gradient @ C.T)
+    assert np.sum(E * point.hessian(E)) == pytest.approx(np.sum((E @ C) * same.hessian(E @ C)))
+    assert point.inverse_norm(G) == pytest.approx(same.inverse_norm(G @ U))
+    assert ball.at(3 * V) is None
+    # The matrix of the Hessian in coordinates of classes from the last one, without what all classes share.
+    T = np.eye(3)[:, :2] - 1 / 3
+    if norm in ("spectral", "nuclear"):
+        M = np.zeros((2, 4, 2, 4))
+        point.add_to(M, 1.0, T)
+        Y = generator.normal(size=(2, 4))
+        assert np.einsum("ab,abcd,cd", Y, M, Y) == pytest.approx(np.sum((T @ Y) * point.hessian(T @ Y)))
+
+
+def test_weights_are_rounded_so_that_logits_keep_their_digits():
+    exact = [[Fraction(1, 3), -Fraction(10**9, 3)], [Fraction(2, 7), -Fraction(2 * 10**9, 7)]]
+    X = np.array([[1e9, 1.0], [1e9 + 1, 1.0]])
+    W = nearest_floats(exact, X, 0.3)
+    for row, of_row in zip(W.tolist(), exact, strict=True):
+        for i, x in enumerate(X.tolist()):
+            logit = sum(Fraction(w) * Fraction(each) for w, each in zip(row, x, strict=True))
+            assert abs(logit - i * of_row[0]) < 1e-11
