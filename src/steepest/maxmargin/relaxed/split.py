@@ -33,11 +33,11 @@ _RELAXATION = 1.6
 """How far a step goes beyond its projection: between 1.5 and 1.8 as a rule."""
 _STIFFNESS = 1.0
 """What the sum of the dual weights weighs beside features of mean square 1."""
-_UNBALANCED, _MOST = 2.5, 2.0
+_UNBALANCED, _MOST = 1.75, 3.0
 """Ratio of the root of the two residuals from which on the penalty changes, and by how much at most."""
-_OFTEN = 60
-"""Steps up to which the penalty may change: the one that it starts with is good where the norm's kinks make
-residuals mislead, and the method converges where it stays the same."""
+_OFTEN = 24
+"""Steps up to which the penalty may change: residuals of the first tell its size, and later ones mislead where
+the norm has kinks; the method converges where it stays the same."""
 _START = 3e-2
 """Gap in the Frobenius norm from which other norms start."""
 _FAR = 1.0
