@@ -56,6 +56,7 @@ from steepest.descent.engines.compiled.table import ROUNDING, TERMS, Table, tabl
 from steepest.descent.engines.compiled.terms import (
     KeptCoefficients,
     add_compared,
+    add_quickly,
     copy_totals,
     certain,
     found_coefficients,
@@ -254,6 +255,7 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         space,
         space if from_terms else None,
         kept,
+        None if kept is None else (np.empty_like(kept.rows), np.empty(problem.samples)),
     )
     fields = {
         **state.fields,
@@ -333,8 +335,9 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
     """
 
     def advance(
-        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded, kept
-    ):
+        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded, kept,
+        taken,
+    ):  # fmt: skip
         """Advance one run in place, a step for each size.
 
         Return in how many the rank cut-off took effect, how many were taken, and why there are no more: the
@@ -343,7 +346,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
 
         ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, ``graded``
         the space where directions may come from the terms of a signal, or None, ``kept`` the coefficients of
-        an average, or None: for None code of its own is compiled, in less time. Matrices are [k, d].
+        an average, or None, and ``taken`` scratch space for theirs: for None code of its own is compiled, in
+        less time. Matrices are [k, d].
         """
         assert sources
         # Taken out of the tuples once: every access would count references.
@@ -376,11 +380,11 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 if snapshots[offset]:
                     scale_into(W, 1.0, snapshot)
                 snapshot_scale[0] = gradient(
-                    data, everything, snapshot, 1.0 / n, work, snapshot_gradient, by_rows
+                    data, everything, snapshot, 1.0 / n, work, snapshot_gradient, by_rows, taken
                 )
                 copy_row(space.totals, 2, work[7], 0)
                 if kept is not None:
-                    if not kept_rows(data, everything, snapshot, work, work[8], work[9], 1.0 * n, 1.0, kept):
+                    if not kept_rows(data, everything, snapshot, work, taken[0], taken[1], 1.0 * n, 1.0, kept):
                         return truncated, offset, _BY_REFERENCE
                     renew(data, step, kept)
             position = step % m
@@ -392,30 +396,37 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 log_rounding, log_terms = kept_table.logarithms[ROUNDING], kept_table.logarithms[TERMS]
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
-                scale = gradient(data, indices, W, factor, work, signal, by_rows)
+                scale = gradient(data, indices, W, factor, work, signal, by_rows, taken)
             if kept is not None:
                 if kept_table is not None:
-                    rows, units, multiple = kept_table.new_rows, kept_table.new_scales, factor
-                else:
-                    rows, units, multiple = work[8], work[9], 1.0
-                if not kept_rows(data, indices, W, work, rows, units, multiple, factor, kept):
-                    return truncated, offset, _BY_REFERENCE
-                if kept_table is not None:
+                    rows, units = kept_table.new_rows, kept_table.new_scales
+                    kept_rows(data, indices, W, work, rows, units, factor, factor, kept)
                     kept_scale, rounding = saga_totals(
                         data, indices, factor, log_rounding, log_terms, kept, kept.totals
                     )
-                    record(data, indices, step, True, True, factor, kept)
+                    record(data, indices, 0, step, True, True, factor, kept)
                     if position == m - 1:
                         total_compared(data[2], kept)
                     else:
                         add_compared(data[2], indices, kept)
                 else:
-                    record(data, indices, step, corrected, False, factor, kept)
+                    # Of a callback it is not known beforehand that all rows are to be had.
+                    quickly = not corrected and data[6] != CALLBACK
+                    first = 0
+                    if quickly:
+                        first = add_quickly(
+                            data[2], indices, taken[0], taken[1], kept.mantissas, kept.scales, kept.steps,
+                            beta, kept.head, kept.tail, step,
+                        )  # fmt: skip
+                    if first < indices.shape[0]:
+                        if not kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept):
+                            return truncated, offset, _BY_REFERENCE
+                        record(data, indices, first, step, corrected, False, factor, kept)
             here_scale, there_scale = scale, -np.inf
             parts = 0.0
             if corrected:
                 copy_row(space.totals, 0, work[7], 0)
-                there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows)
+                there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows, taken)
                 copy_row(space.totals, 1, work[7], 0)
                 size_here, size_there = sum_of_squares(signal), sum_of_squares(there)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
@@ -452,9 +463,14 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                         copy_totals(space.totals[3], kept.totals)
                     else:
                         copy_totals(sums[0], kept.totals)
-                parts = sized(data, kept.totals, rounding, kept_scale, followed_scale, kept)
+                parts = sized(
+                    data[4], kept.totals, kept.sizes, kept.sizes_scale, kept.bounds, rounding, kept_scale,
+                    followed_scale, beta, kept.ahead, kept.of_sign, kept.of_rounding,
+                )  # fmt: skip
                 rank = most
                 if most == 0 and not certain(followed, kept.bounds):
+                    if kept_table is None and not corrected:
+                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not repair(data, followed, followed_scale, kind == MAX, kept):
                         if beta == 0.0:
@@ -467,6 +483,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             )
             if graded is not None and found == DOUBTFUL:
                 if kept is not None:
+                    if kept_table is None and not corrected:
+                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not graded_direction_of(power, data, kept, graded, step_direction):
                         if beta == 0.0:

@@ -15,7 +15,7 @@ from steepest.descent.engines.averages import (
     ROUNDING_OF_SIGN,
 )
 from steepest.descent.engines.compiled.gradient import exact_row
-from steepest.descent.engines.compiled.kernels import finite, plain
+from steepest.descent.engines.compiled.kernels import copy_multiple, finite, plain
 from steepest.scaled import Scaled
 from steepest.signals import Fields
 from steepest.signals.numbers import HIDDEN, Powers
@@ -24,6 +24,7 @@ from steepest.signals.saga import UNIT
 __all__ = [
     "KeptCoefficients",
     "add_compared",
+    "add_quickly",
     "certain",
     "copy_totals",
     "found_coefficients",
@@ -39,6 +40,8 @@ __all__ = [
 # Residuals below e^-650 of the largest may be what kernels do not keep apart.
 CLAMPED = math.exp(-650.0)
 _LARGE, _SMALL = 1e100, 1e-100
+_LARGE_ROW = 1e20
+_ONE_SCALE = 400.0
 
 
 class KeptCoefficients(NamedTuple):
@@ -66,7 +69,6 @@ class KeptCoefficients(NamedTuple):
     plain: np.ndarray
     """The same as ordinary numbers, in units of each row's ``base``."""
     base: np.ndarray
-    signal_sizes: np.ndarray
     bounds: np.ndarray
     """How large an entry of each row of the followed matrix must be to be certain, shape [k]."""
     matrix: np.ndarray
@@ -114,7 +116,6 @@ class KeptCoefficients(NamedTuple):
             np.zeros((n, k)),
             np.zeros((n, k)),
             np.zeros(k),
-            np.zeros((k, 2)),
             np.zeros(k),
             np.zeros((k, fields["carried_momentum"].mantissa.shape[-1])),
             np.zeros((n, k)),
@@ -179,23 +180,86 @@ def _plus(one, one_scale, other, other_scale):
 
 
 @plain
-def kept_rows(data, indices, W, work, rows, scales, factor, whole, kept):
+def kept_rows(data, indices, W, work, taken, scales, factor, whole, kept):
     """Take down the coefficients of a batch; return False where compiled code does not have them.
 
-    ``rows`` [b, k] are its residuals in units of ``scales`` [b], still to be multiplied by ``factor``. Those
+    ``taken`` [b, k] are its residuals in units of ``scales`` [b], still to be multiplied by ``factor``. Those
     that kernels do not keep apart are worked out one by one, times ``whole``, unless the loss is a callback.
     """
-    labels = data[2]
+    labels, rows, row_scales = data[2], kept.rows, kept.row_scales
     for i in range(indices.shape[0]):
         label = labels[indices[i]]
-        complete = True
-        for c in range(rows.shape[1]):
-            kept.rows[i, c], kept.row_scales[i, c] = factor * rows[i, c], scales[i]
-            complete &= c == label or rows[i, c] > CLAMPED
-        if not complete and not exact_row(data, indices[i], W, work, whole, kept.rows, kept.row_scales, i):
+        taken[i, label] = 1.0
+        if _count_clamped(taken, i) == 0:
+            copy_multiple(rows, i, factor, taken, i)
+            row_scales[i, :] = scales[i]
+        elif not exact_row(data, indices[i], W, work, whole, rows, row_scales, i):
             return False
-        kept.rows[i, label], kept.row_scales[i, label] = 0.0, -math.inf
+        rows[i, label], row_scales[i, label] = 0.0, -math.inf
     return True
+
+
+@finite
+def _count_clamped(taken, i):
+    count = 0
+    for c in range(taken.shape[1]):
+        count += 1 if taken[i, c] <= CLAMPED else 0
+    return count
+
+
+@plain
+def add_quickly(labels, indices, taken, units, mantissas, scales, steps, beta, head, tail, step):
+    """Average the first samples of a batch, row by row, whose coefficients share a scale; return how many.
+
+    The others are left to :func:`record`. ``taken`` and ``units`` are as :func:`kept_rows` takes them, of a
+    signal without corrections.
+    """
+    decay, decay_scale, last = 1.0, 0.0, -1
+    for i in range(indices.shape[0]):
+        sample = indices[i]
+        label = labels[sample]
+        other = 1 if label == 0 else 0
+        scale = scales[sample, other]
+        taken[i, label] = 1.0
+        if _count_clamped(taken, i) + _count_unlike(scales, sample, scale) > 0:
+            return i
+        age = step + 1 - steps[sample]
+        if age != last:
+            last = age
+            decay, decay_scale = _power(beta, head, tail, age)
+        top = max(scale + decay_scale, units[i])
+        old = decay * math.exp(scale + decay_scale - top) if scale > -math.inf else 0.0
+        new = (1.0 - beta) * math.exp(units[i] - top)
+        taken[i, label] = 0.0
+        mantissas[sample, label] = 0.0
+        # Entries keep their ratio to the largest, at least that of CLAMPED, so that none is lost.
+        largest = _combined_row(mantissas, sample, old, taken, i, new)
+        if largest > _LARGE_ROW:
+            shift = math.floor(math.log(largest))
+            copy_multiple(mantissas, sample, math.exp(-shift), mantissas, sample)
+            top += shift
+        steps[sample] = step + 1
+        scales[sample, :] = top
+    return indices.shape[0]
+
+
+@finite
+def _count_unlike(scales, i, scale):
+    count = 0
+    for c in range(scales.shape[1]):
+        count += 1 if scales[i, c] != scale else 0
+    return count
+
+
+@finite
+def _combined_row(target, i, old, A, j, new):
+    """Write old times row i of the target plus new times row j of A; return its largest entry."""
+    largest = 0.0
+    for c in range(target.shape[1]):
+        value = old * target[i, c] + new * A[j, c]
+        target[i, c] = value
+        largest = max(largest, value)
+    return largest
 
 
 @plain
@@ -260,15 +324,15 @@ def add_compared(labels, indices, kept):
 
 
 @plain
-def record(data, indices, step, corrected, replaces, factor, kept):
-    """Add the rows that were taken down to the coefficients, as those of the signal of a step.
+def record(data, indices, first, step, corrected, replaces, factor, kept):
+    """Add the rows that were taken down, from the first on, to the coefficients, as those of a step's signal.
 
     Where ``corrected`` they are compared first, and where it ``replaces`` they are what the next are compared
     with. What is left in them is the change of the signal over the batch.
     """
     n, k = kept.mantissas.shape
     labels = data[2]
-    for i in range(indices.shape[0]):
+    for i in range(first, indices.shape[0]):
         sample = indices[i]
         age = step + 1 - kept.steps[sample]
         decay, decay_scale = _power(kept.beta, kept.head, kept.tail, age)
@@ -291,6 +355,22 @@ def record(data, indices, step, corrected, replaces, factor, kept):
             kept.mantissas[sample, c], kept.scales[sample, c] = _plus(
                 value, scale, (1.0 - kept.beta) * new, new_scale
             )
+        _share_scale(kept.mantissas, kept.scales, sample)
+
+
+@plain
+def _share_scale(mantissas, scales, i):
+    """Give the coefficients of a sample one scale, where they are not too far apart."""
+    top, least = -math.inf, math.inf
+    for c in range(scales.shape[1]):
+        if mantissas[i, c] != 0.0:
+            top, least = max(top, scales[i, c]), min(least, scales[i, c])
+    if top - least > _ONE_SCALE or top == -math.inf:
+        return
+    for c in range(scales.shape[1]):
+        if mantissas[i, c] != 0.0 and scales[i, c] != top:
+            mantissas[i, c] *= math.exp(scales[i, c] - top)
+        scales[i, c] = top
 
 
 @plain
@@ -346,7 +426,9 @@ def _in_units(value, distance):
 
 
 @plain
-def sized(data, totals, rounding, scale, followed_scale, kept):
+def sized(
+    length, totals, sizes, sizes_scale, bounds, rounding, scale, followed_scale, beta, ahead, of_sign, of_rounding
+):
     """Bring the sizes of rows up to date by those of a signal, and write the bounds of what it is followed in.
 
     ``totals`` [k] are sums of absolute coefficients of the signal and ``rounding`` what its entries have lost
@@ -354,38 +436,36 @@ def sized(data, totals, rounding, scale, followed_scale, kept):
     rounding may have done to the matrix.
     """
     k = totals.shape[0]
-    beta = kept.beta
-    top = max(scale, kept.sizes_scale[0] if beta > 0.0 else -math.inf)
+    top = max(scale, sizes_scale[0] if beta > 0.0 else -math.inf)
     if top == -math.inf:
-        kept.bounds[:] = math.inf
+        bounds[:] = math.inf
         return math.inf
-    old = beta * math.exp(kept.sizes_scale[0] - top) if beta > 0.0 else 0.0
+    old = beta * math.exp(sizes_scale[0] - top) if beta > 0.0 else 0.0
     new = math.exp(scale - top) if scale > -math.inf else 0.0
     largest = 0.0
-    length = data[4]
     lost = rounding / length if length > 0.0 else 0.0
     unit = length * math.exp(top - followed_scale) if followed_scale > -math.inf else math.inf
     most = 0.0
     for c in range(k):
         size, error = totals[c] * new, (totals[c] + lost) * new
-        terms = kept.sizes[c, 0] * old + (1.0 - beta) * size
-        rounded = kept.sizes[c, 1] * old + (1.0 - beta) * error + terms
-        kept.sizes[c, 0], kept.sizes[c, 1] = terms, rounded
+        terms = sizes[c, 0] * old + (1.0 - beta) * size
+        rounded = sizes[c, 1] * old + (1.0 - beta) * error + terms
+        sizes[c, 0], sizes[c, 1] = terms, rounded
         largest = max(largest, terms, rounded)
-        if kept.ahead:
+        if ahead:
             terms = beta * terms + (1.0 - beta) * size
             rounded = beta * rounded + (1.0 - beta) * error + terms
-        kept.bounds[c] = (kept.of_sign * terms + kept.of_rounding * rounded) * unit
+        bounds[c] = (of_sign * terms + of_rounding * rounded) * unit
         if not terms * unit > LEAST:
-            kept.bounds[c] = math.inf
+            bounds[c] = math.inf
         most = max(most, rounded)
-    kept.sizes_scale[0] = top
+    sizes_scale[0] = top
     if largest > 0.0 and not 1e-8 < largest < 1e8:
         shift = math.floor(math.log(largest))
-        kept.sizes_scale[0] = top + shift
+        sizes_scale[0] = top + shift
         for c in range(k):
-            kept.sizes[c, 0] *= math.exp(-shift)
-            kept.sizes[c, 1] *= math.exp(-shift)
+            sizes[c, 0] *= math.exp(-shift)
+            sizes[c, 1] *= math.exp(-shift)
     return ROUNDING_OF_ENTRY * most * unit
 
 
