@@ -35,7 +35,15 @@ from steepest.signals.protocol import Draw, Fields
 from steepest.signals.saga import SAGA, UNIT
 from steepest.signals.svrg import SVRG
 
-__all__ = ["KEPT_TERMS", "KeptTerms", "begun", "coefficients", "recorded", "sizes_of_followed"]
+__all__ = ["FIELDS", "KEPT_TERMS", "KeptTerms", "begun", "coefficients", "recorded", "sizes_of_followed"]
+
+
+FIELDS = (
+    *("term_mantissas", "term_log_scales", "term_steps", "term_sizes"),
+    *("carried_momentum", "carried_step"),
+    *("compared_mantissas", "compared_log_scales", "compared_sizes"),
+)
+"""Names in a state under which coefficients are kept."""
 
 
 class KeptTerms(NamedTuple):
