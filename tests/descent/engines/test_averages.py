@@ -57,7 +57,9 @@ def exact_steps(problem, method, start, steps):
                     taken = name == "svrg" and step % m == 0
                 if taken:
                     seen = [gradient(problem, [i], W) for i in range(n)]
-                signal += sum((each / n for each in seen), zero) - sum((factor * seen[i] for i in batch), zero)
+                signal += sum((each / n for each in seen), zero) - sum(
+                    (factor * seen[i] for i in batch), zero
+                )
                 if name == "saga":
                     for i in batch:
                         seen[i] = here[i]
@@ -71,12 +73,16 @@ def exact_steps(problem, method, start, steps):
         return np.array(W.tolist(), dtype=float)
 
 
-@pytest.mark.parametrize("norm", ["max", "frobenius", "entrywise-8", "row-2/inf", "column-2/inf", "schatten-6"])
+@pytest.mark.parametrize(
+    "norm", ["max", "frobenius", "entrywise-8", "row-2/inf", "column-2/inf", "schatten-6"]
+)
 @pytest.mark.parametrize(("signal", "kind", "beta"), SIGNALS)
 def test_averages_take_exact_steps_from_large_weights(norm, signal, kind, beta):
     """Residuals lie between 1 and e^-1000; features vanish here and there."""
     problem, start = separated(150.0, zeros=True)
-    method = st.Method(norm, 2, beta, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.5, 0.5))
+    method = st.Method(
+        norm, 2, beta, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.5, 0.5)
+    )
     expected = exact_steps(problem, method, start, 7)
     for engine in ENGINES:
         found = advanced(problem, start, 7, engine, method)

@@ -62,8 +62,8 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
     :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf. With ``by_rows``
     every row is exact by itself, however small it is beside the others, to e^-600; and what the absolute
     coefficients of each row add up to, in units of the mantissa, is left in the first row of ``work[7]``;
-    its second row says how many samples counted, and by what coefficients in ``work[0]`` are multiplied. Where
-    ``taken`` is not None, arrays [n, k] and [n], the coefficients of all samples are left there, and their units.
+    its second row says how many samples counted, and by what coefficients in ``work[0]`` are multiplied.
+    Where ``taken`` is not None, arrays [n, k] and [n], all coefficients are left there with their units.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
     residuals, low, numbers, chosen, W_head, bits, powers, sums = work
@@ -85,9 +85,7 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
         if by_rows:
             for c in range(W.shape[0]):
                 sums[0, c] = abs(residuals[0, c]) * math.exp(shift - scale)
-        if taken is not None:
-            copy_row(taken[0], 0, residuals, 0)
-            taken[1][0] = shift
+        _take_down(taken, 0, residuals, shift)
         return scale
     sums[:] = 0.0
     for i in range(b):
@@ -101,9 +99,7 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
         _add_row(sums, 0, residuals, i)
         sums[0, label] += others
         residuals[i, label] = -others
-        if taken is not None:
-            copy_row(taken[0], i, residuals, i)
-            taken[1][i] = shift
+        _take_down(taken, i, residuals, shift)
     count = 0
     for i in range(b):
         if _counts(residuals, i, sums):
@@ -118,6 +114,14 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
     if scale != shift:
         _scale_row(sums, 0, sums[1, 1], 0)
     return scale
+
+
+@plain
+def _take_down(taken, i, residuals, shift):
+    # Without a place for it this is compiled to nothing.
+    if taken is not None:
+        copy_row(taken[0], i, residuals, i)
+        taken[1][i] = shift
 
 
 @inlined
