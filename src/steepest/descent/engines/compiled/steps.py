@@ -134,6 +134,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             indices = order[position * b : min(n, (position + 1) * b)]
             factor = factor_of(takes_means, indices, weighted)
             rounding, kept_scale = 0.0, -np.inf
+            log_rounding = log_terms = -np.inf
             if kept_table is not None:
                 log_rounding, log_terms = kept_table.logarithms[ROUNDING], kept_table.logarithms[TERMS]
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
