@@ -45,8 +45,7 @@ class Method:
         momentum_kind: what β means, a kind of momentum or its name: "ema", "nesterov" or "heavy-ball".
         rank_cutoff: singular values at or below this times the largest count as zero in spectral and other
             Schatten directions, as in practice; a number in [0, 1). None keeps all that the terms of a
-            gradient have, however small; of averages (EMA and Nesterov momentum) and of SAGA, whose terms are
-            not kept, it keeps what exceeds the rounding of their sum (450 times that of a double).
+            gradient, or of an average of gradients, have, however small.
         partial_batch: how the smaller last batch of an epoch counts where b does not divide n: "weighted"
             sums it with the m/n of every batch, so that an epoch's signals average to the gradient; "mean"
             takes the mean over its samples, as a loop over a PyTorch DataLoader does.

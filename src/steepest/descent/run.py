@@ -95,9 +95,8 @@ def descend(
         sample_weight: weights of the samples in the loss, shape [n], as
             :meth:`steepest.Classification.weighted` takes them; margins and certificates know none.
         engine: "compiled" (numba, a run a core), "batched" (array API, runs together; GPUs), "reference"
-            (plain), or "auto", which chooses by device and size. All take the same steps, to rounding.
-            Averages (EMA and Nesterov momentum) and SAGA follow sums as they were formed: there parts that
-            rounding hides, beside terms e^30 times larger, may differ from engine to engine.
+            (plain), or "auto", which chooses by device and size. All take the same steps, to rounding, at
+            any loss: what of a signal or an average rounding hides is taken from its terms.
         workers: threads that runs are spread over; by default the cores that the process may use.
         progress: called now and then with (run-steps done, run-steps in all).
         checkpoint: a directory. Runs save their state there every half minute and when interrupted; the

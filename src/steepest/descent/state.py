@@ -9,12 +9,13 @@ import numpy as np
 from array_api_compat import device, is_array_api_obj
 
 from steepest.arrays import Array, as_numpy, namespace
-from steepest.descent.engines.averages import kept_terms
+from steepest.descent.engines.averages import keeps_terms, kept_terms
 from steepest.descent.method import Method
 from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 from steepest.scaled import Scaled
 from steepest.signals import Fields
+from steepest.signals.terms import FIELDS
 
 _SCALE = "_log_scale"
 
@@ -79,14 +80,28 @@ class State:
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> State:
         """Return the state that ``arrays()`` of one with the same fields described.
 
+        Coefficients may be missing, which earlier versions did not keep: :meth:`with_terms` adds them.
+
         Raises:
             KeyError: something that the fields need is not there.
         """
         fields = {
             name: Scaled(arrays[name], arrays[name + _SCALE]) if isinstance(value, Scaled) else arrays[name]
             for name, value in self.fields.items()
+            if not (name in FIELDS and FIELDS[0] not in arrays)
         }
         return State(int(arrays["step"]), arrays["weights"], fields, arrays["truncated"])
+
+    def with_terms(self, problem: Classification, method: Method) -> State:
+        """Return the state with the coefficients of averages that the method keeps, if it lacks them.
+
+        What was averaged before is kept as the matrix that it is.
+        """
+        if not keeps_terms(method) or FIELDS[0] in self.fields:
+            return self
+        beside = self.like(problem.features)
+        kept = kept_terms(problem, method, beside.weights, beside.fields, self.step)
+        return replace(beside, fields={**beside.fields, **kept}).to_numpy()
 
     def map(self, function: Callable[[Array], Array]) -> State:
         """Return the state with a function applied to each of its arrays."""

@@ -73,7 +73,8 @@ class Run:
             alignment=self.alignment is not None,
         )
         if (found := self.file.load(self.state)) is not None:
-            self.state, weights, truncated, alignment = found
+            state, weights, truncated, alignment = found
+            self.state = state.with_terms(self.problem, self.method)
             if self.alignment is not None:
                 self.alignment.restore(alignment)
             self.weights, self.truncated = list(weights), [int(each) for each in truncated]

@@ -34,7 +34,7 @@ GRADED_SIGNAL: Capability[Callable[[Draw, Array, Fields], Sequence[Part]]] = Cap
 
 
 def residual_logs(loss: Loss, samples: Samples, W: Array) -> Doubled:
-    """Return log r_ic [runs, b, k] times the weights of samples; at the true class that of the others' sum."""
+    """Return log r_ic [runs, b, k], times the weights of samples; of the others' sum at the true class."""
     found = residuals(loss, samples, W)
     xp = namespace(W)
     shares = found.log_shares

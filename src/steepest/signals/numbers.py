@@ -130,9 +130,7 @@ class Powers(NamedTuple):
         """Return β^a for ages [runs, ...]."""
         xp = namespace(self.head)
         ages = xp.astype(ages, self.head.dtype)
-        head, tail, zero = (
-            xp.reshape(each, (each.shape[0], *(1 for _ in ages.shape[1:]))) for each in self
-        )
+        head, tail, zero = (xp.reshape(each, (each.shape[0], *(1 for _ in ages.shape[1:]))) for each in self)
         high, low = ages * head, ages * tail
         gone = zero & (ages > 0)
         found = Numbers.of_logs(Doubled(high, low))

@@ -3,13 +3,13 @@
 Every signal is a sum over samples, V_t = Σ_ic v_ic (e_c - e_{y_i}) x_iᵀ, and so is an average of them: its
 coefficients follow the recursion of the average, m_ic ← β m_ic + (1 - β) v_ic. A formed average loses those
 far below the largest; kept one by one, with scales of their own, they are there where a direction hangs on
-them. With r_ic the residuals at W_t, f the factor of a batch B, and ρ_ic those that a corrected signal compares
-with (at the snapshot of SVRG, of the table of SAGA, 0 of plain mini-batches),
+them. With r_ic the residuals at W_t, f the factor of a batch B, and ρ_ic those that a corrected signal
+compares with (at the snapshot of SVRG, of the table of SAGA, 0 of plain mini-batches),
 
     v_ic = f (r_ic - ρ_ic) [i in B] + ρ_ic / n.
 
-Between its batches a sample's coefficient changes in a known way, m_ic ← β^a m_ic + (1 - β^a) ρ_ic / n after a
-steps, so a step costs the rows of its batch, and a new snapshot all rows.
+Between its batches a sample's coefficient changes in a known way, m_ic ← β^a m_ic + (1 - β^a) ρ_ic / n after
+a steps, so a step costs the rows of its batch, and a new snapshot all rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,15 @@ from steepest.signals.protocol import Draw, Fields
 from steepest.signals.saga import SAGA, UNIT
 from steepest.signals.svrg import SVRG
 
-__all__ = ["KEPT_TERMS", "KeptTerms", "begun", "coefficients", "recorded", "sizes_of_followed"]
+__all__ = ["FIELDS", "KEPT_TERMS", "KeptTerms", "begun", "coefficients", "recorded", "sizes_of_followed"]
+
+
+FIELDS = (
+    *("term_mantissas", "term_log_scales", "term_steps", "term_sizes"),
+    *("carried_momentum", "carried_step"),
+    *("compared_mantissas", "compared_log_scales", "compared_sizes"),
+)
+"""Names in a state under which coefficients are kept."""
 
 
 class KeptTerms(NamedTuple):
@@ -45,8 +53,8 @@ class KeptTerms(NamedTuple):
     """Returns ρ [runs, n, k] from the problem, the loss, the weights, the state and the step it is of; None
     where gradients are not corrected."""
     renewed: Callable[[Draw], np.ndarray] | None = None
-    """Returns in which runs [runs] all ρ become the residuals at the weights before a step; None where those of
-    each batch do, after it."""
+    """Returns in which runs [runs] all ρ become the residuals at the weights before a step; None where those
+    of each batch do, after it."""
 
 
 KEPT_TERMS: Capability[KeptTerms] = Capability(
@@ -185,7 +193,10 @@ def recorded(
     if corrects:
         compared = Numbers(before["compared_mantissas"], before["compared_log_scales"])
         compared_sizes = before["compared_sizes"]
-        if kept.renewed is not None and (taken := np.array(np.broadcast_to(kept.renewed(draw), betas.shape))).any():
+        if (
+            kept.renewed is not None
+            and (taken := np.array(np.broadcast_to(kept.renewed(draw), betas.shape))).any()
+        ):
             mask = xp.asarray(taken, device=place)[:, None, None]
             settled = _settled(table, steps, compared, powers, step, n)
             table = _where(mask, settled, table)
@@ -261,7 +272,7 @@ def _settled(
 
 
 def _with_rounding(sizes: Scaled, before: Fields, problem: Classification) -> Scaled:
-    """Return sizes [runs, k, 1] beside the rounding of a formed signal, which for SAGA is that of its mean."""
+    """Return sizes [runs, k, 1] beside the rounding of a formed signal: for SAGA that of its mean."""
     xp = namespace(sizes.mantissa)
     rounding = sizes
     if "mean_log_rounding" in before:
@@ -274,9 +285,7 @@ def _with_rounding(sizes: Scaled, before: Fields, problem: Classification) -> Sc
         )
     top = xp.maximum(sizes.log_scale, rounding.log_scale)
     finite = xp.where(xp.isinf(top), 0.0, top)
-    columns = [
-        each.mantissa * xp.exp(each.log_scale - finite)[:, None, None] for each in (sizes, rounding)
-    ]
+    columns = [each.mantissa * xp.exp(each.log_scale - finite)[:, None, None] for each in (sizes, rounding)]
     return Scaled(xp.concat(columns, axis=-1), top).normalized()
 
 
@@ -293,9 +302,7 @@ def _added_sizes(average: Scaled, signal: Scaled, betas: np.ndarray) -> Scaled:
 
 def sizes_of_followed(fields: Fields, followed: Followed, betas: np.ndarray, *, ahead: bool) -> Scaled:
     """Return Σ_i |coefficient| of each row of what a step follows, and its rounding, shape [runs, k, 2]."""
-    return (
-        _added_sizes(fields["term_sizes"], followed.signal_sizes, betas) if ahead else fields["term_sizes"]
-    )
+    return _added_sizes(fields["term_sizes"], followed.signal_sizes, betas) if ahead else fields["term_sizes"]
 
 
 def coefficients(

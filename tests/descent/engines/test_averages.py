@@ -1,6 +1,8 @@
-"""Averages of gradients and SAGA from large weights: every engine takes the steps of a recursion in mpmath."""
+"""Averages of gradients and SAGA: every engine takes the steps of a recursion in mpmath, at any grading."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import mpmath
 import numpy as np
@@ -13,12 +15,24 @@ from tests.descent.engines.test_exactness import (
     gradient,
     separated,
 )
+from tests.problems import random_problem
 
 import steepest as st
+from steepest.descent.engines.choice import engine_for
+from steepest.descent.state import State
 from steepest.signals import coins
+from steepest.signals.terms import FIELDS
 
-NORMS = ["max", "frobenius", "entrywise-8", "row-2/inf", "column-2/inf", "spectral", "schatten-6"]
-SCHEDULE = st.PolynomialDecay(0.5, 0.5)
+SIGNALS = [
+    ("minibatch", "ema", 0.9),
+    ("minibatch", "nesterov", 0.5),
+    ("svrg", "ema", 0.9),
+    ("svrg", "nesterov", 0.6),
+    ("saga", "ema", 0.0),
+    ("saga", "nesterov", 0.6),
+    ("saga", "heavy-ball", 0.5),
+    ("loopless-svrg", "ema", 0.3),
+]
 
 
 def exact_steps(problem, method, start, steps):
@@ -27,52 +41,119 @@ def exact_steps(problem, method, start, steps):
     m = order.batches
     with mpmath.workdps(digits_for(problem, start)):
         W, beta = mpmath.matrix(start.tolist()), mpmath.mpf(method.momentum)
-        average = mpmath.zeros(*start.shape)
+        average = zero = mpmath.zeros(*start.shape)
+        before = W
         seen = [gradient(problem, [i], W) for i in range(n)]
-        zero = mpmath.zeros(*start.shape)
         for step in range(steps):
             batch = list(range(n)) if m == 1 else [int(i) for i in order.batch(step)]
             factor = mpmath.mpf(m) / n
             here = {i: gradient(problem, [i], W) for i in batch}
             signal = sum((factor * each for each in here.values()), zero)
-            if str(method.signal) != "minibatch" and m > 1:
-                taken = step % m == 0 if str(method.signal) == "svrg" else False
-                if str(method.signal) == "loopless-svrg":
+            name, kind = str(method.signal), str(method.momentum_kind)
+            if name != "minibatch" and m > 1:
+                if name == "loopless-svrg":
                     taken = step == 0 or bool(coins(method.seed, step, step + 1, 1.0 / m)[0])
+                else:
+                    taken = name == "svrg" and step % m == 0
                 if taken:
                     seen = [gradient(problem, [i], W) for i in range(n)]
-                signal += sum((each / n for each in seen), zero) - sum((factor * seen[i] for i in batch), zero)
-                if str(method.signal) == "saga":
+                signal += sum((each / n for each in seen), zero) - sum(
+                    (factor * seen[i] for i in batch), zero
+                )
+                if name == "saga":
                     for i in batch:
                         seen[i] = here[i]
             average = beta * average + (1 - beta) * signal
-            kind = str(method.momentum_kind) if method.momentum else "none"
-            followed = {
-                "ema": lambda: average,
-                "nesterov": lambda: beta * average + (1 - beta) * signal,
-            }.get(kind, lambda: signal)()
-            W = W - mpmath.mpf(float(method.schedule(step))) * direction(str(method.norm), followed)
+            if kind == "heavy-ball":
+                followed = signal
+            else:
+                followed = beta * average + (1 - beta) * signal if kind == "nesterov" else average
+            moved = W - mpmath.mpf(float(method.schedule(step))) * direction(str(method.norm), followed)
+            W, before = (moved + beta * (W - before) if kind == "heavy-ball" else moved), W
         return np.array(W.tolist(), dtype=float)
 
 
-@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(
-    ("signal", "kind", "beta"),
-    [
-        ("minibatch", "ema", 0.9),
-        ("minibatch", "nesterov", 0.5),
-        ("svrg", "ema", 0.9),
-        ("saga", "ema", 0.0),
-        ("saga", "nesterov", 0.6),
-        ("loopless-svrg", "ema", 0.3),
-    ],
+    "norm", ["max", "frobenius", "entrywise-8", "row-2/inf", "column-2/inf", "schatten-6"]
 )
+@pytest.mark.parametrize(("signal", "kind", "beta"), SIGNALS)
 def test_averages_take_exact_steps_from_large_weights(norm, signal, kind, beta):
     """Residuals lie between 1 and e^-1000; features vanish here and there."""
     problem, start = separated(150.0, zeros=True)
-    method = st.Method(norm, 2, beta, signal=signal, momentum_kind=kind, schedule=SCHEDULE)
-    steps = 9
-    expected = exact_steps(problem, method, start, steps)
+    method = st.Method(
+        norm, 2, beta, signal=signal, momentum_kind=kind, schedule=st.PolynomialDecay(0.5, 0.5)
+    )
+    expected = exact_steps(problem, method, start, 7)
     for engine in ENGINES:
-        found = advanced(problem, start, steps, engine, method)
+        found = advanced(problem, start, 7, engine, method)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9, err_msg=engine)
+
+
+@pytest.mark.parametrize(("signal", "kind", "beta"), SIGNALS)
+@pytest.mark.parametrize(("batch_size", "spread"), [(2, 5.0), (5, 20.0), (10, 1000.0)])
+def test_polar_factors_of_averages_are_exact(signal, kind, beta, batch_size, spread):
+    problem, start = separated(spread, seed=batch_size, kind="mixture", zeros=batch_size == 5)
+    schedule = st.PolynomialDecay(3.0, 0.5)
+    method = st.Method("spectral", batch_size, beta, signal=signal, momentum_kind=kind, schedule=schedule)
+    expected = exact_steps(problem, method, start, 5)
+    for engine in ENGINES:
+        found = advanced(problem, start, 5, engine, method)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9, err_msg=engine)
+
+
+def test_a_large_batch_of_fifty_in_the_max_norm():
+    problem, start = separated(60.0, seed=8, samples=60, zeros=True)
+    for signal, kind, beta in (("minibatch", "ema", 0.9), ("saga", "nesterov", 0.5)):
+        schedule = st.PolynomialDecay(2.0, 0.5)
+        method = st.Method("max", 50, beta, signal=signal, momentum_kind=kind, schedule=schedule)
+        expected = exact_steps(problem, method, start, 4)
+        for engine in ENGINES:
+            found = advanced(problem, start, 4, engine, method)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10, err_msg=engine)
+
+
+@pytest.mark.parametrize("norm", ["max", "row-2/inf", "spectral"])
+@pytest.mark.parametrize(("signal", "kind", "beta"), SIGNALS)
+def test_engines_agree_where_formed_sums_would_be_certain_and_where_not(norm, signal, kind, beta):
+    """Forty steps at ordinary weights and features of which half vanish: rows of samples come and go."""
+    problem, start = separated(2.0, seed=4, zeros=True)
+    schedule = st.PolynomialDecay(2.0, 0.3)
+    method = st.Method(norm, 3, beta, signal=signal, momentum_kind=kind, schedule=schedule)
+    plain = advanced(problem, start, 40, "reference", method)
+    for engine in ("batched", "compiled"):
+        found = advanced(problem, start, 40, engine, method)
+        np.testing.assert_allclose(found, plain, rtol=0, atol=1e-9 * np.abs(plain).max(), err_msg=engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("signal", "norm"), [("minibatch", "max"), ("svrg", "spectral"), ("saga", "max")])
+def test_a_state_without_coefficients_goes_on_from_its_momentum(engine, signal, norm):
+    """What was averaged before is one more matrix, in a checkpoint of an earlier version as in a pass."""
+    problem = random_problem()
+    method = st.Method(norm, 5, 0.8, signal=signal, schedule=st.PolynomialDecay(0.2, 0.5))
+    chosen = engine_for(problem, method, engine)
+    halfway = chosen.advance(problem, [method], State.start(problem, method, np.zeros((1, 4, 20))), 21)
+    whole = chosen.advance(problem, [method], halfway, 50)
+    old = replace(halfway, fields={n: v for n, v in halfway.fields.items() if n not in FIELDS})
+    read = State.start(problem, method, np.zeros((1, 4, 20))).with_arrays(old.arrays())
+    assert not set(read.fields) & set(FIELDS)
+    resumed = chosen.advance(problem, [method], read.with_terms(problem, method), 50)
+    np.testing.assert_allclose(resumed.weights, whole.weights, rtol=0, atol=1e-10)
+
+
+def test_coefficients_are_kept_where_directions_hang_on_small_parts_alone():
+    problem = random_problem()
+    kept = [
+        st.Method("max", 5, 0.9),
+        st.Method("spectral", 5, 0.9, momentum_kind="nesterov"),
+        st.Method("max", 5, signal="saga"),
+    ]
+    formed = [
+        st.Method("frobenius", 5, 0.9),
+        st.Method("max", 5),
+        st.Method("spectral", 5, 0.9, rank_cutoff=1e-13),
+        st.Method("max", 5, 0.9, momentum_kind="heavy-ball"),
+    ]
+    for method in (*kept, *formed):
+        fields = State.start(problem, method, np.zeros((1, 4, 20))).fields
+        assert ("term_mantissas" in fields) == (method in kept)

@@ -117,7 +117,7 @@ def test_gradients_are_those_of_losses(loss, seed, log_size, classes, chosen):
         *loss_code(loss),
     )
     scale = gradient.gradient(
-        data, np.array(chosen), W, 0.3, gradient.gradient_work(13, classes, 17), out, True
+        data, np.array(chosen), W, 0.3, gradient.gradient_work(13, classes, 17), out, True, None
     )
     np.testing.assert_allclose(
         out * np.exp(scale - float(expected.log_scale)), expected.mantissa, rtol=0, atol=2e-12

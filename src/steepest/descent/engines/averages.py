@@ -39,8 +39,8 @@ __all__ = [
     "Average",
     "averaged_directions",
     "direction_of_terms",
-    "kept_terms",
     "keeps_terms",
+    "kept_terms",
 ]
 
 CERTAIN_ENTRY = 1e-6
@@ -216,5 +216,3 @@ def _entries(terms: GradedSum) -> tuple[np.ndarray, np.ndarray]:
     logarithms = np.log(np.where(zero, 1.0, np.abs(total))) + base[:, None]
     assert logarithms.shape[0] == k
     return np.sign(total), np.where(zero, -np.inf, logarithms)
-
-

@@ -52,9 +52,7 @@ def _advance(problem: Classification, methods: Sequence[Method], state: State, s
         fields = {**state.fields, **changed}
         followed, changed = shared.momentum_kind.follow(signal, betas, fields)
         fields = {**fields, **changed}
-        direction, cut_off, changed = directions(
-            methods, draw, state.weights, state.fields, fields, followed
-        )
+        direction, cut_off, changed = directions(methods, draw, state.weights, state.fields, fields, followed)
         fields = {**fields, **changed}
         weights, changed = shared.momentum_kind.move(
             state.weights, -step_sizes[offset][:, None, None] * direction, betas, fields

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.descent import Method
+from steepest.descent.engines.averages import keeps_terms
 from steepest.descent.engines.norms import hangs_on_small_parts
 from steepest.errors import InvalidArgument
 from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
@@ -147,6 +148,15 @@ class Cell:
             for signal in self.signals
         ]
 
+    @property
+    def _averages_by_terms(self) -> bool:
+        """Whether some method of the cell keeps the coefficients of what it averages."""
+        return any(
+            keeps_terms(Method(self.norm, momentum=beta, signal=each, momentum_kind=self.momentum_kind))
+            for beta in self.momenta
+            for each in self.signals
+        )
+
     def description(self) -> dict[str, Any]:
         """Return all that the results depend on, as plain values; its hash names the cell's file."""
         return {
@@ -174,6 +184,8 @@ class Cell:
             "naive": self.naive,
             # Since directions are exact at any grading; where that can change a run it is computed again.
             **({"directions": "exact"} if hangs_on_small_parts(norm(self.norm)) else {}),
+            # Since those of averages and of SAGA are too.
+            **({"averages": "exact"} if self._averages_by_terms else {}),
         }
 
 

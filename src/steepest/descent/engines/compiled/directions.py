@@ -51,8 +51,8 @@ def direction(kind, power, across, signal, out, work, cutoff, rank, least):
     """Write D(S) of the signal [k, d] into ``out``; return 1 if a real singular value was cut off, else 0.
 
     Singular values at or below ``cutoff`` times the largest are left out. With a rank above 0, the largest
-    that the signal's terms allow, it returns DOUBTFUL where not so many are certain, ``least`` at least, for a
-    direction that small ones change.
+    that the signal's terms allow, it returns DOUBTFUL where not so many are certain and above ``least``,
+    for a direction that small ones change.
 
     The numbers are those of the norm's :class:`~steepest.descent.engines.compiled.norms.DirectionCode`, whose
     factor is left to the step size. The signal is of order one, as scaled mantissas are.

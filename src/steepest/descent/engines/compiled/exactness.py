@@ -254,7 +254,7 @@ def graded_direction(
 
 @plain
 def graded_direction_of(power, data, kept, space, out):
-    """Write the Schatten direction of what was found of every coefficient; return False where that is not all."""
+    """Write the Schatten direction of the coefficients that were found; False where they are not all."""
     _, _, logs, lefts, which, _ = space
     if kept.carries:
         return False

@@ -50,13 +50,11 @@ def gradient_work(n: int, k: int, d: int) -> tuple[np.ndarray, ...]:
         bits,
         bits.view(np.float64),
         np.empty((2, k)),
-        np.empty((n, k)),
-        np.empty(n),
     )
 
 
 @plain
-def gradient(data, indices, W, factor, work, out, by_rows):
+def gradient(data, indices, W, factor, work, out, by_rows, taken):
     """Write the mantissa of factor · Σ_i ∇ℓ_i(W) over ``indices`` into ``out`` [k, d]; return its log-scale.
 
     ``data`` is (features [n, d], their heads, labels [n], bits of a head, largest length of a sample, weights
@@ -64,11 +62,11 @@ def gradient(data, indices, W, factor, work, out, by_rows):
     :func:`gradient_work`. The mantissa is of order one; a zero gradient has log-scale -inf. With ``by_rows``
     every row is exact by itself, however small it is beside the others, to e^-600; and what the absolute
     coefficients of each row add up to, in units of the mantissa, is left in the first row of ``work[7]``;
-    its second row says how many samples counted, and by what coefficients in ``work[0]`` are multiplied. In
-    ``work[8]`` are the coefficients of all samples, in units of ``work[9]``.
+    its second row says how many samples counted, and by what coefficients in ``work[0]`` are multiplied.
+    Where ``taken`` is not None, arrays [n, k] and [n], all coefficients are left there with their units.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
-    residuals, low, numbers, chosen, W_head, bits, powers, sums, rows, units = work
+    residuals, low, numbers, chosen, W_head, bits, powers, sums = work
     b = indices.shape[0]
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
@@ -87,8 +85,7 @@ def gradient(data, indices, W, factor, work, out, by_rows):
         if by_rows:
             for c in range(W.shape[0]):
                 sums[0, c] = abs(residuals[0, c]) * math.exp(shift - scale)
-            copy_row(rows, 0, residuals, 0)
-            units[0] = shift
+        _take_down(taken, 0, residuals, shift)
         return scale
     sums[:] = 0.0
     for i in range(b):
@@ -102,8 +99,7 @@ def gradient(data, indices, W, factor, work, out, by_rows):
         _add_row(sums, 0, residuals, i)
         sums[0, label] += others
         residuals[i, label] = -others
-        copy_row(rows, i, residuals, i)
-        units[i] = shift
+        _take_down(taken, i, residuals, shift)
     count = 0
     for i in range(b):
         if _counts(residuals, i, sums):
@@ -118,6 +114,14 @@ def gradient(data, indices, W, factor, work, out, by_rows):
     if scale != shift:
         _scale_row(sums, 0, sums[1, 1], 0)
     return scale
+
+
+@plain
+def _take_down(taken, i, residuals, shift):
+    # Without a place for it this is compiled to nothing.
+    if taken is not None:
+        copy_row(taken[0], i, residuals, i)
+        taken[1][i] = shift
 
 
 @inlined
@@ -172,7 +176,7 @@ def residual_rows(data, indices, W, work, rows, scales):
     samples may differ by any power of e.
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
-    residuals, low, numbers, _, W_head, bits, powers, _, _, _ = work
+    residuals, low, numbers, _, W_head, bits, powers, _ = work
     doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
     if doubled:
         split_rows(W, head_bits, W_head)

@@ -1,4 +1,4 @@
-"""Every coefficient of an average, kept beside the formed matrix of the compiled loop; see signals/terms.py."""
+"""Every coefficient of an average, beside the formed matrix of the compiled loop; see signals/terms.py."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ import numpy as np
 from steepest.descent.engines.averages import (
     CERTAIN_ENTRY,
     CERTAIN_SIGN,
-    LEAST,
     ROUNDING_OF_ENTRY,
     ROUNDING_OF_SIGN,
 )
 from steepest.descent.engines.compiled.gradient import exact_row
-from steepest.descent.engines.compiled.kernels import finite, plain
+from steepest.descent.engines.compiled.kernels import copy_multiple, finite, plain
 from steepest.scaled import Scaled
 from steepest.signals import Fields
 from steepest.signals.numbers import HIDDEN, Powers
-from steepest.signals.saga import UNIT
 
 __all__ = [
     "KeptCoefficients",
     "add_compared",
-    "certain",
-    "copy_totals",
-    "found_coefficients",
+    "add_quickly",
     "kept_rows",
+    "plus",
+    "power_of",
     "record",
     "renew",
-    "repair",
-    "saga_totals",
-    "sized",
     "total_compared",
 ]
 
 # Residuals below e^-650 of the largest may be what kernels do not keep apart.
 CLAMPED = math.exp(-650.0)
 _LARGE, _SMALL = 1e100, 1e-100
+_LARGE_ROW = 1e20
+_ONE_SCALE = 400.0
 
 
 class KeptCoefficients(NamedTuple):
@@ -66,7 +63,6 @@ class KeptCoefficients(NamedTuple):
     plain: np.ndarray
     """The same as ordinary numbers, in units of each row's ``base``."""
     base: np.ndarray
-    signal_sizes: np.ndarray
     bounds: np.ndarray
     """How large an entry of each row of the followed matrix must be to be certain, shape [k]."""
     matrix: np.ndarray
@@ -114,7 +110,6 @@ class KeptCoefficients(NamedTuple):
             np.zeros((n, k)),
             np.zeros((n, k)),
             np.zeros(k),
-            np.zeros((k, 2)),
             np.zeros(k),
             np.zeros((k, fields["carried_momentum"].mantissa.shape[-1])),
             np.zeros((n, k)),
@@ -145,7 +140,7 @@ class KeptCoefficients(NamedTuple):
 
 
 @plain
-def _power(beta, head, tail, age):
+def power_of(beta, head, tail, age):
     """Return β^age as mantissa and log-scale."""
     if age == 0:
         return 1.0, 0.0
@@ -157,7 +152,7 @@ def _power(beta, head, tail, age):
 
 
 @plain
-def _plus(one, one_scale, other, other_scale):
+def plus(one, one_scale, other, other_scale):
     """Return the sum of two numbers with scales; what its rounding hides is 0."""
     if other == 0.0 or other_scale == -math.inf:
         return one, one_scale
@@ -179,23 +174,86 @@ def _plus(one, one_scale, other, other_scale):
 
 
 @plain
-def kept_rows(data, indices, W, work, rows, scales, factor, whole, kept):
+def kept_rows(data, indices, W, work, taken, scales, factor, whole, kept):
     """Take down the coefficients of a batch; return False where compiled code does not have them.
 
-    ``rows`` [b, k] are its residuals in units of ``scales`` [b], still to be multiplied by ``factor``. Those
+    ``taken`` [b, k] are its residuals in units of ``scales`` [b], still to be multiplied by ``factor``. Those
     that kernels do not keep apart are worked out one by one, times ``whole``, unless the loss is a callback.
     """
-    labels = data[2]
+    labels, rows, row_scales = data[2], kept.rows, kept.row_scales
     for i in range(indices.shape[0]):
         label = labels[indices[i]]
-        complete = True
-        for c in range(rows.shape[1]):
-            kept.rows[i, c], kept.row_scales[i, c] = factor * rows[i, c], scales[i]
-            complete &= c == label or rows[i, c] > CLAMPED
-        if not complete and not exact_row(data, indices[i], W, work, whole, kept.rows, kept.row_scales, i):
+        taken[i, label] = 1.0
+        if _count_clamped(taken, i) == 0:
+            copy_multiple(rows, i, factor, taken, i)
+            row_scales[i, :] = scales[i]
+        elif not exact_row(data, indices[i], W, work, whole, rows, row_scales, i):
             return False
-        kept.rows[i, label], kept.row_scales[i, label] = 0.0, -math.inf
+        rows[i, label], row_scales[i, label] = 0.0, -math.inf
     return True
+
+
+@finite
+def _count_clamped(taken, i):
+    count = 0
+    for c in range(taken.shape[1]):
+        count += 1 if taken[i, c] <= CLAMPED else 0
+    return count
+
+
+@plain
+def add_quickly(labels, indices, taken, units, mantissas, scales, steps, beta, head, tail, step):
+    """Average the first samples of a batch, row by row, whose coefficients share a scale; return how many.
+
+    The others are left to :func:`record`. ``taken`` and ``units`` are as :func:`kept_rows` takes them, of a
+    signal without corrections.
+    """
+    decay, decay_scale, last = 1.0, 0.0, -1
+    for i in range(indices.shape[0]):
+        sample = indices[i]
+        label = labels[sample]
+        other = 1 if label == 0 else 0
+        scale = scales[sample, other]
+        taken[i, label] = 1.0
+        if _count_clamped(taken, i) + _count_unlike(scales, sample, scale) > 0:
+            return i
+        age = step + 1 - steps[sample]
+        if age != last:
+            last = age
+            decay, decay_scale = power_of(beta, head, tail, age)
+        top = max(scale + decay_scale, units[i])
+        old = decay * math.exp(scale + decay_scale - top) if scale > -math.inf else 0.0
+        new = (1.0 - beta) * math.exp(units[i] - top)
+        taken[i, label] = 0.0
+        mantissas[sample, label] = 0.0
+        # Entries keep their ratio to the largest, at least that of CLAMPED, so that none is lost.
+        largest = _combined_row(mantissas, sample, old, taken, i, new)
+        if largest > _LARGE_ROW:
+            shift = math.floor(math.log(largest))
+            copy_multiple(mantissas, sample, math.exp(-shift), mantissas, sample)
+            top += shift
+        steps[sample] = step + 1
+        scales[sample, :] = top
+    return indices.shape[0]
+
+
+@finite
+def _count_unlike(scales, i, scale):
+    count = 0
+    for c in range(scales.shape[1]):
+        count += 1 if scales[i, c] != scale else 0
+    return count
+
+
+@finite
+def _combined_row(target, i, old, A, j, new):
+    """Write old times row i of the target plus new times row j of A; return its largest entry."""
+    largest = 0.0
+    for c in range(target.shape[1]):
+        value = old * target[i, c] + new * A[j, c]
+        target[i, c] = value
+        largest = max(largest, value)
+    return largest
 
 
 @plain
@@ -205,11 +263,11 @@ def renew(data, step, kept):
     labels = data[2]
     for i in range(n):
         age = step - kept.steps[i]
-        decay, decay_scale = _power(kept.beta, kept.head, kept.tail, age)
+        decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
         gain = (1.0 - decay * math.exp(decay_scale)) / n
         kept.steps[i] = step
         for c in range(k):
-            kept.mantissas[i, c], kept.scales[i, c] = _plus(
+            kept.mantissas[i, c], kept.scales[i, c] = plus(
                 kept.mantissas[i, c] * decay,
                 kept.scales[i, c] + decay_scale,
                 kept.compared[i, c] * gain,
@@ -260,18 +318,18 @@ def add_compared(labels, indices, kept):
 
 
 @plain
-def record(data, indices, step, corrected, replaces, factor, kept):
-    """Add the rows that were taken down to the coefficients, as those of the signal of a step.
+def record(data, indices, first, step, corrected, replaces, factor, kept):
+    """Add the rows that were taken down, from the first on, to the coefficients, as those of a step's signal.
 
     Where ``corrected`` they are compared first, and where it ``replaces`` they are what the next are compared
     with. What is left in them is the change of the signal over the batch.
     """
     n, k = kept.mantissas.shape
     labels = data[2]
-    for i in range(indices.shape[0]):
+    for i in range(first, indices.shape[0]):
         sample = indices[i]
         age = step + 1 - kept.steps[sample]
-        decay, decay_scale = _power(kept.beta, kept.head, kept.tail, age)
+        decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
         gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
         kept.steps[sample] = step + 1
         for c in range(k):
@@ -283,193 +341,27 @@ def record(data, indices, step, corrected, replaces, factor, kept):
             if corrected:
                 old, old_scale = kept.compared[sample, c], kept.compared_scales[sample, c]
                 kept.old[i, c], kept.old_scales[i, c] = old, old_scale
-                value, scale = _plus(value, scale, gain * old, old_scale)
+                value, scale = plus(value, scale, gain * old, old_scale)
                 if replaces:
                     kept.compared[sample, c], kept.compared_scales[sample, c] = new / factor, new_scale
-                new, new_scale = _plus(new, new_scale, -factor * old, old_scale)
+                new, new_scale = plus(new, new_scale, -factor * old, old_scale)
                 kept.rows[i, c], kept.row_scales[i, c] = new, new_scale
-            kept.mantissas[sample, c], kept.scales[sample, c] = _plus(
+            kept.mantissas[sample, c], kept.scales[sample, c] = plus(
                 value, scale, (1.0 - kept.beta) * new, new_scale
             )
+        _share_scale(kept.mantissas, kept.scales, sample)
 
 
 @plain
-def found_coefficients(data, indices, step, corrected, kept):
-    """Write the coefficients of what a step follows, as numbers with scales and in units of each row."""
-    n, k = kept.mantissas.shape
-    labels, beta, places = data[2], kept.beta, kept.places
-    places[:] = -1
-    for i in range(indices.shape[0]):
-        places[indices[i]] = i
-    for i in range(n):
-        decay, decay_scale = _power(beta, kept.head, kept.tail, step + 1 - kept.steps[i])
-        gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
-        at = places[i]
-        for c in range(k):
-            value, scale = kept.mantissas[i, c] * decay, kept.scales[i, c] + decay_scale
-            row = i if corrected else 0
-            old, old_scale = kept.compared[row, c], kept.compared_scales[row, c]
-            if gain > 0.0:
-                value, scale = _plus(value, scale, gain * old, old_scale)
-            if kept.ahead:
-                value *= beta
-                if at >= 0:
-                    new, new_scale = (1.0 - beta) * kept.rows[at, c], kept.row_scales[at, c]
-                    value, scale = _plus(value, scale, new, new_scale)
-                    old, old_scale = kept.old[at, c], kept.old_scales[at, c]
-                if corrected:
-                    value, scale = _plus(value, scale, (1.0 - beta) / n * old, old_scale)
-            kept.found[i, c], kept.found_scales[i, c] = value, scale
-    kept.base[:] = -math.inf
-    for i in range(n):
-        for c in range(k):
-            if kept.found[i, c] != 0.0:
-                scale = kept.found_scales[i, c]
-                kept.base[c] = max(kept.base[c], scale)
-                kept.base[labels[i]] = max(kept.base[labels[i]], scale)
-    for i in range(n):
-        label, others = labels[i], 0.0
-        for c in range(k):
-            value, scale = kept.found[i, c], kept.found_scales[i, c]
-            kept.plain[i, c] = 0.0
-            if value != 0.0:
-                kept.plain[i, c] = _in_units(value, scale - kept.base[c])
-                others += _in_units(value, scale - kept.base[label])
-        kept.plain[i, label] = -others
-
-
-@plain
-def _in_units(value, distance):
-    # What is too small for an ordinary number is still there, for sums that hang on it.
-    size = value * math.exp(distance)
-    return size if abs(size) > 1e-290 else math.copysign(1e-290, value)
-
-
-@plain
-def sized(data, totals, rounding, scale, followed_scale, kept):
-    """Bring the sizes of rows up to date by those of a signal, and write the bounds of what it is followed in.
-
-    ``totals`` [k] are sums of absolute coefficients of the signal and ``rounding`` what its entries have lost
-    beside that, both in units of ``scale``; bounds are in units of ``followed_scale``. Return the bound of what
-    rounding may have done to the matrix.
-    """
-    k = totals.shape[0]
-    beta = kept.beta
-    top = max(scale, kept.sizes_scale[0] if beta > 0.0 else -math.inf)
-    if top == -math.inf:
-        kept.bounds[:] = math.inf
-        return math.inf
-    old = beta * math.exp(kept.sizes_scale[0] - top) if beta > 0.0 else 0.0
-    new = math.exp(scale - top) if scale > -math.inf else 0.0
-    largest = 0.0
-    length = data[4]
-    lost = rounding / length if length > 0.0 else 0.0
-    unit = length * math.exp(top - followed_scale) if followed_scale > -math.inf else math.inf
-    most = 0.0
-    for c in range(k):
-        size, error = totals[c] * new, (totals[c] + lost) * new
-        terms = kept.sizes[c, 0] * old + (1.0 - beta) * size
-        rounded = kept.sizes[c, 1] * old + (1.0 - beta) * error + terms
-        kept.sizes[c, 0], kept.sizes[c, 1] = terms, rounded
-        largest = max(largest, terms, rounded)
-        if kept.ahead:
-            terms = beta * terms + (1.0 - beta) * size
-            rounded = beta * rounded + (1.0 - beta) * error + terms
-        kept.bounds[c] = (kept.of_sign * terms + kept.of_rounding * rounded) * unit
-        if not terms * unit > LEAST:
-            kept.bounds[c] = math.inf
-        most = max(most, rounded)
-    kept.sizes_scale[0] = top
-    if largest > 0.0 and not 1e-8 < largest < 1e8:
-        shift = math.floor(math.log(largest))
-        kept.sizes_scale[0] = top + shift
-        for c in range(k):
-            kept.sizes[c, 0] *= math.exp(-shift)
-            kept.sizes[c, 1] *= math.exp(-shift)
-    return ROUNDING_OF_ENTRY * most * unit
-
-
-@plain
-def saga_totals(data, indices, factor, before_rounding, before_terms, kept, totals):
-    """Write the sums of absolute coefficients of SAGA's signal in units of e^scale; return scale and rounding."""
-    labels = data[2]
-    n, k = kept.mantissas.shape
-    top = kept.compared_scale[0]
-    for i in range(indices.shape[0]):
-        for c in range(k):
-            top = max(top, kept.row_scales[i, c], kept.compared_scales[indices[i], c])
-    totals[:] = 0.0
-    if top == -math.inf:
-        return top, 0.0
-    for i in range(indices.shape[0]):
-        others = 0.0
-        for c in range(k):
-            size = abs(kept.rows[i, c]) * math.exp(kept.row_scales[i, c] - top)
-            old = abs(kept.compared[indices[i], c]) * math.exp(kept.compared_scales[indices[i], c] - top)
-            size += factor * old
-            totals[c] += size
-            others += size
-        totals[labels[indices[i]]] += others
-    share = math.exp(kept.compared_scale[0] - top)
-    largest = 0.0
-    for c in range(k):
-        totals[c] += kept.compared_sizes[c] * share
-        largest = max(largest, totals[c])
-    made = UNIT + math.log(n + 34) + before_terms
-    lost = (math.exp(before_rounding - top) + math.exp(made - top)) / math.exp(UNIT)
-    # Its kernels leave out rows below e^-80 of the largest.
-    return top, lost + largest * data[4] * math.exp(-80.0 - UNIT)
-
-
-@plain
-def copy_totals(totals, out):
-    """Copy sums of rows [k]."""
-    for c in range(totals.shape[0]):
-        out[c] = totals[c]
-
-
-@finite
-def _below(entries, i, bound):
-    count = 0
-    for j in range(entries.shape[1]):
-        count += 1 if abs(entries[i, j]) <= bound else 0
-    return count
-
-
-@plain
-def certain(followed, bounds):
-    """Whether every entry of what a step follows is above the bound of its row."""
-    for c in range(followed.shape[0]):
-        if not bounds[c] < math.inf or _below(followed, c, bounds[c]) > 0:
-            return False
-    return True
-
-
-@plain
-def repair(data, followed, followed_scale, signs, kept):
-    """Write what a step follows with its uncertain entries made of their terms; return False if one stays so.
-
-    The coefficients are those that were found; for ``signs`` an entry may stand in units of its row.
-    """
-    X, repaired = data[0], kept.matrix
-    n, k = kept.plain.shape
-    if kept.carries:
-        return False
-    for c in range(k):
-        inside = kept.bounds[c] < math.inf and abs(kept.base[c] - followed_scale) < 500.0
-        unit = math.exp(kept.base[c] - followed_scale) if inside else 1.0
-        if not inside and not signs:
-            return False
-        for j in range(followed.shape[1]):
-            repaired[c, j] = followed[c, j]
-            if inside and abs(followed[c, j]) > kept.bounds[c]:
-                continue
-            total, size = 0.0, 0.0
-            for i in range(n):
-                term = kept.plain[i, c] * X[i, j]
-                total += term if abs(kept.plain[i, c]) > 1e-280 else 0.0
-                size += abs(term)
-            if size > 0.0 and not abs(total) > kept.of_sign * size:
-                return False
-            repaired[c, j] = total * unit
-    return True
+def _share_scale(mantissas, scales, i):
+    """Give the coefficients of a sample one scale, where they are not too far apart."""
+    top, least = -math.inf, math.inf
+    for c in range(scales.shape[1]):
+        if mantissas[i, c] != 0.0:
+            top, least = max(top, scales[i, c]), min(least, scales[i, c])
+    if top - least > _ONE_SCALE or top == -math.inf:
+        return
+    for c in range(scales.shape[1]):
+        if mantissas[i, c] != 0.0 and scales[i, c] != top:
+            mantissas[i, c] *= math.exp(scales[i, c] - top)
+        scales[i, c] = top

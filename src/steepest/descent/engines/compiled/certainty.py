@@ -1,0 +1,205 @@
+"""Whether entries of a formed average are certain, and those that are not made of their terms."""
+
+from __future__ import annotations
+
+import math
+
+from steepest.descent.engines.averages import LEAST, ROUNDING_OF_ENTRY
+from steepest.descent.engines.compiled.kernels import finite, plain
+from steepest.descent.engines.compiled.terms import plus, power_of
+from steepest.signals.saga import UNIT
+
+__all__ = ["certain", "copy_totals", "found_coefficients", "repair", "saga_totals", "sized"]
+
+
+@plain
+def sized(
+    length,
+    totals,
+    sizes,
+    sizes_scale,
+    bounds,
+    rounding,
+    scale,
+    followed_scale,
+    beta,
+    ahead,
+    of_sign,
+    of_rounding,
+):
+    """Bring the sizes of rows up to date by those of a signal, and write the bounds of what is followed.
+
+    ``totals`` [k] are sums of absolute coefficients of the signal and ``rounding`` what its entries have
+    lost beside that, both in units of ``scale``; bounds are in units of ``followed_scale``. Return the bound
+    of what rounding may have done to the matrix.
+    """
+    k = totals.shape[0]
+    top = max(scale, sizes_scale[0] if beta > 0.0 else -math.inf)
+    if top == -math.inf:
+        bounds[:] = math.inf
+        return math.inf
+    old = beta * math.exp(sizes_scale[0] - top) if beta > 0.0 else 0.0
+    new = math.exp(scale - top) if scale > -math.inf else 0.0
+    largest = 0.0
+    lost = rounding / length if length > 0.0 else 0.0
+    unit = length * math.exp(top - followed_scale) if followed_scale > -math.inf else math.inf
+    most = 0.0
+    for c in range(k):
+        size, error = totals[c] * new, (totals[c] + lost) * new
+        terms = sizes[c, 0] * old + (1.0 - beta) * size
+        rounded = sizes[c, 1] * old + (1.0 - beta) * error + terms
+        sizes[c, 0], sizes[c, 1] = terms, rounded
+        largest = max(largest, terms, rounded)
+        if ahead:
+            terms = beta * terms + (1.0 - beta) * size
+            rounded = beta * rounded + (1.0 - beta) * error + terms
+        bounds[c] = (of_sign * terms + of_rounding * rounded) * unit
+        if not terms * unit > LEAST:
+            bounds[c] = math.inf
+        most = max(most, rounded)
+    sizes_scale[0] = top
+    if largest > 0.0 and not 1e-8 < largest < 1e8:
+        shift = math.floor(math.log(largest))
+        sizes_scale[0] = top + shift
+        for c in range(k):
+            sizes[c, 0] *= math.exp(-shift)
+            sizes[c, 1] *= math.exp(-shift)
+    return ROUNDING_OF_ENTRY * most * unit
+
+
+@plain
+def saga_totals(data, indices, factor, before_rounding, before_terms, kept, totals):
+    """Write sums of absolute coefficients of SAGA's signal in units of e^scale; return scale, rounding."""
+    labels = data[2]
+    n, k = kept.mantissas.shape
+    top = kept.compared_scale[0]
+    for i in range(indices.shape[0]):
+        for c in range(k):
+            top = max(top, kept.row_scales[i, c], kept.compared_scales[indices[i], c])
+    totals[:] = 0.0
+    if top == -math.inf:
+        return top, 0.0
+    for i in range(indices.shape[0]):
+        others = 0.0
+        for c in range(k):
+            size = abs(kept.rows[i, c]) * math.exp(kept.row_scales[i, c] - top)
+            old = abs(kept.compared[indices[i], c]) * math.exp(kept.compared_scales[indices[i], c] - top)
+            size += factor * old
+            totals[c] += size
+            others += size
+        totals[labels[indices[i]]] += others
+    share = math.exp(kept.compared_scale[0] - top)
+    largest = 0.0
+    for c in range(k):
+        totals[c] += kept.compared_sizes[c] * share
+        largest = max(largest, totals[c])
+    made = UNIT + math.log(n + 34) + before_terms
+    lost = (math.exp(before_rounding - top) + math.exp(made - top)) / math.exp(UNIT)
+    # Its kernels leave out rows below e^-80 of the largest.
+    return top, lost + largest * data[4] * math.exp(-80.0 - UNIT)
+
+
+@plain
+def copy_totals(totals, out):
+    """Copy sums of rows [k]."""
+    for c in range(totals.shape[0]):
+        out[c] = totals[c]
+
+
+@finite
+def _below(entries, i, bound):
+    count = 0
+    for j in range(entries.shape[1]):
+        count += 1 if abs(entries[i, j]) <= bound else 0
+    return count
+
+
+@plain
+def certain(followed, bounds):
+    """Whether every entry of what a step follows is above the bound of its row."""
+    for c in range(followed.shape[0]):
+        if not bounds[c] < math.inf or _below(followed, c, bounds[c]) > 0:
+            return False
+    return True
+
+
+@plain
+def repair(data, followed, followed_scale, signs, kept):
+    """Write what a step follows with its uncertain entries made of their terms; return False if one stays so.
+
+    The coefficients are those that were found; for ``signs`` an entry may stand in units of its row.
+    """
+    X, repaired = data[0], kept.matrix
+    n, k = kept.plain.shape
+    if kept.carries:
+        return False
+    for c in range(k):
+        inside = kept.bounds[c] < math.inf and abs(kept.base[c] - followed_scale) < 500.0
+        unit = math.exp(kept.base[c] - followed_scale) if inside else 1.0
+        if not inside and not signs:
+            return False
+        for j in range(followed.shape[1]):
+            repaired[c, j] = followed[c, j]
+            if inside and abs(followed[c, j]) > kept.bounds[c]:
+                continue
+            total, size = 0.0, 0.0
+            for i in range(n):
+                term = kept.plain[i, c] * X[i, j]
+                total += term if abs(kept.plain[i, c]) > 1e-280 else 0.0
+                size += abs(term)
+            if size > 0.0 and not abs(total) > kept.of_sign * size:
+                return False
+            repaired[c, j] = total * unit
+    return True
+
+
+@plain
+def found_coefficients(data, indices, step, corrected, kept):  # noqa: C901 (inner loops keep to registers)
+    """Write the coefficients of what a step follows, as numbers with scales and in units of each row."""
+    n, k = kept.mantissas.shape
+    labels, beta, places = data[2], kept.beta, kept.places
+    places[:] = -1
+    for i in range(indices.shape[0]):
+        places[indices[i]] = i
+    for i in range(n):
+        decay, decay_scale = power_of(beta, kept.head, kept.tail, step + 1 - kept.steps[i])
+        gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
+        at = places[i]
+        for c in range(k):
+            value, scale = kept.mantissas[i, c] * decay, kept.scales[i, c] + decay_scale
+            row = i if corrected else 0
+            old, old_scale = kept.compared[row, c], kept.compared_scales[row, c]
+            if gain > 0.0:
+                value, scale = plus(value, scale, gain * old, old_scale)
+            if kept.ahead:
+                value *= beta
+                if at >= 0:
+                    new, new_scale = (1.0 - beta) * kept.rows[at, c], kept.row_scales[at, c]
+                    value, scale = plus(value, scale, new, new_scale)
+                    old, old_scale = kept.old[at, c], kept.old_scales[at, c]
+                if corrected:
+                    value, scale = plus(value, scale, (1.0 - beta) / n * old, old_scale)
+            kept.found[i, c], kept.found_scales[i, c] = value, scale
+    kept.base[:] = -math.inf
+    for i in range(n):
+        for c in range(k):
+            if kept.found[i, c] != 0.0:
+                scale = kept.found_scales[i, c]
+                kept.base[c] = max(kept.base[c], scale)
+                kept.base[labels[i]] = max(kept.base[labels[i]], scale)
+    for i in range(n):
+        label, others = labels[i], 0.0
+        for c in range(k):
+            value, scale = kept.found[i, c], kept.found_scales[i, c]
+            kept.plain[i, c] = 0.0
+            if value != 0.0:
+                kept.plain[i, c] = _in_units(value, scale - kept.base[c])
+                others += _in_units(value, scale - kept.base[label])
+        kept.plain[i, label] = -others
+
+
+@plain
+def _in_units(value, distance):
+    # What is too small for an ordinary number is still there, for sums that hang on it.
+    size = value * math.exp(distance)
+    return size if abs(size) > 1e-290 else math.copysign(1e-290, value)

@@ -1,0 +1,262 @@
+"""The compiled loop over steps: signals, momentum, directions and moves of one run, in place."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from steepest.compilation import compiled_and_kept
+from steepest.descent.engines import averages, graded_kernels
+from steepest.descent.engines.compiled import (
+    certainty,
+    directions,
+    exactness,
+    kernels,
+    losses,
+    norms,
+    table,
+    terms,
+)
+from steepest.descent.engines.compiled import gradient as gradients
+from steepest.descent.engines.compiled.certainty import (
+    certain,
+    copy_totals,
+    found_coefficients,
+    repair,
+    saga_totals,
+    sized,
+)
+from steepest.descent.engines.compiled.directions import CERTAIN_RATIO, DOUBTFUL, direction
+from steepest.descent.engines.compiled.exactness import (
+    add_totals,
+    doubtful,
+    factor_of,
+    graded_direction,
+    graded_direction_of,
+    suspicious,
+)
+from steepest.descent.engines.compiled.gradient import gradient
+from steepest.descent.engines.compiled.kernels import (
+    add_scaled,
+    copy_row,
+    move,
+    move_on,
+    scale_into,
+    sum_of_squares,
+)
+from steepest.descent.engines.compiled.losses import CALLBACK
+from steepest.descent.engines.compiled.norms import MAX
+from steepest.descent.engines.compiled.signals import HEAVY_BALL, NESTEROV
+from steepest.descent.engines.compiled.table import ROUNDING, TERMS, table_step
+from steepest.descent.engines.compiled.terms import (
+    add_compared,
+    add_quickly,
+    kept_rows,
+    record,
+    renew,
+    total_compared,
+)
+from steepest.signals import numbers, saga
+
+__all__ = ["BY_REFERENCE", "DONE", "FROM_TERMS", "advance"]
+
+DONE, BY_REFERENCE, FROM_TERMS = range(3)
+
+
+def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # noqa: C901 (one loop is compiled once)
+    """Return the compiled loop over steps, cached on disk under a name that depends on ``sources``.
+
+    numba's cache notices changes of this file alone. The digest of all compiled sources, held in a closure,
+    is part of the cache's key: code that an older version compiled is never run.
+    """
+
+    def advance(  # noqa: C901
+        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded,
+        kept, taken,
+    ):  # fmt: skip
+        """Advance one run in place, a step for each size.
+
+        Return in how many the rank cut-off took effect, how many were taken, and why there are no more: the
+        next hangs on residuals that compiled code does not keep, or the direction of what it follows on
+        coefficients, which then were found.
+
+        ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, ``graded``
+        the space where directions may come from the terms of a signal, or None, ``kept`` the coefficients of
+        an average, or None, and ``taken`` scratch space for theirs: for None code of its own is compiled, in
+        less time. Matrices are [k, d].
+        """
+        assert sources
+        # Taken out of the tuples once: every access would count references.
+        n, m, b, start, first_epoch = (
+            data[0].shape[0],
+            walk.batches,
+            walk.batch_size,
+            walk.start,
+            walk.first_epoch,
+        )
+        kind, power, across = code.kind, code.power, code.across
+        step_sizes, orders, snapshots = walk.step_sizes, walk.orders, walk.snapshots
+        W, momentum, momentum_scale = memory.weights, memory.momentum, memory.momentum_scale
+        snapshot, snapshot_gradient = memory.snapshot, memory.snapshot_gradient
+        snapshot_scale, previous = memory.snapshot_scale, memory.previous
+        corrected = snapshots.shape[0] > 0
+        cutoff, least, by_rows, most = walk.cutoff, walk.least, walk.by_rows, walk.rank
+        takes_means, weighted = walk.takes_means, m / n
+        sums, small = work[7], walk.least * data[4]
+        everything = walk.everything
+        signal = np.empty_like(W)
+        there = np.empty_like(W)
+        step_direction = np.empty_like(W)
+        truncated = 0
+        scale = -np.inf
+        for offset in range(step_sizes.shape[0]):
+            step = start + offset
+            # What absolute coefficients add up to is known of a snapshot that was taken here.
+            if corrected and (snapshots[offset] or (offset == 0 and least > 0.0)):
+                if snapshots[offset]:
+                    scale_into(W, 1.0, snapshot)
+                snapshot_scale[0] = gradient(
+                    data, everything, snapshot, 1.0 / n, work, snapshot_gradient, by_rows, taken
+                )
+                copy_row(space.totals, 2, work[7], 0)
+                if kept is not None:
+                    if not kept_rows(
+                        data, everything, snapshot, work, taken[0], taken[1], 1.0 * n, 1.0, kept
+                    ):
+                        return truncated, offset, BY_REFERENCE
+                    renew(data, step, kept)
+            position = step % m
+            order = everything if m == 1 else orders[step // m - first_epoch]
+            indices = order[position * b : min(n, (position + 1) * b)]
+            factor = factor_of(takes_means, indices, weighted)
+            rounding, kept_scale = 0.0, -np.inf
+            log_rounding = log_terms = -np.inf
+            if kept_table is not None:
+                log_rounding, log_terms = kept_table.logarithms[ROUNDING], kept_table.logarithms[TERMS]
+                scale = table_step(data, indices, W, factor, work, kept_table, signal)
+            else:
+                scale = gradient(data, indices, W, factor, work, signal, by_rows, taken)
+            if kept is not None:
+                if kept_table is not None:
+                    rows, units = kept_table.new_rows, kept_table.new_scales
+                    kept_rows(data, indices, W, work, rows, units, factor, factor, kept)
+                    kept_scale, rounding = saga_totals(
+                        data, indices, factor, log_rounding, log_terms, kept, kept.totals
+                    )
+                    record(data, indices, 0, step, True, True, factor, kept)
+                    if position == m - 1:
+                        total_compared(data[2], kept)
+                    else:
+                        add_compared(data[2], indices, kept)
+                else:
+                    # Of a callback it is not known beforehand that all rows are to be had.
+                    quickly = not corrected and data[6] != CALLBACK
+                    first = 0
+                    if quickly:
+                        first = add_quickly(
+                            data[2], indices, taken[0], taken[1], kept.mantissas, kept.scales, kept.steps,
+                            beta, kept.head, kept.tail, step,
+                        )  # fmt: skip
+                    if first < indices.shape[0]:
+                        if not kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept):
+                            return truncated, offset, BY_REFERENCE
+                        record(data, indices, first, step, corrected, False, factor, kept)
+            here_scale, there_scale = scale, -np.inf
+            parts = 0.0
+            if corrected:
+                copy_row(space.totals, 0, work[7], 0)
+                there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows, taken)
+                copy_row(space.totals, 1, work[7], 0)
+                size_here, size_there = sum_of_squares(signal), sum_of_squares(there)
+                scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
+                scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
+                if most > 0:
+                    # Singular values must be no small part of what was added up either.
+                    parts = CERTAIN_RATIO * (
+                        math.sqrt(size_here) * math.exp(here_scale - scale)
+                        + math.sqrt(size_there) * math.exp(there_scale - scale)
+                        + math.sqrt(sum_of_squares(snapshot_gradient)) * math.exp(snapshot_scale[0] - scale)
+                    )
+            # A step that is not certain is left to the caller, as it was before.
+            if least > 0.0 and (corrected or suspicious(sums, small, signal)) and doubtful(
+                kind, least, data, corrected, indices, everything, work, space,
+                here_scale, there_scale, snapshot_scale[0], scale, signal,
+            ):  # fmt: skip
+                return truncated, offset, BY_REFERENCE
+            followed, followed_scale, rank = signal, scale, 0
+            if beta > 0.0 and momentum_kind != HEAVY_BALL:
+                momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
+                if momentum_kind == NESTEROV:
+                    scale = add_scaled(signal, scale, 1.0 - beta, momentum, momentum_scale[0], beta)
+                    followed_scale = scale
+                else:
+                    followed, followed_scale = momentum, momentum_scale[0]
+            else:
+                rank = min(most, n if corrected else indices.shape[0])
+            if kept is not None:
+                if kept_table is None:
+                    kept_scale = here_scale
+                    if corrected:
+                        copy_totals(kept.compared_sizes, space.totals[2])
+                        add_totals(space.totals, here_scale, there_scale, kept.compared_scale[0], here_scale)
+                        copy_totals(space.totals[3], kept.totals)
+                    else:
+                        copy_totals(sums[0], kept.totals)
+                parts = sized(
+                    data[4], kept.totals, kept.sizes, kept.sizes_scale, kept.bounds, rounding, kept_scale,
+                    followed_scale, beta, kept.ahead, kept.of_sign, kept.of_rounding,
+                )  # fmt: skip
+                rank = most
+                if most == 0 and not certain(followed, kept.bounds):
+                    if kept_table is None and not corrected:
+                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
+                    found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
+                    if not repair(data, followed, followed_scale, kind == MAX, kept):
+                        if beta == 0.0:
+                            scale_into(signal, 1.0, momentum)
+                            momentum_scale[0] = scale
+                        return truncated, offset, FROM_TERMS
+                    followed = kept.matrix
+            found = direction(
+                kind, power, across, followed, step_direction, direction_scratch, cutoff, rank, parts
+            )
+            if graded is not None and found == DOUBTFUL:
+                if kept is not None:
+                    if kept_table is None and not corrected:
+                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
+                    found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
+                    if not graded_direction_of(power, data, kept, graded, step_direction):
+                        if beta == 0.0:
+                            scale_into(signal, 1.0, momentum)
+                            momentum_scale[0] = scale
+                        return truncated, offset, FROM_TERMS
+                elif not graded_direction(
+                    power, data, corrected, indices, everything, W, snapshot, factor, 1.0 / n,
+                    work, graded, step_direction,
+                ):  # fmt: skip
+                    return truncated, offset, BY_REFERENCE
+            truncated += found % DOUBTFUL
+            if momentum_kind == HEAVY_BALL:
+                move_on(W, step_sizes[offset], step_direction, beta, previous)
+            else:
+                move(W, step_sizes[offset], step_direction)
+        if beta == 0.0:
+            scale_into(signal, 1.0, momentum)
+            momentum_scale[0] = scale
+        return truncated, step_sizes.shape[0], DONE
+
+    return compiled_and_kept(advance)
+
+
+def _digest_of_sources() -> str:
+    modules = (losses, norms, kernels, gradients, directions, exactness, certainty, graded_kernels, table)
+    modules = (*modules, terms, numbers, averages, saga)
+    files = [each.__file__ for each in modules if each.__file__ is not None]
+    return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
+
+
+advance = _compiled_advance(_digest_of_sources())
