@@ -91,7 +91,9 @@ class Block:
         if self.slots is None:
             view.copy_(torch.maximum(view, values) if largest else view + values)
         elif largest:
-            view.index_reduce_(self.axis, self._numbers(piece, into.device), values, "amax")
+            places = [-1 if axis == self.axis else 1 for axis in range(values.ndim)]
+            numbers = self._numbers(piece, into.device).view(places).expand_as(values)
+            view.scatter_reduce_(self.axis, numbers, values, "amax")
         else:
             view.index_add_(self.axis, self._numbers(piece, into.device), values)
 
