@@ -24,7 +24,9 @@ _PLACES = {
     "tests/datasets/test_files.py": "tables",
     "tests/estimators": "sklearn",
     "tests/experiments": "lab",
+    "tests/examples": "torch",
     "tests/features/test_spread.py": "dask",
+    "tests/integrations": "integrations",
     "tests/monitor": "torch",
     "tests/optim": "torch",
 }
