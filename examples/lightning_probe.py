@@ -71,16 +71,12 @@ def main() -> None:
             trainer.save_checkpoint(checkpoint)
     (optimizer,) = trainer.optimizers
     kept = {str(value.dtype) for state in optimizer.state.values() for value in state.values()}
-    watching = MarginMonitor(
-        module.network, DataLoader(data, batch_size=256), norms=["spectral", "max"], gap=0.1
-    )
+    watching = MarginMonitor(module.network, DataLoader(data, batch_size=256), norms=["spectral"], gap=0.1)
     record = watching.measure()
     print(
         f"{trainer.global_step} steps with one resumption; loss {float(trainer.callback_metrics['loss']):.4f}"
     )
-    print(
-        f"averages are kept in {', '.join(sorted(kept))}; accuracy on the training images {record.accuracy:.3f}"
-    )
+    print(f"averages are kept in {', '.join(sorted(kept))}; training accuracy {record.accuracy:.3f}")
     for name, found in record.margins.items():
         print(
             f"margin of the head in the {name} norm: {found.margin:.4g}; largest {found.solution.margin:.4g}"
