@@ -123,7 +123,9 @@ def main() -> None:
     """Tune, train, print and draw."""
     given = arguments(__doc__, "character-transformer.png", steps=200)
     rates = RATES[1:3] if given.quick else RATES
-    found = compare(task(), rates, given.steps, given.seeds, given.tuning_seeds)
+    found = compare(
+        task(20_000 if given.quick else 200_000), rates, given.steps, given.seeds, given.tuning_seeds
+    )
     draw(found, "A character transformer on generated text", given.output)
 
 

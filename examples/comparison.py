@@ -169,5 +169,5 @@ def arguments(description: str | None, output: str, steps: int) -> argparse.Name
     parser.add_argument("--quick", action="store_true", help="a few steps at two rates, to see it run")
     given = parser.parse_args()
     if given.quick:
-        given.steps, given.seeds = min(given.steps, 6), min(given.seeds, 2)
+        given.steps, given.seeds = min(given.steps, 3), min(given.seeds, 2)
     return given

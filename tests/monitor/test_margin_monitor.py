@@ -199,6 +199,34 @@ def test_records_go_where_they_are_to_be_written():
     assert not any(math.isnan(value) for value in scalars.values())
 
 
+def test_tensorboard_reads_what_was_written(tmp_path):
+    import torch
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+
+    X, y = features()
+    model = linear(np.eye(3, 6))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with SummaryWriter(str(tmp_path)) as writer:
+        watching = monitor(
+            model, batches(X, y), norms=["max", "spectral"], every=2, report=writer, prefix="head"
+        )
+        watching.attach(optimizer)
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(torch.asarray(X)).square().sum().backward()
+            optimizer.step()
+    found = EventAccumulator(str(tmp_path))
+    found.Reload()
+    expected = [record.scalars() for record in watching.records]
+    assert set(found.Tags()["scalars"]) == {f"head/{name}" for scalars in expected for name in scalars}
+    for name in ("margin/max", "max_margin/spectral", "alignment/max", "log_loss"):
+        events = found.Scalars(f"head/{name}")
+        assert [event.step for event in events] == [0, 2, 4]
+        # Event files keep single precision.
+        assert [event.value for event in events] == pytest.approx([each[name] for each in expected], rel=1e-6)
+
+
 def test_measurements_keep_to_their_share_of_the_time():
     from steepest.monitor.schedule import schedule_of
 

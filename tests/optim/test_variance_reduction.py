@@ -39,14 +39,16 @@ class Ordered:
 
 
 @pytest.mark.parametrize("signal", ["svrg", "loopless-svrg"])
-@pytest.mark.parametrize("batch_size", [4, 5])
+@pytest.mark.parametrize(("batch_size", "partial"), [(4, "weighted"), (5, "weighted"), (5, "mean")])
 @pytest.mark.parametrize("momentum", [0.0, 0.75])
-def test_a_linear_model_takes_the_laboratory_s_steps(signal, batch_size, momentum):
+def test_a_linear_model_takes_the_laboratory_s_steps(signal, batch_size, partial, momentum):
     generator = torch.Generator().manual_seed(4)
     features = torch.randn(12, 6, dtype=torch.float64, generator=generator)
     problem = st.Classification(features.numpy(), [0, 1, 2, 3] * 3)
     schedule = PolynomialDecay(0.02, 0.0)
-    method = st.Method("spectral", batch_size, momentum, signal=signal, schedule=schedule, seed=3)
+    method = st.Method(
+        "spectral", batch_size, momentum, signal=signal, schedule=schedule, seed=3, partial_batch=partial
+    )
     expected = st.descend(problem, method, steps=10, engine="reference").final_weights
     model = nn.Linear(6, 4, bias=False, dtype=torch.float64)
     nn.init.zeros_(model.weight)
@@ -58,6 +60,7 @@ def test_a_linear_model_takes_the_laboratory_s_steps(signal, batch_size, momentu
         cross_entropy,
         loader,
         "epoch" if signal == "svrg" else lambda step: bool(fall[step]),
+        partial_batch=partial,
     )
     for step in range(10):
         reduced.step(*loader.batch(step))
@@ -151,6 +154,7 @@ def test_a_run_is_resumed():
         ({"snapshots": 0.0}, 'snapshots=0.0: give "epoch", a probability'),
         ({"snapshots": "step"}, "snapshots='step'"),
         ({"random_layers": "ignore"}, "random_layers='ignore': give one of refuse, seed"),
+        ({"partial_batch": "last"}, "partial_batch='last': give one of weighted, mean"),
     ],
 )
 def test_arguments_that_cannot_be_used(options, message):

@@ -2,7 +2,8 @@
 
 V_t = c (∇L_B(W_t) - ∇L_B(W̃)) + ∇L(W̃), with a snapshot W̃ of the weights and the gradient over all samples
 there. For a batch B of the m batches of n samples c = |B| m / n, so that the mean of the signals over an
-epoch is the gradient over all samples, whatever the last batch leaves; c = 1 for batches of one size.
+epoch is the gradient over all samples, whatever the last batch leaves; c = 1 for batches of one size, and
+with partial_batch="mean" for all, as in a loop that takes every batch as it comes.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class VarianceReduced:
             draws random numbers, as dropout does; "seed" draws the same ones at the snapshot, and at the full
             gradient whatever comes.
         seed: of the coins of a probability.
+        partial_batch: how a smaller last batch counts: "weighted" by its samples, so that the signals of an
+            epoch average to the full gradient, or by its plain "mean", as in :class:`steepest.Method`.
 
     Raises:
         InvalidArgument: a value that cannot be used; a model that draws random numbers, at its first pass.
@@ -69,6 +72,7 @@ class VarianceReduced:
         snapshots: Snapshots = "epoch",
         random_layers: Literal["refuse", "seed"] = "refuse",
         seed: int = 0,
+        partial_batch: Literal["weighted", "mean"] = "weighted",
     ):
         if isinstance(loader, Iterator):
             raise InvalidArgument("loader", type(loader).__name__, "give what can be iterated more than once")
@@ -79,6 +83,7 @@ class VarianceReduced:
             )
         self.optimizer, self.model, self.loss, self.loader = optimizer, model, loss, loader
         self.random_layers = one_of("random_layers", random_layers, ("refuse", "seed"))
+        self.partial_batch = one_of("partial_batch", partial_batch, ("weighted", "mean"))
         self.steps = self.snapshots_taken = 0
         self._snapshots = snapshots
         self._coins = torch.Generator().manual_seed(seed)
@@ -102,7 +107,8 @@ class VarianceReduced:
         _set_random_state(state)
         there = self._gradients(self._snapshot, inputs, targets)
         _set_random_state(after)
-        weight = _samples(inputs) * self._batches / self._samples
+        is_weighted = self.partial_batch == "weighted"
+        weight = _samples(inputs) * self._batches / self._samples if is_weighted else 1.0
         with torch.no_grad():
             for name, param in self._trained():
                 here = torch.zeros_like(param) if param.grad is None else param.grad
