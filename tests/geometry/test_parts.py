@@ -15,10 +15,12 @@ from tests.contracts.norms import ALL_NORMS, FOREIGN, UNEVEN, Foreign, Uneven, t
 
 import steepest as st
 from steepest.errors import InvalidArgument
-from steepest.geometry import norm_name
+from steepest.geometry import BlockNorm, Entrywise, Schatten, norm_name
 from steepest.geometry.facts import (
     CANONICAL,
+    CUT_DIRECTION,
     MULTIPLE,
+    POLYHEDRAL,
     STRICTLY_CONVEX,
     SYMMETRIC_PRODUCTS,
     dual_of_error,
@@ -219,3 +221,22 @@ def test_matrices_that_do_not_split_are_refused():
         st.ScaledNorm(st.Entrywise(2), rows=math.nan)
     with pytest.raises(InvalidArgument, match=r"inner=0\.5: give an int, float or Fraction p"):
         st.RowNorm(0.5, 2)
+
+
+def test_balls_of_blocks_are_polyhedral_where_all_their_parts_are():
+    for outer, polyhedral in ((1, True), (math.inf, True), (2, False)):
+        assert is_true(POLYHEDRAL, BlockNorm(Entrywise(1), 2, outer)) == polyhedral
+        assert not is_true(POLYHEDRAL, BlockNorm(Entrywise(2), 2, outer))
+    assert is_true(POLYHEDRAL, BlockNorm(Entrywise(1), 1, 2))
+
+
+def test_only_directions_that_read_single_singular_values_are_cut():
+    assert CUT_DIRECTION.of(Schatten(2)) is None
+    for p in (1, 1.5, 3, math.inf):
+        assert CUT_DIRECTION.of(Schatten(p)) is not None, p
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 3, math.inf])
+def test_singular_values_are_granted_roundings_for_both_sides_of_a_matrix(p):
+    stated = [rounding(Schatten(p), shape) for shape in ((2, 2), (2, 50), (50, 2), (50, 50))]
+    assert stated[0] < stated[1] == stated[2] < stated[3]
