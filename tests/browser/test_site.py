@@ -1,4 +1,4 @@
-"""The site, opened from disk in a browser: no page says a word on the console or is wider than a telephone."""
+"""The site, opened from disk in a browser: no page complains on the console or is wider than a telephone."""
 
 from __future__ import annotations
 
