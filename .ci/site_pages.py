@@ -1,6 +1,6 @@
 """Hooks of MkDocs: pages made of the files at the root, and pages that the navigation does not name.
 
-A guide that is new joins the end of "Guides", so that adding one is adding a file.
+A new guide joins the end of "Guides", so that adding one is adding a file.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 AT_THE_ROOT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+SECTION = {"distributed.md": "Tutorials"}
+"""Of pages that join another section than "Guides"."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add every page of docs/ that the navigation lacks to its section "Guides"."""
+    """Add every page of docs/ that the navigation lacks to its section."""
     here = Path(config.docs_dir)
     named = set(_paths(config.nav))
-    found = sorted(path.relative_to(here).as_posix() for path in here.glob("*.md"))
-    (guides,) = (section["Guides"] for section in config.nav or [] if "Guides" in section)
-    guides += [page for page in found if page not in named]
+    sections = {title: pages for entry in config.nav or [] for title, pages in entry.items()}
+    for page in sorted(path.name for path in here.glob("*.md")):
+        if page not in named:
+            sections[SECTION.get(page, "Guides")].append(page)
     return config
 
 
