@@ -108,6 +108,28 @@ def test_bounds_hold_on_random_runs(seed, norm_, signal, loss, first, exponent):
     assert np.all(bound.floor <= trajectory.normalized_margin * (1 + 1e-9) + 1e-12)
 
 
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_bounds_are_in_the_unit_of_the_features(signal):
+    """Eight times the features with an eighth of the step sizes: the same runs, and eight times each bound."""
+    problem = separable(1)
+    scaled = Classification(8.0 * np.asarray(problem.features), problem.labels)
+    margin = attained_margin(problem, "max")
+    methods = [method_for(problem, "max", signal, "cross-entropy", first) for first in (0.02, 0.02 / 8.0)]
+    runs = [descend(problem, methods[0], 4_000, records=30), descend(scaled, methods[1], 4_000, records=30)]
+    floors = [
+        [
+            *(margin_bound(data, run, of, constants).floor for constants in ("sharp", "paper")),
+            margin_bound(data, run, of, measured_noise=True).floor,
+            *(predicted_margin_bound(data, method, of, run.steps, c).floor for c in ("sharp", "paper")),
+        ]
+        for data, method, run, of in zip(
+            (problem, scaled), methods, runs, (margin, 8.0 * margin), strict=True
+        )
+    ]
+    assert np.isfinite(floors[0]).any()
+    np.testing.assert_allclose(8.0 * np.array(floors[0]), floors[1], rtol=1e-7)
+
+
 def test_bound_by_hand():
     """n = k = 2, x = ±1, max-norm: γ = 2, R = 1, one step 0.3, then 0.15 and 0.1; records at t = 0, 1, 3."""
     problem = Classification([[1.0], [-1.0]], [0, 1])
