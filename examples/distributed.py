@@ -52,18 +52,42 @@ def distributed(way: str) -> tuple[nn.Module, Muon]:
         # Parameters that every process has do not say so themselves: the optimiser is told.
         optimizer = Muon(model, lr=0.02, distributed=dist.group.WORLD)
         return DistributedDataParallel(model), optimizer
-    for layer in model:
+    for layer in model.children():
         if isinstance(layer, nn.Linear):
             fully_shard(layer)
     fully_shard(model)
     return model, Muon(model, lr=0.02)
 
 
+def train(way: str, steps: int, resume: Path | None = None, save_to: Path | None = None) -> float:
+    """Train, from a checkpoint and to one where there are folders for them; return the sum of all weights."""
+    rank, world = dist.get_rank(), dist.get_world_size()
+    model, optimizer = distributed(way)
+    if resume is not None:
+        weights, state = get_state_dict(model, optimizer)
+        load({"model": weights, "optimizer": state}, checkpoint_id=resume)
+        set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=state)
+    for step, (X, y) in enumerate(batches(rank, world, steps)):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(X), y)
+        loss.backward()
+        optimizer.step()
+        mean = loss.detach() / world
+        dist.all_reduce(mean)
+        if rank == 0 and (step % 20 == 0 or step == steps - 1):
+            print(f"step {step}: loss {float(mean):.4f}")
+    if save_to is not None:
+        weights, state = get_state_dict(model, optimizer)
+        save({"model": weights, "optimizer": state}, checkpoint_id=save_to)
+    with torch.no_grad():
+        whole = [each.full_tensor() if isinstance(each, DTensor) else each for each in model.parameters()]
+        return sum(float(each.double().sum()) for each in whole)
+
+
 def main() -> None:
-    """Train, and save a checkpoint."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Train as the command line says."""
+    summary = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(description=summary)
     parser.add_argument("--way", choices=("ddp", "fsdp"), default="fsdp")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--resume", type=Path, help="folder of a checkpoint to go on from")
@@ -71,28 +95,8 @@ def main() -> None:
     options = parser.parse_args()
     # What a process waits for one that is gone without a word; one that is killed is noticed at once.
     dist.init_process_group("gloo", timeout=timedelta(minutes=1))
-    rank, world = dist.get_rank(), dist.get_world_size()
-    model, optimizer = distributed(options.way)
-    if options.resume is not None:
-        weights, state = get_state_dict(model, optimizer)
-        load({"model": weights, "optimizer": state}, checkpoint_id=options.resume)
-        set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=state)
-    for step, (X, y) in enumerate(batches(rank, world, options.steps)):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(X), y)
-        loss.backward()
-        optimizer.step()
-        mean = loss.detach() / world
-        dist.all_reduce(mean)
-        if rank == 0 and (step % 20 == 0 or step == options.steps - 1):
-            print(f"step {step}: loss {float(mean):.4f}")
-    if options.save is not None:
-        weights, state = get_state_dict(model, optimizer)
-        save({"model": weights, "optimizer": state}, checkpoint_id=options.save)
-    with torch.no_grad():
-        whole = [each.full_tensor() if isinstance(each, DTensor) else each for each in model.parameters()]
-        total = sum(float(each.double().sum()) for each in whole)
-    if rank == 0:
+    total = train(options.way, options.steps, options.resume, options.save)
+    if dist.get_rank() == 0:
         print(f"sum of all weights: {total:.5f}")
     dist.destroy_process_group()
 

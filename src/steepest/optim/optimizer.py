@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
-from steepest.optim.shards import is_sharded
+from steepest.optim.shards import is_sharded, may_be_sharded
 from steepest.optim.update import Number, Steps, decay, move
 
 if TYPE_CHECKING:
@@ -202,11 +202,13 @@ class SteepestDescent(Optimizer):
 
     def is_shared(self) -> bool:
         """Return whether other processes hold parameters too, copies or shards of them."""
-        if self._distribution is None and any(
-            is_sharded(param) for group in self.param_groups for param in group["params"]
-        ):
+        if self._distribution is None and may_be_sharded() and any(map(is_sharded, self._params())):
             self._distribution = _distribution(None)
         return self._distribution is not None
+
+    def _params(self) -> Iterator[Tensor]:
+        for group in self.param_groups:
+            yield from group["params"]
 
     def _step_shared(self) -> None:
         steps = [self._steps(group, index) for index, group in enumerate(self.param_groups)]

@@ -7,7 +7,12 @@ import sys
 import torch
 from torch import Tensor
 
-__all__ = ["is_sharded", "local"]
+__all__ = ["is_sharded", "local", "may_be_sharded"]
+
+
+def may_be_sharded() -> bool:
+    """Return whether there can be DTensors: whether what makes them has been imported."""
+    return "torch.distributed.tensor" in sys.modules
 
 
 def is_sharded(tensor: Tensor) -> bool:

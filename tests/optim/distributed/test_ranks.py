@@ -6,6 +6,7 @@ import time
 
 import pytest
 import torch
+from examples import distributed as example
 from tests.optim.distributed import networks, troubles
 from tests.optim.distributed.cases import Case, all_together, cases
 from tests.optim.distributed.ranks import run
@@ -51,6 +52,14 @@ def test_a_checkpoint_of_two_ranks_is_resumed_on_any_number(way, tmp_path):
     with pytest.warns(UserWarning, match="load in a single process"):
         params = networks.resume(alone, networks.made(alone), folder, AFTER)
     near(params.values(), expected.values(), 1e-10)
+
+
+def test_the_example_goes_on_in_another_way(tmp_path):
+    folder = tmp_path / "saved"
+    sums = run(2, example.train, tmp_path / "2", "fsdp", 3, None, folder)
+    sums += run(1, example.train, tmp_path / "1", "ddp", 0, folder)
+    sums += run(1, example.train, tmp_path / "alone", "ddp", 3)
+    assert max(sums) - min(sums) < 1e-4
 
 
 @pytest.mark.parametrize("world", [2, 4])
