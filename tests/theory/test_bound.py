@@ -110,7 +110,7 @@ def test_bounds_hold_on_random_runs(seed, norm_, signal, loss, first, exponent):
 
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_bounds_are_in_the_unit_of_the_features(signal):
-    """Eight times the features with an eighth of the step sizes: the same runs, and eight times each bound."""
+    """Eight times the features, an eighth of the step sizes: the same runs, and eight times each bound."""
     problem = separable(1)
     scaled = Classification(8.0 * np.asarray(problem.features), problem.labels)
     margin = attained_margin(problem, "max")
