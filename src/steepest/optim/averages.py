@@ -12,6 +12,7 @@ from torch import Tensor
 from steepest.errors import InvalidArgument
 from steepest.optim.eight_bits import BLOCK, decoded, encode_, scales_of
 from steepest.optim.lists import copy_
+from steepest.optim.shards import is_sharded, local
 
 __all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "make_averages"]
 
@@ -52,14 +53,6 @@ class Averages:
             return [each.to(self.dtypes[index], copy=True) for each, index in zip(kept, indices, strict=True)]
         return kept
 
-    def some(self, indices: Sequence[int]) -> Averages:
-        """Return some of them, as they are kept."""
-        return Averages(
-            [self.kept[index] for index in indices],
-            None if self.scales is None else [self.scales[index] for index in indices],
-            None if self.dtypes is None else tuple(self.dtypes[index] for index in indices),
-        )
-
     def write(self, indices: list[int], values: list[Tensor]) -> None:
         """Keep values in place of some averages."""
         kept = [self.kept[index] for index in indices]
@@ -67,6 +60,14 @@ class Averages:
             copy_(kept, values)
         else:
             encode_(kept, [self.scales[index] for index in indices], values)
+
+    def some(self, indices: Sequence[int]) -> Averages:
+        """Return some of the averages."""
+        return Averages(
+            [self.kept[index] for index in indices],
+            None if self.scales is None else [self.scales[index] for index in indices],
+            None if self.dtypes is None else tuple(self.dtypes[index] for index in indices),
+        )
 
     def cut(self, grads: list[Tensor], size: int) -> tuple[Averages, list[Tensor]]:
         """Return views of averages and of gradients, those of large contiguous tensors in flat pieces.
@@ -113,8 +114,15 @@ def dtype_name(value: object) -> str | None:
 
 
 def make_averages(state: Any, params: list[Tensor], dtype: str | None) -> None:
-    """Make the averages of parameters that have none yet, all 0, and fit those that there are."""
+    """Make the averages of parameters that have none yet, all 0, and fit those that there are.
+
+    Raises:
+        InvalidArgument: shards in 8 bits.
+    """
     for param in params:
+        if dtype == "int8" and is_sharded(param):
+            remedy = "scales of blocks do not follow shards: give bfloat16 for parameters that are DTensors"
+            raise InvalidArgument("momentum_dtype", dtype, remedy)
         own = state[param]
         if BUFFER in own:
             fit(own, param, dtype)
@@ -149,11 +157,11 @@ def fit(own: Any, param: Tensor, dtype: str | None) -> None:
 
 
 def averages_of(state: Any, params: list[Tensor]) -> Averages:
-    """Return the averages of parameters, which have been made, as of their real views."""
-    kept = [_real(state[param][BUFFER]) for param in params]
+    """Return the averages of parameters, which have been made, as of their real views; the shards here."""
+    kept = [local(state[param][BUFFER]) for param in params]
     if kept and SCALES in state[params[0]]:
         return Averages(kept, [state[param][SCALES] for param in params])
-    dtypes = tuple(_real(param).dtype for param in params)
+    dtypes = tuple(local(param).dtype for param in params)
     rounded = any(each.dtype != dtype for each, dtype in zip(kept, dtypes, strict=True))
     return Averages(kept, None, dtypes if rounded else None)
 

@@ -6,11 +6,11 @@ import time
 
 import pytest
 import torch
-from examples import distributed as example
 from tests.optim.distributed import networks, troubles
 from tests.optim.distributed.cases import Case, all_together, cases
 from tests.optim.distributed.ranks import run
 
+from examples import distributed as example
 from steepest.optim import Muon
 
 WORLDS = (1, 2, 4)
@@ -90,9 +90,9 @@ def test_meshes_of_some_ranks_and_gradients_still_to_be_summed(tmp_path):
 def test_what_cannot_be_distributed_is_refused_by_every_rank(tmp_path):
     for messages in run(4, troubles.refusals, tmp_path):
         assert "no rank has the entries of such a parameter" in messages["partial"]
+        assert messages["eight bits"].startswith("momentum_dtype='int8': scales of blocks do not follow")
         assert messages["group"].startswith("distributed='world': give a process group or a DeviceMesh")
         assert messages["differentiable"].startswith("differentiable=True: steps of parameters that")
-        assert messages["coded"].startswith("momentum_dtype='int8': codes of a shard cannot be laid out anew")
         assert messages["mixed"].startswith("grad='None on some ranks for shape [4, 2]': ranks that hold")
 
 

@@ -22,7 +22,7 @@ GRADIENTS = 4
 LACKING = [
     Case(SteepestDescent, ((6, 4), (6, 4), (3, 5), (6, 4)), {"norm": norm, **options}, shards)
     for norm in ("spectral", "frobenius", "max")
-    for options in ({"momentum": 0.9, "nesterov": True}, {})
+    for options in ({"momentum": 0.9, "nesterov": True}, {"momentum": 0.9, "momentum_dtype": "bfloat16"}, {})
     for shards in (None, (0,))
 ]
 
@@ -122,13 +122,13 @@ def refusals() -> dict[str, str]:
 
     summed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Partial()]))
     attempt("partial", [summed])
+    cut = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Shard(0)]))
+    cut.grad = torch.ones_like(cut)
+    attempt("eight bits", [cut], momentum_dtype="int8")
     plain = nn.Parameter(torch.ones(2, 2))
     plain.grad = torch.ones(2, 2)
     attempt("group", [plain], distributed="world")
     attempt("differentiable", [plain], distributed=mesh, differentiable=True)
-    cut = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Shard(0)]))
-    cut.grad = torch.ones_like(cut)
-    attempt("coded", [cut], momentum=0.9, momentum_dtype="int8")
     two = init_device_mesh("cpu", (2, 2))
     mixed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), two, [Replicate(), Shard(0)]))
     mixed.grad = torch.ones_like(mixed) if dist.get_rank() == 0 else None

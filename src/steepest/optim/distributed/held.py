@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
-from steepest.optim.averages import BUFFER, SCALES, Averages, make_averages
+from steepest.optim.averages import BUFFER, Averages, averages_of, make_averages
 from steepest.optim.distributed.planning import Plan
 from steepest.optim.distributed.runs import size
 from steepest.optim.gradients import dense_gradient
@@ -39,9 +40,12 @@ class Held:
         if group["momentum"]:
             # Of all parameters, so that every rank has the same state, also of those never trained: a
             # checkpoint is loaded into an optimiser that has them all.
-            _check_sharded(plan, group["momentum_dtype"])
             make_averages(state, list(plan.params), group["momentum_dtype"])
-            averages = self._averages_here()
+            averages = averages_of(state, list(plan.params))
+            if averages.in_full:
+                # Those kept otherwise are brought forward in copies anyhow.
+                pairs = zip(averages.kept, self._has, strict=True)
+                averages = replace(averages, kept=[own if has else own.clone() for own, has in pairs])
         self._grads, self._averages = grads, averages
         self._signals = averaged(grads, averages, group["momentum"], group["nesterov"])
         self._found: dict[int, Tensor] = {}
@@ -62,13 +66,9 @@ class Held:
 
     def signals_of(self, numbers: Sequence[int]) -> Signals:
         """Return the signals of some parameters, by their places among these."""
+        grads = [self._grads[number] for number in numbers]
         averages = None if self._averages is None else self._averages.some(numbers)
-        momentum, nesterov = self._group["momentum"], self._group["nesterov"]
-        return Signals([self._grads[number] for number in numbers], averages, momentum, nesterov)
-
-    def keep(self, numbers: Sequence[int]) -> None:
-        """Write the averages of the parameters that are stepped, where they are not kept in full."""
-        self.signals_of(numbers).keep()
+        return replace(self._signals, grads=grads, averages=averages)
 
     def agree(self, has: Tensor) -> list[int]:
         """Return which parameters are stepped, given [ranks, parameters]: which rank has which gradient."""
@@ -102,8 +102,9 @@ class Held:
             return
         self._grads[number] = shared
         if self._averages is not None and self._averages.in_full:
-            self._averages.kept[number] = local(self._state[self._plan.params[number]][BUFFER])
-            averaged([shared], self._averages.some([number]), self._group["momentum"], nesterov=False)
+            average = local(self._state[self._plan.params[number]][BUFFER])
+            averaged([shared], Averages([average]), self._group["momentum"], nesterov=False)
+            self._averages.kept[number] = average
 
     def _gradient(self, number: int) -> Tensor:
         """Return what this rank holds of a gradient, upwards; 0 where it has none."""
@@ -115,20 +116,3 @@ class Held:
             grad = grad.redistribute(placements=param.placements)
         own = local(grad)
         return neg([own])[0] if self._group["maximize"] else own
-
-    def _averages_here(self) -> Averages:
-        """Return the averages as they are kept; where one may yet have to stay as it is, a copy."""
-        own = [self._state[param] for param in self._plan.params]
-        kept = [local(each[BUFFER]) for each in own]
-        if any(SCALES in each for each in own):
-            return Averages(kept, [each[SCALES] for each in own])
-        dtypes = tuple(param.dtype for param in self.params)
-        if any(each.dtype != dtype for each, dtype in zip(kept, dtypes, strict=True)):
-            return Averages(kept, None, dtypes)
-        return Averages([each if has else each.clone() for each, has in zip(kept, self._has, strict=True)])
-
-
-def _check_sharded(plan: Plan, dtype: str | None) -> None:
-    if dtype == "int8" and any(is_sharded(param) for param in plan.params):
-        remedy = "codes of a shard cannot be laid out anew on other ranks: give 'bfloat16' for DTensors"
-        raise InvalidArgument("momentum_dtype", dtype, remedy)

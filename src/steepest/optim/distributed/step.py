@@ -76,7 +76,7 @@ def _step_plan(plan: Plan, state: Any, steps: Steps, group: dict[str, Any]) -> N
     for place, bucket in enumerate(plan.buckets):
         held.forget()
         _move_bucket(bucket, gathered.pop(place, None), held, trained, steps, lr)
-    held.keep(sorted(trained))
+    held.signals_of(sorted(trained)).keep()
 
 
 def _move_blocks(plan: Plan, held: Held, trained: frozenset[int], steps: Steps, lr: Number) -> None:
