@@ -71,3 +71,16 @@ def test_stories_are_grammatical_and_drawn_again_from_a_seed(monkeypatch):
                 if plural
                 else verb.removesuffix("s") in example._VERBS and verb.endswith("s")
             )
+
+
+def test_averages_in_few_bits_are_compared_from_the_same_seeds(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(sys, "argv", ["momentum_dtypes", "--quick", "--seeds", "1"])
+    import_module("momentum_dtypes").main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [float(line.split(": ")[1].split()[0]) for line in lines] == 3 * [
+        4.0,
+        2.0,
+        pytest.approx(1.016, abs=0.01),
+    ]
+    assert all(abs(float(line.split("mean ")[1].split()[0])) < 1 for line in lines)

@@ -177,9 +177,10 @@ def test_batches_fused_parts_and_other_memory_formats_are_the_loop(cls):
     assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(*ends, strict=True))
 
 
-def test_complex_parameters_are_kept_as_their_real_views():
+@pytest.mark.parametrize("name", ["int8", "bfloat16"])
+def test_complex_parameters_are_kept_as_their_real_views(name):
     param = nn.Parameter(torch.complex(draw(4, 3), draw(4, 3, seed=1)))
-    optimizer = Signum([param], lr=0.1, momentum_dtype="int8")
+    optimizer = Signum([param], lr=0.1, momentum_dtype=name)
     param.grad = torch.complex(draw(4, 3, seed=2), draw(4, 3, seed=3))
     before = torch.view_as_real(param.detach()).clone()
     optimizer.step()
@@ -189,6 +190,9 @@ def test_complex_parameters_are_kept_as_their_real_views():
     resumed = Signum([nn.Parameter(param.detach().clone())])
     resumed.load_state_dict(optimizer.state_dict())
     assert all(map(torch.equal, kept(resumed), kept(optimizer)))
+    optimizer.param_groups[0]["momentum_dtype"] = None
+    optimizer.step()
+    assert optimizer.state[param]["momentum_buffer"].dtype == torch.complex64
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])

@@ -126,11 +126,8 @@ def make_averages(state: Any, params: list[Tensor], dtype: str | None) -> None:
         own = state[param]
         if BUFFER in own:
             fit(own, param, dtype)
-        elif dtype == "int8":
-            _code(own, _real(torch.zeros_like(param)))
         else:
-            kept = _kept_dtype(param, dtype)
-            own[BUFFER] = torch.zeros_like(param, memory_format=torch.preserve_format, dtype=kept)
+            _keep(own, torch.zeros_like(param, memory_format=torch.preserve_format), dtype)
 
 
 def fit(own: Any, param: Tensor, dtype: str | None) -> None:
@@ -139,21 +136,17 @@ def fit(own: Any, param: Tensor, dtype: str | None) -> None:
     PyTorch turns every entry of a state into the parameter's dtype when it loads it, and a state may come
     from an optimiser that kept its averages otherwise.
     """
-    kept = torch.int8 if dtype == "int8" else _kept_dtype(param, dtype)
     average, is_coded = own[BUFFER], SCALES in own
-    if average.dtype == kept and is_coded == (dtype == "int8"):
+    if average.dtype == _kept_dtype(param, dtype) and is_coded == (dtype == "int8"):
         return
-    if is_coded:
+    if is_coded and dtype == "int8":
         # Every dtype that a parameter may have holds whole numbers up to 127.
         own[BUFFER] = average.to(torch.int8)
-        if dtype == "int8":
-            return
-        (average,) = decoded([own[BUFFER]], [own.pop(SCALES)])
-        average = torch.view_as_complex(average) if param.is_complex() else average
-    if dtype == "int8":
-        _code(own, _real(average))
-    else:
-        own[BUFFER] = average.to(kept)
+        return
+    if is_coded:
+        (average,) = decoded([average.to(torch.int8)], [own.pop(SCALES)])
+    average = _real(average).to(_real(param).dtype)
+    _keep(own, torch.view_as_complex(average) if param.is_complex() else average, dtype)
 
 
 def averages_of(state: Any, params: list[Tensor]) -> Averages:
@@ -167,18 +160,24 @@ def averages_of(state: Any, params: list[Tensor]) -> Averages:
 
 
 def _kept_dtype(param: Tensor, dtype: str | None) -> torch.dtype:
-    """Return the dtype of an average that is kept as numbers: half precision stays as it is."""
-    if dtype is None or param.is_complex() or param.element_size() <= _DTYPES["bfloat16"].itemsize:
+    """Return the dtype of what is kept for a parameter: half precision stays as it is in "bfloat16"."""
+    if dtype is None:
         return param.dtype
-    return _DTYPES[dtype]
+    own, rounded = _real(param).dtype, _DTYPES[dtype]
+    return param.dtype if own.itemsize <= rounded.itemsize else rounded
 
 
-def _code(own: Any, average: Tensor) -> None:
-    codes = torch.zeros_like(average, memory_format=torch.preserve_format, dtype=torch.int8)
-    scales = scales_of(average)
-    if average.numel():
-        encode_([codes], [scales], [average])
-    own[BUFFER], own[SCALES] = codes, scales
+def _keep(own: Any, average: Tensor, dtype: str | None) -> None:
+    """Keep an average that has the dtype of its parameter; what is rounded is kept as its real view."""
+    kept = _kept_dtype(average, dtype)
+    if dtype == "int8":
+        real = _real(average)
+        own[BUFFER] = torch.zeros_like(real, memory_format=torch.preserve_format, dtype=kept)
+        own[SCALES] = scales_of(real)
+        if real.numel():
+            encode_([own[BUFFER]], [own[SCALES]], [real])
+    else:
+        own[BUFFER] = average if kept == average.dtype else _real(average).to(kept)
 
 
 def _real(tensor: Tensor) -> Tensor:

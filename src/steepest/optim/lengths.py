@@ -80,12 +80,12 @@ def host_lengths(tensors: list[Tensor]) -> list[float] | None:
     if torch.compiler.is_compiling() or not all(_is_plain(each) for each in tensors):
         return None
     found = [0.0] * len(tensors)
-    alike: dict[int, list[int]] = {}
+    alike: dict[torch.Size, list[int]] = {}
     for index, each in enumerate(tensors):
-        alike.setdefault(each.numel(), []).append(index)
-    for size, indices in alike.items():
+        alike.setdefault(each.shape, []).append(index)
+    for shape, indices in alike.items():
         own = [tensors[index] for index in indices]
-        lengths = _stacked_lengths(own) if size <= _RUN else [_length_of_large(each) for each in own]
+        lengths = _stacked_lengths(own) if shape.numel() <= _RUN else [_length_of_large(each) for each in own]
         for index, length in zip(indices, lengths, strict=True):
             found[index] = length if math.isfinite(length) else math.nan
     return None if any(0 < each < _SMALLEST for each in found) else found
@@ -96,9 +96,8 @@ def _is_plain(S: Tensor) -> bool:
 
 
 def _stacked_lengths(tensors: list[Tensor]) -> list[float]:
-    """Return the lengths of tensors of one size; squares are summed in single precision where they fit."""
-    X = tensors[0] if len(tensors) == 1 else torch.stack([each.reshape(-1) for each in tensors])
-    X = X.reshape(len(tensors), -1)
+    """Return the lengths of tensors of one shape; squares are summed in single precision where they fit."""
+    X = (tensors[0] if len(tensors) == 1 else torch.stack(tensors)).reshape(len(tensors), -1)
     lengths = torch.linalg.vector_norm(X, dim=1).tolist()
     if all(_SAFE[0] < each < _SAFE[1] for each in lengths):
         return lengths
