@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.separability.conditioned import condition, conditionings
-from steepest.maxmargin.separability.evidence import separates
+from steepest.maxmargin.separability.evidence import null_weights, separates
 from steepest.maxmargin.separability.exact import (
     are_multiples,
     exact_margins,
@@ -169,3 +169,15 @@ def test_weights_separate_by_more_than_rounding_or_exactly():
     assert not separates(X, y, np.array([[0.0, 0.0], [3.0, -3.0]]))
     assert not separates(X, y, np.zeros((2, 2)))
     assert not separates(X, y, np.array([[0.0, 0.0], [np.inf, -1.0]]))
+
+
+def test_what_takes_long_is_left_out_where_no_time_is_left(monkeypatch):
+    def too_long(*arguments):
+        raise AssertionError("no time is left for corrections")
+
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(500, 30)), generator.integers(0, 6, 500)
+    pairs = np.argwhere(y[:, None] != np.arange(6))
+    monkeypatch.setattr("steepest.maxmargin.separability.evidence.zero_to_rounding", too_long)
+    late, guess = Deadline.after(0.0), np.ones(len(pairs))
+    assert null_weights(X, y, 6, condition(X), pairs, late, guess) is None

@@ -9,7 +9,7 @@ from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import least_corrected
 from steepest.maxmargin.relaxed.samples import Samples
 
-__all__ = ["vanishing_dual", "vanishes"]
+__all__ = ["vanishes", "vanishing_dual"]
 
 _CANCELLATION = 1e-13
 """Sums A(q) below this share of the largest terms of their feature are rounding."""

@@ -71,6 +71,8 @@ def solve_graded(problem: Classification, norm: Norm, gap: float, deadline: Dead
         return
     best = Best(None, None, 0.0)
     for view in _views(problem, deadline):
+        if deadline.passed:
+            return
         problem_of_view = graded(view.features, problem.labels, k, norm, view.tiny)
         if problem_of_view is None:
             continue
@@ -131,12 +133,12 @@ class _Case:
             # Features that are free and separate by themselves leave a solver no end but that of floats.
             with np.errstate(all="ignore"):
                 proposal = next(proposals, None)
-                candidates = [] if proposal is None else list(self.put_right(proposal))
+                candidates = [] if proposal is None else list(self.put_right(proposal, deadline))
             yield from candidates
             if proposal is None:
                 return
 
-    def put_right(self, proposal: Proposal) -> Iterator[Candidate]:
+    def put_right(self, proposal: Proposal, deadline: Deadline) -> Iterator[Candidate]:
         """Yield candidates in the features of the problem."""
         V, G = proposal.weights, proposal.free
         if not (np.isfinite(V).all() and np.isfinite(G).all() and V.any() and proposal.dual.any()):
@@ -153,6 +155,8 @@ class _Case:
         if margin > 0.0 and len(large):
             for dual in PutRight(self.problem, self.norm, large, self.far[:, large]).duals(q, W, margin):
                 yield replace(found, dual=dual)
+                if deadline.passed:
+                    return
 
     def _large(self, margin: float) -> np.ndarray:
         """Features so large that the rounding of dual weights is noticed in A(q)."""
