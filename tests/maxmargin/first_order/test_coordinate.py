@@ -71,3 +71,11 @@ def test_agrees_with_liblinear():
     ).fit(problem.features, problem.labels)
     W, _, _ = ascend(problem)
     np.testing.assert_allclose(model.coef_, W, atol=1e-5 * np.abs(W).max())
+
+
+def test_the_support_is_solved_to_rounding_once_it_is_known():
+    rng = np.random.default_rng(0)
+    problem = st.Classification(rng.normal(size=(40, 40)), np.arange(40) % 4)
+    solution = st.max_margin(problem, "frobenius", 1e-9)
+    assert solution.method == "coordinate ascent"
+    assert solution.relative_gap <= 1e-12

@@ -36,8 +36,9 @@ def solved_on_support(
         shape: n and k.
 
     >>> X = np.array([[2.0, 0.0], [0.0, 1.0]])
-    >>> solved_on_support(X @ X.T, np.array([0, 1]), np.array([1, 0]), np.array([0, 1]), (2, 2)).tolist()
-    [[0.0, 0.125], [0.5, 0.0]]
+    >>> solved_on_support(X @ X.T, np.array([0, 1]), np.array([1, 0]), np.array([0, 1]), (2, 2)).round(3)
+    array([[0.   , 0.125],
+           [0.5  , 0.   ]])
     """
     rows = np.zeros((len(samples), shape[1]))
     every = np.arange(len(samples))

@@ -27,6 +27,9 @@ _WIDER, _REACHED, _WIDEST = 100.0, 0.1, 1e8
 """By what the ball grows where free weights come to this share of its radius, and its largest radius."""
 _LARGEST_SYSTEM = 3000
 """Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
+_COSTLY = 2e9
+"""Operations of a Newton system, a tenth of a second, from which on an ascent goes first: of many samples few
+matter."""
 _MOST_ITERATIONS = 200_000
 _PACE, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 600.0, 2500.0
 """Iterations that a digit of the gap may cost before an interior point, after it, and where there is none."""
@@ -66,8 +69,10 @@ def proposed(
     small = len(prepared.reduced.labels) * rows <= _MOST_PAIRS
     inside = barrier and rows * columns <= _LARGEST_SYSTEM
     large = not (small or inside)
-    if method == "auto" and serves(norm) and (large or start is not None):
-        yield from _by_ascent(prepared, norm, gap, deadline, start, _PACE_OF_LARGE if large else _PACE)
+    costly = len(prepared.reduced.labels) * (rows * columns) ** 2 > _COSTLY
+    if method == "auto" and serves(norm) and (large or costly or start is not None):
+        pace = _PACE_OF_LARGE if large else _PACE_OF_REST if costly else _PACE
+        yield from _by_ascent(prepared, norm, gap, deadline, start, pace)
     if method == "interior-point":
         BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
     if method == "interior-point" or (method == "auto" and inside):

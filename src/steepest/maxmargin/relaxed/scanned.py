@@ -37,6 +37,8 @@ _ROUNDING = 0.5
 """Share of the gap that a band is solved to, so that what the certificate adds has room."""
 _FIRST, _FASTER = 3e-2, 0.2
 """Gap of the first band, of some samples, and by what it falls from scan to scan at least."""
+_FIRST_ROWS, _FOR_AN_UNKNOWN = 40_000, 20
+"""Samples of the first band, at least, and for each unknown: enough for its gap, and soon solved."""
 _MOST_SCANS = 40
 
 
@@ -150,7 +152,7 @@ def _proposed(
         for point in solve_band(band, norm, _ROUNDING * gap, deadline, _near(samples, band, kept, start)):
             yield _Dual(kept, point.dual, none, none), point, *samples.weights(point.weights)
         return
-    first = _spread(samples, most)
+    first = _spread(samples, min(most, max(_FIRST_ROWS, _FOR_AN_UNKNOWN * k * samples.rows.shape[1])))
     caps = samples.caps[first]
     # They stand for all samples: a share of all caps as large.
     sums = samples.caps[kept].sum() / caps.sum() if samples.terms.caps is not None else 1.0

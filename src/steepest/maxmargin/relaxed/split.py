@@ -36,7 +36,7 @@ _STIFFNESS = 1.0
 _UNBALANCED, _MOST = 1.75, 3.0
 """Ratio of the root of the two residuals from which on the penalty changes, and by how much at most."""
 _OFTEN = 24
-"""Steps up to which the penalty may change: residuals of the first tell its size, and later ones mislead where
+"""Steps up to which the penalty may change: residuals of the first tell its size, later ones mislead where
 the norm has kinks; the method converges where it stays the same."""
 _START = 3e-2
 """Gap in the Frobenius norm from which other norms start."""
