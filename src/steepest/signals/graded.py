@@ -9,13 +9,14 @@ from typing import NamedTuple
 from steepest.arrays import Array, namespace
 from steepest.capabilities import Capability
 from steepest.doubled import Doubled
+from steepest.geometry import norm
 from steepest.losses import Loss, Samples, residuals
 from steepest.signals.loopless_svrg import LooplessSVRG
-from steepest.signals.minibatch import MiniBatch
+from steepest.signals.minibatch import MiniBatch, minibatch_gradient
 from steepest.signals.protocol import Draw, Fields
 from steepest.signals.svrg import SVRG
 
-__all__ = ["GRADED_SIGNAL", "Part", "residual_logs"]
+__all__ = ["GRADED_SIGNAL", "PARTS_SIZE", "Part", "residual_logs"]
 
 
 class Part(NamedTuple):
@@ -30,6 +31,12 @@ class Part(NamedTuple):
 GRADED_SIGNAL: Capability[Callable[[Draw, Array, Fields], Sequence[Part]]] = Capability(
     "its terms",
     "The parts whose sum the signal of a step is, from the draw, the weights, and the state after the step.",
+)
+
+
+PARTS_SIZE: Capability[Callable[[Draw, Array, Fields], Array]] = Capability(
+    "the size of its parts",
+    "The logarithm of the Frobenius norms of all parts of a signal together, shape [runs].",
 )
 
 
@@ -71,3 +78,20 @@ def _corrected(_signal: SVRG | LooplessSVRG):
         ]
 
     return parts
+
+
+@PARTS_SIZE.offered_by(SVRG, LooplessSVRG)
+def _size_of_corrected(_signal: SVRG | LooplessSVRG):
+    def log_size(draw: Draw, weights: Array, fields: Fields) -> Array:
+        xp = namespace(weights)
+        here, there = (
+            minibatch_gradient(draw.loss, draw.batch, each, draw.factor)
+            for each in (weights, fields["snapshot"])
+        )
+        frobenius = norm("frobenius")
+        parts = (here.log_norm(frobenius), there.log_norm(frobenius))
+        # With one batch an epoch no snapshot is taken.
+        full = fields["snapshot_gradient"].log_norm(frobenius)
+        return xp.logaddexp(xp.logaddexp(*parts), full)
+
+    return log_size

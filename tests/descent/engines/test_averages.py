@@ -73,10 +73,13 @@ def exact_steps(problem, method, start, steps):
         return np.array(W.tolist(), dtype=float)
 
 
+OTHERS = ["frobenius", "entrywise-8", "row-2/inf", "column-2/inf", "schatten-6"]
+
+
 @pytest.mark.parametrize(
-    "norm", ["max", "frobenius", "entrywise-8", "row-2/inf", "column-2/inf", "schatten-6"]
+    ("norm", "signal", "kind", "beta"),
+    [("max", *each) for each in SIGNALS] + [(name, *SIGNALS[i]) for name in OTHERS for i in (1, 2, 5)],
 )
-@pytest.mark.parametrize(("signal", "kind", "beta"), SIGNALS)
 def test_averages_take_exact_steps_from_large_weights(norm, signal, kind, beta):
     """Residuals lie between 1 and e^-1000; features vanish here and there."""
     problem, start = separated(150.0, zeros=True)
@@ -89,8 +92,8 @@ def test_averages_take_exact_steps_from_large_weights(norm, signal, kind, beta):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9, err_msg=engine)
 
 
-@pytest.mark.parametrize(("signal", "kind", "beta"), SIGNALS)
-@pytest.mark.parametrize(("batch_size", "spread"), [(2, 5.0), (5, 20.0), (10, 1000.0)])
+@pytest.mark.parametrize(("signal", "kind", "beta"), [SIGNALS[i] for i in (0, 3, 5)])
+@pytest.mark.parametrize(("batch_size", "spread"), [(2, 5.0), (5, 20.0), (10, 300.0)])
 def test_polar_factors_of_averages_are_exact(signal, kind, beta, batch_size, spread):
     problem, start = separated(spread, seed=batch_size, kind="mixture", zeros=batch_size == 5)
     schedule = st.PolynomialDecay(3.0, 0.5)

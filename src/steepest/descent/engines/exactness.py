@@ -23,7 +23,7 @@ from steepest.geometry.facts import CUT_DIRECTION, MULTIPLE, UNITARILY_INVARIANT
 from steepest.geometry.polar import singular_values
 from steepest.scaled import Scaled
 from steepest.signals import Draw, Fields
-from steepest.signals.graded import GRADED_SIGNAL, Part
+from steepest.signals.graded import GRADED_SIGNAL, PARTS_SIZE, Part
 
 __all__ = ["CERTAIN_ENTRY", "CERTAIN_RATIO", "directions", "graded_sum"]
 
@@ -69,7 +69,10 @@ def _directions(
         return (found if whole else _replaced(norm.direction(followed.mantissa), graded, found)), none
     assert of_terms is not None
     plain = norm.direction(followed.mantissa)
-    doubtful = [index for index in graded if not _certain(norm, followed.mantissa[index], draw)]
+    least = _least_values(method, draw, weights, fields, followed)
+    doubtful = [
+        index for index in graded if not _certain(norm, followed.mantissa[index], draw, float(least[index]))
+    ]
     cut_off = truncated(norm, followed.mantissa) if not whole else none
     if doubtful:
         parts = terms_of(draw, weights, fields)
@@ -89,7 +92,18 @@ def _follows_signal(method: Method) -> bool:
     return method.momentum == 0 or str(method.momentum_kind) == "heavy-ball"
 
 
-def _certain(norm: Norm, signal: Array, draw: Draw) -> bool:
+def _least_values(method: Method, draw: Draw, weights: Array, fields: Fields, followed: Scaled) -> np.ndarray:
+    """Return what singular values of formed signals must exceed for what their parts have rounded, [runs]."""
+    log_size = PARTS_SIZE.of(method.signal)
+    if log_size is None or draw.batches == 1:
+        return np.zeros(len(weights))
+    parts, scale = as_numpy(log_size(draw, weights, fields)), as_numpy(followed.log_scale)
+    known = np.isfinite(scale)
+    sizes = np.exp(np.minimum(np.where(known, parts - np.where(known, scale, 0.0), np.inf), 700.0))
+    return CERTAIN_RATIO * sizes
+
+
+def _certain(norm: Norm, signal: Array, draw: Draw, least: float) -> bool:
     """Whether a formed signal [k, d] has all singular values that its terms can have, and none small."""
     multiple = MULTIPLE.of(norm)
     if not is_true(UNITARILY_INVARIANT, norm if multiple is None else multiple[0]):
@@ -98,7 +112,7 @@ def _certain(norm: Norm, signal: Array, draw: Draw) -> bool:
     samples = draw.problem.samples if draw.indices is None else draw.indices.shape[-1]
     values, _ = singular_values(signal[None])
     rank = min(k - 1, d, samples)
-    return bool(values[0, rank - 1] > CERTAIN_RATIO * values[0, 0])
+    return bool(values[0, rank - 1] > max(CERTAIN_RATIO * values[0, 0], least))
 
 
 def _replaced(plain: Array, graded: Sequence[int], found: Array) -> Array:
