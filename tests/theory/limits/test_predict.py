@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steepest import Classification, Method, PolynomialDecay, descend, max_margin
-from steepest.datasets import gaussian
+from steepest.datasets import gaussian, mixture
 from steepest.errors import InvalidArgument
 from steepest.theory import limit_direction, limit_margin, smallest_converging_batch
 from steepest.theory.limits.smallest import _by_halving, _of_all
@@ -124,10 +124,10 @@ def test_smallest_batch_is_found_by_halving_and_among_given_ones(problem, soluti
 def test_large_data_is_screened_by_small_samples_first(monkeypatch):
     from steepest.theory.limits import smallest
 
-    many = gaussian(3, 20, 20, seed=3)
+    many = mixture(seed=3)
     solution = max_margin(many, "frobenius")
     monkeypatch.setattr(smallest, "_LARGE", 0)
-    monkeypatch.setattr(smallest, "_by_halving", lambda finds, _: 6 if finds(6) else None)
+    monkeypatch.setattr(smallest, "_by_halving", lambda finds, _: 6 if finds(5) else None)
     asked, told = [], []
     whole = smallest.limit_direction
 
@@ -139,10 +139,10 @@ def test_large_data_is_screened_by_small_samples_first(monkeypatch):
     found = smallest_converging_batch(many, Method("frobenius"), margin=solution, progress=told.append)
     # A floor far above the tolerance, and one sample more or less would not change that.
     assert (found.batch_size, asked) == (None, [(2, 150)])
-    assert found.tried[6].relative_error - 0.002 > 6 * found.tried[6].error.samples > 0
-    assert told[0].startswith("batch size 6, sample 1 of 2, R = ")
+    assert found.tried[5].relative_error - 0.002 > 6 * found.tried[5].error.samples > 0
+    assert told[0].startswith("batch size 5, sample 1 of 2, R = ")
     with pytest.raises(InvalidArgument, match="progress=1: give a function of a text, or None"):
-        limit_direction(many, Method("frobenius", 6), margin=solution, progress=1)  # type: ignore[arg-type]
+        limit_direction(many, Method("frobenius", 5), margin=solution, progress=1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "number"), [("frobenius", 0), ("max", 1)])
