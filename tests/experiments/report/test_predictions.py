@@ -11,7 +11,8 @@ from steepest.experiments.report.predictions import predictions_of
 
 def test_predictions_are_drawn_over_what_was_measured(tmp_path):
     schedule = {"initial_times_margin": 0.1, "exponent": 0.5}
-    run_into(tmp_path, steps=4000, norm=["frobenius", "max", "spectral"], schedule=schedule)
+    norms = ["frobenius", "max", "spectral"]
+    run_into(tmp_path, steps=1000, norm=norms, momentum=[0.0, 0.5], seed=1, schedule=schedule)
     (experiment,) = read_folder(tmp_path)
     found = predictions_of(experiment)
     # Nothing of the full batch, and nothing where the limit is not available.
