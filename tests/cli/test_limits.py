@@ -70,3 +70,24 @@ def test_data_that_is_not_separable_exits_with_1(run):
     code, _, err = run("gaussian", "--features", "2", "--norm", "max", "--batch-size", "1")
     assert code == 1
     assert err == "gaussian is not linearly separable, so there is no max margin to find\n"
+
+
+def test_ctrl_c_prints_what_is_done_and_exits_with_130(run, monkeypatch):
+    from steepest.theory.limits import smallest
+
+    whole, calls = smallest.limit_direction, []
+
+    def until_stopped(*arguments, **settings):
+        calls.append(settings)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return whole(*arguments, **settings)
+
+    monkeypatch.setattr(smallest, "limit_direction", until_stopped)
+    code, out, err = run(*SMALL, "--norm", "frobenius", "--batch-size", "1,2,4")
+    assert (code, err) == (130, "interrupted\n")
+    assert [line.split()[0] for line in out.splitlines()[3:5]] == ["1", "2"]
+    assert "interrupted; tried until then: 1, 2" in out
+    calls[:] = [{}, {}]
+    code, out, err = run(*SMALL, "--norm", "frobenius", "--batch-size", "1")
+    assert (code, out, err) == (130, "", "error: interrupted\n")

@@ -26,6 +26,13 @@ def report(
         Path | None,
         typer.Option(metavar="FILE.html", help="Where the page goes. Default: DIR/report.html."),
     ] = None,
+    limits: Annotated[
+        bool,
+        typer.Option(
+            "--limits",
+            help="Draw the errors that are predicted of mini-batches without momentum; takes up to minutes.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write everything that a folder of results holds into one HTML page, which opens without a network.
@@ -45,7 +52,7 @@ def report(
     from steepest.experiments import write_page
 
     with waiting(f"Reading {directory}"):
-        page = write_page(directory, output)
+        page = write_page(directory, output, predicted=limits)
     if as_json:
         print_json(_summary(page))
     else:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steepest import Classification, Method, PolynomialDecay, descend, max_margin
-from steepest.datasets import gaussian
+from steepest.datasets import gaussian, mixture
 from steepest.errors import InvalidArgument
 from steepest.theory import limit_direction, limit_margin, smallest_converging_batch
 from steepest.theory.limits.smallest import _by_halving, _of_all
@@ -119,3 +119,53 @@ def test_smallest_batch_is_found_by_halving_and_among_given_ones(problem, soluti
     assert found.batch_size == 9
     assert list(found.tried)[-1] == 9
     assert "only the full batch" in found.status
+
+
+def test_large_data_is_screened_by_small_samples_first(monkeypatch):
+    from steepest.theory.limits import smallest
+
+    many = mixture(seed=3)
+    solution = max_margin(many, "frobenius")
+    monkeypatch.setattr(smallest, "_LARGE", 0)
+    monkeypatch.setattr(smallest, "_by_halving", lambda finds, _: 6 if finds(5) else None)
+    asked, told = [], []
+    whole = smallest.limit_direction
+
+    def watched(*arguments, **settings):
+        asked.append((settings.get("repeats"), settings.get("batches")))
+        return whole(*arguments, **settings)
+
+    monkeypatch.setattr(smallest, "limit_direction", watched)
+    found = smallest_converging_batch(many, Method("frobenius"), margin=solution, progress=told.append)
+    # A floor far above the tolerance, and one sample more or less would not change that.
+    assert (found.batch_size, asked) == (None, [(2, 150)])
+    assert found.tried[5].relative_error - 0.002 > 6 * found.tried[5].error.samples > 0
+    assert told[0].startswith("batch size 5, sample 1 of 2, R = ")
+    with pytest.raises(InvalidArgument, match="progress=1: give a function of a text, or None"):
+        limit_direction(many, Method("frobenius", 5), margin=solution, progress=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "number"), [("frobenius", 0), ("max", 1)])
+def test_fresh_data_is_predicted_within_twice_the_estimate(name, number):
+    # A part of ``python -m benchmarks limits``, on other seeds.
+    data = gaussian(3, 5, 20, seed=3100 + number)
+    solution = max_margin(data, name)
+    schedule = PolynomialDecay(0.225 / solution.margin, 0.3)
+    method = Method(name, batch_size=3, schedule=schedule, seed=number)
+    run = descend(data, method, 20_000, reference=solution, records=[20_000])
+    R = float(np.sum(schedule(np.arange(20_000))))
+    found = limit_direction(data, method, at=R, margin=solution)
+    measured = 1.0 - float(run.normalized_margin[-1]) / solution.margin
+    assert abs(found.relative_error - measured) <= 2.0 * found.error.total
+    assert found.error.total < 0.2
+
+
+def test_momentum_of_gradients_is_predicted_at_equal_length(problem, solutions):
+    # In the max-norm a floor remains at every β, and ages of samples matter.
+    beta, steps, schedule = 0.9, 20_000, PolynomialDecay(0.2 / solutions["max"].margin, 0.5)
+    method = Method("max", 3, beta, schedule=schedule)
+    R = float(np.sum(schedule(np.arange(steps))))
+    run = descend(problem, method, steps, reference=solutions["max"], records=[steps])
+    measured = 1.0 - float(run.normalized_margin[-1]) / solutions["max"].margin
+    found = limit_direction(problem, method, at=R, margin=solutions["max"])
+    assert abs(found.relative_error - measured) <= 2.0 * found.error.total + 0.01

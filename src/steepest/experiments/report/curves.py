@@ -11,7 +11,8 @@ import numpy as np
 from steepest.descent.series import SERIES
 from steepest.experiments.claims.promises import Promise, promise_of, promised_by_alignments
 from steepest.experiments.claims.selection import Runs
-from steepest.experiments.dimensions import DIMENSIONS
+from steepest.experiments.dimensions import DIMENSIONS, PLAIN_SIGNAL
+from steepest.experiments.report.predictions import Predictions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +45,7 @@ def quantities_of(datasets: Sequence[xr.Dataset]) -> dict[str, dict[str, Any]]:
     return {name: found[name] for name in [*first, *(name for name in found if name not in first)]}
 
 
-def groups_of(dataset: xr.Dataset) -> Iterator[dict[str, Any]]:
+def groups_of(dataset: xr.Dataset, predictions: Predictions | None = None) -> Iterator[dict[str, Any]]:
     """Yield the runs of each data set, norm and loss: their steps, and a line for each method."""
     for runs in Runs.of(dataset):
         kept = _kept(len(runs.steps))
@@ -59,11 +60,11 @@ def groups_of(dataset: xr.Dataset) -> Iterator[dict[str, Any]]:
                 for name in ("max_margin", "max_margin_upper_bound")
             ],
             "steps": runs.steps[kept].tolist(),
-            "lines": list(_lines(runs, kept)),
+            "lines": list(_lines(runs, kept, predictions or {})),
         }
 
 
-def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
+def _lines(runs: Runs, kept: np.ndarray, predictions: Predictions) -> Iterator[dict[str, Any]]:
     keys = [
         (str(name), reference)
         for name in runs.dataset.data_vars
@@ -88,7 +89,8 @@ def _lines(runs: Runs, kept: np.ndarray) -> Iterator[dict[str, Any]]:
                         if (values := _over_seeds(chosen, name, reference, there, kept))
                     },
                     "theory": _theory(promise_of(runs, batch_size, momentum, signal), kept)
-                    | _realised(runs, batch_size, momentum, signal, kept),
+                    | _realised(runs, batch_size, momentum, signal, kept)
+                    | _predicted(runs, batch_size, momentum, signal, kept, predictions),
                 }
 
 
@@ -124,6 +126,16 @@ def _realised(
         return {}
     error, floor = found
     return {"realised_error": _listed(error[kept]), "realised_floor": _listed(floor[kept])}
+
+
+def _predicted(
+    runs: Runs, batch_size: int, momentum: float, signal: str, kept: np.ndarray, predictions: Predictions
+) -> dict[str, Any]:
+    """Return the error that the mean field predicts, for the seed it was worked out for; nothing without."""
+    found = predictions.get((runs.data, runs.norm, runs.loss, batch_size))
+    if found is None or momentum or signal != PLAIN_SIGNAL:
+        return {}
+    return {"predicted_error": _listed(found.at(runs.steps[kept])), "predicted_seed": found.seed}
 
 
 def _references(dataset: xr.Dataset, name: str) -> list[str | None]:

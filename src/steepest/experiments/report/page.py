@@ -19,6 +19,7 @@ from steepest.experiments.report.folder import StoredExperiment, read_folder
 from steepest.experiments.report.packing import compressed, embedded, packed
 from steepest.experiments.report.pictures import pictures_of
 from steepest.experiments.report.plotly import compressed_bundle
+from steepest.experiments.report.predictions import predictions_of
 from steepest.files import write_text
 
 __all__ = ["Page", "render_page", "write_page"]
@@ -41,7 +42,7 @@ class Page:
         return sum(experiment.runs for experiment in self.experiments)
 
 
-def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
+def write_page(directory: str | Path, output: str | Path | None = None, *, predicted: bool = False) -> Page:
     """Write everything that a folder of results holds into one HTML page, and return where it is.
 
     The page needs no network and no other file: pictures first, claims with a line for each verdict, curves
@@ -52,6 +53,8 @@ def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
     Args:
         directory: the folder that experiments were run in, or a folder of such folders.
         output: the page; by default ``report.html`` in that folder.
+        predicted: whether to draw the errors that :func:`steepest.theory.limit_direction` predicts over those
+            of mini-batches without momentum; that takes seconds to minutes for each batch size.
 
     Raises:
         InvalidArgument: the folder holds no results, or the page cannot go where it should.
@@ -65,11 +68,11 @@ def write_page(directory: str | Path, output: str | Path | None = None) -> Page:
     if output is not None:
         _check_writable(path)
     stored = read_folder(directory)
-    write_text(path, render_page(stored, directory.resolve().name))
+    write_text(path, render_page(stored, directory.resolve().name, predicted=predicted))
     return Page(path, stored)
 
 
-def render_page(stored: Sequence[StoredExperiment], name: str) -> str:
+def render_page(stored: Sequence[StoredExperiment], name: str, *, predicted: bool = False) -> str:
     """Return the HTML of a report on experiments; ``name`` is what the page calls their folder."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -82,7 +85,7 @@ def render_page(stored: Sequence[StoredExperiment], name: str) -> str:
     )
     environment.filters["embedded"] = embedded
     folder = resources.files("steepest.experiments.report") / _TEMPLATES
-    tree, numbers = packed(_charts(stored))
+    tree, numbers = packed(_charts(stored, predicted=predicted))
     return environment.get_template("report.html.jinja").render(
         name=name,
         version=__version__,
@@ -131,12 +134,13 @@ def _id(place: int) -> str:
     return f"experiment-{place}"
 
 
-def _charts(stored: Sequence[StoredExperiment]) -> dict[str, Any]:
+def _charts(stored: Sequence[StoredExperiment], *, predicted: bool) -> dict[str, Any]:
     datasets = [experiment.dataset for experiment in stored]
+    predictions = [predictions_of(experiment) if predicted else {} for experiment in stored]
     return {
         "quantities": quantities_of(datasets),
         "experiments": [
-            {"name": _told_apart(stored, place), "groups": list(groups_of(dataset))}
+            {"name": _told_apart(stored, place), "groups": list(groups_of(dataset, predictions[place]))}
             for place, dataset in enumerate(datasets)
         ],
     }

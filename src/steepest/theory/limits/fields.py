@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -94,9 +93,9 @@ def _frobenius(data: Data, batches: Batches, pull: Pulls, _width: float) -> Fiel
     # Within a batch everything is relative to its largest pull.
     weights = _without_traces(batches.ratios(pull.largest))
     k, d = data.shape
-    directions = np.empty((k, weights.shape[0], d))
-    squares = np.zeros(weights.shape[0])
-    summing = weights.toarray() if _is_full(weights) else weights
+    directions = np.empty((k, len(batches.shares), d))
+    squares = np.zeros(len(batches.shares))
+    summing = weights.toarray() if _is_full(weights, len(data.features)) else weights
     for c in range(k):
         directions[c] = summing @ (pull.relative[:, [c]] * data.features)
         squares += np.einsum("md,md->m", directions[c], directions[c])
@@ -123,7 +122,7 @@ def _turning(
     # ∂(T_i x_iᵀ)/∂z_ic' has the column changes_i[:, c'] in place of T_i.
     changes = pull.relative[:, :, None] * pull.slopes
     straight = weights.T @ pulled
-    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    rows = np.repeat(np.arange(len(pulled)), np.diff(weights.indptr))
     along = _along(X, rows, weights, directions, changes)
     by_batch = (pulled[rows] * weights.data)[:, None]
     turned = _without_traces(
@@ -133,7 +132,7 @@ def _turning(
                 (weights.indices[:, None] * k + np.arange(k)).ravel(),
                 weights.indptr * k,
             ),
-            (weights.shape[0], n * k),
+            (len(pulled), n * k),
         ),
         _ROUNDING,
     )
@@ -158,7 +157,7 @@ def _turning(
     def matrix() -> np.ndarray:
         blocks = _products(X, straight[:, None, None] * changes)
         # Either end of the product first, whichever is less: at large weights ``turned`` has few entries.
-        first = turned.nnz * k < 0.25 * turned.shape[0] * k * d
+        first = turned.nnz * k < 0.25 * len(pulled) * k * d
         for c in range(k):
             part = by_column[c::k]
             if first:
@@ -176,7 +175,7 @@ def _along(
 ) -> np.ndarray:
     """Return ⟨D_B, ∂(T_i x_iᵀ)/∂z_ic'⟩ of the samples of all batches, shape [., k]."""
     k, _, d = directions.shape
-    samples, full = weights.indices, _is_full(weights)
+    samples, full = weights.indices, _is_full(weights, len(X))
     seen = np.empty((len(rows), k))
     step = max(1, _CHUNK // d)
     for c in range(k):
@@ -194,9 +193,9 @@ def _along(
     return along
 
 
-def _is_full(weights: sparse.csr_array) -> bool:
+def _is_full(weights: sparse.csr_array, samples: int) -> bool:
     """Return whether products with all of a matrix take less time than those with its entries."""
-    every = math.prod(weights.shape)
+    every = (len(weights.indptr) - 1) * samples
     return weights.nnz > every / 16 and every < _MOST_FULL
 
 

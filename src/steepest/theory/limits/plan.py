@@ -48,7 +48,7 @@ class Plan:
     repeats: int
     seed: int
     first_step: float | None
-    progress: Callable[[str], None] | None
+    progress: Callable[[str], object] | None
 
     def tell(self, doing: str, R: float, until: float) -> None:
         """Tell how far a path has come."""

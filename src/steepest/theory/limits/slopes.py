@@ -103,7 +103,7 @@ def _by_krylov(
             U = direct(flat.reshape(V.shape))
             return (U - step * slopes(U)).ravel()
 
-        operator = LinearOperator((V.size, V.size), matvec=product, dtype=V.dtype)
+        operator = LinearOperator((V.size, V.size), matvec=product, dtype=V.dtype)  # type: ignore[call-arg]
         # What it is short of its precision is left to Newton's method, which damps a step that does not help.
         found, _ = gmres(operator, V.ravel(), rtol=_PRECISION, restart=_KRYLOV, maxiter=_RESTARTS)
         return direct(found.reshape(V.shape))

@@ -109,6 +109,14 @@ const tracesOf = (line) => {
   ];
 };
 
+// Asked for when the page was written, so that they need no box to tick.
+const predictedTracesOf = (line) => curves.quantity === "relative_margin_error" && line.theory.predicted_error ? [{
+  mode: "lines", showlegend: false, x: curves.group.steps, y: drawable(line.theory.predicted_error),
+  name: words(`predicted for seed ${line.theory.predicted_seed}: ${nameOf(line)}`),
+  line: { color: css(styleOf(line).colour, 0.6), width: 3, dash: "dash" },
+  hovertemplate: "%{fullData.name}<br>step %{x:,}: %{y:.4~g}<extra></extra>",
+}] : [];
+
 const theoryTracesOf = (line) => {
   const { steps } = curves.group;
   const { colour } = styleOf(line);
@@ -223,14 +231,16 @@ const drawCurves = () => {
   const lines = chosenLines();
   const withTheory = byId("show-theory").checked && ["relative_margin_error", "normalized_margin"].includes(curves.quantity);
   const traces = [
-    ...(withTheory ? lines.flatMap(theoryTracesOf) : []), ...marginTraces(), ...lines.flatMap(tracesOf),
+    ...(withTheory ? lines.flatMap(theoryTracesOf) : []), ...marginTraces(), ...lines.flatMap(predictedTracesOf), ...lines.flatMap(tracesOf),
   ];
   Plotly.react("chart", traces, layoutOf(quantity, traces), { displayModeBar: false, responsive: true });
   const { data, norm, loss, seeds } = curves.group;
   const over = seeds.length > 1 ? `medians and ranges over seeds ${seeds.join(", ")}` : `seed ${seeds[0]}`;
   const line = marginTraces().length ? " The grey dashed line is the certified max margin γ." : "";
+  const predicted = lines.some((each) => predictedTracesOf(each).length)
+    ? " Dashed in the colours of the lines is what the mean field predicts from the data and the step sizes alone." : "";
   byId("chart-caption").textContent = lines.length
-    ? `${quantity.title} against steps: ${data}, ${norm} norm, ${loss}; ${over}. It is the ${quantity.meaning || quantity.title}.${line} The values are in the table below.`
+    ? `${quantity.title} against steps: ${data}, ${norm} norm, ${loss}; ${over}. It is the ${quantity.meaning || quantity.title}.${line}${predicted} The values are in the table below.`
     : "No lines: choose at least one batch size, one momentum and one signal.";
   byId("legend").replaceChildren(...lines.map(legendItem));
   byId("theory-text").hidden = !withTheory;

@@ -1,0 +1,43 @@
+import json
+import re
+
+import numpy as np
+from tests.experiments.small import run_into
+
+from steepest.experiments import write_page
+from steepest.experiments.report.folder import read_folder
+from steepest.experiments.report.predictions import predictions_of
+
+
+def test_predictions_are_drawn_over_what_was_measured(tmp_path):
+    schedule = {"initial_times_margin": 0.1, "exponent": 0.5}
+    norms = ["frobenius", "max", "spectral"]
+    run_into(tmp_path, steps=1000, norm=norms, momentum=[0.0, 0.5], seed=1, schedule=schedule)
+    (experiment,) = read_folder(tmp_path)
+    found = predictions_of(experiment)
+    # Nothing of the full batch, and nothing where the limit is not available.
+    assert set(found) == {("points", norm, "cross-entropy", 3) for norm in ("frobenius", "max")}
+
+    page = write_page(tmp_path, predicted=True).path.read_text("utf-8")
+    charts = re.findall(r'<script type="application/json" id="charts">(.*?)</script>', page, re.S)
+    groups = json.loads(charts[0])["experiments"][0]["groups"]
+    drawn = 0
+    for group in groups:
+        for line in group["lines"]:
+            asked = line["batch_size"], line["momentum"], line["signal"]
+            predicted = line["theory"].get("predicted_error")
+            assert (predicted is not None) == (asked == (3, 0.0, "minibatch") and group["norm"] != "spectral")
+            if predicted is not None:
+                assert line["theory"]["predicted_seed"] == 1
+                key = group["data"], group["norm"], group["loss"], 3
+                known = np.array(found[key].at(np.array(group["steps"])), float)
+                np.testing.assert_allclose(np.array(predicted, float), known, rtol=1e-6)
+                chosen = experiment.dataset["relative_margin_error"].sel(
+                    data="points", norm=group["norm"], batch_size=3, momentum=0.0, signal="minibatch", seed=1
+                )
+                measured = float(chosen.squeeze().values[-1])
+                assert abs(predicted[-1] - measured) < 0.1 * measured + 0.02
+                drawn += 1
+    assert drawn == 2
+    # Unless they are asked for they cost nothing.
+    assert '"predicted_error"' not in write_page(tmp_path).path.read_text("utf-8")
