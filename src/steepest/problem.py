@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
 from functools import cached_property, partial
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from array_api_compat import device
 
-from steepest.arrays import Array, as_floating, as_numpy, namespace, plain_array
+from steepest.arrays import Array, as_floating, as_numpy, namespace
 from steepest.doubled import head
-from steepest.errors import InvalidArgument, InvalidData
+from steepest.errors import InvalidArgument
 from steepest.features import Block, DenseRows, Rows, rows_elsewhere, validated_array
 from steepest.geometry import Norm, norm
+from steepest.labels import encoded_labels
 
 _LEAST_SHARE = 1e-12
 """Of the largest weight: descent leaves out residuals of e^-80 of the largest one, whatever they weigh."""
@@ -63,7 +62,7 @@ class Classification:
         self._features = validated_array(X) if self._elsewhere is None else None
         known: Any = self._features if self._elsewhere is None else self._elsewhere
         self._shape: tuple[int, int] = (int(known.shape[0]), int(known.shape[1]))
-        self.classes, self.labels = _encoded_labels(y, self.samples, classes)
+        self.classes, self.labels = encoded_labels(y, self.samples, classes)
         if name is not None and not isinstance(name, str):
             raise InvalidArgument("name", name, "give a text")
         self.name = name or "data"
@@ -307,98 +306,3 @@ def _part_of_pair_sum(start: int, block: Block, *, T: np.ndarray) -> np.ndarray:
     columns = np.moveaxis(T[..., start : start + block.shape[0], :], -2, 0)
     sums = np.asarray(block.T @ columns.reshape(block.shape[0], -1))
     return np.moveaxis(sums.reshape(block.shape[1], *columns.shape[1:]), 0, -1)
-
-
-def _encoded_labels(y: Any, samples: int, classes: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return all classes, sorted, [k], and each sample's index among them, [n]."""
-    present, labels = _sorted_labels(y, samples, "y")
-    if classes is None:
-        return _at_least_two(present, "y"), labels
-    every = _at_least_two(_sorted_labels(classes, None, "classes")[0], "classes")
-    known = {label: position for position, label in enumerate(every.tolist())}
-    positions = [known.get(label, -1) for label in present.tolist()]
-    if -1 in positions:
-        unknown = present.tolist()[positions.index(-1)]
-        raise InvalidData("y", unknown, f"give labels that are among classes={every.tolist()}")
-    return every, np.asarray(positions, dtype=np.int64)[labels]
-
-
-def _at_least_two(classes: np.ndarray, argument: str) -> np.ndarray:
-    if len(classes) < 2:
-        raise InvalidData(argument, classes.tolist(), "give samples of at least two classes")
-    return classes
-
-
-def _sorted_labels(y: Any, samples: int | None, argument: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different labels, sorted, and the index of each label among them."""
-    y = _label_array(y, argument)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or (samples is not None and y.shape != (samples,)):
-        remedy = (
-            "give labels as a sequence, shape [k]"
-            if samples is None
-            else f"give one label for each of the {samples} samples, shape [{samples}]"
-        )
-        raise InvalidData(argument, tuple(y.shape), remedy)
-    if y.dtype.kind in "cV":
-        raise InvalidData(argument, str(y.dtype), "give labels that sort: numbers, booleans or text")
-    labels = y.tolist()
-    missing = np.array([_is_missing(label) for label in labels], dtype=bool)
-    if missing.any():
-        position = int(np.argmax(missing))
-        remedy = f"give every sample a label ({int(missing.sum())} missing)"
-        raise InvalidData(f"{argument}[{position}]", labels[position], remedy)
-    if y.dtype == object:
-        _require_one_kind(labels, argument)
-    try:
-        present, labels = np.unique(y, return_inverse=True)
-    except (TypeError, ValueError) as error:
-        remedy = f"give labels of one kind that can be sorted ({error})"
-        raise InvalidData(argument, str(y.dtype), remedy) from error
-    return present, labels.astype(np.int64)
-
-
-def _label_array(y: Any, argument: str) -> np.ndarray:
-    """Return the labels as an array in which no two of them have become one."""
-    try:
-        array = as_numpy(plain_array(y, argument))
-    except InvalidArgument as error:
-        raise InvalidData(error.argument, error.value, error.remedy) from error
-    if not isinstance(y, (list, tuple)) or array.ndim != 1:
-        return array
-    # In lists of several kinds numbers became text, and in lists of integers large ones became floats.
-    kinds = {_kind_of_label(label) for label in y}
-    if len(kinds) == 1 and (array.dtype.kind != "f" or _all_exact(y)):
-        return array
-    exact = np.empty(len(y), dtype=object)
-    exact[:] = y
-    return exact
-
-
-def _all_exact(numbers: Sequence[Any]) -> bool:
-    return all(not isinstance(each, Integral) or int(float(each)) == each for each in numbers)
-
-
-def _is_missing(label: Any) -> bool:
-    try:
-        return label is None or bool(label != label)
-    except (TypeError, ValueError):
-        return True  # pandas.NA equals nothing, and an array in the place of a label is none
-
-
-def _require_one_kind(labels: list[Any], argument: str) -> None:
-    kinds = {_kind_of_label(label) for label in labels}
-    if len(kinds) > 1:
-        raise InvalidData(
-            argument,
-            labels[:3],
-            f"give labels of one kind that can be sorted, not {' and '.join(sorted(kinds))}",
-        )
-
-
-def _kind_of_label(label: Any) -> str:
-    # True equals 1 and would be the same class.
-    if isinstance(label, (bool, np.bool_)):
-        return "booleans"
-    return "numbers" if isinstance(label, Real) else type(label).__name__

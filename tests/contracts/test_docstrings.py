@@ -7,7 +7,8 @@ import re
 import pytest
 
 COVERED = (
-    *("steepest.arguments", "steepest.doubled", "steepest.files", "steepest.geometry", "steepest.losses"),
+    *("steepest.arguments", "steepest.doubled", "steepest.files", "steepest.geometry", "steepest.labels"),
+    "steepest.losses",
     *("steepest.plugins", "steepest.registry", "steepest.scaled", "steepest.schedules", "steepest.signals"),
     *("steepest.experiments.report.packing", "steepest.experiments.report.pictures", "steepest.theory"),
 )
