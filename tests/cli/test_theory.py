@@ -90,6 +90,19 @@ def test_figure(small, tmp_path, capsys):
     assert "<svg" in target.read_text(encoding="utf-8")
 
 
+def test_a_figure_of_what_features_cost(small, tmp_path, capsys):
+    target = tmp_path / "dimensions.svg"
+    arguments = (small, "--norm", "spectral", "--momentum", "0.9", "--dimension-figure", target)
+    code, out, _ = output(capsys, *arguments)
+    assert code == 0
+    assert out.endswith(f"wrote {target}\n")
+    assert "| 10000 |" in out
+    assert "<svg" in target.read_text(encoding="utf-8")
+    code, _, err = output(capsys, small, "--norm", "max", "--dimension-figure", "dimensions.txt")
+    assert code == 2
+    assert "dimension-figure='dimensions.txt': give a file name that ends in .png" in err
+
+
 def test_a_figure_that_a_full_disk_cuts_short_leaves_the_one_that_was_there(
     small, tmp_path, capsys, monkeypatch
 ):

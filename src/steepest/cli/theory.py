@@ -17,6 +17,8 @@ from steepest.cli.terminal import progress, waiting
 from steepest.errors import InvalidArgument, RunError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from steepest.descent import Method
     from steepest.experiments.required_momentum import RequiredMomentum
     from steepest.maxmargin import MaxMarginSolution
@@ -74,6 +76,10 @@ def theory(
             "from 10 to 10,000 at fixed R; of the full batch with momentum.",
         ),
     ] = False,
+    dimension_figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw what --dimension-table prints (.png, .pdf or .svg)."),
+    ] = None,
     figure: Annotated[
         Path | None,
         typer.Option(
@@ -115,8 +121,9 @@ def theory(
     steps_given = None if schedule is None else _parsed_schedule(schedule)
     # Told before the max margin is computed, not after it.
     Method(norm, batch_size, momentum, variance_reduction, loss, steps_given)
-    if figure is not None:
-        check_writable("figure", figure, [".png", ".pdf", ".svg"])
+    for name, path in (("figure", figure), ("dimension-figure", dimension_figure)):
+        if path is not None:
+            check_writable(name, path, [".png", ".pdf", ".svg"])
     if steps < 1 and (momentum_table or figure is not None):
         raise InvalidArgument("steps", steps, "give at least 1 step to compare")
     problem = load_data(context, data, label, separator, encoding)
@@ -126,13 +133,16 @@ def theory(
     method = Method(norm, batch_size, momentum, variance_reduction, loss, sizes)
     summary = summarize(problem, method, solution)
     rows = _momenta(problem, method.norm, sizes, solution, steps) if momentum_table else None
-    tables = Tables.of(problem, method, solution, batches=batch_table, dimensions=dimension_table)
+    dimensions = dimension_table or dimension_figure is not None
+    tables = Tables.of(problem, method, solution, batches=batch_table, dimensions=dimensions)
+    if dimension_figure is not None:
+        _draw_dimensions(dimension_figure, problem, method, tables)
     if figure is not None:
         _draw(figure, problem, method, solution, steps)
     if as_json:
         print_json(_summary(summary, solution, method, rows) | tables.to_dict())
     else:
-        typer.echo(_text(summary, method, rows, tables, figure))
+        typer.echo(_text(summary, method, rows, tables, [dimension_figure, figure]))
     raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[solution.separable])
 
 
@@ -162,7 +172,6 @@ def _draw(
 ) -> None:
     from steepest.descent import descend
     from steepest.experiments.figures.bound import bound_figure
-    from steepest.files import writing
 
     if not solution.separable:
         raise RunError("figure: the data is not known to be separable, so there is no margin error to draw")
@@ -172,9 +181,22 @@ def _draw(
         )
     if not trajectory.completed:
         raise KeyboardInterrupt
-    drawn = bound_figure(problem, trajectory, solution)
-    with writing(figure) as file:
-        drawn.savefig(file, format=figure.suffix[1:], dpi=150)
+    _save(bound_figure(problem, trajectory, solution), figure)
+
+
+def _draw_dimensions(figure: Path, problem: Classification, method: Method, tables: Tables) -> None:
+    from steepest.experiments.figures.dimensions import dimension_figure
+
+    assert tables.dimensions is not None
+    title = f"{method.name} on {problem.name}, β = {method.momentum:g}: what each further feature costs"
+    _save(dimension_figure(tables.dimensions, title), figure)
+
+
+def _save(drawn: Figure, path: Path) -> None:
+    from steepest.files import writing
+
+    with writing(path) as file:
+        drawn.savefig(file, format=path.suffix[1:], dpi=150)
 
 
 def _momenta(
@@ -231,7 +253,7 @@ def _text(
     method: Any,
     rows: list[RequiredMomentum] | None,
     tables: Tables,
-    figure: Path | None,
+    figures: list[Path | None],
 ) -> str:
     from steepest.experiments.required_momentum import as_table
 
@@ -249,8 +271,7 @@ def _text(
     if rows is not None:
         parts += ["", as_table(rows, method.norm)]
     parts += [line for table in tables.lines() for line in ("", *table)]
-    if figure is not None:
-        parts += ["", f"wrote {figure}"]
+    parts += [line for figure in figures if figure is not None for line in ("", f"wrote {figure}")]
     return "\n".join(parts)
 
 
