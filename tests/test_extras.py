@@ -37,8 +37,8 @@ def test_the_modules_of_an_extra_are_those_of_its_packages():
     listed = {name: packages(each) for name, each in PROJECT["optional-dependencies"].items()}
     for extra, modules in MODULES.items():
         assert {{"sklearn": "scikit-learn"}.get(module, module) for module in modules} == listed[extra]
-    # Beside them are all of them together, and three for those who work on steepest itself.
-    assert set(listed) - MODULES.keys() == {"all", "test", "integrations", "dev"}
+    # Beside them are all of them together, and four for those who work on steepest itself.
+    assert set(listed) - MODULES.keys() == {"all", "test", "integrations", "docs", "dev"}
     assert PROJECT["optional-dependencies"]["all"] == [f"steepest[{','.join(sorted(MODULES))}]"]
 
 

@@ -1,7 +1,5 @@
-import json
-import re
-
 import numpy as np
+from tests.experiments.report.charts import charts_of
 from tests.experiments.small import run_into
 
 from steepest.experiments import write_page
@@ -18,9 +16,7 @@ def test_predictions_are_drawn_over_what_was_measured(tmp_path):
     # Nothing of the full batch, and nothing where the limit is not available.
     assert set(found) == {("points", norm, "cross-entropy", 3) for norm in ("frobenius", "max")}
 
-    page = write_page(tmp_path, predicted=True).path.read_text("utf-8")
-    charts = re.findall(r'<script type="application/json" id="charts">(.*?)</script>', page, re.S)
-    groups = json.loads(charts[0])["experiments"][0]["groups"]
+    groups = charts_of(write_page(tmp_path, predicted=True).path)["experiments"][0]["groups"]
     drawn = 0
     for group in groups:
         for line in group["lines"]:
@@ -40,4 +36,5 @@ def test_predictions_are_drawn_over_what_was_measured(tmp_path):
                 drawn += 1
     assert drawn == 2
     # Unless they are asked for they cost nothing.
-    assert '"predicted_error"' not in write_page(tmp_path).path.read_text("utf-8")
+    groups = charts_of(write_page(tmp_path).path)["experiments"][0]["groups"]
+    assert not any("predicted_error" in line["theory"] for group in groups for line in group["lines"])

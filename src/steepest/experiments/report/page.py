@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest import __version__
+from steepest.arguments import switch
 from steepest.errors import InvalidArgument
 from steepest.experiments.claims.shown import verdict_counts
 from steepest.experiments.inputs import as_path
@@ -57,12 +58,14 @@ def write_page(directory: str | Path, output: str | Path | None = None, *, predi
             of mini-batches without momentum; that takes seconds to minutes for each batch size.
 
     Raises:
-        InvalidArgument: the folder holds no results, or the page cannot go where it should.
+        InvalidArgument: the folder holds no results, the page cannot go where it should, or ``predicted`` is
+            neither True nor False.
         RunError: the page cannot be written.
 
     Warns:
         SteepestWarning: a file is damaged or foreign; it is left out.
     """
+    predicted = switch("predicted", predicted)
     directory = as_path("directory", directory, "give the folder of a run")
     path = directory / "report.html" if output is None else as_path("output", output, "give a file's path")
     if output is not None:

@@ -159,7 +159,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     if quickly:
                         first = add_quickly(
                             data[2], indices, taken[0], taken[1], kept.mantissas, kept.scales, kept.steps,
-                            beta, kept.head, kept.tail, step,
+                            kept.beta, kept.head, kept.tail, step,
                         )  # fmt: skip
                     if first < indices.shape[0]:
                         if not kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept):
@@ -208,7 +208,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                         copy_totals(sums[0], kept.totals)
                 parts = sized(
                     data[4], kept.totals, kept.sizes, kept.sizes_scale, kept.bounds, rounding, kept_scale,
-                    followed_scale, beta, kept.ahead, kept.of_sign, kept.of_rounding,
+                    followed_scale, kept.beta, kept.ahead, kept.of_sign, kept.of_rounding,
                 )  # fmt: skip
                 rank = most
                 if most == 0 and not certain(followed, kept.bounds):

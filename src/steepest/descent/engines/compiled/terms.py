@@ -74,6 +74,7 @@ class KeptCoefficients(NamedTuple):
     places: np.ndarray
     """Where a sample stands in the batch, or -1, shape [n]."""
     beta: float
+    """0 for a heavy ball, which averages nothing."""
     head: float
     """log β in two parts."""
     tail: float
