@@ -36,6 +36,8 @@ _FAR = 2.0**13
 """Times that a feature is larger than another where its weights cost 1/_FAR² of most norms."""
 _DEPENDENT = 2.0**-10
 """What is left of a feature, as a share of it, where others nearly explain it."""
+_EXPLAINED = 2.0**-46
+"""What is left of it where others explain it, and no weight of it is worth anything."""
 _LARGEST = 4_000_000
 """Samples times features times classes of a problem that is tried."""
 _MOST_UNKNOWNS = 600
@@ -48,7 +50,7 @@ _NOTICED = 1e-11
 
 
 def nearly_dependent(X: np.ndarray) -> bool:
-    """Whether features of X [n, d], scaled alike, nearly explain one another.
+    """Whether features of X [n, d], scaled alike, nearly explain one another, but not to rounding.
 
     >>> nearly_dependent(np.array([[20240101.0, 1.0], [20240102.0, 1.0]])), nearly_dependent(np.eye(2))
     (True, False)
@@ -58,7 +60,8 @@ def nearly_dependent(X: np.ndarray) -> bool:
     found: Any = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)
     pivots = np.abs(np.diag(found[0]))
     lengths = np.linalg.norm(scaled, axis=0)[found[1][: len(pivots)]]
-    return bool((pivots < _DEPENDENT * lengths).any())
+    nearly = (pivots < _DEPENDENT * lengths) & (pivots > _EXPLAINED * lengths)
+    return bool(nearly.any())
 
 
 def solve_graded(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
