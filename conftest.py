@@ -36,6 +36,29 @@ _PLACES = {
 }
 """Folders and files whose every test needs an extra."""
 
+_THOROUGH = (
+    "tests/cli/test_reproduce.py::test_an_interrupted_figure",
+    "tests/cli/test_run.py::test_experiments_that_come",
+    "tests/cli/test_run.py::test_settings_and_the_reduced_form",
+    "tests/descent/engines/test_engines.py::test_code_that_cannot_be_kept",
+    "tests/estimators/test_scikit_learn.py",
+    "tests/estimators/test_tensors.py::test_with_the_array_api",
+    "tests/experiments/claims/test_single_samples.py",
+    "tests/experiments/figures/test_margin_panels.py::test_files_are_pictures",
+    "tests/experiments/spec/test_shipped.py::test_the_reduced_form",
+    "tests/experiments/sweep/test_executors.py",
+    "tests/experiments/sweep/test_nothing_is_lost.py",
+    "tests/experiments/sweep/test_sweep.py::test_a_killed_process",
+    "tests/experiments/test_norms.py",
+    "tests/experiments/test_plugins.py::test_an_experiment_of_ones_own",
+    "tests/experiments/test_reproduction.py::test_all_figures",
+    "tests/maxmargin/first_order/test_halpern.py::test_code_compiled_now",
+    "tests/maxmargin/test_hard_inputs.py::test_a_thousand_classes",
+    "tests/optim/distributed/",
+    "tests/test_wrong_arguments.py::test_only_errors_of_ours_come_of_wrong_arguments_of_experiments",
+)
+"""Tests of several seconds each: left out where pytest is given no path, run by ``pytest -m thorough``."""
+
 _SIGNS = {
     "torch": ("import torch",),
     "sklearn": ("digits(", "digits_pair(", "sklearn", "estimators"),
@@ -46,14 +69,21 @@ _SIGNS = {
 """What examples that need an extra call."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Find out whether paths were given; processes that xdist starts are told by the first one."""
+    if not hasattr(config, "workerinput"):
+        everything = config.args_source is not pytest.Config.ArgsSource.ARGS
+        config.option.leaves_thorough = everything and "thorough" not in config.option.markexpr
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave places uncollected whose extra is deselected: their imports alone would fail without it."""
     extra = _extra_of(collection_path)
     return True if extra is not None and f"not {extra}" in config.option.markexpr else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test and example that needs an extra."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test and example that needs an extra; leave out what takes long unless it is asked for."""
     for item in items:
         extra = _extra_of(item.path)
         if extra is not None:
@@ -63,6 +93,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for extra, signs in _SIGNS.items():
                 if any(sign in source for sign in signs):
                     item.add_marker(extra)
+    thorough = [item for item in items if item.nodeid.startswith(_THOROUGH)]
+    for item in thorough:
+        item.add_marker("thorough")
+    if config.option.leaves_thorough:
+        config.hook.pytest_deselected(items=thorough)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 def _extra_of(path: Path) -> str | None:
