@@ -20,6 +20,7 @@ _PLACES = {
     "src/steepest/monitor": "torch",
     "src/steepest/optim": "torch",
     "tests/browser": "browser",
+    "tests/contracts/test_docstrings.py": "lab",
     "tests/cli": "lab",
     "tests/datasets/test_defects_in_files.py": "tables",
     "tests/datasets/test_files.py": "tables",
