@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.doctest import DoctestItem
@@ -60,6 +61,8 @@ _THOROUGH = (
 )
 """Tests of several seconds each: left out where pytest is given no path, run by ``pytest -m thorough``."""
 
+_LEAVES_THOROUGH = "leaves_thorough"
+
 _SIGNS = {
     "torch": ("import torch",),
     "sklearn": ("digits(", "digits_pair(", "sklearn", "estimators"),
@@ -70,11 +73,18 @@ _SIGNS = {
 """What examples that need an extra call."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Find out whether paths were given; processes that xdist starts are told by the first one."""
-    if not hasattr(config, "workerinput"):
-        everything = config.args_source is not pytest.Config.ArgsSource.ARGS
-        config.option.leaves_thorough = everything and "thorough" not in config.option.markexpr
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of xdist's, which knows nothing of how pytest was called, what is left out."""
+    node.workerinput[_LEAVES_THOROUGH] = _leaves_thorough(node.config)
+
+
+def _leaves_thorough(config: pytest.Config) -> bool:
+    told = getattr(config, "workerinput", None)
+    if told is not None:
+        return told[_LEAVES_THOROUGH]
+    given = config.args_source is pytest.Config.ArgsSource.ARGS
+    return not given and "thorough" not in config.option.markexpr
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -97,7 +107,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     thorough = [item for item in items if item.nodeid.startswith(_THOROUGH)]
     for item in thorough:
         item.add_marker("thorough")
-    if config.option.leaves_thorough:
+    if _leaves_thorough(config):
         config.hook.pytest_deselected(items=thorough)
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
