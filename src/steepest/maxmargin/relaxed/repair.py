@@ -16,7 +16,8 @@ _TOLERANCE = 1e-10
 def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> np.ndarray | None:
     """Return the dual weights of least Σ |change| from q [m, k], or None where there are none.
 
-    A linear program in the growth and the fall of every dual weight, solved by HiGHS.
+    A linear program in the growth and the fall of every dual weight, solved by HiGHS. Its unknowns are in units
+    of each sample's cap: tolerances are of 1, and caps are 1/n and less.
 
     Args:
         q: dual weights of sum 1, 0 at the true class.
@@ -26,18 +27,20 @@ def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndar
     """
     m, k = q.shape
     i, c = np.argwhere(y[:, None] != np.arange(k)).T
-    s, values = len(i), q[i, c]
+    s, sizes = len(i), caps[i]
+    values = q[i, c] / sizes
     scaled = free / np.maximum(np.max(np.abs(free), axis=0, initial=0.0), np.finfo(float).tiny)
     classes = np.eye(k)[:, : k - 1]
     terms = ((classes[y[i]] - classes[c])[:, :, None] * scaled[i][:, None, :]).reshape(s, -1)
-    equal: Any = sparse.csr_array(np.concatenate([terms, np.ones((s, 1))], axis=1).T)
+    unit = float(caps.mean())
+    equal: Any = sparse.csr_array((np.concatenate([terms, np.ones((s, 1))], axis=1) * sizes[:, None] / unit).T)
     sums: Any = sparse.csr_array((np.ones(s), (i, np.arange(s))), shape=(m, s))
     found: Any = scipy.optimize.linprog(
-        np.ones(2 * s),
+        np.tile(sizes / unit, 2),
         sparse.hstack([sums, -sums], format="csr"),
-        caps - sums @ values,
+        1.0 - sums @ values,
         sparse.hstack([equal, -equal], format="csr"),
-        np.append(np.zeros(equal.shape[0] - 1), 1.0) - equal @ values,
+        np.append(np.zeros(equal.shape[0] - 1), 1.0 / unit) - equal @ values,
         np.stack([np.zeros(2 * s), np.append(np.full(s, np.inf), values)], axis=1),
         method="highs",
         options={"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE},
@@ -45,5 +48,5 @@ def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndar
     if found.x is None or found.status != 0:
         return None
     repaired = np.zeros_like(q)
-    repaired[i, c] = np.maximum(values + found.x[:s] - found.x[s:], 0.0)
+    repaired[i, c] = np.maximum(values + found.x[:s] - found.x[s:], 0.0) * sizes
     return repaired / repaired.sum()
