@@ -175,3 +175,15 @@ def test_nearly_the_largest_nu_with_an_intercept_leaves_no_gap(left):
     found = st.max_margin(problem, "spectral", 1e-6, **terms)
     assert_same(found, st.max_margin(problem, "spectral", 1e-6, method="scans", **terms), 1e-6)
     assert_feasible(found, problem, np.full(60, 1 / (60 * (0.6 - left))))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nearly_all_samples_at_their_caps_leave_no_gap(seed):
+    """Dual weights that balance but for rounding are brought within caps that only a ten thousandth exceeds."""
+    rng, weights = np.random.default_rng(seed), np.r_[3.0, 2.0, np.ones(35)]
+    y = np.arange(37) % 4
+    X = rng.random((37, 3)) + 0.3 * np.eye(4, 3)[y]
+    problem = st.Classification(X, y)
+    found = st.max_margin(problem, "frobenius", 1e-8, nu=0.9999, intercept=True, sample_weight=weights)
+    assert found.status is Status.SOLVED
+    assert_feasible(found, problem, weights / (0.9999 * weights.sum()))

@@ -27,8 +27,6 @@ _MOST_HELD = 500
 """Samples at their caps whose pairs may make up for each other, which is an equation each."""
 _MOST_REPAIRED = 100_000
 """Dual weights of a linear program that takes a second."""
-_REPAIR_ROOM = 1e-9
-"""Share of the caps that it leaves for its own tolerance."""
 _ADDED = 1e-13
 """What balancing may add to the sum of dual weights before they are divided by it and balanced again."""
 _UNIT = 2.0**-53
@@ -81,7 +79,7 @@ def feasible_dual(
     if found is not None and not found[0].any():
         return None
     if found is None and terms.caps is not None and q.size <= _MOST_REPAIRED:
-        repaired = nearest_within(q, y, free, terms.caps * (1.0 - _REPAIR_ROOM))
+        repaired = nearest_within(q, y, free, terms.caps)
         found = None if repaired is None else _feasible(repaired, y, free, terms)
     return found
 

@@ -9,7 +9,7 @@ from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import least_corrected
 from steepest.maxmargin.relaxed.samples import Samples
 
-__all__ = ["vanishes", "vanishing_dual"]
+__all__ = ["vanishes", "vanishing_dual", "vanishing_near"]
 
 _CANCELLATION = 1e-13
 """Sums A(q) below this share of the largest terms of their feature are rounding."""
@@ -32,21 +32,31 @@ def vanishing_dual(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> np.nd
     None where there are none near, or the sums are too many to look.
     """
     used = q.any(axis=1)
-    conditions = (samples.classes - 1) * (samples.rows.shape[1] + 1)
-    if conditions > _MOST_CONDITIONS or conditions * np.count_nonzero(q) > _MOST_NUMBERS:
+    if not _are_few(q, samples.classes * (samples.rows.shape[1] + 1)):
         return None
-    rows, caps = chosen[used], samples.caps[chosen[used]]
+    rows = chosen[used]
     block = samples.rows.take(rows)
     X = block.toarray() if sparse.issparse(block) else np.asarray(block, dtype=np.float64)
-    y = samples.labels[rows]
     if samples.terms.intercept:
         X = np.concatenate([np.ones((len(X), 1)), X], axis=1)
-    found = least_corrected(q[used] / q.sum(), y, X, caps)
+    found = vanishing_near(q[used], samples.labels[rows], X, samples.caps[rows])
+    if found is None:
+        return None
+    dual = np.zeros_like(q)
+    dual[used] = found
+    return dual
+
+
+def vanishing_near(q: np.ndarray, y: np.ndarray, features: np.ndarray, caps: np.ndarray) -> np.ndarray | None:
+    """The same for dual weights q [m, k] of samples with these features [m, d] and caps [m]."""
+    if not _are_few(q, q.shape[1] * features.shape[1]):
+        return None
+    found = least_corrected(q / q.sum(), y, features, caps)
     total = float(found.sum())
     if not total > 0.0 or (found.sum(axis=1) > caps * total * (1 + _LARGER)).any():
         return None
-    if not vanishes(found, y, X):
-        return None
-    dual = np.zeros_like(q)
-    dual[used] = found / total
-    return dual
+    return found / total if vanishes(found, y, features) else None
+
+
+def _are_few(q: np.ndarray, conditions: int) -> bool:
+    return conditions <= _MOST_CONDITIONS and conditions * np.count_nonzero(q) <= _MOST_NUMBERS
