@@ -135,6 +135,10 @@ def test_small_sparse_features_are_solved_as_an_array(monkeypatch):
     problem = st.Classification(sparse.csr_array(X), y)
     found = st.max_margin(problem, "max", 1e-7, nu=0.1, intercept=True)
     assert (found.method, found.status) == ("interior point", Status.SOLVED)
+    y = np.arange(80) % 4
+    hard, whole = (st.max_margin(st.Classification(form(X), y), "max") for form in (sparse.csr_array, np.asarray))
+    assert hard.margin > 0
+    assert (hard.method, hard.margin, hard.unique) == (whole.method, whole.margin, whole.unique)
     with pytest.raises(InvalidData, match="toarray"):
         problem.features.sum()
 

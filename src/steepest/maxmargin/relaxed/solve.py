@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sparse
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
@@ -50,17 +49,9 @@ def solve_relaxed(
         InvalidArgument: free weights alone have a margin.
         MissingCapability: the method asks more of the norm than it offers.
     """
-    X = in_array(problem)
+    X = as_numpy(problem.features)
     _require_bounded(X, problem, terms, deadline)
     return _solved(X, problem, norm, terms, gap, method, deadline, start)
-
-
-def in_array(problem: Classification) -> np.ndarray:
-    """The features as an array; sparse ones, which are few where this is asked, with all their zeros."""
-    if problem.loaded or problem.rows.becomes_array:
-        return as_numpy(problem.features)
-    features = problem.rows.take(np.arange(problem.samples))
-    return features.toarray() if sparse.issparse(features) else features
 
 
 def _solved(
