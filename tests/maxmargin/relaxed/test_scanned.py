@@ -136,7 +136,8 @@ def test_small_sparse_features_are_solved_as_an_array(monkeypatch):
     found = st.max_margin(problem, "max", 1e-7, nu=0.1, intercept=True)
     assert (found.method, found.status) == ("interior point", Status.SOLVED)
     y = np.arange(80) % 4
-    hard, whole = (st.max_margin(st.Classification(form(X), y), "max") for form in (sparse.csr_array, np.asarray))
+    hard = st.max_margin(st.Classification(sparse.csr_array(X), y), "max")
+    whole = st.max_margin(st.Classification(X, y), "max")
     assert hard.margin > 0
     assert (hard.method, hard.margin, hard.unique) == (whole.method, whole.margin, whole.unique)
     with pytest.raises(InvalidData, match="toarray"):
@@ -183,7 +184,7 @@ def test_nearly_the_largest_nu_with_an_intercept_leaves_no_gap(left):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_nearly_all_samples_at_their_caps_leave_no_gap(seed):
-    """Dual weights that balance but for rounding are brought within caps that only a ten thousandth exceeds."""
+    """Dual weights that balance but for rounding are brought within caps that exceed 1 by little."""
     rng, weights = np.random.default_rng(seed), np.r_[3.0, 2.0, np.ones(35)]
     y = np.arange(37) % 4
     X = rng.random((37, 3)) + 0.3 * np.eye(4, 3)[y]

@@ -18,8 +18,8 @@ _ROOM, _ROOM_FOR_ERRORS = 4e-12, 10.0
 def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> np.ndarray | None:
     """Return the dual weights of least Σ |change| from q [m, k], or None where there are none.
 
-    A linear program in the growth and the fall of every dual weight, solved by HiGHS, whose tolerances are of 1:
-    its unknowns are in units of each sample's cap, times the largest share by which a condition is not met.
+    A linear program in the growth and the fall of every dual weight, solved by HiGHS, whose tolerances are
+    of 1: its unknowns are in units of each sample's cap, times the largest share by which a condition is not met.
 
     Args:
         q: dual weights of sum 1, 0 at the true class.
@@ -35,7 +35,8 @@ def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndar
     classes = np.eye(k)[:, : k - 1]
     terms = ((classes[y[i]] - classes[c])[:, :, None] * scaled[i][:, None, :]).reshape(s, -1)
     unit = float(caps.mean())
-    equal: Any = sparse.csr_array((np.concatenate([terms, np.ones((s, 1))], axis=1) * sizes[:, None] / unit).T)
+    conditions = np.concatenate([terms, np.ones((s, 1))], axis=1)
+    equal: Any = sparse.csr_array((conditions * sizes[:, None] / unit).T)
     sums: Any = sparse.csr_array((np.ones(s), (i, np.arange(s))), shape=(m, s))
     over = sums @ values - 1.0
     wrong = equal @ values - np.append(np.zeros(equal.shape[0] - 1), 1.0 / unit)

@@ -231,7 +231,7 @@ class _Record:
             self.best = replace(self.best, dual=q, upper=upper)
 
     def _vanishes(self) -> bool:
-        """Whether A(q) is zero to rounding in every feature, if need be of dual weights near the best ones."""
+        """Whether A(q) is zero to rounding in every feature, if need be for dual weights near the best."""
         level, caps, q = self.prepared.level.features, self.terms.caps, self.best.dual
         if vanishes(q, self.y, level):
             return True
