@@ -19,7 +19,7 @@ def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndar
     """Return the dual weights of least Σ |change| from q [m, k], or None where there are none.
 
     A linear program in the growth and the fall of every dual weight, solved by HiGHS, whose tolerances are
-    of 1: its unknowns are in units of each sample's cap, times the largest share by which a condition is not met.
+    of 1: its unknowns are in units of each sample's cap, times the largest share by which a condition fails.
 
     Args:
         q: dual weights of sum 1, 0 at the true class.
