@@ -18,6 +18,7 @@ from steepest.maxmargin import methods
 from steepest.maxmargin.forms.balanced import is_balanced
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.clipping import clipped
+from steepest.maxmargin.forms.in_array import in_array
 from steepest.maxmargin.forms.watch import ProgressCallback, watched
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.methods import Method
@@ -61,7 +62,8 @@ _LARGE = 30_000_000
 _READ = 1 << 28
 """Bytes up to which features that are mapped from a file are read into memory, for all methods to serve."""
 _SMALL = 1 << 20
-"""Numbers of sparse features, 8 MB, up to which soft margins are found in an array of them."""
+"""Numbers of features that stay where they are, 8 MB with all zeros, up to which they are solved as an array:
+every norm and method takes one, and most computations are faster with it."""
 _MOST_PAIRS = 2000
 """Pairs (i, c) of a linear program over directions that HiGHS solves in a fraction of a second."""
 _MOST_OPERATIONS = 3e11
@@ -141,6 +143,8 @@ def max_margin(
     _check_method(norm, method)
     terms = terms_of(problem, intercept, free, nu, sample_weight, class_weight)
     _check_start(problem, start)
+    if _is_small(problem) and method != methods.SCANS.name:
+        problem = in_array(problem)
     relaxed = terms.any or len(terms.kept) < problem.samples
     if canonical and _stays_elsewhere(problem):
         remedy = (
@@ -156,7 +160,7 @@ def max_margin(
         raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
     with linear_algebra_threads(None, problem.multiplications), watched(callback, gap) as watch:
         deadline = Deadline.after(time_limit, watch)
-        if relaxed and _stays_elsewhere(problem) and not _is_small(problem):
+        if relaxed and _stays_elsewhere(problem):
             _check_relaxed_scans(norm, method)
             return solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start)
         if relaxed:
@@ -213,7 +217,7 @@ def _check_start(problem: Classification, start: object) -> None:
 
 
 def _is_small(problem: Classification) -> bool:
-    """Whether sparse features take so little memory with all their zeros that an array serves better."""
+    """Whether features take so little memory with all their zeros that an array serves better."""
     return problem.samples * problem.dimension <= _SMALL
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from operator import mul
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from tests.maxmargin.separability.exact_program import separable
 import steepest as st
 from steepest.maxmargin import Status
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.forms.pairs import all_pairs
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.coordinates import InCoordinates
 from steepest.maxmargin.relaxed.far_entries import views
 from steepest.maxmargin.relaxed.nearest_floats import nearest_floats
 from steepest.maxmargin.relaxed.solve_graded import nearly_dependent
+from steepest.maxmargin.separability.exact_program import decide_exactly
 
 CODES = (1e16, -1e17, 1e20, 9.99e99, -999.0)
 
@@ -41,6 +44,45 @@ def test_separability_is_that_of_rational_numbers(seed):
     X, y = with_codes(seed, apart=seed % 2 == 0, columns=1 + seed % 3, classes=2 + seed % 2)
     found = st.separability(st.Classification(X, y)).separable
     assert found is separable(X, y)
+
+
+def test_codes_that_a_program_in_floats_takes_for_zero_are_decided_in_rational_numbers():
+    X, y = with_codes(186, apart=False, columns=4, classes=4)
+    assert not separable(X, y)
+    found = st.separability(st.Classification(X, y))
+    assert (found.separable, found.exact, found.residual) == (False, True, 0.0)
+    assert found.exact_dual is not None
+    sums = [[Fraction(0)] * 5 for _ in range(4)]
+    for i, c, weight in found.exact_dual:
+        assert weight > 0
+        for j, entry in enumerate(X[i].tolist()):
+            sums[y[i]][j] += weight * Fraction(entry)
+            sums[c][j] -= weight * Fraction(entry)
+    assert not any(map(any, sums))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_exact_program_has_dual_weights_or_weights_that_separate(seed):
+    X, y = with_codes(seed, apart=seed % 2 == 0, columns=1 + seed % 4, classes=2)
+    pairs = all_pairs(y, 2)
+    found = decide_exactly(X, y, 2, pairs, Deadline())
+    assert found is not None
+    assert (found.weights is not None) is separable(X, y)
+    if found.weights is not None:
+        rows = [[Fraction(entry) for entry in row] for row in X.tolist()]
+        logits = [[sum(map(mul, row, w)) for w in found.weights] for row in rows]
+        assert all(logits[i][y[i]] > logits[i][c] for i, c in pairs.tolist())
+    else:
+        assert found.dual is not None
+        assert sum(found.dual.values()) == 1
+
+
+def test_dual_weights_that_run_off_overflow_nothing():
+    """Warnings are errors here; before, the Newton system of this data overflowed."""
+    for columns in (1, 2):
+        X, y = with_codes(309, apart=False, columns=columns)
+        solution = st.max_margin(st.Classification(X, y), "frobenius", 1e-6)
+        assert solution.status is Status.NOT_SEPARABLE
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,45 @@ def test_no_soft_margin_of_sparse_features_is_certified(intercept, monkeypatch):
     assert much.status is Status.SOLVED
 
 
+@pytest.mark.parametrize(("numbers", "few"), [(1 << 25, 1000), (1 << 14, 1000), (1 << 25, 1)])
+@pytest.mark.parametrize(
+    ("norm", "intercept"), [("frobenius", False), ("frobenius", True), ("spectral", True)]
+)
+def test_more_wrong_labels_than_nu_in_a_file_are_certified(
+    norm, intercept, numbers, few, tmp_path, monkeypatch
+):
+    """One label in twenty is wrong; sums that are too many to be corrected are looked at as they are."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 5, 4000)
+    X = (rng.normal(size=(4000, 8)) + 4.0 * np.eye(5, 8)[y]).astype(np.float32)
+    y = np.where(rng.random(4000) < 0.05, (y + 1) % 5, y)
+    np.save(tmp_path / "X.npy", X)
+    monkeypatch.setattr("steepest.maxmargin.solve._READ", 0)
+    monkeypatch.setattr(scanned, "_NUMBERS", numbers)
+    monkeypatch.setattr("steepest.maxmargin.relaxed.no_margin._MOST_CONDITIONS", few)
+    problem = st.Classification(np.load(tmp_path / "X.npy", mmap_mode="r"), y)
+    found = st.max_margin(problem, norm, 1e-4, nu=0.02, intercept=intercept)
+    assert not problem.loaded
+    assert found.margin == 0.0
+    assert found.upper_bound < 1e-6
+    if few > 1 or not intercept:
+        assert found.status is Status.NO_SOFT_MARGIN
+        assert_feasible(found, problem, np.full(4000, 1 / 80))
+        terms = np.abs(problem.pair_sum(np.abs(found.dual))).max()
+        assert np.abs(problem.pair_sum(found.dual)).max() < 1e-12 * max(terms, 1.0)
+
+
 def test_small_sparse_features_are_solved_as_an_array(monkeypatch):
     monkeypatch.setattr("steepest.maxmargin.solve._SMALL", 1 << 20)
     X, y = texts()
     problem = st.Classification(sparse.csr_array(X), y)
     found = st.max_margin(problem, "max", 1e-7, nu=0.1, intercept=True)
     assert (found.method, found.status) == ("interior point", Status.SOLVED)
+    y = np.arange(80) % 4
+    hard = st.max_margin(st.Classification(sparse.csr_array(X), y), "max")
+    whole = st.max_margin(st.Classification(X, y), "max")
+    assert hard.margin > 0
+    assert (hard.method, hard.margin, hard.unique) == (whole.method, whole.margin, whole.unique)
     with pytest.raises(InvalidData, match="toarray"):
         problem.features.sum()
 
@@ -175,3 +208,15 @@ def test_nearly_the_largest_nu_with_an_intercept_leaves_no_gap(left):
     found = st.max_margin(problem, "spectral", 1e-6, **terms)
     assert_same(found, st.max_margin(problem, "spectral", 1e-6, method="scans", **terms), 1e-6)
     assert_feasible(found, problem, np.full(60, 1 / (60 * (0.6 - left))))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nearly_all_samples_at_their_caps_leave_no_gap(seed):
+    """Dual weights that balance but for rounding are brought within caps that exceed 1 by little."""
+    rng, weights = np.random.default_rng(seed), np.r_[3.0, 2.0, np.ones(35)]
+    y = np.arange(37) % 4
+    X = rng.random((37, 3)) + 0.3 * np.eye(4, 3)[y]
+    problem = st.Classification(X, y)
+    found = st.max_margin(problem, "frobenius", 1e-8, nu=0.9999, intercept=True, sample_weight=weights)
+    assert found.status is Status.SOLVED
+    assert_feasible(found, problem, weights / (0.9999 * weights.sum()))

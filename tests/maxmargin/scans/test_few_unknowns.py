@@ -52,7 +52,7 @@ def test_sparse_features_of_few_columns():
     X, y = planted(500, 6, 3, 0.05)
     X = np.where(np.abs(X) < 0.1, 0.0, X)
     problem = st.Classification(sparse.csr_array(X), y)
-    solution = st.max_margin(problem, "sum", 1e-8)
+    solution = st.max_margin(problem, "sum", 1e-8, method="scans")
     whole = st.max_margin(st.Classification(X, y), "sum", 1e-9)
     assert solution.status is Status.SOLVED
     assert solution.margin == pytest.approx(whole.margin, rel=2e-8)

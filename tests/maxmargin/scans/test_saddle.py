@@ -64,7 +64,7 @@ def test_polyhedral_norms_agree_with_the_whole(norm):
 def test_sparse_features_are_split_and_give_the_margin_of_the_array():
     X, y = gaussian(classes=4, samples=40)
     X[np.random.default_rng(1).random(X.shape) < 0.6] = 0.0
-    solution = st.max_margin(st.Classification(sparse.csr_array(X), y), "sum", 1e-4)
+    solution = st.max_margin(st.Classification(sparse.csr_array(X), y), "sum", 1e-4, method="scans")
     whole = st.max_margin(st.Classification(X, y), "sum", 1e-8)
     assert solution.status is Status.SOLVED
     assert solution.method == "scans, split in projections"

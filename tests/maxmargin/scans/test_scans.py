@@ -33,6 +33,12 @@ def texts(classes=4, samples=120, words=300, seed=0):
     return sparse.csr_array(counts.astype(float)), y
 
 
+@pytest.fixture(autouse=True)
+def _as_if_sparse_features_were_large(monkeypatch):
+    """Scan them however small they are."""
+    monkeypatch.setattr(solve, "_SMALL", 0)
+
+
 @pytest.fixture
 def scanned(monkeypatch):
     """Nothing is read into memory as a whole, and blocks are small."""

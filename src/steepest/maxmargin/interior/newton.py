@@ -125,7 +125,7 @@ class Newton:
         slow = 0
         for done in range(_REFINEMENTS):
             rough = exact > EXACT and not self.incomplete
-            if rough and done == _TELLING and (previous / size) ** (_REFINEMENTS / done) > exact:
+            if rough and done == _TELLING and previous > size * exact ** (done / _REFINEMENTS):
                 break
             if not 0.0 < previous < np.inf or previous <= exact * size or slow == _SLOW:
                 break

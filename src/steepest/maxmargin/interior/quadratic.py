@@ -32,6 +32,8 @@ _MOST_ITERATIONS = 100
 """Far beyond the ten to thirty that problems take."""
 _MOST_STALLED = 4
 """Iterations that hardly lessen the products after which only rounding is left."""
+_RUN_OFF = 1e100
+"""Ratio of dual weights and slacks beyond which there is nothing to find."""
 _SHARE = 0.995
 """Share of the way to the boundary that a step may go."""
 _SLACK = 0.1
@@ -111,6 +113,9 @@ def _moved(pairs: Pairs, point: _Point, step: Step, length: float) -> _Point | N
     V, gamma, q = point.V + length * step.dv, point.gamma + length * step.dgamma, point.q + length * step.dq
     s = np.where(pairs.mask, pairs.margins(V) - gamma, 1.0)
     if not (float(s.min()) > 0.0 and float(q.min(where=pairs.mask, initial=math.inf)) > 0.0):
+        return None
+    # Without a positive margin dual weights run off, and systems of their squares would overflow.
+    if not float(np.max(q / s)) < _RUN_OFF:
         return None
     return _Point(V, gamma, q, s, pairs.pair_sum(q))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.relaxed.repair import nearest_within
 from steepest.maxmargin.relaxed.terms import Terms
@@ -25,10 +26,10 @@ _CORRECTIONS = 3
 """Each gains all but a few digits."""
 _MOST_HELD = 500
 """Samples at their caps whose pairs may make up for each other, which is an equation each."""
+_FOR_A_SUM, _LEAST_MOVED = 10, 2000
+"""Dual weights below their caps that are enough to move for each sum that is to vanish, and beside."""
 _MOST_REPAIRED = 100_000
 """Dual weights of a linear program that takes a second."""
-_REPAIR_ROOM = 1e-9
-"""Share of the caps that it leaves for its own tolerance."""
 _ADDED = 1e-13
 """What balancing may add to the sum of dual weights before they are divided by it and balanced again."""
 _UNIT = 2.0**-53
@@ -81,7 +82,7 @@ def feasible_dual(
     if found is not None and not found[0].any():
         return None
     if found is None and terms.caps is not None and q.size <= _MOST_REPAIRED:
-        repaired = nearest_within(q, y, free, terms.caps * (1.0 - _REPAIR_ROOM))
+        repaired = nearest_within(q, y, free, terms.caps)
         found = None if repaired is None else _feasible(repaired, y, free, terms)
     return found
 
@@ -118,15 +119,19 @@ def least_corrected(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.nda
     held = np.flatnonzero(full & (np.count_nonzero(q, axis=1) > 1))[:_MOST_HELD]
     moving = ~full
     moving[held] = True
-    pairs, every = np.argwhere((q > 0) & moving[:, None]), np.argwhere(q > 0)
+    pairs, below = np.argwhere((q > 0) & moving[:, None]), np.argwhere((q > 0) & ~full[:, None])
+    enough = _FOR_A_SUM * k * free.shape[1] + _LEAST_MOVED
+    if len(below) > enough:
+        held, pairs = held[:0], below[np.linspace(0, len(below) - 1, enough).astype(np.int64)]
     if not len(pairs):
         return q
-    columns = _columns(free / _sizes(free), y, k, pairs)
+    scaled = free / _sizes(free)
+    columns = _columns(scaled, y, k, pairs)
     sums = (pairs[:, 0] == held[:, None]).astype(float)
-    whole = _columns(free / _sizes(free), y, k, every)
     for _ in range(_CORRECTIONS):
         values = q[tuple(pairs.T)]
-        left = np.concatenate([whole @ q[tuple(every.T)], np.zeros(len(held))])
+        whole = (towards(q, y).T @ scaled)[: k - 1].ravel()
+        left = np.concatenate([whole, np.zeros(len(held))])
         change = np.linalg.lstsq(np.concatenate([columns, sums]) * values, left, rcond=1e-12)[0]
         q = q.copy()
         q[tuple(pairs.T)] = np.maximum(values * (1.0 - change), 0.0)

@@ -11,12 +11,15 @@ import scipy.sparse as sparse
 __all__ = ["nearest_within"]
 
 _TOLERANCE = 1e-10
+_ROOM, _ROOM_FOR_ERRORS = 4e-12, 10.0
+"""Share of the caps that is left for roundings, and tolerances of the program that are left beside it."""
 
 
 def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> np.ndarray | None:
     """Return the dual weights of least Σ |change| from q [m, k], or None where there are none.
 
-    A linear program in the growth and the fall of every dual weight, solved by HiGHS.
+    A linear program in the growth and the fall of every dual weight, solved by HiGHS, whose tolerances are
+    of 1: its unknowns are in units of each sample's cap, times the largest share by which a condition fails.
 
     Args:
         q: dual weights of sum 1, 0 at the true class.
@@ -26,24 +29,31 @@ def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndar
     """
     m, k = q.shape
     i, c = np.argwhere(y[:, None] != np.arange(k)).T
-    s, values = len(i), q[i, c]
+    s, sizes = len(i), caps[i]
+    values = q[i, c] / sizes
     scaled = free / np.maximum(np.max(np.abs(free), axis=0, initial=0.0), np.finfo(float).tiny)
     classes = np.eye(k)[:, : k - 1]
     terms = ((classes[y[i]] - classes[c])[:, :, None] * scaled[i][:, None, :]).reshape(s, -1)
-    equal: Any = sparse.csr_array(np.concatenate([terms, np.ones((s, 1))], axis=1).T)
+    unit = float(caps.mean())
+    conditions = np.concatenate([terms, np.ones((s, 1))], axis=1)
+    equal: Any = sparse.csr_array((conditions * sizes[:, None] / unit).T)
     sums: Any = sparse.csr_array((np.ones(s), (i, np.arange(s))), shape=(m, s))
+    over = sums @ values - 1.0
+    wrong = equal @ values - np.append(np.zeros(equal.shape[0] - 1), 1.0 / unit)
+    step = _ROOM + max(float(over.max(initial=0.0)), float(np.abs(wrong).max()))
+    room = _ROOM + _ROOM_FOR_ERRORS * _TOLERANCE * step
     found: Any = scipy.optimize.linprog(
-        np.ones(2 * s),
+        np.tile(sizes / unit, 2),
         sparse.hstack([sums, -sums], format="csr"),
-        caps - sums @ values,
+        -(over + room) / step,
         sparse.hstack([equal, -equal], format="csr"),
-        np.append(np.zeros(equal.shape[0] - 1), 1.0) - equal @ values,
-        np.stack([np.zeros(2 * s), np.append(np.full(s, np.inf), values)], axis=1),
+        -wrong / step,
+        np.stack([np.zeros(2 * s), np.append(np.full(s, np.inf), values / step)], axis=1),
         method="highs",
         options={"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE},
     )
     if found.x is None or found.status != 0:
         return None
     repaired = np.zeros_like(q)
-    repaired[i, c] = np.maximum(values + found.x[:s] - found.x[s:], 0.0)
+    repaired[i, c] = np.maximum(values + step * (found.x[:s] - found.x[s:]), 0.0) * sizes
     return repaired / repaired.sum()

@@ -40,6 +40,8 @@ _FIRST, _FASTER = 3e-2, 0.2
 _FIRST_ROWS, _FOR_AN_UNKNOWN = 40_000, 20
 """Samples of the first band, at least, and for each unknown: enough for its gap, and soon solved."""
 _MOST_SCANS = 40
+_NEARLY_NONE = 1e-3
+"""Upper bounds below this share of the size of the features are looked at: the margin may be none."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class _Certified:
     gap: float
     best: Best
     chosen: np.ndarray
+    deadline: Deadline
     steps: int = 0
     none: bool = False
     """Whether it is certain that no soft margin is positive."""
@@ -98,14 +101,18 @@ class _Certified:
         if found is None:
             return
         q, correction = found
-        if self.best.take_dual(q, dual_above_by_scan(samples, chosen, q, self.norm, correction, self.gap)):
+        # In doubled precision the sum takes several times as long.
+        enough = np.inf if self.deadline.passed else self.gap
+        if self.best.take_dual(q, dual_above_by_scan(samples, chosen, q, self.norm, correction, enough)):
             self.chosen = chosen
 
     def ends(self) -> bool:
         """Whether dual weights near the best ones show that no soft margin is positive."""
         if self.samples.terms.caps is None or self.best.lower > 0.0 or self.best.dual is None:
             return False
-        found = vanishing_dual(self.samples, self.chosen, self.best.dual) if len(self.chosen) else None
+        if not len(self.chosen) or self.best.upper > _NEARLY_NONE * self.samples.scale:
+            return False
+        found = vanishing_dual(self.samples, self.chosen, self.best.dual)
         if found is not None:
             self.best.dual, self.none = found, True
         return self.none
@@ -125,7 +132,9 @@ def solve_relaxed_by_scans(
     samples = samples_of(problem, terms)
     none = np.zeros(0, dtype=np.int64)
     zero = np.zeros((problem.n_classes, problem.dimension)), _no_intercept(samples)
-    certified = _Certified(samples, norm, gap, Best(zero, np.zeros((0, problem.n_classes)), 0.0), none)
+    certified = _Certified(
+        samples, norm, gap, Best(zero, np.zeros((0, problem.n_classes)), 0.0), none, deadline
+    )
     measured = norm if multiple is None else multiple[0]
     for dual, point, V, b in _proposed(samples, measured, gap, deadline, start):
         certified.steps += point.steps

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sparse
 
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
@@ -19,7 +18,7 @@ from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.last_digits import free_weights
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
-from steepest.maxmargin.relaxed.no_margin import vanishes
+from steepest.maxmargin.relaxed.no_margin import vanishes, vanishing_near
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.separability.decision import decide
@@ -31,6 +30,8 @@ __all__ = ["solve_relaxed"]
 
 _ROUNDING = 0.5
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
+_NEARLY_NONE = 1e-6
+"""Upper bounds below this share of the largest feature are looked at: the margin may be none."""
 
 
 def solve_relaxed(
@@ -48,17 +49,9 @@ def solve_relaxed(
         InvalidArgument: free weights alone have a margin.
         MissingCapability: the method asks more of the norm than it offers.
     """
-    X = in_array(problem)
+    X = as_numpy(problem.features)
     _require_bounded(X, problem, terms, deadline)
     return _solved(X, problem, norm, terms, gap, method, deadline, start)
-
-
-def in_array(problem: Classification) -> np.ndarray:
-    """The features as an array; sparse ones, which are few where this is asked, with all their zeros."""
-    if problem.loaded or problem.rows.becomes_array:
-        return as_numpy(problem.features)
-    features = problem.rows.take(np.arange(problem.samples))
-    return features.toarray() if sparse.issparse(features) else features
 
 
 def _solved(
@@ -238,8 +231,16 @@ class _Record:
             self.best = replace(self.best, dual=q, upper=upper)
 
     def _vanishes(self) -> bool:
-        """Whether A(q) is zero to rounding in every feature: then there is no margin."""
-        return vanishes(self.best.dual, self.y, self.prepared.level.features)
+        """Whether A(q) is zero to rounding in every feature, if need be for dual weights near the best."""
+        level, caps, q = self.prepared.level.features, self.terms.caps, self.best.dual
+        if vanishes(q, self.y, level):
+            return True
+        if caps is None or self.best.upper > _NEARLY_NONE * float(np.abs(level).max(initial=0.0)):
+            return False
+        found = vanishing_near(q, self.y, self.X, caps)
+        if found is not None:
+            self.best.dual = found
+        return found is not None
 
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""

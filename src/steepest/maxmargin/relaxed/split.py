@@ -46,6 +46,8 @@ _MOST_STEPS, _PACE = 20_000, 2500.0
 """Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
 _NOTHING = 1e-12
 """An upper bound below this, in features of size 1, is that of a margin that is not positive."""
+_LACKING = 1e-9
+"""And what its dual weights may lack of 1, which others would have to add within their caps."""
 _FROBENIUS = Entrywise(2)
 
 
@@ -203,7 +205,7 @@ def solve_band(
 def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) -> Iterator[Point]:
     band, norm, p = split.band, split.norm, split.band.penalised
     best: Best = Best(split.weights, split.penalty * split.alpha)
-    target = gap
+    target, capped = gap, float(np.isfinite(band.caps).all())
     while True:
         W, seen = split.look()
         best_level = split.level
@@ -219,12 +221,12 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
         total = split.total
         upper = (float(norm.dual(A[:, :p])) + left) / max(total, 1e-300)
         # What the dual weights lack has to come from somewhere, if there are caps.
-        lacking = max(0.0, 1.0 - total) * float(np.isfinite(band.caps).all())
+        lacking = max(0.0, 1.0 - total) * capped
         best.take_dual(split.penalty * split.alpha, upper * (1.0 + lacking))
         reached = min(1.0, best.relative_gap)
         deadline.tell("scans", split.steps, reached)
         behind = split.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - split.steps / pace)
-        over = deadline.passed or behind or best.upper <= _NOTHING
+        over = deadline.passed or behind or (lacking <= _LACKING and upper <= _NOTHING)
         if reached <= target or over:
             yield Point(best.weights, best.dual, best_level, reached, split.steps)
             target = min(target, max(reached, 0.1 * target)) / 3.0
@@ -237,6 +239,8 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
         # Few at first, when all samples are active.
         for _ in range(min(_EVERY, max(1, split.steps))):
             split.step()
+            if deadline.passed:
+                break
 
 
 def _take_weights(best: Best, band: Band, norm: Norm, W: np.ndarray, lowest: np.ndarray) -> None:

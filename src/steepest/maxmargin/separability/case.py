@@ -21,6 +21,7 @@ from steepest.maxmargin.separability.evidence import (
     relative_residual,
     separates,
 )
+from steepest.maxmargin.separability.exact_program import decide_exactly, is_small_enough
 from steepest.maxmargin.separability.likelihood import fit_likelihood, split_by_likelihood
 from steepest.maxmargin.separability.overlap import all_overlap
 from steepest.maxmargin.separability.program import Split, split_pairs
@@ -97,7 +98,7 @@ class Case:
                 self.null = self._null_of_guess()
             view = None if found is not None or self.deadline.passed else next(self.views, None)
             if view is None:
-                return found or self._undecided()
+                return found or self._by_exact_program() or self._undecided()
             self._look(view)
             self.tried.append("other scales of the features")
 
@@ -168,6 +169,26 @@ class Case:
             return self._separable(W, split.weights)
         # They separate, but floats that do were not found.
         return self._result(Separation.UNDECIDED, exact=False, exact_weights=exact)
+
+    def _by_exact_program(self) -> Separability | None:
+        """What a program in floats could not tell, of few samples."""
+        if self.null is not None or not is_small_enough(self.X, self.k):
+            return None
+        self.tried.append("exact program")
+        pairs = all_pairs(self.y, self.k)
+        found = decide_exactly(self.X, self.y, self.k, pairs, self.deadline)
+        if found is None:
+            return None
+        if found.weights is not None:
+            W = next((W for W in as_floats(found.weights) if separates(self.X, self.y, W)), None)
+            if W is None:
+                return self._result(Separation.UNDECIDED, exact=False, exact_weights=found.weights)
+            nothing = np.zeros((0, 2), dtype=np.int64)
+            return self._result(Separation.SEPARABLE, exact=True, weights=W, overlapped=nothing)
+        assert found.dual is not None
+        chosen, exact = pairs[list(found.dual)], tuple(found.dual.values())
+        self.null = Null(chosen, np.array([float(each) for each in exact]), exact)
+        return self._not_separable(None)
 
     def _if_separating(self, V: np.ndarray) -> Separability | None:
         W = next((W for W in self._floats(V - V[0]) if separates(self.X, self.y, W)), None)
