@@ -138,6 +138,18 @@ def exponentials(numbers, bits, powers):
 
 
 @plain
+def power_of(beta, head, tail, age):
+    """Return β^age as mantissa and log-scale."""
+    if age == 0:
+        return 1.0, 0.0
+    if beta == 0.0:
+        return 0.0, -math.inf
+    high, low = age * head, age * tail
+    scale = math.floor(high + low)
+    return math.exp((high - scale) + low), scale
+
+
+@plain
 def renormalized(mantissa, log_scale):
     """Bring the mantissa back to order one where it has left it, in place; return the new log-scale."""
     size = math.sqrt(sum_of_squares(mantissa))

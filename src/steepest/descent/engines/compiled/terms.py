@@ -14,7 +14,8 @@ from steepest.descent.engines.averages import (
     ROUNDING_OF_SIGN,
 )
 from steepest.descent.engines.compiled.gradient import exact_row
-from steepest.descent.engines.compiled.kernels import copy_multiple, finite, plain
+from steepest.descent.engines.compiled.kernels import copy_multiple, finite, plain, power_of
+from steepest.descent.engines.compiled.shared_scales import CLAMPED, reference_of
 from steepest.scaled import Scaled
 from steepest.signals import Fields
 from steepest.signals.numbers import HIDDEN, Powers
@@ -22,19 +23,14 @@ from steepest.signals.numbers import HIDDEN, Powers
 __all__ = [
     "KeptCoefficients",
     "add_compared",
-    "add_quickly",
     "kept_rows",
     "plus",
-    "power_of",
     "record",
     "renew",
     "total_compared",
 ]
 
-# Residuals below e^-650 of the largest may be what kernels do not keep apart.
-CLAMPED = math.exp(-650.0)
 _LARGE, _SMALL = 1e100, 1e-100
-_LARGE_ROW = 1e20
 _ONE_SCALE = 400.0
 
 
@@ -73,6 +69,10 @@ class KeptCoefficients(NamedTuple):
     totals: np.ndarray
     places: np.ndarray
     """Where a sample stands in the batch, or -1, shape [n]."""
+    reference: np.ndarray
+    """Step and scale of most coefficients, after their number; see shared_scales.py."""
+    references: np.ndarray
+    """Of each sample the number of the reference that it stands in, or -1, shape [n]."""
     beta: float
     head: float
     """log β in two parts."""
@@ -116,6 +116,7 @@ class KeptCoefficients(NamedTuple):
             np.full((n, k), -np.inf),
             np.zeros(k),
             np.zeros(n, dtype=np.int64),
+            *reference_of(n),
             beta,
             float(powers.head[0]),
             float(powers.tail[0]),
@@ -137,18 +138,6 @@ class KeptCoefficients(NamedTuple):
             "compared_sizes": Scaled(self.compared_sizes[None, :, None], self.compared_scale),
         }
         return {name: value for name, value in kept.items() if name in before}
-
-
-@plain
-def power_of(beta, head, tail, age):
-    """Return β^age as mantissa and log-scale."""
-    if age == 0:
-        return 1.0, 0.0
-    if beta == 0.0:
-        return 0.0, -math.inf
-    high, low = age * head, age * tail
-    scale = math.floor(high + low)
-    return math.exp((high - scale) + low), scale
 
 
 @plain
@@ -199,61 +188,6 @@ def _count_clamped(taken, i):
     for c in range(taken.shape[1]):
         count += 1 if taken[i, c] <= CLAMPED else 0
     return count
-
-
-@plain
-def add_quickly(labels, indices, taken, units, mantissas, scales, steps, beta, head, tail, step):
-    """Average the first samples of a batch, row by row, whose coefficients share a scale; return how many.
-
-    The others are left to :func:`record`. ``taken`` and ``units`` are as :func:`kept_rows` takes them, of a
-    signal without corrections.
-    """
-    decay, decay_scale, last = 1.0, 0.0, -1
-    for i in range(indices.shape[0]):
-        sample = indices[i]
-        label = labels[sample]
-        other = 1 if label == 0 else 0
-        scale = scales[sample, other]
-        taken[i, label] = 1.0
-        if _count_clamped(taken, i) + _count_unlike(scales, sample, scale) > 0:
-            return i
-        age = step + 1 - steps[sample]
-        if age != last:
-            last = age
-            decay, decay_scale = power_of(beta, head, tail, age)
-        top = max(scale + decay_scale, units[i])
-        old = decay * math.exp(scale + decay_scale - top) if scale > -math.inf else 0.0
-        new = (1.0 - beta) * math.exp(units[i] - top)
-        taken[i, label] = 0.0
-        mantissas[sample, label] = 0.0
-        # Entries keep their ratio to the largest, at least that of CLAMPED, so that none is lost.
-        largest = _combined_row(mantissas, sample, old, taken, i, new)
-        if largest > _LARGE_ROW:
-            shift = math.floor(math.log(largest))
-            copy_multiple(mantissas, sample, math.exp(-shift), mantissas, sample)
-            top += shift
-        steps[sample] = step + 1
-        scales[sample, :] = top
-    return indices.shape[0]
-
-
-@finite
-def _count_unlike(scales, i, scale):
-    count = 0
-    for c in range(scales.shape[1]):
-        count += 1 if scales[i, c] != scale else 0
-    return count
-
-
-@finite
-def _combined_row(target, i, old, A, j, new):
-    """Write old times row i of the target plus new times row j of A; return its largest entry."""
-    largest = 0.0
-    for c in range(target.shape[1]):
-        value = old * target[i, c] + new * A[j, c]
-        target[i, c] = value
-        largest = max(largest, value)
-    return largest
 
 
 @plain
@@ -331,7 +265,7 @@ def record(data, indices, first, step, corrected, replaces, factor, kept):
         age = step + 1 - kept.steps[sample]
         decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
         gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
-        kept.steps[sample] = step + 1
+        kept.steps[sample], kept.references[sample] = step + 1, -1
         for c in range(k):
             if c == labels[sample]:
                 kept.old[i, c], kept.old_scales[i, c] = 0.0, -math.inf
