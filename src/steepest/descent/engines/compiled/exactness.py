@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from steepest.descent.engines.compiled.gradient import residual_rows
-from steepest.descent.engines.compiled.kernels import finite, inlined, plain
+from steepest.descent.engines.compiled.kernels import allocating, finite, inlined, plain
 from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
 from steepest.descent.engines.graded_kernels import graded_singular
 
@@ -178,7 +178,7 @@ def _pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which
     return at
 
 
-@plain
+@allocating
 def _graded_schatten(power, logs, lefts, which, X, out):
     """Write the direction of a Schatten norm of the sum of some terms into ``out`` [k, d]."""
     top = -np.inf

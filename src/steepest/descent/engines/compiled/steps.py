@@ -76,7 +76,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
     """
 
     def advance(  # noqa: C901
-        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded,
+        data, walk, code, momentum_kind, beta, memory, kept_table, matrices, work, direction_scratch, space, graded,
         kept, taken,
     ):  # fmt: skip
         """Advance one run in place, a step for each size.
@@ -109,9 +109,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
         takes_means, weighted = walk.takes_means, m / n
         sums, small = work[7], walk.least * data[4]
         everything = walk.everything
-        signal = np.empty_like(W)
-        there = np.empty_like(W)
-        step_direction = np.empty_like(W)
+        signal, there, step_direction = matrices
         truncated = 0
         scale = -np.inf
         totals, labels, largest_length, loss_kind = space.totals, data[2], data[4], data[6]
@@ -260,7 +258,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             momentum_scale[0] = scale
         return truncated, step_sizes.shape[0], DONE
 
-    return compiled_and_kept(advance)
+    return compiled_and_kept(advance, borrows=True)
 
 
 def _digest_of_sources() -> str:
