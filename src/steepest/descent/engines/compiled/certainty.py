@@ -79,12 +79,18 @@ def saga_totals(data, indices, factor, before_rounding, before_terms, kept, tota
     totals[:] = 0.0
     if top == -math.inf:
         return top, 0.0
+    # Scales are shared as a rule: of each kind the last exponential is kept.
+    here, there, last_here, last_there = 1.0, 1.0, top, top
     for i in range(indices.shape[0]):
         others = 0.0
         for c in range(k):
-            size = abs(kept.rows[i, c]) * math.exp(kept.row_scales[i, c] - top)
-            old = abs(kept.compared[indices[i], c]) * math.exp(kept.compared_scales[indices[i], c] - top)
-            size += factor * old
+            if kept.row_scales[i, c] != last_here:
+                last_here = kept.row_scales[i, c]
+                here = math.exp(last_here - top)
+            if kept.compared_scales[indices[i], c] != last_there:
+                last_there = kept.compared_scales[indices[i], c]
+                there = math.exp(last_there - top)
+            size = abs(kept.rows[i, c]) * here + factor * (abs(kept.compared[indices[i], c]) * there)
             totals[c] += size
             others += size
         totals[labels[indices[i]]] += others
@@ -124,12 +130,10 @@ def certain(followed, bounds):
     # One pass over all entries settles it as a rule: rows are seldom far apart.
     if _below(followed.reshape(-1), largest) == 0:
         return True
-    if not largest < math.inf:
-        return False
+    count = 0 if largest < math.inf else 1
     for c in range(bounds.shape[0]):
-        if _below(followed[c], bounds[c]) > 0:
-            return False
-    return True
+        count += _below(followed[c], bounds[c])
+    return count == 0
 
 
 @plain

@@ -222,12 +222,9 @@ def add_totals(totals, here, there, full, scale):
     if scale == -math.inf:
         totals[3] = math.inf
         return
+    first, second, third = math.exp(here - scale), math.exp(there - scale), math.exp(full - scale)
     for c in range(totals.shape[1]):
-        totals[3, c] = (
-            totals[0, c] * math.exp(here - scale)
-            + totals[1, c] * math.exp(there - scale)
-            + totals[2, c] * math.exp(full - scale)
-        )
+        totals[3, c] = totals[0, c] * first + totals[1, c] * second + totals[2, c] * third
 
 
 @plain

@@ -25,7 +25,9 @@ plain = numba.njit(nogil=True, error_model="numpy", **_BORROWS)
 inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
 """Compiles as written, into its caller: to hand on several arrays costs tens of nanoseconds a call."""
 
-vectorised = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}, **_BORROWS)
+vectorised = numba.njit(
+    nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}, **_BORROWS
+)
 """Compiles sums of finite numbers in any order."""
 
 _polynomial = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, **_BORROWS)

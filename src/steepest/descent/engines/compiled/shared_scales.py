@@ -6,15 +6,16 @@ import math
 
 import numpy as np
 
-from steepest.descent.engines.compiled.kernels import finite, plain, power_of, vectorised
+from steepest.descent.engines.compiled.kernels import finite, inlined, plain, power_of, vectorised
+from steepest.signals.numbers import HIDDEN
 
-__all__ = ["CLAMPED", "add_quickly", "reference_of"]
+__all__ = ["add_quickly", "corrected_quickly", "count_kept_apart", "reference_of", "settled_quickly"]
 
-CLAMPED = math.exp(-650.0)
+_CLAMPED = math.exp(-650.0)
 """Residuals below this part of the largest may be what kernels do not keep apart."""
 # Rows move to a new reference where what is added to them has grown or shrunk by e^46.
 _APART = 46.0
-_LARGE_ROW = 1e100
+_LARGE_ROW, _LARGE_ENTRY = 1e100, 1e20
 _SERIAL, _STEP, _SCALE = range(3)
 
 
@@ -34,7 +35,7 @@ def add_quickly(
     Coefficients are those of a step and in units of a scale, the reference, that lasts for many steps: what
     is added grows beside them by 1 / β a step instead.
     """
-    b = _count_kept_apart(taken, indices.shape[0])
+    b = count_kept_apart(taken, indices.shape[0])
     age = step + 1 - reference[_STEP]
     growth = ((units[0] - reference[_SCALE]) - age * head) - age * tail
     if not abs(growth) < _APART:
@@ -58,7 +59,7 @@ def add_quickly(
 
 
 @plain
-def _count_kept_apart(taken, b):
+def count_kept_apart(taken, b):
     """Return how many rows come before the first with a coefficient that kernels may not keep apart."""
     # At the true class stands minus the sum of the others.
     if _count_clamped(taken, 0, b) == 0:
@@ -74,7 +75,7 @@ def _count_clamped(rows, first, stop):
     count = 0
     for i in range(first, stop):
         for c in range(rows.shape[1]):
-            count += 1 if abs(rows[i, c]) <= CLAMPED else 0
+            count += 1 if abs(rows[i, c]) <= _CLAMPED else 0
     return count
 
 
@@ -91,7 +92,7 @@ def _moved(mantissas, scales, steps, reference, beta, head, tail, sample):
         distance = (scale - reference[_SCALE]) + decay_scale
         if distance > _APART:
             return False
-        # Entries that underflow are far below those that are added, at least CLAMPED each.
+        # Entries that underflow are far below those that are added, at least e^-650 each.
         factor = decay * math.exp(distance)
         if _largest(mantissas, sample) * factor > _LARGE_ROW:
             return False
@@ -121,3 +122,67 @@ def _count_unlike(scales, i, scale):
 def _scale_row(rows, i, factor):
     for c in range(rows.shape[1]):
         rows[i, c] *= factor
+
+
+@inlined
+def _seen(one, other):
+    """Return the sum of two numbers, or 0 if its rounding hides it."""
+    total = one + other
+    return total if abs(total) > HIDDEN * (abs(one) + abs(other)) else 0.0
+
+
+@inlined
+def settled_quickly(mantissas, scales, compared, compared_scales, sample, decay, decay_scale, gain):
+    """Bring a sample's coefficients up to a step; return False, without a change, where scales differ.
+
+    They are decay · e^decay_scale times what they were, plus gain times what its gradients are compared with.
+    """
+    scale, top = scales[sample, 0], compared_scales[sample, 0]
+    unlike, largest = 0, 0.0
+    for c in range(mantissas.shape[1]):
+        unlike += 1 if scales[sample, c] != scale else 0
+        unlike += 1 if compared_scales[sample, c] != top else 0
+        largest = max(largest, abs(mantissas[sample, c]))
+    distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
+    quickly = unlike == 0 and top > -math.inf and distance < _APART and largest < _LARGE_ENTRY
+    if quickly:
+        kept = decay * math.exp(distance)
+        for c in range(mantissas.shape[1]):
+            mantissas[sample, c] = _seen(kept * mantissas[sample, c], gain * compared[sample, c])
+            scales[sample, c] = top
+    return quickly
+
+
+@inlined
+def corrected_quickly(
+    mantissas, scales, compared, compared_scales, rows, row_scales, old, old_scales, sample, i,
+    decay, decay_scale, gain, factor, beta, replaces,
+):  # fmt: skip
+    """Record row i of a batch for a sample, as :func:`~steepest.descent.engines.compiled.terms.record` does.
+
+    Return False, without a change, where its coefficients, what they are compared with, or the row do not
+    share a scale each, or these are far apart: no entry then underflows beside another.
+    """
+    scale, there, here = scales[sample, 0], compared_scales[sample, 0], row_scales[i, 0]
+    unlike, largest = 0, 0.0
+    for c in range(mantissas.shape[1]):
+        unlike += 1 if scales[sample, c] != scale else 0
+        unlike += 1 if compared_scales[sample, c] != there else 0
+        unlike += 1 if row_scales[i, c] != here else 0
+        largest = max(largest, abs(mantissas[sample, c]))
+    top = max(here, there)
+    distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
+    quickly = unlike == 0 and abs(here - there) < _APART and distance < _APART and largest < _LARGE_ENTRY
+    if quickly:
+        kept, of_row, of_other = decay * math.exp(distance), math.exp(here - top), math.exp(there - top)
+        for c in range(mantissas.shape[1]):
+            new, other = rows[i, c], compared[sample, c]
+            old[i, c], old_scales[i, c] = other, there
+            if replaces:
+                compared[sample, c], compared_scales[sample, c] = new / factor, here
+            change = _seen(of_row * new, -factor * (of_other * other))
+            before = _seen(kept * mantissas[sample, c], gain * (of_other * other))
+            mantissas[sample, c] = _seen(before, (1.0 - beta) * change)
+            rows[i, c] = change
+            scales[sample, c], row_scales[i, c] = top, top
+    return quickly

@@ -76,8 +76,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
     """
 
     def advance(  # noqa: C901
-        data, walk, code, momentum_kind, beta, memory, kept_table, matrices, work, direction_scratch, space, graded,
-        kept, taken,
+        data, walk, code, momentum_kind, beta, memory, kept_table, matrices, work, direction_scratch, space,
+        graded, kept, taken,
     ):  # fmt: skip
         """Advance one run in place, a step for each size.
 
@@ -175,12 +175,13 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                             return truncated, offset, BY_REFERENCE
                         record(data, indices, first, step, corrected, False, factor, kept)
             here_scale, there_scale = scale, -np.inf
-            parts = 0.0
+            parts = size_here = size_there = 0.0
             if corrected:
                 copy_row(totals, 0, work[7], 0)
                 there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows, taken)
                 copy_row(totals, 1, work[7], 0)
-                size_here, size_there = sum_of_squares(signal), sum_of_squares(there)
+                if most > 0:
+                    size_here, size_there = sum_of_squares(signal), sum_of_squares(there)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
                 scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
                 if most > 0:

@@ -14,8 +14,13 @@ from steepest.descent.engines.averages import (
     ROUNDING_OF_SIGN,
 )
 from steepest.descent.engines.compiled.gradient import exact_row
-from steepest.descent.engines.compiled.kernels import copy_multiple, finite, plain, power_of
-from steepest.descent.engines.compiled.shared_scales import CLAMPED, reference_of
+from steepest.descent.engines.compiled.kernels import plain, power_of
+from steepest.descent.engines.compiled.shared_scales import (
+    corrected_quickly,
+    count_kept_apart,
+    reference_of,
+    settled_quickly,
+)
 from steepest.scaled import Scaled
 from steepest.signals import Fields
 from steepest.signals.numbers import HIDDEN, Powers
@@ -170,24 +175,19 @@ def kept_rows(data, indices, W, work, taken, scales, factor, whole, kept):
     that kernels do not keep apart are worked out one by one, times ``whole``, unless the loss is a callback.
     """
     labels, rows, row_scales = data[2], kept.rows, kept.row_scales
-    for i in range(indices.shape[0]):
+    b = indices.shape[0]
+    apart = count_kept_apart(taken, b)
+    for i in range(b):
         label = labels[indices[i]]
-        taken[i, label] = 1.0
-        if _count_clamped(taken, i) == 0:
-            copy_multiple(rows, i, factor, taken, i)
-            row_scales[i, :] = scales[i]
-        elif not exact_row(data, indices[i], W, work, whole, rows, row_scales, i):
+        if i < apart or count_kept_apart(taken[i : i + 1], 1) == 1:
+            for c in range(rows.shape[1]):
+                rows[i, c], row_scales[i, c] = factor * taken[i, c], scales[i]
+            rows[i, label] = 0.0
+        elif exact_row(data, indices[i], W, work, whole, rows, row_scales, i):
+            rows[i, label], row_scales[i, label] = 0.0, -math.inf
+        else:
             return False
-        rows[i, label], row_scales[i, label] = 0.0, -math.inf
     return True
-
-
-@finite
-def _count_clamped(taken, i):
-    count = 0
-    for c in range(taken.shape[1]):
-        count += 1 if taken[i, c] <= CLAMPED else 0
-    return count
 
 
 @plain
@@ -200,6 +200,12 @@ def renew(data, step, kept):
         decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
         gain = (1.0 - decay * math.exp(decay_scale)) / n
         kept.steps[i] = step
+        if settled_quickly(
+            kept.mantissas, kept.scales, kept.compared, kept.compared_scales, i, decay, decay_scale, gain
+        ):
+            for c in range(k):
+                kept.compared[i, c], kept.compared_scales[i, c] = kept.rows[i, c], kept.row_scales[i, c]
+            continue
         for c in range(k):
             kept.mantissas[i, c], kept.scales[i, c] = plus(
                 kept.mantissas[i, c] * decay,
@@ -224,10 +230,14 @@ def total_compared(labels, kept):
     kept.compared_scale[0] = top
     if top == -math.inf:
         return
+    unit, last = 1.0, top
     for i in range(n):
         others = 0.0
         for c in range(k):
-            size = abs(kept.compared[i, c]) * math.exp(kept.compared_scales[i, c] - top)
+            if kept.compared_scales[i, c] != last:
+                last = kept.compared_scales[i, c]
+                unit = math.exp(last - top)
+            size = abs(kept.compared[i, c]) * unit
             sums[c] += size / n
             others += size
         sums[labels[i]] += others / n
@@ -242,10 +252,14 @@ def add_compared(labels, indices, kept):
             if kept.compared_scales[i, c] > kept.compared_scale[0]:
                 total_compared(labels, kept)
                 return
+    unit, last = 1.0, kept.compared_scale[0]
     for i in indices:
         others = 0.0
         for c in range(k):
-            size = abs(kept.compared[i, c]) * math.exp(kept.compared_scales[i, c] - kept.compared_scale[0])
+            if kept.compared_scales[i, c] != last:
+                last = kept.compared_scales[i, c]
+                unit = math.exp(last - kept.compared_scale[0])
+            size = abs(kept.compared[i, c]) * unit
             kept.compared_sizes[c] += size / n
             others += size
         kept.compared_sizes[labels[i]] += others / n
@@ -266,6 +280,11 @@ def record(data, indices, first, step, corrected, replaces, factor, kept):
         decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
         gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
         kept.steps[sample], kept.references[sample] = step + 1, -1
+        if corrected and corrected_quickly(
+            kept.mantissas, kept.scales, kept.compared, kept.compared_scales, kept.rows, kept.row_scales,
+            kept.old, kept.old_scales, sample, i, decay, decay_scale, gain, factor, kept.beta, replaces,
+        ):  # fmt: skip
+            continue
         for c in range(k):
             if c == labels[sample]:
                 kept.old[i, c], kept.old_scales[i, c] = 0.0, -math.inf
@@ -284,6 +303,8 @@ def record(data, indices, first, step, corrected, replaces, factor, kept):
                 value, scale, (1.0 - kept.beta) * new, new_scale
             )
         _share_scale(kept.mantissas, kept.scales, sample)
+        if replaces:
+            _share_scale(kept.compared, kept.compared_scales, sample)
 
 
 @plain
