@@ -45,13 +45,14 @@ def caller(signature: Any) -> Any:
     return call
 
 
-def compiled_and_kept(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled_and_kept(function: Callable[..., Any], *, borrows: bool = False) -> Callable[..., Any]:
     """Compile a function and keep the code on disk; where that is impossible, say so and compile anyway.
 
     numba's cache notices changes of the function's own file alone: what it calls must stand in that file, or
-    its sources must be part of the key, held in a closure.
+    its sources must be part of the key, held in a closure. What ``borrows`` makes no arrays, and counts no
+    references to those that it is given.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    options = {"nogil": True, "error_model": "numpy", **({"_nrt": False} if borrows else {})}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError as error:

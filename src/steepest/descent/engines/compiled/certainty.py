@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from steepest.descent.engines.averages import LEAST, ROUNDING_OF_ENTRY
-from steepest.descent.engines.compiled.kernels import finite, plain
-from steepest.descent.engines.compiled.terms import plus, power_of
+from steepest.descent.engines.compiled.kernels import finite, plain, power_of
+from steepest.descent.engines.compiled.terms import plus
 from steepest.signals.saga import UNIT
 
 __all__ = ["certain", "copy_totals", "found_coefficients", "repair", "saga_totals", "sized"]
@@ -79,12 +79,18 @@ def saga_totals(data, indices, factor, before_rounding, before_terms, kept, tota
     totals[:] = 0.0
     if top == -math.inf:
         return top, 0.0
+    # Scales are shared as a rule: of each kind the last exponential is kept.
+    here, there, last_here, last_there = 1.0, 1.0, top, top
     for i in range(indices.shape[0]):
         others = 0.0
         for c in range(k):
-            size = abs(kept.rows[i, c]) * math.exp(kept.row_scales[i, c] - top)
-            old = abs(kept.compared[indices[i], c]) * math.exp(kept.compared_scales[indices[i], c] - top)
-            size += factor * old
+            if kept.row_scales[i, c] != last_here:
+                last_here = kept.row_scales[i, c]
+                here = math.exp(last_here - top)
+            if kept.compared_scales[indices[i], c] != last_there:
+                last_there = kept.compared_scales[indices[i], c]
+                there = math.exp(last_there - top)
+            size = abs(kept.rows[i, c]) * here + factor * (abs(kept.compared[indices[i], c]) * there)
             totals[c] += size
             others += size
         totals[labels[indices[i]]] += others
@@ -107,20 +113,27 @@ def copy_totals(totals, out):
 
 
 @finite
-def _below(entries, i, bound):
+def _below(entries, bound):
+    """Return how many entries are at most a bound in modulus: a sum, which becomes vector instructions."""
     count = 0
-    for j in range(entries.shape[1]):
-        count += 1 if abs(entries[i, j]) <= bound else 0
+    for j in range(entries.shape[0]):
+        count += 1 if abs(entries[j]) <= bound else 0
     return count
 
 
 @plain
 def certain(followed, bounds):
     """Whether every entry of what a step follows is above the bound of its row."""
-    for c in range(followed.shape[0]):
-        if not bounds[c] < math.inf or _below(followed, c, bounds[c]) > 0:
-            return False
-    return True
+    largest = 0.0
+    for c in range(bounds.shape[0]):
+        largest = max(largest, bounds[c])
+    # One pass over all entries settles it as a rule: rows are seldom far apart.
+    if _below(followed.reshape(-1), largest) == 0:
+        return True
+    count = 0 if largest < math.inf else 1
+    for c in range(bounds.shape[0]):
+        count += _below(followed[c], bounds[c])
+    return count == 0
 
 
 @plain

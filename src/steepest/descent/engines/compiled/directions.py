@@ -14,6 +14,7 @@ import numpy as np
 
 from steepest.descent.engines.compiled.kernels import (
     add_multiple,
+    allocating,
     copy_row,
     dot,
     largest_entry,
@@ -124,7 +125,7 @@ def _entrywise(signal, peak, power, out):
             out[i, j] *= factor
 
 
-@plain
+@allocating
 def _by_rows(signal, peak, power, across, out):
     """Write each row's own direction times its share: the direction of the rows' dual sizes across them."""
     sizes = np.empty(signal.shape[0])
@@ -214,7 +215,7 @@ def _schatten(power, signal, out, work, cutoff, certain_rank, least):
     return truncated
 
 
-@plain
+@allocating
 def _pivoted_rows(rows, basis, triangle):
     """Factor rows = triangleᵀ · basis with orthonormal basis rows, longest remaining row first.
 
@@ -256,7 +257,7 @@ def _pivoted_rows(rows, basis, triangle):
     return count
 
 
-@plain
+@allocating
 def _core_direction(power, rank, triangle, rotations, core, cutoff, certain_rank, least):
     """Write U f(Σ) Vᵀ of triangleᵀ = U Σ Vᵀ into ``core`` [r, rank]; return 1 if the cut-off took effect."""
     _orthogonalize(rank, triangle, rotations)
@@ -314,7 +315,7 @@ def _certain(sizes, least):
     return count
 
 
-@plain
+@allocating
 def _direction_weights(power, sizes, sides, cutoff):
     """Return the entry-wise direction of the singular values, and 1 if the cut-off dropped a real one."""
     first = 0

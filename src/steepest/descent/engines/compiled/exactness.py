@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from steepest.descent.engines.compiled.gradient import residual_rows
-from steepest.descent.engines.compiled.kernels import finite, inlined, plain
+from steepest.descent.engines.compiled.kernels import allocating, finite, inlined, plain
 from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
 from steepest.descent.engines.graded_kernels import graded_singular
 
@@ -178,7 +178,7 @@ def _pair_terms(data, indices, W, factor, work, rows, scales, logs, lefts, which
     return at
 
 
-@plain
+@allocating
 def _graded_schatten(power, logs, lefts, which, X, out):
     """Write the direction of a Schatten norm of the sum of some terms into ``out`` [k, d]."""
     top = -np.inf
@@ -222,12 +222,9 @@ def add_totals(totals, here, there, full, scale):
     if scale == -math.inf:
         totals[3] = math.inf
         return
+    first, second, third = math.exp(here - scale), math.exp(there - scale), math.exp(full - scale)
     for c in range(totals.shape[1]):
-        totals[3, c] = (
-            totals[0, c] * math.exp(here - scale)
-            + totals[1, c] * math.exp(there - scale)
-            + totals[2, c] * math.exp(full - scale)
-        )
+        totals[3, c] = totals[0, c] * first + totals[1, c] * second + totals[2, c] * third
 
 
 @plain

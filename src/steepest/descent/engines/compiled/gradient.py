@@ -85,7 +85,7 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
         if by_rows:
             for c in range(W.shape[0]):
                 sums[0, c] = abs(residuals[0, c]) * math.exp(shift - scale)
-        _take_down(taken, 0, residuals, shift)
+        _take_down(taken, 1, residuals, shift)
         return scale
     sums[:] = 0.0
     for i in range(b):
@@ -99,7 +99,7 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
         _add_row(sums, 0, residuals, i)
         sums[0, label] += others
         residuals[i, label] = -others
-        _take_down(taken, i, residuals, shift)
+    _take_down(taken, b, residuals, shift)
     count = 0
     for i in range(b):
         if _counts(residuals, i, sums):
@@ -117,11 +117,18 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
 
 
 @plain
-def _take_down(taken, i, residuals, shift):
+def _take_down(taken, b, residuals, shift):
     # Without a place for it this is compiled to nothing.
     if taken is not None:
-        copy_row(taken[0], i, residuals, i)
-        taken[1][i] = shift
+        _copy_rows(taken[0], taken[1], b, residuals, shift)
+
+
+@vectorised
+def _copy_rows(rows, units, b, residuals, shift):
+    for i in range(b):
+        units[i] = shift
+        for c in range(rows.shape[1]):
+            rows[i, c] = residuals[i, c]
 
 
 @inlined

@@ -214,6 +214,7 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         method.momentum,
         memory,
         kept_table,
+        tuple(np.empty((3, *memory.weights.shape))),
         gradient_work(problem.samples, problem.n_classes, problem.dimension),
         direction_work(problem.n_classes, problem.dimension),
         space,

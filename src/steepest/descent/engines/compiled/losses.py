@@ -23,7 +23,14 @@ from steepest.descent.engines.compiled.compiled_loss import (
     ResidualKernel,
     TotalResiduals,
 )
-from steepest.descent.engines.compiled.kernels import exponentials, finite, inlined, plain, vectorised
+from steepest.descent.engines.compiled.kernels import (
+    allocating,
+    exponentials,
+    finite,
+    inlined,
+    plain,
+    vectorised,
+)
 from steepest.errors import InvalidArgument, MissingCapability
 from steepest.losses import CrossEntropy, Exponential, Loss, PairwiseLogistic
 
@@ -82,7 +89,7 @@ def loss_code(loss: Loss) -> LossCode:
 
 
 def _compiled(function: Callable[..., float]) -> Callable[..., float]:
-    return function if is_jitted(function) else plain(function)
+    return function if is_jitted(function) else allocating(function)
 
 
 @inlined

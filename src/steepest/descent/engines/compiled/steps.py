@@ -18,6 +18,7 @@ from steepest.descent.engines.compiled import (
     kernels,
     losses,
     norms,
+    shared_scales,
     table,
     terms,
 )
@@ -50,11 +51,11 @@ from steepest.descent.engines.compiled.kernels import (
 )
 from steepest.descent.engines.compiled.losses import CALLBACK
 from steepest.descent.engines.compiled.norms import MAX
+from steepest.descent.engines.compiled.shared_scales import add_quickly
 from steepest.descent.engines.compiled.signals import HEAVY_BALL, NESTEROV
 from steepest.descent.engines.compiled.table import ROUNDING, TERMS, table_step
 from steepest.descent.engines.compiled.terms import (
     add_compared,
-    add_quickly,
     kept_rows,
     record,
     renew,
@@ -75,8 +76,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
     """
 
     def advance(  # noqa: C901
-        data, walk, code, momentum_kind, beta, memory, kept_table, work, direction_scratch, space, graded,
-        kept, taken,
+        data, walk, code, momentum_kind, beta, memory, kept_table, matrices, work, direction_scratch, space,
+        graded, kept, taken,
     ):  # fmt: skip
         """Advance one run in place, a step for each size.
 
@@ -108,11 +109,19 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
         takes_means, weighted = walk.takes_means, m / n
         sums, small = work[7], walk.least * data[4]
         everything = walk.everything
-        signal = np.empty_like(W)
-        there = np.empty_like(W)
-        step_direction = np.empty_like(W)
+        signal, there, step_direction = matrices
         truncated = 0
         scale = -np.inf
+        totals, labels, largest_length, loss_kind = space.totals, data[2], data[4], data[6]
+        if kept is not None:
+            mantissas, scales, steps = kept.mantissas, kept.scales, kept.steps
+            references, reference, head, tail = kept.references, kept.reference, kept.head, kept.tail
+            sizes, sizes_scale, bounds, coefficient_totals = (
+                kept.sizes, kept.sizes_scale, kept.bounds, kept.totals,
+            )  # fmt: skip
+            compared_sizes, compared_scale = kept.compared_sizes, kept.compared_scale
+            ahead, of_sign, of_rounding = kept.ahead, kept.of_sign, kept.of_rounding
+            rows_taken, units_taken = taken
         for offset in range(step_sizes.shape[0]):
             step = start + offset
             # What absolute coefficients add up to is known of a snapshot that was taken here.
@@ -122,10 +131,10 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 snapshot_scale[0] = gradient(
                     data, everything, snapshot, 1.0 / n, work, snapshot_gradient, by_rows, taken
                 )
-                copy_row(space.totals, 2, work[7], 0)
+                copy_row(totals, 2, work[7], 0)
                 if kept is not None:
                     if not kept_rows(
-                        data, everything, snapshot, work, taken[0], taken[1], 1.0 * n, 1.0, kept
+                        data, everything, snapshot, work, rows_taken, units_taken, 1.0 * n, 1.0, kept
                     ):
                         return truncated, offset, BY_REFERENCE
                     renew(data, step, kept)
@@ -145,33 +154,34 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     rows, units = kept_table.new_rows, kept_table.new_scales
                     kept_rows(data, indices, W, work, rows, units, factor, factor, kept)
                     kept_scale, rounding = saga_totals(
-                        data, indices, factor, log_rounding, log_terms, kept, kept.totals
+                        data, indices, factor, log_rounding, log_terms, kept, coefficient_totals
                     )
                     record(data, indices, 0, step, True, True, factor, kept)
                     if position == m - 1:
-                        total_compared(data[2], kept)
+                        total_compared(labels, kept)
                     else:
-                        add_compared(data[2], indices, kept)
+                        add_compared(labels, indices, kept)
                 else:
                     # Of a callback it is not known beforehand that all rows are to be had.
-                    quickly = not corrected and data[6] != CALLBACK
+                    quickly = not corrected and loss_kind != CALLBACK
                     first = 0
                     if quickly:
                         first = add_quickly(
-                            data[2], indices, taken[0], taken[1], kept.mantissas, kept.scales, kept.steps,
-                            kept.beta, kept.head, kept.tail, step,
+                            labels, indices, rows_taken, units_taken, mantissas, scales, steps,
+                            references, reference, kept.beta, head, tail, step,
                         )  # fmt: skip
                     if first < indices.shape[0]:
-                        if not kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept):
+                        if not kept_rows(data, indices, W, work, rows_taken, units_taken, 1.0, factor, kept):
                             return truncated, offset, BY_REFERENCE
                         record(data, indices, first, step, corrected, False, factor, kept)
             here_scale, there_scale = scale, -np.inf
-            parts = 0.0
+            parts = size_here = size_there = 0.0
             if corrected:
-                copy_row(space.totals, 0, work[7], 0)
+                copy_row(totals, 0, work[7], 0)
                 there_scale = gradient(data, indices, snapshot, factor, work, there, by_rows, taken)
-                copy_row(space.totals, 1, work[7], 0)
-                size_here, size_there = sum_of_squares(signal), sum_of_squares(there)
+                copy_row(totals, 1, work[7], 0)
+                if most > 0:
+                    size_here, size_there = sum_of_squares(signal), sum_of_squares(there)
                 scale = add_scaled(signal, scale, 1.0, there, there_scale, -1.0)
                 scale = add_scaled(signal, scale, 1.0, snapshot_gradient, snapshot_scale[0], 1.0)
                 if most > 0:
@@ -201,19 +211,19 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 if kept_table is None:
                     kept_scale = here_scale
                     if corrected:
-                        copy_totals(kept.compared_sizes, space.totals[2])
-                        add_totals(space.totals, here_scale, there_scale, kept.compared_scale[0], here_scale)
-                        copy_totals(space.totals[3], kept.totals)
+                        copy_totals(compared_sizes, totals[2])
+                        add_totals(totals, here_scale, there_scale, compared_scale[0], here_scale)
+                        copy_totals(totals[3], coefficient_totals)
                     else:
-                        copy_totals(sums[0], kept.totals)
+                        copy_totals(sums[0], coefficient_totals)
                 parts = sized(
-                    data[4], kept.totals, kept.sizes, kept.sizes_scale, kept.bounds, rounding, kept_scale,
-                    followed_scale, kept.beta, kept.ahead, kept.of_sign, kept.of_rounding,
+                    largest_length, coefficient_totals, sizes, sizes_scale, bounds, rounding, kept_scale,
+                    followed_scale, kept.beta, ahead, of_sign, of_rounding,
                 )  # fmt: skip
                 rank = most
-                if most == 0 and not certain(followed, kept.bounds):
+                if most == 0 and not certain(followed, bounds):
                     if kept_table is None and not corrected:
-                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
+                        kept_rows(data, indices, W, work, rows_taken, units_taken, 1.0, factor, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not repair(data, followed, followed_scale, kind == MAX, kept):
                         if beta == 0.0:
@@ -227,7 +237,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             if graded is not None and found == DOUBTFUL:
                 if kept is not None:
                     if kept_table is None and not corrected:
-                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
+                        kept_rows(data, indices, W, work, rows_taken, units_taken, 1.0, factor, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not graded_direction_of(power, data, kept, graded, step_direction):
                         if beta == 0.0:
@@ -249,12 +259,12 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             momentum_scale[0] = scale
         return truncated, step_sizes.shape[0], DONE
 
-    return compiled_and_kept(advance)
+    return compiled_and_kept(advance, borrows=True)
 
 
 def _digest_of_sources() -> str:
     modules = (losses, norms, kernels, gradients, directions, exactness, certainty, graded_kernels, table)
-    modules = (*modules, terms, numbers, averages, saga)
+    modules = (*modules, terms, shared_scales, numbers, averages, saga)
     files = [each.__file__ for each in modules if each.__file__ is not None]
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 

@@ -14,7 +14,13 @@ from steepest.descent.engines.averages import (
     ROUNDING_OF_SIGN,
 )
 from steepest.descent.engines.compiled.gradient import exact_row
-from steepest.descent.engines.compiled.kernels import copy_multiple, finite, plain
+from steepest.descent.engines.compiled.kernels import plain, power_of
+from steepest.descent.engines.compiled.shared_scales import (
+    corrected_quickly,
+    count_kept_apart,
+    reference_of,
+    settled_quickly,
+)
 from steepest.scaled import Scaled
 from steepest.signals import Fields
 from steepest.signals.numbers import HIDDEN, Powers
@@ -22,19 +28,14 @@ from steepest.signals.numbers import HIDDEN, Powers
 __all__ = [
     "KeptCoefficients",
     "add_compared",
-    "add_quickly",
     "kept_rows",
     "plus",
-    "power_of",
     "record",
     "renew",
     "total_compared",
 ]
 
-# Residuals below e^-650 of the largest may be what kernels do not keep apart.
-CLAMPED = math.exp(-650.0)
 _LARGE, _SMALL = 1e100, 1e-100
-_LARGE_ROW = 1e20
 _ONE_SCALE = 400.0
 
 
@@ -73,6 +74,10 @@ class KeptCoefficients(NamedTuple):
     totals: np.ndarray
     places: np.ndarray
     """Where a sample stands in the batch, or -1, shape [n]."""
+    reference: np.ndarray
+    """Step and scale of most coefficients, after their number; see shared_scales.py."""
+    references: np.ndarray
+    """Of each sample the number of the reference that it stands in, or -1, shape [n]."""
     beta: float
     """0 for a heavy ball, which averages nothing."""
     head: float
@@ -117,6 +122,7 @@ class KeptCoefficients(NamedTuple):
             np.full((n, k), -np.inf),
             np.zeros(k),
             np.zeros(n, dtype=np.int64),
+            *reference_of(n),
             beta,
             float(powers.head[0]),
             float(powers.tail[0]),
@@ -138,18 +144,6 @@ class KeptCoefficients(NamedTuple):
             "compared_sizes": Scaled(self.compared_sizes[None, :, None], self.compared_scale),
         }
         return {name: value for name, value in kept.items() if name in before}
-
-
-@plain
-def power_of(beta, head, tail, age):
-    """Return β^age as mantissa and log-scale."""
-    if age == 0:
-        return 1.0, 0.0
-    if beta == 0.0:
-        return 0.0, -math.inf
-    high, low = age * head, age * tail
-    scale = math.floor(high + low)
-    return math.exp((high - scale) + low), scale
 
 
 @plain
@@ -182,79 +176,19 @@ def kept_rows(data, indices, W, work, taken, scales, factor, whole, kept):
     that kernels do not keep apart are worked out one by one, times ``whole``, unless the loss is a callback.
     """
     labels, rows, row_scales = data[2], kept.rows, kept.row_scales
-    for i in range(indices.shape[0]):
+    b = indices.shape[0]
+    apart = count_kept_apart(taken, b)
+    for i in range(b):
         label = labels[indices[i]]
-        taken[i, label] = 1.0
-        if _count_clamped(taken, i) == 0:
-            copy_multiple(rows, i, factor, taken, i)
-            row_scales[i, :] = scales[i]
-        elif not exact_row(data, indices[i], W, work, whole, rows, row_scales, i):
+        if i < apart or count_kept_apart(taken[i : i + 1], 1) == 1:
+            for c in range(rows.shape[1]):
+                rows[i, c], row_scales[i, c] = factor * taken[i, c], scales[i]
+            rows[i, label] = 0.0
+        elif exact_row(data, indices[i], W, work, whole, rows, row_scales, i):
+            rows[i, label], row_scales[i, label] = 0.0, -math.inf
+        else:
             return False
-        rows[i, label], row_scales[i, label] = 0.0, -math.inf
     return True
-
-
-@finite
-def _count_clamped(taken, i):
-    count = 0
-    for c in range(taken.shape[1]):
-        count += 1 if taken[i, c] <= CLAMPED else 0
-    return count
-
-
-@plain
-def add_quickly(labels, indices, taken, units, mantissas, scales, steps, beta, head, tail, step):
-    """Average the first samples of a batch, row by row, whose coefficients share a scale; return how many.
-
-    The others are left to :func:`record`. ``taken`` and ``units`` are as :func:`kept_rows` takes them, of a
-    signal without corrections.
-    """
-    decay, decay_scale, last = 1.0, 0.0, -1
-    for i in range(indices.shape[0]):
-        sample = indices[i]
-        label = labels[sample]
-        other = 1 if label == 0 else 0
-        scale = scales[sample, other]
-        taken[i, label] = 1.0
-        if _count_clamped(taken, i) + _count_unlike(scales, sample, scale) > 0:
-            return i
-        age = step + 1 - steps[sample]
-        if age != last:
-            last = age
-            decay, decay_scale = power_of(beta, head, tail, age)
-        top = max(scale + decay_scale, units[i])
-        old = decay * math.exp(scale + decay_scale - top) if scale > -math.inf else 0.0
-        new = (1.0 - beta) * math.exp(units[i] - top)
-        taken[i, label] = 0.0
-        mantissas[sample, label] = 0.0
-        # Entries keep their ratio to the largest, at least that of CLAMPED, so that none is lost.
-        largest = _combined_row(mantissas, sample, old, taken, i, new)
-        if largest > _LARGE_ROW:
-            shift = math.floor(math.log(largest))
-            copy_multiple(mantissas, sample, math.exp(-shift), mantissas, sample)
-            top += shift
-        steps[sample] = step + 1
-        scales[sample, :] = top
-    return indices.shape[0]
-
-
-@finite
-def _count_unlike(scales, i, scale):
-    count = 0
-    for c in range(scales.shape[1]):
-        count += 1 if scales[i, c] != scale else 0
-    return count
-
-
-@finite
-def _combined_row(target, i, old, A, j, new):
-    """Write old times row i of the target plus new times row j of A; return its largest entry."""
-    largest = 0.0
-    for c in range(target.shape[1]):
-        value = old * target[i, c] + new * A[j, c]
-        target[i, c] = value
-        largest = max(largest, value)
-    return largest
 
 
 @plain
@@ -267,6 +201,12 @@ def renew(data, step, kept):
         decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
         gain = (1.0 - decay * math.exp(decay_scale)) / n
         kept.steps[i] = step
+        if settled_quickly(
+            kept.mantissas, kept.scales, kept.compared, kept.compared_scales, i, decay, decay_scale, gain
+        ):
+            for c in range(k):
+                kept.compared[i, c], kept.compared_scales[i, c] = kept.rows[i, c], kept.row_scales[i, c]
+            continue
         for c in range(k):
             kept.mantissas[i, c], kept.scales[i, c] = plus(
                 kept.mantissas[i, c] * decay,
@@ -291,10 +231,14 @@ def total_compared(labels, kept):
     kept.compared_scale[0] = top
     if top == -math.inf:
         return
+    unit, last = 1.0, top
     for i in range(n):
         others = 0.0
         for c in range(k):
-            size = abs(kept.compared[i, c]) * math.exp(kept.compared_scales[i, c] - top)
+            if kept.compared_scales[i, c] != last:
+                last = kept.compared_scales[i, c]
+                unit = math.exp(last - top)
+            size = abs(kept.compared[i, c]) * unit
             sums[c] += size / n
             others += size
         sums[labels[i]] += others / n
@@ -309,10 +253,14 @@ def add_compared(labels, indices, kept):
             if kept.compared_scales[i, c] > kept.compared_scale[0]:
                 total_compared(labels, kept)
                 return
+    unit, last = 1.0, kept.compared_scale[0]
     for i in indices:
         others = 0.0
         for c in range(k):
-            size = abs(kept.compared[i, c]) * math.exp(kept.compared_scales[i, c] - kept.compared_scale[0])
+            if kept.compared_scales[i, c] != last:
+                last = kept.compared_scales[i, c]
+                unit = math.exp(last - kept.compared_scale[0])
+            size = abs(kept.compared[i, c]) * unit
             kept.compared_sizes[c] += size / n
             others += size
         kept.compared_sizes[labels[i]] += others / n
@@ -332,7 +280,12 @@ def record(data, indices, first, step, corrected, replaces, factor, kept):
         age = step + 1 - kept.steps[sample]
         decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
         gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
-        kept.steps[sample] = step + 1
+        kept.steps[sample], kept.references[sample] = step + 1, -1
+        if corrected and corrected_quickly(
+            kept.mantissas, kept.scales, kept.compared, kept.compared_scales, kept.rows, kept.row_scales,
+            kept.old, kept.old_scales, sample, i, decay, decay_scale, gain, factor, kept.beta, replaces,
+        ):  # fmt: skip
+            continue
         for c in range(k):
             if c == labels[sample]:
                 kept.old[i, c], kept.old_scales[i, c] = 0.0, -math.inf
@@ -351,6 +304,8 @@ def record(data, indices, first, step, corrected, replaces, factor, kept):
                 value, scale, (1.0 - kept.beta) * new, new_scale
             )
         _share_scale(kept.mantissas, kept.scales, sample)
+        if replaces:
+            _share_scale(kept.compared, kept.compared_scales, sample)
 
 
 @plain
