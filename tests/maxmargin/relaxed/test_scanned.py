@@ -157,6 +157,17 @@ def test_more_wrong_labels_than_nu_in_a_file_are_certified(
         assert np.abs(problem.pair_sum(found.dual)).max() < 1e-12 * max(terms, 1.0)
 
 
+@pytest.mark.parametrize("norm", ["frobenius", "spectral"])
+def test_a_deadline_that_leaves_no_time_leaves_bounds(norm):
+    X, y = texts()
+    problem = st.Classification(sparse.csr_array(X), y)
+    found = st.max_margin(problem, norm, 1e-8, nu=0.3, intercept=True, time_limit=1e-9)
+    whole = st.max_margin(st.Classification(X, y), norm, 1e-6, nu=0.3, intercept=True)
+    assert found.margin <= whole.upper_bound
+    assert whole.margin <= found.upper_bound < np.inf
+    assert_feasible(found, problem, np.full(80, 1 / 24))
+
+
 def test_small_sparse_features_are_solved_as_an_array(monkeypatch):
     monkeypatch.setattr("steepest.maxmargin.solve._SMALL", 1 << 20)
     X, y = texts()

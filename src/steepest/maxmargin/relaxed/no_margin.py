@@ -50,7 +50,7 @@ def vanishing_dual(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> np.nd
     None where there are none near, or the sums are too many to look.
     """
     used = q.any(axis=1)
-    if not _are_few(samples.classes, np.count_nonzero(used), samples.rows.shape[1]):
+    if not _are_few(samples.classes, int(np.count_nonzero(used)), samples.rows.shape[1]):
         return q if _vanishes_in_blocks(samples, chosen[used], q[used]) else None
     rows = chosen[used]
     block = samples.rows.take(rows)

@@ -143,7 +143,20 @@ def solve_relaxed_by_scans(
         deadline.certified(certified.best.lower, certified.best.upper)
         if certified.best.within(gap) or certified.ends():
             break
+    if not certified.best.upper < np.inf and len(terms.kept) * samples.classes <= _PAIRS:
+        certified.take_dual(_equal_flows(samples))
     return _solution(problem, certified, time.perf_counter() - started, stopped=deadline.stopped)
+
+
+def _equal_flows(samples: Samples) -> _Dual:
+    """As much from any class to any other: a bound where nothing better was met."""
+    kept, k, none = samples.terms.kept, samples.classes, np.zeros(0, dtype=np.int64)
+    y = samples.labels[kept]
+    weights = samples.caps[kept] if samples.terms.caps is not None else np.ones(len(kept))
+    sizes = np.bincount(y, weights, minlength=k)
+    q = np.where(sizes > 0, (weights / sizes[y])[:, None], 0.0)
+    q[np.arange(len(y)), y] = 0.0
+    return _Dual(kept, q, none, none)
 
 
 _Proposed = tuple[_Dual, Point, np.ndarray, np.ndarray | None]
