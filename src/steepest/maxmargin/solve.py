@@ -61,8 +61,8 @@ _LARGE = 30_000_000
 """Multiplications of all logits from which it pays to work on the pairs of small margin alone."""
 _READ = 1 << 28
 """Bytes up to which features that are mapped from a file are read into memory, for all methods to serve."""
-_SMALL = 1 << 20
-"""Numbers of features that stay where they are, 8 MB with all zeros, up to which they are solved as an array:
+_SMALL = 1 << 17
+"""Numbers of features that stay where they are, 1 MB with all zeros, up to which they are solved as an array:
 every norm and method takes one, and most computations are faster with it."""
 _MOST_PAIRS = 2000
 """Pairs (i, c) of a linear program over directions that HiGHS solves in a fraction of a second."""
