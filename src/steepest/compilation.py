@@ -52,7 +52,7 @@ def compiled_and_kept(function: Callable[..., Any], *, borrows: bool = False) ->
     its sources must be part of the key, held in a closure. What ``borrows`` makes no arrays, and counts no
     references to those that it is given.
     """
-    options = {"nogil": True, "error_model": "numpy", **({"_nrt": False} if borrows else {})}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **({"_nrt": False} if borrows else {})}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError as error:

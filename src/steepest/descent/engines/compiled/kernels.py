@@ -9,15 +9,18 @@ Arrays are copied by loops too: an assignment of slices takes seconds to compile
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
 
-allocating = numba.njit(nogil=True, error_model="numpy", _nrt=True)
-"""Compiles as written, for what makes arrays or is given new ones by what it calls."""
+# Functions count the references to their arrays, on every way through them, unless told not to: a third of a
+# step. What they call inherits it.
+_HOLDS: dict[str, Any] = {"_nrt": True}
+_BORROWS: dict[str, Any] = {"_nrt": False}
 
-# Without this every function counts the references to its arrays, on every way through it: a third of a step.
-_BORROWS = {"_nrt": False}
+allocating = numba.njit(nogil=True, error_model="numpy", **_HOLDS)
+"""Compiles as written, for what makes arrays or is given new ones by what it calls."""
 
 plain = numba.njit(nogil=True, error_model="numpy", **_BORROWS)
 """Compiles as written, for what works on arrays that others hold."""

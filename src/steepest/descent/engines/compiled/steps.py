@@ -113,15 +113,6 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
         truncated = 0
         scale = -np.inf
         totals, labels, largest_length, loss_kind = space.totals, data[2], data[4], data[6]
-        if kept is not None:
-            mantissas, scales, steps = kept.mantissas, kept.scales, kept.steps
-            references, reference, head, tail = kept.references, kept.reference, kept.head, kept.tail
-            sizes, sizes_scale, bounds, coefficient_totals = (
-                kept.sizes, kept.sizes_scale, kept.bounds, kept.totals,
-            )  # fmt: skip
-            compared_sizes, compared_scale = kept.compared_sizes, kept.compared_scale
-            ahead, of_sign, of_rounding = kept.ahead, kept.of_sign, kept.of_rounding
-            rows_taken, units_taken = taken
         for offset in range(step_sizes.shape[0]):
             step = start + offset
             # What absolute coefficients add up to is known of a snapshot that was taken here.
@@ -134,7 +125,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 copy_row(totals, 2, work[7], 0)
                 if kept is not None:
                     if not kept_rows(
-                        data, everything, snapshot, work, rows_taken, units_taken, 1.0 * n, 1.0, kept
+                        data, everything, snapshot, work, taken[0], taken[1], 1.0 * n, 1.0, kept
                     ):
                         return truncated, offset, BY_REFERENCE
                     renew(data, step, kept)
@@ -154,7 +145,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     rows, units = kept_table.new_rows, kept_table.new_scales
                     kept_rows(data, indices, W, work, rows, units, factor, factor, kept)
                     kept_scale, rounding = saga_totals(
-                        data, indices, factor, log_rounding, log_terms, kept, coefficient_totals
+                        data, indices, factor, log_rounding, log_terms, kept, kept.totals
                     )
                     record(data, indices, 0, step, True, True, factor, kept)
                     if position == m - 1:
@@ -167,11 +158,11 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     first = 0
                     if quickly:
                         first = add_quickly(
-                            labels, indices, rows_taken, units_taken, mantissas, scales, steps,
-                            references, reference, kept.beta, head, tail, step,
+                            labels, indices, taken[0], taken[1], kept.mantissas, kept.scales, kept.steps,
+                            kept.references, kept.reference, kept.beta, kept.head, kept.tail, step,
                         )  # fmt: skip
                     if first < indices.shape[0]:
-                        if not kept_rows(data, indices, W, work, rows_taken, units_taken, 1.0, factor, kept):
+                        if not kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept):
                             return truncated, offset, BY_REFERENCE
                         record(data, indices, first, step, corrected, False, factor, kept)
             here_scale, there_scale = scale, -np.inf
@@ -211,19 +202,20 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 if kept_table is None:
                     kept_scale = here_scale
                     if corrected:
-                        copy_totals(compared_sizes, totals[2])
-                        add_totals(totals, here_scale, there_scale, compared_scale[0], here_scale)
-                        copy_totals(totals[3], coefficient_totals)
+                        copy_totals(kept.compared_sizes, totals[2])
+                        full_scale = kept.compared_scale[0]
+                        add_totals(totals, here_scale, there_scale, full_scale, here_scale)
+                        copy_totals(totals[3], kept.totals)
                     else:
-                        copy_totals(sums[0], coefficient_totals)
+                        copy_totals(sums[0], kept.totals)
                 parts = sized(
-                    largest_length, coefficient_totals, sizes, sizes_scale, bounds, rounding, kept_scale,
-                    followed_scale, kept.beta, ahead, of_sign, of_rounding,
+                    largest_length, kept.totals, kept.sizes, kept.sizes_scale, kept.bounds, rounding,
+                    kept_scale, followed_scale, kept.beta, kept.ahead, kept.of_sign, kept.of_rounding,
                 )  # fmt: skip
                 rank = most
-                if most == 0 and not certain(followed, bounds):
+                if most == 0 and not certain(followed, kept.bounds):
                     if kept_table is None and not corrected:
-                        kept_rows(data, indices, W, work, rows_taken, units_taken, 1.0, factor, kept)
+                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not repair(data, followed, followed_scale, kind == MAX, kept):
                         if beta == 0.0:
@@ -237,7 +229,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             if graded is not None and found == DOUBTFUL:
                 if kept is not None:
                     if kept_table is None and not corrected:
-                        kept_rows(data, indices, W, work, rows_taken, units_taken, 1.0, factor, kept)
+                        kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not graded_direction_of(power, data, kept, graded, step_direction):
                         if beta == 0.0:
