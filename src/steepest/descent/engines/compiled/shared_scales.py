@@ -38,7 +38,8 @@ def add_quickly(
     b = count_kept_apart(taken, indices.shape[0])
     age = step + 1 - reference[_STEP]
     growth = ((units[0] - reference[_SCALE]) - age * head) - age * tail
-    if not abs(growth) < _APART:
+    # With β = 0 nothing lasts for longer than a step.
+    if beta == 0.0 or not abs(growth) < _APART:
         reference[_SERIAL] += 1.0
         reference[_STEP], reference[_SCALE] = step + 1, units[0]
         growth = 0.0

@@ -85,13 +85,12 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
         next hangs on residuals that compiled code does not keep, or the direction of what it follows on
         coefficients, which then were found.
 
-        ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None, ``graded``
-        the space where directions may come from the terms of a signal, or None, ``kept`` the coefficients of
-        an average, or None, and ``taken`` scratch space for theirs: for None code of its own is compiled, in
-        less time. Matrices are [k, d].
+        ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None,
+        ``matrices`` three [k, d] of scratch space, ``graded`` the space where directions may come from the
+        terms of a signal, or None, ``kept`` the coefficients of an average, or None, and ``taken`` scratch
+        space for theirs: for None code of its own is compiled, in less time.
         """
         assert sources
-        # Taken out of the tuples once: every access would count references.
         n, m, b, start, first_epoch = (
             data[0].shape[0],
             walk.batches,
