@@ -19,9 +19,18 @@ _LARGE_ROW, _LARGE_ENTRY = 1e100, 1e20
 _SERIAL, _STEP, _SCALE = range(3)
 
 
-def reference_of(samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the reference of a run, its number, step and scale, and of each sample the one it stands in."""
-    return np.asarray([0.0, -math.inf, 0.0]), np.full(samples, -1, dtype=np.int64)
+def reference_of(scales: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the reference of a run, its number, step and scale, and of each sample the one it stands in.
+
+    It is read off the coefficients, so that a run that was cut goes on to the last bit as one that was not.
+    """
+    reference, references = np.asarray([0.0, -math.inf, 0.0]), np.full(len(steps), -1, dtype=np.int64)
+    shared = np.isfinite(scales[:, 0]) & (scales == scales[:, :1]).all(axis=1)
+    if shared.any():
+        newest = np.flatnonzero(shared)[np.argmax(steps[shared])]
+        reference[_STEP], reference[_SCALE] = steps[newest], scales[newest, 0]
+        references[shared & (steps == steps[newest]) & (scales[:, 0] == scales[newest, 0])] = 0
+    return reference, references
 
 
 @plain

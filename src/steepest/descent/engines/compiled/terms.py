@@ -122,7 +122,7 @@ class KeptCoefficients(NamedTuple):
             np.full((n, k), -np.inf),
             np.zeros(k),
             np.zeros(n, dtype=np.int64),
-            *reference_of(n),
+            *reference_of(fields["term_log_scales"][0], fields["term_steps"][0]),
             beta,
             float(powers.head[0]),
             float(powers.tail[0]),
