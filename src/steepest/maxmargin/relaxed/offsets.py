@@ -15,17 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.geometry import Entrywise, Norm
-from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
+from steepest.geometry import Norm
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.relaxed.bounds import level_below
-from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.last_digits import free_weights
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.original import Original, separate_alone
 from steepest.maxmargin.relaxed.prepared import Levelled, Prepared, levelled, prepare_levelled
 from steepest.maxmargin.relaxed.put_right import PutRight
-from steepest.maxmargin.separability.decision import decide
 from steepest.problem import Classification
 
 __all__ = ["far_feature", "solve_by_offsets"]
@@ -63,28 +60,18 @@ def solve_by_offsets(
     far = far_feature(X) if X.size * problem.n_classes <= _LARGEST and X.shape[1] > 1 else None
     if far is None:
         return
-    if _separates_alone(X[:, [far]], problem, deadline):
+    if separate_alone(X[:, [far]], problem.labels, problem.n_classes, deadline):
         return
     level = levelled(np.delete(X, far, axis=1), X[:, [far]])
     costs = _costs(norm, problem.n_classes, level.shifts[0])
     scaled = replace(level, features=level.features / costs, shifts=level.shifts / costs)
     prepared = prepare_levelled(scaled, problem.labels, problem.n_classes, norm, None)
-    case = _Case(problem, norm, far, level, costs, prepared)
-    best = Best(None, None, 0.0)
+    original, best = Original(problem, norm), Best(None, None, 0.0)
+    case = _Case(original, far, level, costs, prepared)
     for proposal in proposed(case.prepared, norm, _ROUNDING * gap, "auto", deadline):
-        for candidate in case.put_right(proposal):
-            yield candidate
-            best.take_weights(None, case.margin(candidate.weights))
-            best.take_dual(None, case.bound(candidate.dual))
-            if best.within(gap) or deadline.passed:
-                return
-        if best.lower <= 0.0 and decide(problem, deadline).separable is not True:
+        yield from original.closing(case.put_right(proposal), best, gap, deadline)
+        if best.within(gap) or deadline.passed or original.is_hopeless(best, deadline):
             return
-
-
-def _separates_alone(free: np.ndarray, problem: Classification, deadline: Deadline) -> bool:
-    B = widest_free_margin(free, problem.labels, problem.n_classes, None, deadline)
-    return B is not None and level_below(free, problem.labels, B, Entrywise(2), np.arange(1), None) > 0
 
 
 def _costs(norm: Norm, k: int, shifts: np.ndarray) -> np.ndarray:
@@ -101,8 +88,7 @@ def _costs(norm: Norm, k: int, shifts: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Case:
-    problem: Classification
-    norm: Norm
+    original: Original
     far: int
     level: Levelled
     """Of the features themselves."""
@@ -110,20 +96,13 @@ class _Case:
     """By which those of the prepared problem are divided."""
     prepared: Prepared
 
-    def margin(self, W: np.ndarray) -> float:
-        return margin_below(as_numpy(self.problem.features), self.problem.labels, W, self.norm)
-
-    def bound(self, q: np.ndarray) -> float:
-        weights = simplex_weights(self.problem, q)
-        return dual_above(as_numpy(self.problem.features), self.problem.labels, weights, self.norm)
-
     def put_right(self, proposal: Proposal) -> Iterator[Candidate]:
         """Yield candidates in the features of the problem."""
         V, G = proposal.weights / self.costs, proposal.free
         if not (np.isfinite(V).all() and np.isfinite(G).all() and V.any() and proposal.dual.any()):
             return
         W = self.weights(V, G)
-        size = float(self.norm(W))
+        size = float(self.original.norm(W))
         W = self.weights(V / size, G / size)
         found = Candidate(W, proposal.dual, proposal.iterations, f"{proposal.method}, offsets taken out")
         yield found
@@ -133,8 +112,8 @@ class _Case:
     def duals(self, W: np.ndarray, q: np.ndarray) -> Iterator[np.ndarray]:
         """Yield dual weights near q with what the norm asks of A(q) in the far feature."""
         nothing = np.zeros((len(q), 1), dtype=bool)
-        right = PutRight(self.problem, self.norm, np.array([self.far]), nothing)
-        yield from right.duals(q, W, self.margin(W))
+        right = PutRight(self.original.problem, self.original.norm, np.array([self.far]), nothing)
+        yield from right.duals(q, W, self.original.margin(W))
 
     def weights(self, V: np.ndarray, G: np.ndarray) -> np.ndarray:
         """Weights [k, d] of all features from those of levelled features and of the far one."""

@@ -16,18 +16,15 @@ import numpy as np
 import scipy.linalg
 
 from steepest.arrays import as_numpy
-from steepest.geometry import Entrywise, Norm
-from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
+from steepest.geometry import Norm
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.interior.balls import BALL_BARRIER
-from steepest.maxmargin.relaxed.bounds import level_below
-from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.far_entries import View, far_entries, views
 from steepest.maxmargin.relaxed.graded import Graded, graded
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.original import Original, separate_alone
 from steepest.maxmargin.relaxed.put_right import PutRight
-from steepest.maxmargin.separability.decision import decide
 from steepest.problem import Classification
 
 __all__ = ["nearly_dependent", "solve_graded"]
@@ -72,7 +69,7 @@ def solve_graded(problem: Classification, norm: Norm, gap: float, deadline: Dead
     far = far_entries(X)
     if not far.any() and not nearly_dependent(X):
         return
-    best = Best(None, None, 0.0)
+    original, best = Original(problem, norm), Best(None, None, 0.0)
     for view in _views(problem, deadline):
         if deadline.passed:
             return
@@ -80,14 +77,9 @@ def solve_graded(problem: Classification, norm: Norm, gap: float, deadline: Dead
         if problem_of_view is None:
             continue
         nearer = (view.features != X).any(axis=1)
-        case = _Case(problem, norm, problem_of_view, nearer, far & ~nearer[:, None])
-        for candidate in case.candidates(_ROUNDING * gap, deadline):
-            yield candidate
-            best.take_weights(None, case.margin(candidate.weights))
-            best.take_dual(None, case.bound(candidate.dual))
-            if best.within(gap) or deadline.passed:
-                return
-        if best.lower <= 0.0 and decide(problem, deadline).separable is not True:
+        case = _Case(original, problem_of_view, nearer, far & ~nearer[:, None])
+        yield from original.closing(case.candidates(_ROUNDING * gap, deadline), best, gap, deadline)
+        if best.within(gap) or deadline.passed or original.is_hopeless(best, deadline):
             return
 
 
@@ -101,32 +93,19 @@ def _views(problem: Classification, deadline: Deadline) -> Iterator[View]:
         order = others[np.argsort(sizes[others], kind="stable")]
         for place in np.flatnonzero(sizes[order[1:]] >= _FAR * sizes[order[:-1]]).tolist():
             free = tuple(sorted((*view.tiny, *order[place + 1 :].tolist())))
-            if not _separate_alone(view.features[:, free], y, k, deadline):
+            if not separate_alone(view.features[:, free], y, k, deadline):
                 yield replace(view, tiny=free)
         yield view
 
 
-def _separate_alone(free: np.ndarray, y: np.ndarray, k: int, deadline: Deadline) -> bool:
-    B = widest_free_margin(free, y, k, None, deadline)
-    return B is not None and level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), None) > 0
-
-
 @dataclass(frozen=True)
 class _Case:
-    problem: Classification
-    norm: Norm
+    original: Original
     graded: Graded
     nearer: np.ndarray
     """Samples with entries that were brought nearer, which have no dual weight at an optimum, shape [n]."""
     far: np.ndarray
     """Which entries dwarf the others of their feature and were not, shape [n, d]."""
-
-    def margin(self, W: np.ndarray) -> float:
-        return margin_below(as_numpy(self.problem.features), self.problem.labels, W, self.norm)
-
-    def bound(self, q: np.ndarray) -> float:
-        weights = simplex_weights(self.problem, q)
-        return dual_above(as_numpy(self.problem.features), self.problem.labels, weights, self.norm)
 
     def candidates(self, gap: float, deadline: Deadline) -> Iterator[Candidate]:
         norm = self.graded.norm
@@ -146,22 +125,23 @@ class _Case:
         V, G = proposal.weights, proposal.free
         if not (np.isfinite(V).all() and np.isfinite(G).all() and V.any() and proposal.dual.any()):
             return
-        W = self.graded.weights(V, G, self.norm)
+        problem, norm = self.original.problem, self.original.norm
+        W = self.graded.weights(V, G, norm)
         if W is None:
             return
         q = np.where(self.nearer[:, None], 0.0, proposal.dual)
         q = q if q.any() else proposal.dual
         found = Candidate(W, q, proposal.iterations, f"{proposal.method}, graded features")
         yield found
-        margin = self.margin(W)
+        margin = self.original.margin(W)
         large = self._large(margin)
         if margin > 0.0 and len(large):
-            for dual in PutRight(self.problem, self.norm, large, self.far[:, large]).duals(q, W, margin):
+            for dual in PutRight(problem, norm, large, self.far[:, large]).duals(q, W, margin):
                 yield replace(found, dual=dual)
                 if deadline.passed:
                     return
 
     def _large(self, margin: float) -> np.ndarray:
         """Features so large that the rounding of dual weights is noticed in A(q)."""
-        X = as_numpy(self.problem.features)[~self.nearer]
+        X = as_numpy(self.original.problem.features)[~self.nearer]
         return np.flatnonzero(_NOISE * np.max(np.abs(X), axis=0, initial=0.0) > _NOTICED * margin)

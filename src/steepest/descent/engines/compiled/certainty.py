@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from steepest.descent.engines.averages import LEAST, ROUNDING_OF_ENTRY
-from steepest.descent.engines.compiled.kernels import finite, plain, power_of
+from steepest.descent.engines.compiled.kernels import count_below, plain, power_of
 from steepest.descent.engines.compiled.terms import plus
 from steepest.signals.saga import UNIT
 
@@ -112,15 +112,6 @@ def copy_totals(totals, out):
         out[c] = totals[c]
 
 
-@finite
-def _below(entries, bound):
-    """Return how many entries are at most a bound in modulus: a sum, which becomes vector instructions."""
-    count = 0
-    for j in range(entries.shape[0]):
-        count += 1 if abs(entries[j]) <= bound else 0
-    return count
-
-
 @plain
 def certain(followed, bounds):
     """Whether every entry of what a step follows is above the bound of its row."""
@@ -128,11 +119,11 @@ def certain(followed, bounds):
     for c in range(bounds.shape[0]):
         largest = max(largest, bounds[c])
     # One pass over all entries settles it as a rule: rows are seldom far apart.
-    if _below(followed.reshape(-1), largest) == 0:
+    if count_below(followed.reshape(-1), largest) == 0:
         return True
     count = 0 if largest < math.inf else 1
     for c in range(bounds.shape[0]):
-        count += _below(followed[c], bounds[c])
+        count += count_below(followed[c], bounds[c])
     return count == 0
 
 

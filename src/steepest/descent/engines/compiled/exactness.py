@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from steepest.descent.engines.compiled.gradient import residual_rows
-from steepest.descent.engines.compiled.kernels import allocating, finite, inlined, plain
+from steepest.descent.engines.compiled.kernels import allocating, count_below, inlined, plain
 from steepest.descent.engines.compiled.norms import COLUMNS, ENTRYWISE, MAX, ROWS
 from steepest.descent.engines.graded_kernels import graded_singular
 
@@ -72,21 +72,12 @@ def suspicious(sums, least, signal):
     most, fewest = 0.0, np.inf
     for c in range(sums.shape[1]):
         most, fewest = max(most, sums[0, c]), min(fewest, sums[0, c])
-    if fewest > _LEAST and not _below(signal.reshape(-1), least * most):
+    if fewest > _LEAST and not count_below(signal.reshape(-1), least * most):
         return False
     for c in range(signal.shape[0]):
-        if not sums[0, c] > _LEAST or _below(signal[c], least * sums[0, c]):
+        if not sums[0, c] > _LEAST or count_below(signal[c], least * sums[0, c]):
             return True
     return False
-
-
-@finite
-def _below(entries, bound):
-    """Return how many entries are at most a bound in modulus: a sum, which becomes vector instructions."""
-    count = 0
-    for j in range(entries.shape[0]):
-        count += 1 if abs(entries[j]) <= bound else 0
-    return count
 
 
 @plain

@@ -148,6 +148,15 @@ def exponentials(numbers, bits, powers):
         numbers[i] *= powers[i]
 
 
+@finite
+def count_below(entries, bound):
+    """Return how many entries are at most a bound in modulus: a sum, which becomes vector instructions."""
+    count = 0
+    for j in range(entries.shape[0]):
+        count += 1 if abs(entries[j]) <= bound else 0
+    return count
+
+
 @plain
 def power_of(beta, head, tail, age):
     """Return β^age as mantissa and log-scale."""
