@@ -14,10 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from steepest.optim import Muon, NormalizedSGD, Signum, SteepestDescent
@@ -135,7 +133,9 @@ def _spread(values: Sequence[float], digits: int) -> str:
 
 def draw(found: Mapping[str, tuple[float, list[Curve]]], title: str, output: Path) -> None:
     """Draw medians and bands from the smallest to the largest loss of the seeds; write the numbers beside."""
-    mpl.use("agg")
+    # Examples that draw nothing train the same networks where there is no matplotlib.
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
     for name, (rate, curves) in found.items():
