@@ -10,13 +10,13 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm, norm
-from steepest.losses import Loss, log_loss, log_proxy, loss, residual_weights
+from steepest.losses import Loss, Samples, log_mean_exp, loss, normalized_residuals, residuals
 from steepest.problem import Classification
 from steepest.theory.constants import effective_samples, feature_radius
 from steepest.theory.lemma_constants import LemmaConstants, lemma_constants
 from steepest.theory.loss_lemmas import curvature
 
-_CHUNK_ENTRIES = 1 << 20
+_CHUNK_ENTRIES = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Stretches:
 
 def measured_stretches(ground: Ground, weights: np.ndarray) -> Stretches:
     """Return the stretches between weights W [r, k, d]; costs a full gradient for each of them."""
-    problem = ground.problem
+    problem, samples = ground.problem, Samples.of(ground.problem)
     count = max(1, _CHUNK_ENTRIES // (problem.samples * problem.n_classes))
     moves = np.diff(weights, axis=0)
     ascents: list[Any] = []
@@ -73,9 +73,10 @@ def measured_stretches(ground: Ground, weights: np.ndarray) -> Stretches:
     for first in range(0, len(weights), count):
         here = slice(first, first + count)
         W = problem.weights_like_features(weights[here])
-        losses[here] = as_numpy(log_loss(problem, ground.loss, W))
-        proxies[here] = as_numpy(log_proxy(problem, ground.loss, W))
-        ascents.append(as_numpy(problem.pair_sum(residual_weights(problem, ground.loss, W))))
+        found = residuals(ground.loss, samples, W)
+        losses[here] = as_numpy(log_mean_exp(found.log_losses))
+        proxies[here] = as_numpy(log_mean_exp(found.log_weights))
+        ascents.append(as_numpy(problem.pair_sum(normalized_residuals(found))))
     ascent = np.concatenate(ascents)
     return Stretches(
         forward=np.einsum("rkd,rkd->r", ascent[:-1], moves),

@@ -141,14 +141,30 @@ def _coordinates(vector, basis, rank, coordinates, limit):
 
 
 @compiled
+def _same(matrix, i, j):
+    for column in range(matrix.shape[1]):
+        if matrix[i, column] != matrix[j, column]:
+            return False
+    return True
+
+
+@compiled
 def _core(order, lefts, which, X, until, U, Q, alpha, beta):
     """Write bases and coordinates of the terms whose size is at least ``until``; return both ranks."""
     left_rank, right_rank = 0, 0
     seen = np.zeros(X.shape[0], dtype=np.bool_)
     left, right = np.empty(lefts.shape[1]), np.empty(X.shape[1])
+    # Few left factors e_c - e_y are different: those of a pair of classes are found by their extremes.
+    earlier = np.full((lefts.shape[1], lefts.shape[1]), -1)
     for p in order[:until]:
-        left[:] = lefts[p]
-        left_rank = _coordinates(left, U, left_rank, alpha[p], U.shape[0])
+        high, low = np.argmax(lefts[p]), np.argmin(lefts[p])
+        twin = earlier[high, low]
+        if twin >= 0 and _same(lefts, twin, p):
+            alpha[p] = alpha[twin]
+        else:
+            left[:] = lefts[p]
+            left_rank = _coordinates(left, U, left_rank, alpha[p], U.shape[0])
+            earlier[high, low] = p
         i = which[p]
         if not seen[i]:
             seen[i] = True

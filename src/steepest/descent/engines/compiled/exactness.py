@@ -19,6 +19,7 @@ __all__ = [
     "factor_of",
     "graded_direction",
     "graded_direction_of",
+    "graded_signs",
     "least_part",
     "suspicious",
 ]
@@ -35,14 +36,14 @@ class Space(NamedTuple):
     totals: np.ndarray
 
     @classmethod
-    def of(cls, samples: int, batch_size: int, classes: int, *, used: bool) -> Space:
-        """Return space for two batches and all samples, or next to none where it is not used."""
-        n = samples if used else 1
-        terms = (samples + 2 * batch_size) * (classes - 1) if used else 1
+    def of(cls, samples: int, batch_size: int, classes: int, *, signs: bool, singular: bool) -> Space:
+        """Return space for what signs or singular values take, or next to none where neither is asked for."""
+        n = samples if signs or singular else 1
+        terms = (samples + 2 * batch_size) * (classes - 1) if singular else 1
         return cls(
             np.empty((n, classes)),
             np.empty(n),
-            np.empty(terms),
+            np.empty(max(terms, n * classes)),
             np.empty((terms, classes)),
             np.empty(terms, dtype=np.int64),
             np.zeros((4, classes)),
@@ -52,6 +53,7 @@ class Space(NamedTuple):
 _SIGN, _DIGITS = 1e-12, 1e-6
 _LEAST = math.exp(-600.0)
 _CLAMPED = math.exp(-680.0)
+_FARTHEST, _TINY = -700.0, 1e-280
 
 
 def least_part(kind: int, power: float) -> float:
@@ -216,6 +218,61 @@ def add_totals(totals, here, there, full, scale):
     first, second, third = math.exp(here - scale), math.exp(there - scale), math.exp(full - scale)
     for c in range(totals.shape[1]):
         totals[3, c] = totals[0, c] * first + totals[1, c] * second + totals[2, c] * third
+
+
+@plain
+def graded_signs(least, data, indices, W, factor, work, sums, space, signal, out):
+    """Write a gradient into ``out`` with the signs that its rounding hides made of their terms.
+
+    Return False where an entry's terms cancel so far that their sum has no certain sign either. ``factor``
+    is that of the sum; ``sums`` [2, k] are those that the gradient left.
+    """
+    rows, scales, logs = space.rows, space.scales, space.logs
+    k, b = signal.shape[0], indices.shape[0]
+    residual_rows(data, indices, W, work, rows, scales)
+    for i in range(b):
+        # At a sample's class stands the sum of the others: 0 for a sample without weight.
+        others = abs(rows[i, data[2][indices[i]]])
+        for c in range(k):
+            size = abs(rows[i, c])
+            if others > 0.0 and not size > _CLAMPED * others:
+                return False
+            logs[i * k + c] = math.log(size) + scales[i] if size > 0.0 else -math.inf
+    sign = 1.0 if factor > 0.0 else -1.0
+    for c in range(k):
+        bound = least * sums[0, c] * data[4] if sums[0, c] > _LEAST else math.inf
+        for j in range(signal.shape[1]):
+            out[c, j] = signal[c, j]
+            if not abs(signal[c, j]) > bound:
+                total, size = _entry(data[0], indices, rows, scales, logs, c, j)
+                if size == 0.0:
+                    out[c, j] = 0.0
+                elif size > _TINY and abs(total) > least * size:
+                    out[c, j] = math.copysign(1.0, sign * total)
+                else:
+                    return False
+    return True
+
+
+@plain
+def _entry(X, indices, rows, scales, logs, c, j):
+    """Return an entry of a gradient and what the sizes of its terms add up to, in units of the largest."""
+    k, top, at = rows.shape[1], -math.inf, 0
+    for i in range(indices.shape[0]):
+        if X[indices[i], j] != 0.0 and logs[i * k + c] > top:
+            top, at = logs[i * k + c], i
+    total, size = 0.0, 0.0
+    if top == -math.inf:
+        return total, size
+    for i in range(indices.shape[0]):
+        x = X[indices[i], j]
+        if x != 0.0 and logs[i * k + c] - top > _FARTHEST:
+            # Differences of scales are exact where sizes are near each other; logarithms are not.
+            term = rows[i, c] * x * math.exp(scales[i] - scales[at])
+            total += term
+            size += abs(term)
+    # What is too small for an ordinary number is not nothing.
+    return total, max(size, _TINY)
 
 
 @plain

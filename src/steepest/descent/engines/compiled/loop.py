@@ -205,7 +205,10 @@ def _advance_surely(problem: Classification, method: Method, state: State, stop:
         min(problem.n_classes - 1, problem.dimension) if exact and code.kind == SCHATTEN else 0,
     )
     from_terms = exact and code.kind == SCHATTEN
-    space = Space.of(problem.samples, reshuffling.batch_size, problem.n_classes, used=from_terms)
+    space = Space.of(
+        problem.samples, reshuffling.batch_size, problem.n_classes,
+        signs=demanded > 0.0 and code.kind == MAX, singular=from_terms,
+    )  # fmt: skip
     truncated, steps, ending = advance(
         data,
         walk,

@@ -38,6 +38,7 @@ from steepest.descent.engines.compiled.exactness import (
     factor_of,
     graded_direction,
     graded_direction_of,
+    graded_signs,
     suspicious,
 )
 from steepest.descent.engines.compiled.gradient import gradient
@@ -181,13 +182,17 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                         + math.sqrt(size_there) * math.exp(there_scale - scale)
                         + math.sqrt(sum_of_squares(snapshot_gradient)) * math.exp(snapshot_scale[0] - scale)
                     )
+            followed, followed_scale, rank = signal, scale, 0
             # A step that is not certain is left to the caller, as it was before.
             if least > 0.0 and (corrected or suspicious(sums, small, signal)) and doubtful(
                 kind, least, data, corrected, indices, everything, work, space,
                 here_scale, there_scale, snapshot_scale[0], scale, signal,
             ):  # fmt: skip
-                return truncated, offset, BY_REFERENCE
-            followed, followed_scale, rank = signal, scale, 0
+                if kind != MAX or corrected:
+                    return truncated, offset, BY_REFERENCE
+                if not graded_signs(least, data, indices, W, factor, work, sums, space, signal, there):
+                    return truncated, offset, BY_REFERENCE
+                followed = there
             if beta > 0.0 and momentum_kind != HEAVY_BALL:
                 momentum_scale[0] = add_scaled(momentum, momentum_scale[0], beta, signal, scale, 1.0 - beta)
                 if momentum_kind == NESTEROV:
