@@ -142,10 +142,10 @@ def _coordinates(vector, basis, rank, coordinates, limit):
 
 @compiled
 def _same(matrix, i, j):
+    same = True
     for column in range(matrix.shape[1]):
-        if matrix[i, column] != matrix[j, column]:
-            return False
-    return True
+        same &= matrix[i, column] == matrix[j, column]
+    return same
 
 
 @compiled

@@ -15,6 +15,7 @@ from steepest.experiments.claims.check import check_claims
 from steepest.experiments.claims.claim import ClaimResult, Verdict
 from steepest.experiments.dimensions import with_generalisation
 from steepest.experiments.spec.cells import signals_described
+from steepest.experiments.store.notes import notes_of
 from steepest.experiments.store.results import combine
 from steepest.experiments.store.settings import SUFFIX, Settings, read_settings
 from steepest.experiments.store.store import Store, key_of
@@ -124,10 +125,7 @@ class StoredExperiment:
     @property
     def notes(self) -> tuple[str, ...]:
         """Warnings about the settings of the runs, each once."""
-        lines = [
-            line for cell in self.cells for line in str(cell.dataset.attrs.get("notes", "")).splitlines()
-        ]
-        return tuple(dict.fromkeys(line for line in lines if line))
+        return notes_of(cell.dataset for cell in self.cells)
 
 
 def read_folder(directory: str | Path) -> tuple[StoredExperiment, ...]:

@@ -14,6 +14,7 @@ from steepest.experiments.inputs import Announce, as_instance, as_path, as_progr
 from steepest.experiments.spec.cells import Cell
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.spec.resolved import ResolvedExperiment, resolve
+from steepest.experiments.store.notes import notes_of
 from steepest.experiments.store.results import combine
 from steepest.experiments.store.store import Store
 from steepest.experiments.sweep.crew import Crew, Meter, key_of_item, many_lost
@@ -88,7 +89,7 @@ def run_experiment(
     reused = len(datasets) - sweep.computed
     known = resolved.problems.items()
     fingerprints = {f"{name}, seed {seed}": problem.fingerprint for (name, seed), problem in known}
-    return Outcome(joined, interrupted, sweep.computed, reused, _notes(datasets), fingerprints)
+    return Outcome(joined, interrupted, sweep.computed, reused, notes_of(datasets), fingerprints)
 
 
 @dataclass
@@ -168,10 +169,3 @@ class _Sweep:
             for cell in self.cells
             if (found := self._found.get(key_of_item(cell))) is not None
         ]
-
-
-def _notes(datasets: list[xr.Dataset]) -> tuple[str, ...]:
-    lines = (
-        line for dataset in datasets for line in str(dataset.attrs.get("notes", "")).splitlines() if line
-    )
-    return tuple(dict.fromkeys(lines))
