@@ -10,7 +10,7 @@ import pytest
 from tests.problems import random_problem
 
 import steepest as st
-from steepest.errors import InvalidArgument, SteepestWarning
+from steepest.errors import InvalidArgument, InvalidData, SteepestWarning
 
 
 class Solution(NamedTuple):
@@ -104,6 +104,18 @@ def test_bad_arguments_name_the_argument_its_value_and_the_remedy(change, messag
     arguments = {"methods": st.Method(), "steps": 10, **change}
     with pytest.raises(InvalidArgument, match=message):
         st.descend(random_problem(), arguments.pop("methods"), arguments.pop("steps"), **arguments)
+
+
+@pytest.mark.parametrize("size", [1e22, 1e200])
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_features_that_hide_all_residuals_are_refused_instead_of_followed_into_nan(engine, size):
+    problem = random_problem()
+    dates = np.asarray(problem.features) * ([1.0] * 19 + [size])
+    message = (
+        r"features='samples of .* up to .*: by step \d logits may reach .*; divide each feature by its size"
+    )
+    with pytest.raises(InvalidData, match=message):
+        st.descend(st.Classification(dates, problem.labels), st.Method("max"), 5, engine=engine)
 
 
 def test_momentum_that_must_stall_is_warned_of_with_numbers():

@@ -114,6 +114,7 @@ def descend(
     Raises:
         InvalidArgument: an argument outside these, a batch size above the number of samples, or a reference
             of another norm or of other data.
+        InvalidData: features so large that logits pass 2^62, where residuals are no longer known.
         MissingCapability: engine="compiled", and something that a method is made of has no compiled code.
 
     Warns:

@@ -18,6 +18,7 @@ from steepest.descent.engines.choice import Engine
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.trajectory import Solution, Trajectory, certified_margins, measured
+from steepest.errors import InvalidData
 from steepest.geometry.facts import norm_key
 from steepest.problem import Classification
 from steepest.threads import linear_algebra_threads
@@ -26,6 +27,8 @@ _CHECKPOINT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
 _STRETCH_SECONDS = 0.5
 _FIRST_MULTIPLICATIONS = 4_000_000
+_LARGEST_LOGIT = 2.0**62
+"""Beyond this the second half of a logit in doubled precision exceeds what exponentials take."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of run-steps done and the number there are."""
@@ -89,6 +92,19 @@ class Run:
     def next_record(self) -> int:
         """The step at which the run is to be recorded next."""
         return int(self.steps[len(self.weights)])
+
+    def require_known_residuals(self, weights: np.ndarray) -> None:
+        """Raise InvalidData where logits may be too large for any residual to be known at weights [k, d]."""
+        largest = float(np.max(np.abs(weights))) * self.problem.feature_bound
+        # Weights that have overflowed compare as false.
+        if np.any(weights) and not largest <= _LARGEST_LOGIT:
+            raise InvalidData(
+                "features",
+                f"samples of ‖x‖₁ up to {self.problem.feature_bound:.3g}",
+                f"by step {self.state.step} logits may reach {largest:.2g}, and beyond {_LARGEST_LOGIT:.2g} "
+                "doubled precision tells no residuals apart; divide each feature by its size and subtract "
+                "what all samples share, or take smaller or fewer steps",
+            )
 
     def record(self, weights: np.ndarray, truncated: int) -> None:
         """Keep the weights [k, d] of the present step if it is the next one to record."""
@@ -207,6 +223,7 @@ class Sweep:
         weights, truncated = as_numpy(state.weights), as_numpy(state.truncated)
         for index, run in enumerate(group):
             run.state = state.run(index)
+            run.require_known_residuals(weights[index])
             run.record(weights[index], int(truncated[index]))
             if time.monotonic() - run.saved >= _CHECKPOINT_SECONDS:
                 run.save()
