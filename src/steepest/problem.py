@@ -129,8 +129,9 @@ class Classification:
         """max_i ‖x_i‖₂."""
         xp = namespace(self.features)
         # Squares of features beyond 1e150 would overflow.
-        unit = 2.0**512 if self.feature_bound > 1e150 else 1.0
-        return unit * float(xp.max(xp.linalg.vector_norm(self.features / unit, axis=-1)))
+        if self.feature_bound > 1e150:
+            return 2.0**512 * float(xp.max(xp.linalg.vector_norm(self.features / 2.0**512, axis=-1)))
+        return float(xp.max(xp.linalg.vector_norm(self.features, axis=-1)))
 
     @cached_property
     def one_hot(self) -> Array:
