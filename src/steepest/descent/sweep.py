@@ -15,10 +15,10 @@ from steepest.arrays import as_numpy
 from steepest.descent.alignment import AlignmentRecorder
 from steepest.descent.checkpoint import Checkpoint
 from steepest.descent.engines.choice import Engine
+from steepest.descent.known_residuals import require_known_residuals
 from steepest.descent.method import Method
 from steepest.descent.state import State, stack
 from steepest.descent.trajectory import Solution, Trajectory, certified_margins, measured
-from steepest.errors import InvalidData
 from steepest.geometry.facts import norm_key
 from steepest.problem import Classification
 from steepest.threads import linear_algebra_threads
@@ -27,8 +27,6 @@ _CHECKPOINT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
 _STRETCH_SECONDS = 0.5
 _FIRST_MULTIPLICATIONS = 4_000_000
-_LARGEST_LOGIT = 2.0**62
-"""Beyond this the second half of a logit in doubled precision exceeds what exponentials take."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of run-steps done and the number there are."""
@@ -92,19 +90,6 @@ class Run:
     def next_record(self) -> int:
         """The step at which the run is to be recorded next."""
         return int(self.steps[len(self.weights)])
-
-    def require_known_residuals(self, weights: np.ndarray) -> None:
-        """Raise InvalidData where logits may be too large for any residual to be known at weights [k, d]."""
-        largest = float(np.max(np.abs(weights))) * self.problem.feature_bound
-        # Weights that have overflowed compare as false.
-        if np.any(weights) and not largest <= _LARGEST_LOGIT:
-            raise InvalidData(
-                "features",
-                f"samples of ‖x‖₁ up to {self.problem.feature_bound:.3g}",
-                f"by step {self.state.step} logits may reach {largest:.2g}, and beyond {_LARGEST_LOGIT:.2g} "
-                "doubled precision tells no residuals apart; divide each feature by its size and subtract "
-                "what all samples share, or take smaller or fewer steps",
-            )
 
     def record(self, weights: np.ndarray, truncated: int) -> None:
         """Keep the weights [k, d] of the present step if it is the next one to record."""
@@ -217,13 +202,12 @@ class Sweep:
         with self._lock:
             self._done += run_steps
 
-    @staticmethod
-    def _hand_over(group: list[Run], state: State) -> None:
+    def _hand_over(self, group: list[Run], state: State) -> None:
         """Give each run its part of the state, to record and now and then to save."""
         weights, truncated = as_numpy(state.weights), as_numpy(state.truncated)
         for index, run in enumerate(group):
             run.state = state.run(index)
-            run.require_known_residuals(weights[index])
+            require_known_residuals(self.problem, weights[index], run.state.step)
             run.record(weights[index], int(truncated[index]))
             if time.monotonic() - run.saved >= _CHECKPOINT_SECONDS:
                 run.save()

@@ -11,6 +11,7 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.descent import Method
 from steepest.descent.engines.choice import engine_for
+from steepest.descent.known_residuals import require_known_residuals
 from steepest.descent.state import State
 from steepest.problem import Classification
 from steepest.schedules import Schedule
@@ -70,6 +71,7 @@ def one_pass(problem: Classification, method: Method, standing: Standing, engine
         state = State.start(problem, method, weights, before.fields)
     with linear_algebra_threads(available_cores(), problem.multiplications):
         state = engine_for(problem, method, engine).advance(problem, [method], state, batches).to_numpy()
+    require_known_residuals(problem, as_numpy(state.weights), standing.step + batches)
     return Standing(
         as_numpy(state.weights)[0],
         standing.seed,
