@@ -22,7 +22,10 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of one data set, norm and loss."""
+    """The runs of one data set, norm and loss.
+
+    Methods pick runs by ``batch_size``, ``momentum`` and ``signal``, on all seeds.
+    """
 
     dataset: xr.Dataset
     """Results with dimensions batch_size, momentum, signal, seed and step."""
@@ -36,7 +39,7 @@ class Runs:
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Iterator[Runs]:
-        """Yield the runs of each data set, norm and loss that was run."""
+        """Yield the runs of each data set, norm and loss that ``dataset`` holds."""
         dataset = with_signals(dataset)
         for data in dataset["data"].values:
             for norm in dataset["norm"].values:
@@ -129,7 +132,11 @@ class Runs:
         return f"{which} at momentum {momentum:g} {how}"
 
     def chosen(self, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> xr.Dataset:
-        """Return the results of these runs alone; Missing if they were not run."""
+        """Return the results of these runs alone.
+
+        Raises:
+            Missing: they were not run.
+        """
         if not self.has(batch_size, momentum, signal):
             raise Missing(f"no run of {self.words(batch_size, momentum, signal)}")
         return self.dataset.sel(batch_size=batch_size, momentum=momentum, signal=signal)

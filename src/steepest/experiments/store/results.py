@@ -72,6 +72,12 @@ def open_results(directory: str | Path) -> xr.Dataset:
 
     Warns:
         SteepestWarning: a file is damaged or foreign; it is left out.
+
+    ::
+
+        results = open_results("results/figure1")
+        final = results["relative_margin_error"].isel(step=-1)
+        table = results.to_dataframe()
     """
     folder = as_path("directory", directory, "give the folder of a run")
     inside = folder / "cells"
