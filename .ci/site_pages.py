@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: pages made of the files at the root, and pages that the navigation does not name.
+"""Hooks of MkDocs: formulas, pages made of the files at the root, and pages that the navigation lacks.
 
 A new guide joins the end of "Guides", so that adding one is adding a file.
 """
@@ -6,20 +6,27 @@ A new guide joins the end of "Guides", so that adding one is adding a file.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+# MkDocs loads this file alone.
+sys.path.append(str(Path(__file__).parent))
+from site_formulas import Formulas
+
 ROOT = Path(__file__).parents[1]
 AT_THE_ROOT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PICTURE = re.compile(r'<img alt="[^"]*" src="([^"]*)" />')
 SECTION = {"distributed.md": "Tutorials"}
 """Of pages that join another section than "Guides"."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add every page of docs/ that the navigation lacks to its section."""
+    """Keep formulas as they are, and add every page of docs/ that the navigation lacks to its section."""
+    config.markdown_extensions.append(Formulas())
     here = Path(config.docs_dir)
     named = set(_paths(config.nav))
     sections = {title: pages for entry in config.nav or [] for title, pages in entry.items()}
@@ -38,6 +45,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             text = text.replace(f"]({other}", f"]({other.lower()}")
         files.append(File.generated(config, name.lower(), content=text))
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Lead from every picture to its file: a figure of nine panels is small on a telephone."""
+    return PICTURE.sub(r'<a href="\1">\g<0></a>', html)
 
 
 def _paths(entry: Any) -> list[str]:

@@ -23,14 +23,22 @@ _EXACT_INTEGERS = 2**53
 
 
 def namespace(*arrays: Array) -> Any:
-    """Return the array API namespace that the arrays share."""
+    """Return the array API namespace that ``arrays`` of any shape share.
+
+    >>> namespace(np.ones(2), np.ones((2, 3))).__name__
+    'array_api_compat.numpy'
+    """
     if all(type(each) is np.ndarray for each in arrays):
         return _NUMPY
     return array_namespace(*arrays)
 
 
 def plain_array(values: Any, argument: str = "array") -> Array:
-    """Return an array or a tensor with every entry in memory; nested lists become NumPy arrays.
+    """Return an array or a tensor of the same shape with every entry in memory; lists become NumPy arrays.
+
+    Args:
+        values: an array, a tensor, a number or nested lists.
+        argument: what messages call it.
 
     Raises:
         InvalidArgument: a masked array with masked entries, a sparse matrix, a tensor without values (device
@@ -71,7 +79,11 @@ def plain_array(values: Any, argument: str = "array") -> Array:
 
 
 def as_floating(values: Any, argument: str = "array") -> Array:
-    """Return the array with a real floating dtype: numbers and nested lists become float64 NumPy arrays.
+    """Return an array of real floating dtype and the same shape: numbers and lists become float64 of NumPy.
+
+    Args:
+        values: an array, a tensor, a number or nested lists.
+        argument: what messages call it.
 
     Raises:
         InvalidArgument: as :func:`plain_array`, and numbers that have no real floating counterpart: complex
@@ -98,7 +110,11 @@ def as_floating(values: Any, argument: str = "array") -> Array:
 
 
 def as_numpy(array: Array) -> np.ndarray:
-    """Return the array as a NumPy array on the host, without a copy where there is none to make."""
+    """Return the array as a NumPy array of its shape on the host, without a copy where there is none to make.
+
+    >>> as_numpy(np.arange(3)).tolist()
+    [0, 1, 2]
+    """
     if is_torch_array(array):
         return array.detach().cpu().numpy()
     return np.asarray(array)

@@ -43,7 +43,7 @@ class Capability(Generic[Offer]):
         _ALL.append(self)
 
     def offered_by(self, *owners: type) -> Callable[[Maker], Maker]:
-        """Return a decorator for the function that makes the offer for parts of some types.
+        """Return a decorator for the function that makes the offer for parts of the types ``owners``.
 
         The function returns None for those parts of the types that cannot offer it.
         """
@@ -62,7 +62,7 @@ class Capability(Generic[Offer]):
         return None
 
     def required_of(self, argument: str, part: object, purpose: str, remedy: str) -> Offer:
-        """Return what the part offers.
+        """Return what ``part``, given as ``argument``, offers.
 
         Raises:
             MissingCapability: it does not; the message names the capability, the purpose and the remedy.
@@ -77,5 +77,13 @@ class Capability(Generic[Offer]):
 
 
 def offered_capabilities(part: object) -> dict[str, bool]:
-    """Return for every capability that was declared so far whether the part offers it."""
+    """Return for every capability that was declared so far whether the part offers it.
+
+    >>> halved = Capability[int]("its half", "Half of an even number.")
+    >>> @halved.offered_by(int)
+    ... def _(number):
+    ...     return number // 2 if number % 2 == 0 else None
+    >>> offered_capabilities(6)["its half"], offered_capabilities(7)["its half"]
+    (True, False)
+    """
     return {each.name: each.of(part) is not None for each in _ALL}

@@ -20,7 +20,13 @@ __all__ = ["callback", "caller", "compiled_and_kept"]
 def callback(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile a function that compiled code learns of late: what :func:`caller` makes takes its ``address``.
 
-    It must not raise: nothing would come of the error.
+    Args:
+        signature: numba's, of its arguments and its result.
+        function: it must not raise, since nothing would come of the error.
+
+    ::
+
+        double = callback(types.float64(types.float64), lambda number: 2.0 * number)
     """
     return numba.cfunc(signature, error_model="numpy")(function)
 
@@ -28,7 +34,13 @@ def callback(signature: Any, function: Callable[..., Any]) -> Any:
 def caller(signature: Any) -> Any:
     """Return a function for compiled code: call(address, arguments) calls the callback at an address.
 
-    To hand over the callback itself would cost tens of microseconds each time, and a warning of numba's.
+    ``signature`` is the callback's. To hand over the callback itself would cost tens of microseconds each
+    time, and a warning of numba's.
+
+    ::
+
+        call = caller(types.float64(types.float64))
+        numba.njit(lambda address, number: call(address, (number,)))(double.address, 3.0)  # 6.0
     """
 
     @intrinsic
@@ -51,6 +63,12 @@ def compiled_and_kept(function: Callable[..., Any], *, borrows: bool = False) ->
     numba's cache notices changes of the function's own file alone: what it calls must stand in that file, or
     its sources must be part of the key, held in a closure. What ``borrows`` makes no arrays, and counts no
     references to those that it is given.
+
+    ::
+
+        @compiled_and_kept
+        def total(numbers):
+            return numbers.sum()
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **({"_nrt": False} if borrows else {})}
     try:

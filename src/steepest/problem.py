@@ -199,7 +199,7 @@ class Classification:
         return np.min(list(self.rows.scan(visit, self.n_classes)), axis=0)
 
     def normalized_margin(self, W: Array, norm_: Norm | str) -> Array:
-        """margin(W) / ‖W‖, shape [...], in units of the features; 0 for W = 0, which has no direction."""
+        """margin(W) / ‖W‖ in the norm ``norm_``, shape [...], in units of the features; 0 for W = 0."""
         xp = namespace(self._beside)
         W = self.weights_like_features(W)
         size = norm(norm_)(W)
@@ -210,6 +210,9 @@ class Classification:
 
         Entries of q at the true class count for nothing. ⟨A(q), W⟩ is the q-weighted mean of the pair
         margins, so ‖A(q)‖_* bounds the max margin from above for every q in the simplex.
+
+        Raises:
+            InvalidArgument: q of another shape.
         """
         beside = self._beside
         xp = namespace(beside)
@@ -225,7 +228,11 @@ class Classification:
         return sum(self.rows.scan(partial(_part_of_pair_sum, T=T), self.n_classes))
 
     def weights_like_features(self, W: Array) -> Array:
-        """Return W as an array beside the features; InvalidArgument if its shape is not [..., k, d]."""
+        """Return W as an array beside the features.
+
+        Raises:
+            InvalidArgument: its shape is not [..., k, d].
+        """
         beside = self._beside
         W = as_floating(W, "W")
         expected = (self.n_classes, self.dimension)
@@ -239,10 +246,10 @@ class Classification:
 
 
 def as_problem(value: object) -> Classification:
-    """Return a problem as it is.
+    """Return ``value`` as it is, a problem.
 
     Raises:
-        InvalidArgument: anything else, arrays among them.
+        InvalidArgument: it is anything else, arrays among them.
 
     >>> as_problem([[1.0]])
     Traceback (most recent call last):
@@ -257,7 +264,10 @@ def as_problem(value: object) -> Classification:
 def margins_of_logits(xp: Any, logits: Array, one_hot: Array) -> Array:
     """Return the logit of the true class minus every logit, shape [..., n, k]; 0 at the true class.
 
-    ``xp`` is the arrays' namespace, which callers in a loop look up once.
+    Args:
+        xp: the arrays' namespace, which callers in a loop look up once.
+        logits: of shape [..., n, k].
+        one_hot: True at the true class of each sample, shape [n, k].
 
     >>> margins_of_logits(np, np.array([[3.0, 1.0]]), np.array([[True, False]])).tolist()
     [[0.0, 2.0]]
@@ -267,6 +277,11 @@ def margins_of_logits(xp: Any, logits: Array, one_hot: Array) -> Array:
 
 def towards_true_class(xp: Any, q: Array, one_hot: Array) -> Array:
     """Return the T with A(q) = Tᵀ X, shape [..., n, k], for q that is 0 at the true class.
+
+    Args:
+        xp: the arrays' namespace.
+        q: weights of the pairs, shape [..., n, k].
+        one_hot: True at the true class of each sample, shape [n, k].
 
     >>> towards_true_class(np, np.array([[0.0, 0.25, 0.5]]), np.array([[True, False, False]])).tolist()
     [[0.75, -0.25, -0.5]]

@@ -32,14 +32,19 @@ def started(profile: Path) -> WebDriver:
     return webdriver.Chrome(options, Service(shutil.which("chromedriver") or "chromedriver"))
 
 
-def look(driver, page, width=1280, scheme="light"):
-    """Load a report at a width and in a colour scheme, its charts drawn; the logs hold nothing older."""
+def show(driver, width=1280, scheme="light"):
+    """Show pages at a width and in a colour scheme; the logs hold nothing older."""
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
     for log in ("browser", "performance"):
         driver.get_log(log)
+
+
+def look(driver, page, width=1280, scheme="light"):
+    """Load a report at a width and in a colour scheme, its charts drawn."""
+    show(driver, width, scheme)
     driver.get(page)
     drawn = "return document.querySelector('#maps table') !== null"
     WebDriverWait(driver, 60, 0.05).until(lambda _: driver.execute_script(drawn))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.remote.webdriver import WebDriver
 from tests.browser.chromium import look, started
+from tests.browser.pages import built_into
 from tests.experiments.small import run_into
 
 from steepest.experiments import write_page
@@ -37,6 +39,12 @@ def page(tmp_path_factory):
     alone = {"norm": "max", "momentum": 0.0, "variance_reduction": False, "seed": 1, "claims": []}
     run_into(folder / "larger", name="larger", data=data, batch_size="full", **alone)
     return write_page(folder).path.as_uri()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """Return the folder of the site."""
+    return built_into(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="session")

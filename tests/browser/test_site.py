@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from tests.browser.chromium import show
+from tests.browser.pages import pages_of
 
 pytestmark = pytest.mark.browser
-
-ROOT = Path(__file__).parents[2]
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """Return the folder of the site, built as continuous integration builds it."""
-    folder = tmp_path_factory.mktemp("site")
-    build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or "chromium"
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver") or "chromedriver"))
-    yield driver
-    driver.quit()
-
-
-def pages_of(site: Path) -> list[Path]:
-    """Return all pages but the one that a server shows for addresses that do not exist."""
-    return [page for page in sorted(site.rglob("*.html")) if page.name != "404.html"]
 
 
 def asked_of_a_network(driver) -> list[str]:
@@ -64,8 +28,7 @@ def asked_of_a_network(driver) -> list[str]:
 
 @pytest.mark.parametrize("width", [400, 1280])
 def test_every_page_is_silent_fits_and_asks_no_network(chromium, site, width):
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    show(chromium, width)
     assert len(pages_of(site)) > 40
     for page in pages_of(site):
         chromium.get(page.as_uri())
@@ -91,12 +54,22 @@ class Anchors(HTMLParser):
             self.links.append(values["href"])
 
 
+def test_formulas_are_not_taken_for_emphasis_and_no_mark_of_a_block_is_left(site):
+    for page in pages_of(site):
+        text = page.read_text(encoding="utf-8")
+        for attributes, words in re.findall(r"<em([^>]*)>(.*?)</em>", text, re.DOTALL):
+            assert (attributes, re.search(r"[=‖_{}Σ∇⟨⟩]", words)) == ("", None), (page, words)
+        assert re.findall(r".*::</p>", text) == [], page
+
+
 def test_links_and_their_anchors_lead_somewhere(site):
     read = {page: Anchors(page) for page in pages_of(site)}
     for page, anchors in read.items():
         for link in anchors.links:
             parts = urlsplit(link)
             if parts.scheme:
+                assert parts.scheme == "https", (page, link)
+                assert re.fullmatch(r"[\w.-]+\.[a-z]{2,}", parts.netloc), (page, link)
                 continue
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             assert target.is_file(), (page, link)

@@ -1,27 +1,39 @@
-"""What a public function says of itself: summary, arguments, shapes, errors, source and an example."""
+"""What a public function or class says of itself: summary, arguments, shapes, errors, source, an example."""
 
+import ast
+import enum
 import importlib
 import inspect
+import pkgutil
 import re
+import textwrap
+from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
-COVERED = (
-    *("steepest.arguments", "steepest.doubled", "steepest.files", "steepest.geometry", "steepest.labels"),
-    "steepest.losses",
-    *("steepest.plugins", "steepest.registry", "steepest.scaled", "steepest.schedules", "steepest.signals"),
-    *("steepest.experiments.report.packing", "steepest.experiments.report.pictures", "steepest.theory"),
+import steepest
+
+ROOMS = tuple(
+    f"steepest.{each.name}" for each in pkgutil.iter_modules(steepest.__path__) if each.name[0] != "_"
 )
-"""The rooms and files whose public functions and classes are held to this."""
+"""Every room and file under the package, so that a new one is held to this from its first day."""
+
+COVERED = (
+    *ROOMS,
+    *(
+        "steepest.experiments.report.packing",
+        "steepest.experiments.report.pictures",
+        "steepest.theory.limits",
+    ),
+)
+"""Rooms within rooms that offer names of their own, too."""
 
 _SOURCED = ("steepest.signals", "steepest.theory")
 """Rooms whose functions compute what a paper states; it may be their file that says which."""
 
 _UNSOURCED = ("steepest.signals.names", "steepest.signals.reshuffling", "steepest.theory.summary")
 """Their files that only look up, draw, or put together."""
-
-_LEFT_OUT = ("steepest.theory.limits",)
-"""Files of covered rooms that are still being written."""
 
 _SOURCE = re.compile(
     r"\b(Lemma|Theorem|Corollar(y|ies)|Definition|Assumption|Remark|Section|Table|Figure|Appendix)s? [A-Z\d]"
@@ -43,14 +55,14 @@ def public(room):
     return {
         f"{room}.{name}": part
         for name, part in parts.items()
-        if (inspect.isfunction(part) or inspect.isclass(part))
-        and part.__module__.startswith("steepest.")
-        and not part.__module__.startswith(_LEFT_OUT)
+        if (inspect.isfunction(part) or inspect.isclass(part)) and part.__module__.startswith("steepest.")
     }
 
 
-EVERY = {name: part for room in COVERED for name, part in public(room).items()}
-FUNCTIONS = {name: part for name, part in EVERY.items() if inspect.isfunction(part)}
+EVERY = {part: name for room in reversed(COVERED) for name, part in public(room).items()}
+"""What several rooms offer stands here once, by the room that comes first."""
+FUNCTIONS = {name: part for part, name in EVERY.items() if inspect.isfunction(part)}
+CLASSES = {name: part for part, name in EVERY.items() if inspect.isclass(part)}
 
 
 def lacking(function, *, sourced):
@@ -59,16 +71,59 @@ def lacking(function, *, sourced):
     signature = inspect.signature(function)
     annotations = [*(str(each.annotation) for each in signature.parameters.values())]
     annotations.append(str(signature.return_annotation))
-    raised = re.findall(r"^\s+raise (\w+)\(", inspect.getsource(function), re.M)
     origin = f"{said}\n{inspect.getmodule(function).__doc__}"
     return [
         *(["a summary that ends in a full stop or a colon"] if not has_summary(said) else []),
-        *(f"argument {name}" for name in signature.parameters if not re.search(rf"\b{name}\b", said)),
-        *(f"error {name}" for name in sorted({*raised}) if f"{name}:" not in said),
+        *undescribed(function, said),
         *(["shapes"] if any(map(_ARRAYS.search, annotations)) and not _SHAPE.search(said) else []),
         *(["an example"] if ">>> " not in said and "::\n" not in said else []),
         *(["its source"] if sourced and not _SOURCE.search(origin) else []),
     ]
+
+
+def undescribed(function, said):
+    """Return the arguments of a function and the errors that it raises which a text does not speak of."""
+    arguments = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    raised = re.findall(r"^\s+raise (\w+)\(", inspect.getsource(function), re.M)
+    return [
+        *(f"argument {name}" for name in arguments if not re.search(rf"\b{name}\b", said)),
+        *(f"error {name}" for name in sorted({*raised}) if f"{name}:" not in said),
+    ]
+
+
+def lacking_in_class(part):
+    """Return what a class, its fields and its public methods do not say of themselves, in words."""
+    said = inspect.getdoc(part) or ""
+    found = ["a summary"] if not has_summary(said) else []
+    if not (issubclass(part, (BaseException, enum.Enum)) or getattr(part, "_is_protocol", False)):
+        found += undescribed_fields(part)
+    for label, member in vars(part).items():
+        function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+        if label.startswith("_") or not inspect.isfunction(function):
+            continue
+        own = inspect.getdoc(getattr(part, label)) or ""
+        found += [f"{label}: a summary"] if not has_summary(own) else []
+        found += [f"{label}: {each}" for each in undescribed(function, f"{said}\n{own}")]
+    return found
+
+
+def undescribed_fields(part):
+    """Return what builds a class that neither its text, nor a base's, nor a line under a field speaks of."""
+    ours = [each for each in part.__mro__ if each is part or each.__module__.startswith("steepest.")]
+    said = "\n".join(inspect.getdoc(each) or "" for each in ours)
+    unnamed = [name for name in inspect.signature(part).parameters if not re.search(rf"\b{name}\b", said)]
+    beneath = {field for each in ours for field in fields_with_a_line(each)} if unnamed else set()
+    return [f"argument {name}" for name in unnamed if name not in beneath]
+
+
+def fields_with_a_line(part):
+    """Yield the fields of a class under which a line of text stands."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+    assert isinstance(definition, ast.ClassDef)
+    for field, line in pairwise(definition.body):
+        match field, line:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant()):
+                yield name
 
 
 def has_summary(said):
@@ -82,18 +137,17 @@ def test_a_public_function_says_what_it_takes_returns_refuses_and_where_it_is_fr
     assert lacking(FUNCTIONS[name], sourced=home.startswith(_SOURCED) and home not in _UNSOURCED) == []
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if name not in FUNCTIONS])
-def test_a_public_class_and_each_of_its_public_methods_have_a_summary(name):
-    part = EVERY[name]
-    assert has_summary(inspect.getdoc(part) or "")
-    for label, method in vars(part).items():
-        if inspect.isfunction(method) and not label.startswith("_"):
-            assert has_summary(inspect.getdoc(method) or ""), label
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_public_class_says_what_it_is_of_and_each_of_its_public_methods_what_it_takes_and_refuses(name):
+    assert lacking_in_class(CLASSES[name]) == []
 
 
-def test_there_are_functions_to_look_at():
-    assert len(FUNCTIONS) > 60
-    assert {name.split(".")[1] for name in FUNCTIONS} >= {"geometry", "losses", "signals", "theory"}
+def test_there_are_functions_and_classes_of_every_room_to_look_at():
+    assert len(FUNCTIONS) > 120
+    assert len(CLASSES) > 100
+    rooms = {name.split(".")[1] for name in (*FUNCTIONS, *CLASSES)}
+    assert rooms >= {"datasets", "descent", "estimators", "experiments", "maxmargin", "monitor", "optim"}
+    assert {f"steepest.{name.split('.')[1]}" for name in (*FUNCTIONS, *CLASSES)} == {*ROOMS}
 
 
 def test_what_a_docstring_lacks_is_seen():
@@ -104,4 +158,28 @@ def test_what_a_docstring_lacks_is_seen():
     assert lacking(nothing, sourced=True) == [
         "a summary that ends in a full stop or a colon",
         *("argument X", "argument steps", "error ValueError", "shapes", "an example", "its source"),
+    ]
+
+
+def test_what_a_class_lacks_is_seen():
+    @dataclass(frozen=True)
+    class Nothing:
+        """Nothing at all, but for a width."""
+
+        width: float
+        height: float
+        depth: float
+        """How deep it is."""
+
+        @property
+        def size(self) -> float:
+            return 0.0
+
+        @classmethod
+        def of(cls, part):
+            """Return the nothing of something."""
+            raise ValueError(part)
+
+    assert lacking_in_class(Nothing) == [
+        *("argument height", "size: a summary", "of: argument part", "of: error ValueError"),
     ]

@@ -22,10 +22,14 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; every error is one line on standard error.
+    """Run the command line on ``arguments``, by default those of the process, and return its exit code.
 
-    0: done, 1: a claim failed or the data is not separable, 2: the arguments cannot be used, 3: the run could
-    not be finished, 130: interrupted by Ctrl-C, 143: by SIGTERM.
+    Every error is one line on standard error. 0: done, 1: a claim failed or the data is not separable, 2: the
+    arguments cannot be used, 3: the run could not be finished, 130: interrupted by Ctrl-C, 143: by SIGTERM.
+
+    ::
+
+        main(["margin", "gaussian", "--norm", "spectral"])
     """
     with termination_as_interrupt() as termination:
         code = _exit_code(None if arguments is None else list(arguments))

@@ -26,13 +26,27 @@ DATA_SETS: Registry[Callable[..., Any]] = Registry("data")
 def register_data_set(name: str, make: Generator) -> Generator:
     """Give a generator of data a name, by which the command line, specs and :func:`load` know it.
 
-    The generator returns a :class:`~steepest.Classification`, or features and labels; its signature and the
-    Args of its docstring say which options there are (:func:`~steepest.datasets.parameters_of`). An
-    experiment passes its seed as ``seed`` where the signature has one.
+    Args:
+        name: one word that no other data set has.
+        make: returns a :class:`~steepest.Classification`, or features and labels; its signature and the Args
+            of its docstring say which options there are (:func:`~steepest.datasets.parameters_of`). An
+            experiment passes its seed as ``seed`` where the signature has one.
+
+    Returns:
+        The generator itself.
 
     Raises:
         InvalidArgument: the name is taken or is not one word, or the signature has a parameter that cannot
             be typed on a command line.
+
+    ::
+
+        def two_points(distance: float = 2.0):
+            return [[0.0, 1.0], [distance, 1.0]], [0, 1]
+
+
+        register_data_set("two-points", two_points)
+        load("two-points", distance=3.0)
     """
     parameters_of(make)
     DATA_SETS.register(name, make)
@@ -55,12 +69,20 @@ def data_set(name: str) -> Callable[[Generator], Generator]:
 
 
 def generate(name: str, **options: Any) -> Classification:
-    """Return the data set that the generator of that name makes; an option of ``None`` is left out.
+    """Return the data set that the generator of that name makes.
+
+    Args:
+        name: of the generator, one of :data:`DATA_SETS`.
+        options: its arguments; one of ``None`` is left out.
 
     Raises:
         InvalidArgument: an unknown name, an option that the generator does not have, one that it needs, or
             a bad value of one.
         InvalidData: the generator returned no classification problem.
+
+    >>> problem = generate("gaussian", classes=2, samples_per_class=3, features=8)
+    >>> problem.samples, problem.dimension
+    (6, 8)
     """
     make = DATA_SETS[name]
     parameters = {each.name: each for each in parameters_of(make)}
@@ -80,8 +102,10 @@ def generate(name: str, **options: Any) -> Classification:
 def load(name_or_path: str | os.PathLike[str], **options: Any) -> Classification:
     """Return the data set of that name, or the data in the file at that path.
 
-    ``options`` are the arguments of the generator behind the name (:data:`DATA_SETS`), or of
-    :func:`~steepest.datasets.from_file`; an option of ``None`` counts as not given.
+    Args:
+        name_or_path: one of :data:`DATA_SETS`, or a file's path.
+        options: the arguments of the generator behind the name, or of
+            :func:`~steepest.datasets.from_file`; one of ``None`` counts as not given.
 
     Raises:
         InvalidArgument: neither a known name nor a path, an option that this data set does not have, or a
@@ -102,8 +126,14 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Classification
 def names_a_file(name_or_path: str | os.PathLike[str]) -> bool:
     """Return whether this is the path of a file, or "-" for standard input, and not the name of a data set.
 
+    Args:
+        name_or_path: what :func:`load` and the command line are given; the file need not exist.
+
     Raises:
         InvalidArgument: it is neither.
+
+    >>> names_a_file("gaussian"), names_a_file("gaussian.csv"), names_a_file("-")
+    (False, True, True)
     """
     if not isinstance(name_or_path, str):
         if isinstance(name_or_path, os.PathLike):

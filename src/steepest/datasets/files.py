@@ -108,8 +108,17 @@ def read_file(
 ) -> DataFile:
     """Read a file as :func:`from_file` does, and say how its labels were found, without a warning.
 
+    ``path``, ``label``, ``separator`` and ``encoding`` are the arguments of :func:`from_file`.
+
     Raises:
-        DataFileError, MissingExtra: as :func:`from_file`.
+        DataFileError: as for :func:`from_file`.
+        InvalidArgument: as for :func:`from_file`.
+        MissingExtra: as for :func:`from_file`.
+
+    ::
+
+        found = read_file("flowers.csv")
+        print(found)  # flowers.csv: labels in column 'species' (a guess: ...); 3 classes: setosa 50, ...
     """
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidArgument("path", path, "give the path of a file")

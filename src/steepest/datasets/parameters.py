@@ -37,7 +37,9 @@ class Parameter:
     """One argument of a generator, as the command line and specs see it."""
 
     name: str
+    """As in the generator's signature."""
     type: type[int] | type[float] | type[bool] | type[str]
+    """What its values are."""
     default: Any
     """:data:`REQUIRED` where there is none."""
     help: str
@@ -53,7 +55,7 @@ class Parameter:
         return self.default is REQUIRED
 
     def value_of(self, given: Any) -> Any:
-        """Return the value that is meant by what was typed or written in a file.
+        """Return the value that is meant by ``given``, which was typed or written in a file.
 
         Raises:
             InvalidArgument: it is no such value.
@@ -75,7 +77,7 @@ class Parameter:
 
 
 def parameters_of(make: Callable[..., Any]) -> tuple[Parameter, ...]:
-    """Return the parameters of a generator, in the order of its signature.
+    """Return the parameters of the generator ``make``, in the order of its signature.
 
     Types come from the annotations (int, float, bool, str, a Literal of them, any of these or None), else
     from the defaults; the help comes from the lines under ``Args:`` in the docstring. An argument of another

@@ -85,7 +85,9 @@ class MaxMarginPath(BaseEstimator):
         return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MaxMarginPath:
-        """Fit a classifier for each ν, and return the path; arguments and errors are those of a classifier.
+        """Fit a classifier for each ν, and return the path.
+
+        ``X``, ``y``, ``sample_weight`` and the errors are those of a classifier's ``fit``.
 
         Warns:
             MarginWarning: at the smallest values of ν no margin is positive, or at the largest it has no

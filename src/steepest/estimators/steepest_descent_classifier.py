@@ -151,8 +151,9 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
             sample_weight: a weight of at least 0 for each sample in the loss, shape [n].
 
         Raises:
-            ValueError: features or labels that scikit-learn refuses; for any other argument
-                :class:`steepest.errors.InvalidArgument`, which is one.
+            ValueError: features or labels that scikit-learn refuses.
+            InvalidArgument: any other argument that cannot be used; it is a ValueError too.
+            InvalidData: with ``warm_start``, samples of other classes than before.
 
         Warns:
             GapWarning: all passes were made, and the certified gap is above ``tol``.
@@ -210,6 +211,8 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError: as ``fit``; the first call lacks ``classes``, or a label is not among them.
+            InvalidArgument: a ``class_weight`` that only all samples together would tell; it is a ValueError
+                too.
         """
         if isinstance(self.class_weight, str):
             remedy = "one batch does not know how often a class comes: give a weight for each class"

@@ -52,6 +52,7 @@ class Report:
     claims: tuple[ClaimResult, ...]
     files: list[Path]
     interrupted: bool
+    """Whether Ctrl-C ended it before everything was computed."""
     computed: int
     """Cells computed in this call; a cell is six runs in the paper's figures."""
     reused: int
@@ -93,6 +94,12 @@ def reproduce(
     Raises:
         InvalidArgument: an unknown figure, or seeds that are none.
         RunError: something cannot be written, or a run cannot go on.
+
+    ::
+
+        report = reproduce("figure1", Path("results/figure1"), quick=True)
+        for claim in report.claims:
+            print(claim.norm, claim.verdict.value, claim.statement)
     """
     every = isinstance(figure, str) and figure == "all"
     experiments = [paper_experiment(name) for name in (paper_figures() if every else [figure])]
@@ -148,6 +155,20 @@ def carry_out(
     """Run an experiment, or what of it the folder does not hold yet; draw it and check its claims.
 
     Files and errors are those of :func:`reproduce`; several experiments may share a folder.
+
+    Args:
+        experiment: what to run.
+        directory: the folder of its files.
+        progress: called with (what is being done, run-steps done, run-steps in all).
+        executor: where cells are computed; by default on this machine's cores.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> data = {"kind": "gaussian", "classes": 2, "samples_per_class": 3, "features": 8}
+    >>> tiny = Experiment(name="tiny", data=[data], norm=["max"], steps=20, records=5)
+    >>> with TemporaryDirectory() as folder:
+    ...     report = carry_out(tiny, Path(folder))
+    >>> [file.name for file in report.files], report.computed, report.holds
+    (['tiny.nc', 'tiny-experiment.json'], 1, True)
     """
     directory, progress = as_path("directory", directory, _FOLDER), as_progress(progress)
     resolved = resolve(experiment)

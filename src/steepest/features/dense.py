@@ -26,7 +26,7 @@ class DenseRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """N and d."""
+        """Numbers of samples and of features, (n, d)."""
         return self.array.shape[0], self.array.shape[1]
 
     @property
@@ -35,7 +35,7 @@ class DenseRows:
         return True
 
     def scan(self, visit: Callable[[int, Block], Result], width: int) -> Iterator[Result]:
-        """Yield what is made of all blocks, in order."""
+        """Yield ``visit(start, block)`` of all blocks, in order; for ``width`` see :class:`Rows`."""
         n, d = self.shape
         step = rows_of_a_block(max(width, d))
         for start in range(0, n, step):

@@ -23,7 +23,7 @@ class Rows(Protocol):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """N and d."""
+        """Numbers of samples and of features, (n, d)."""
         ...
 
     @property

@@ -36,7 +36,7 @@ class SparseRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """N and d."""
+        """Numbers of samples and of features, (n, d)."""
         return self.array.shape[0], self.array.shape[1]
 
     @property
@@ -45,7 +45,7 @@ class SparseRows:
         return False
 
     def scan(self, visit: Callable[[int, Block], Result], width: int) -> Iterator[Result]:
-        """Yield what is made of all blocks, in order."""
+        """Yield ``visit(start, block)`` of all blocks, in order; for ``width`` see :class:`Rows`."""
         n = self.shape[0]
         step = rows_of_a_block(max(width, 1 + self.array.nnz // n))
         for start in range(0, n, step):

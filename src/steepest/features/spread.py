@@ -59,7 +59,7 @@ class SpreadRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """N and d."""
+        """Numbers of samples and of features, (n, d)."""
         return int(self.array.shape[0]), int(self.array.shape[1])
 
     @property
@@ -68,7 +68,10 @@ class SpreadRows:
         return False
 
     def scan(self, visit: Callable[[int, Block], Result], width: int) -> Iterator[Result]:
-        """Yield what is made of all blocks, in order; each is visited where it is, some at a time."""
+        """Yield ``visit(start, block)`` of all blocks, in order; each is visited where it is, some at a time.
+
+        For ``width`` see :class:`Rows`.
+        """
         dask: Any = import_module("dask")
         step = rows_of_a_block(max(width, self.shape[1]))
         task = dask.delayed(_visited, pure=False, traverse=False)

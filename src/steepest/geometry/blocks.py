@@ -101,7 +101,7 @@ class BlockNorm:
         return xp.moveaxis(parts, -2, -3)
 
     def joined(self, parts: Array) -> Array:
-        """Return the matrices whose blocks are given, the inverse of :meth:`split`."""
+        """Return the matrices whose blocks are ``parts``, the inverse of :meth:`split`."""
         xp = namespace(parts)
         *batch, m, k, d = parts.shape
         if self.axis == "rows":

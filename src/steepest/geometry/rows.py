@@ -99,6 +99,10 @@ class RowNorm:
 class ColumnNorm:
     """‖A‖ = ‖(‖a_1‖_inner, ..., ‖a_d‖_inner)‖_outer over the columns a_j of A: :class:`RowNorm` of Aᵀ.
 
+    Args:
+        inner: exponent of the norm of a column, in [1, inf].
+        outer: exponent of the norm across the columns, in [1, inf].
+
     Raises:
         InvalidArgument: an exponent that is not a number in [1, inf].
 

@@ -30,6 +30,6 @@ class Exponential:
         return self.name
 
     def residuals(self, log_odds: Doubled, /) -> Residuals:
-        """Return the residuals and losses of samples with log-odds [..., b, k]."""
+        """Return the residuals and losses of samples with ``log_odds`` of shape [..., b, k]."""
         u, shares = log_sum_exp(log_odds)
         return Residuals(shares, u, u, log_shares(log_odds, u))

@@ -38,7 +38,8 @@ __all__ = [
 class Samples(NamedTuple):
     """Samples for exact logits: features [..., b, d], their head (doubled.py), one-hot labels [..., b, k].
 
-    ``log_weights`` [..., b] are the logarithms of their weights in the loss, None where all count alike.
+    ``one_hot`` is True at the true class. ``log_weights`` [..., b] are the logarithms of their weights in the
+    loss, None where all count alike.
     """
 
     features: Array

@@ -160,7 +160,7 @@ class MaxMarginSolution:
         """Generalised cosine: the largest cosine of weights [..., k, d] to an optimum, at least 0, as [...].
 
         It is sqrt(1 - dist²) of :meth:`distance_to_optima`, and the cosine to W* where the optimum W* is
-        unique and the angle acute. Arguments and errors are those of the distance.
+        unique and the angle acute. ``accuracy`` and the errors are those of the distance.
         """
         return np.sqrt(1.0 - self.distance_to_optima(W, accuracy) ** 2)
 

@@ -104,15 +104,15 @@ class Layout:
 
     @classmethod
     def linear(cls, transposed: bool = False) -> Layout:
-        """Return the layout of a matrix [outputs, inputs], or [inputs, outputs]."""
+        """Return the layout of a matrix [outputs, inputs], or if ``transposed`` [inputs, outputs]."""
         return cls(outputs=(1,), inputs=(0,), axis=1) if transposed else cls()
 
     @classmethod
     def convolution(cls, groups: int = 1, transposed: bool = False) -> Layout:
         """Return the layout of kernels [outputs, inputs / groups, ...]: one matrix a group.
 
-        Transposed convolutions have kernels [inputs, outputs / groups, ...]. Depthwise ones have as many
-        groups as inputs.
+        If ``transposed``, of transposed convolutions, whose kernels are [inputs, outputs / groups, ...].
+        Depthwise ones have as many groups as inputs.
         """
         return cls(outputs=(1,) if transposed else (0,), pieces=(groups,))
 
@@ -124,26 +124,35 @@ class Layout:
         heads: int | tuple[int, ...] = 1,
         transposed: bool = False,
     ) -> Layout:
-        """Return the layout of projections fused along their outputs; heads are the pieces of Layout."""
+        """Return the layout of projections fused along their outputs; ``heads`` are the pieces of Layout.
+
+        If ``transposed``, of a matrix [inputs, outputs].
+        """
         pieces = heads if isinstance(heads, tuple) else (heads,)
         plain = cls.linear(transposed)
         return cls(plain.outputs, plain.inputs, (), plain.axis, parts, interleaved, pieces)
 
     @classmethod
     def heads(cls, count: int, axis: int = 0, transposed: bool = False) -> Layout:
-        """Return the layout of a matrix of which every head is a matrix of its own, along one axis."""
+        """Return the layout of a matrix with ``count`` heads along an axis, each a matrix of its own.
+
+        If ``transposed``, of a matrix [inputs, outputs].
+        """
         plain = cls.linear(transposed)
         return cls(plain.outputs, plain.inputs, axis=axis, pieces=(count,))
 
     @classmethod
     def experts(cls, parts: tuple[int, ...] = (1,), interleaved: int = 1, transposed: bool = False) -> Layout:
-        """Return the layout of stacked matrices [experts, outputs, inputs], or [experts, inputs, outputs]."""
+        """Return the layout of stacked matrices [experts, outputs, inputs].
+
+        If ``transposed``, of [experts, inputs, outputs].
+        """
         outputs, inputs = (2, 1) if transposed else (1, 2)
         return cls((outputs,), (inputs,), (0,), outputs, parts, interleaved)
 
     @classmethod
     def rows(cls, dimensions: int) -> Layout:
-        """Return the layout of vectors along the last axis, as of tokens or positions: each is a row."""
+        """Return the layout of vectors along the last of ``dimensions`` axes, as of tokens: each is a row."""
         return cls(outputs=tuple(range(dimensions - 1)))
 
     def views(self, tensor: Tensor) -> Iterator[Tensor]:

@@ -25,6 +25,8 @@ class SignSGD(SteepestDescent):
 
         W = (1 - lr * weight_decay) * W - lr * scale * sign(G)
 
+    Arguments and errors, ``options`` among them, are those of :class:`SteepestDescent`.
+
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.tensor([3.0, -0.5]))
     >>> weight.grad = torch.tensor([7.0, -1e-9])
@@ -53,6 +55,8 @@ class Signum(SteepestDescent):
         M = beta * M + (1 - beta) * G
         S = (1 - beta) * G + beta * M if nesterov else M
         W = (1 - lr * weight_decay) * W - lr * scale * sign(S)
+
+    Arguments and errors, ``options`` among them, are those of :class:`SteepestDescent`.
 
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
@@ -95,6 +99,8 @@ class NormalizedSGD(SteepestDescent):
         S = (1 - beta) * G + beta * M if nesterov else M
         W = (1 - lr * weight_decay) * W - lr * scale * S / length(S)
 
+    Arguments and errors, ``options`` among them, are those of :class:`SteepestDescent`.
+
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
     >>> weight.grad = torch.tensor([3e-30, 4e-30])
@@ -132,6 +138,8 @@ class SpectralSGD(SteepestDescent):
 
         W = (1 - lr * weight_decay) * W - lr * scale * polar(G)
 
+    Arguments and errors, ``options`` among them, are those of :class:`SteepestDescent`.
+
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.eye(2))
     >>> weight.grad = torch.tensor([[0.0, 2.0], [-1.0, 0.0]])
@@ -166,7 +174,8 @@ class Muon(SteepestDescent):
     It loads the states of ``torch.optim.Muon`` and goes on along the same trajectory, as far as the accuracy
     of the polar factors goes: PyTorch's are those of ``polar="newton-schulz-5-bfloat16"``. Its
     ``adjust_lr_fn`` is ``scale`` here: "original" (None) is "aspect", the default, and "match_rms_adamw" is
-    "matched-rms". Its default weight decay is 0.1, and here it is 0.
+    "matched-rms". Its default weight decay is 0.1, and here it is 0. Arguments and errors, ``options`` among
+    them, are those of :class:`SteepestDescent`.
 
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.eye(2))
@@ -197,7 +206,7 @@ class Muon(SteepestDescent):
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state of this class, or of ``torch.optim.Muon``: ``polar`` then stays as it is here."""
+        """Load ``state_dict``, this class's or that of ``torch.optim.Muon``: ``polar`` stays as it is."""
         groups = state_dict["param_groups"]
         if any("ns_steps" in group for group in groups):
             pairs = zip(self.param_groups, groups, strict=False)

@@ -145,7 +145,7 @@ class SteepestDescent(Optimizer):
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters with options of its own; errors as for the class."""
+        """Add ``param_group``, parameters with options of their own; errors as for the class."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
@@ -215,7 +215,7 @@ class SteepestDescent(Optimizer):
         self._distribution.step(self.param_groups, steps, self.state)
 
     def make_averages(self, index: int) -> None:
-        """Make the averages of a group that are not there yet, all 0."""
+        """Make the averages of the group ``param_groups[index]`` that are not there yet, all 0."""
         group = self.param_groups[index]
         shared = self.is_shared()
         params = [param for param in _trained(group) if not (shared and self._distribution.shares(param))]

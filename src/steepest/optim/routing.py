@@ -35,6 +35,7 @@ class Routing:
     """All parameters of an optimiser in its order; its text is a table."""
 
     rows: tuple[Routed, ...]
+    """Each parameter, and how it is moved."""
 
     def __iter__(self) -> Iterator[Routed]:
         return iter(self.rows)

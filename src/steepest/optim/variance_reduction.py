@@ -149,7 +149,7 @@ class VarianceReduced:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load what :meth:`state_dict` returned."""
+        """Load ``state``, which :meth:`state_dict` returned."""
         self.optimizer.load_state_dict(state["optimizer"])
         own = dict(self._trained())
         for name in ("snapshot", "full"):

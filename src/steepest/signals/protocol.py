@@ -24,7 +24,9 @@ class Draw:
     """What a step draws for runs of one batch size: the batch of each run, and coins on demand."""
 
     problem: Classification
+    """Whose samples are drawn."""
     loss: Loss
+    """Whose gradient is estimated."""
     step: int
     """t, from 0."""
     batches: int
@@ -63,11 +65,17 @@ class Signal(Protocol):
     """
 
     def start(self, problem: Classification, loss: Loss, weights: Array, /) -> Fields:
-        """Return the state before the first step of runs that start at ``weights`` [runs, k, d]."""
+        """Return the state before the first step of runs that start at ``weights`` [runs, k, d].
+
+        ``problem`` has the samples, and ``loss`` is whose gradient is estimated.
+        """
         ...
 
     def step(self, draw: Draw, weights: Array, fields: Fields, /) -> tuple[Scaled, Fields]:
-        """Return the signals [runs, k, d] of a step at ``weights``, and what changes of the state."""
+        """Return the signals [runs, k, d] of a step at ``weights``, and what changes of the state.
+
+        ``draw`` is what the step draws, ``fields`` the state before it.
+        """
         ...
 
 
@@ -83,9 +91,9 @@ class Momentum(Protocol):
         ...
 
     def follow(self, signal: Scaled, beta: Array, fields: Fields, /) -> tuple[Scaled, Fields]:
-        """Return the matrices [runs, k, d] whose directions are taken, and what changes of the state."""
+        """Return the matrices [runs, k, d] whose directions are taken, and what changes of ``fields``."""
         ...
 
     def move(self, weights: Array, step: Array, beta: Array, fields: Fields, /) -> tuple[Array, Fields]:
-        """Return the weights after a step -η D [runs, k, d], and what changes of the state."""
+        """Return the weights after a step -η D [runs, k, d], and what changes of ``fields``."""
         ...

@@ -31,9 +31,11 @@ class Check:
     assumption: str
     """Number of the assumption in the paper, or the theorem whose condition this is."""
     title: str
+    """What is assumed, in a few words."""
     holds: bool | None
     """None where it cannot be decided from what was given."""
     reason: str
+    """Why, in a sentence with numbers."""
     values: dict[str, float]
     """The numbers of the reason."""
 
@@ -47,6 +49,7 @@ class AssumptionChecks:
     """What :func:`check_assumptions` found; prints as one line each."""
 
     checks: tuple[Check, ...]
+    """One for each assumption."""
 
     @property
     def hold(self) -> bool:

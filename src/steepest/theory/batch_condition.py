@@ -28,6 +28,7 @@ class BatchAlignment:
     """The mean alignment of a batch size with the full gradient, see :func:`batch_alignment`."""
 
     batch_size: int
+    """b, samples a batch."""
     batches: int
     """m, batches an epoch."""
     mean: np.ndarray
@@ -111,6 +112,7 @@ class BatchCondition:
     scales: tuple[float, ...]
     """Margins of the weights on the ray, in units of 1: W = scale · W* / γ."""
     rows: tuple[BatchAlignment, ...]
+    """One for each batch size."""
     worst_case: tuple[float, ...]
     """ρ = γ - 4 (m-1) R for each row."""
 

@@ -78,8 +78,11 @@ class DriftBound:
     """
 
     schedule: PolynomialDecay
+    """Step sizes η_t."""
     momentum: float
+    """β."""
     radius: float
+    """R, in units of the features."""
     contraction_start: float
     """J, the first step from which remembered gradients fade faster than the weights move."""
     log_growth: float

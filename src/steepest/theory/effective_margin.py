@@ -154,7 +154,7 @@ class EffectiveMargin:
 
     @property
     def value(self) -> float:
-        """ρ."""
+        """The effective margin ρ = γ - noise."""
         return self.margin - self.noise
 
     @property

@@ -55,7 +55,7 @@ class LemmaConstants:
         return self.deficit is None
 
     def deficit_of(self, log_total: np.ndarray, *, sharp: bool = True) -> np.ndarray:
-        """Return the bound on 1 - G/L as a function of log y, the sharp one or the paper's."""
+        """Return the bound on 1 - G/L at ``log_total`` = log y, the sharp one or the paper's."""
         log_total = np.asarray(log_total, dtype=float)
         chosen = self.deficit if sharp or self.papers_deficit is None else self.papers_deficit
         return np.zeros_like(log_total) if chosen is None else chosen(log_total)

@@ -106,6 +106,7 @@ class FittedRate:
     """Confidence interval of the exponent: of the mean over data sets for several runs, and of the slope of
     the one run's own curve for one. See :func:`fit_rate` for how often it covers."""
     confidence: float
+    """Of the interval, between 0 and 1."""
     first: int
     """First step of the fit."""
     last: int

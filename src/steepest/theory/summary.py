@@ -26,6 +26,7 @@ class Quantity:
     name: str
     """What it is, in words."""
     symbol: str
+    """Its symbol in the paper."""
     sharp: float | None
     """With the smallest constants proven here; infinite where never, None where it does not apply."""
     paper: float | None
@@ -37,9 +38,13 @@ class TheorySummary:
     """What :func:`summarize` returns: the assumptions, and the numbers of the theorems."""
 
     problem: str
+    """The data's name."""
     norm: str
+    """The norm's name."""
     checks: AssumptionChecks
+    """Which assumptions hold."""
     quantities: tuple[Quantity, ...]
+    """The numbers of the theorems."""
 
     def __getitem__(self, key: str) -> Quantity:
         """Return the quantity of that key; KeyError if there is none."""

@@ -28,8 +28,17 @@ def check_claims(dataset: xr.Dataset, names: Iterable[str]) -> tuple[ClaimResult
     claims only generalise is corrected by itself, so that it changes no verdict on the data that they are
     about.
 
+    Args:
+        dataset: results, as :func:`open_results` returns them.
+        names: of claims, each one of :data:`CLAIMS`.
+
     Raises:
         InvalidArgument: a name that is no claim.
+
+    ::
+
+        for result in check_claims(open_results("results/figure1"), ["full-batch-converges"]):
+            print(result.norm, result.verdict.value, result.reason)
     """
     import xarray as xr
 

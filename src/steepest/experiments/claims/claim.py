@@ -38,15 +38,23 @@ class ClaimResult:
     """One row of the table of claims."""
 
     name: str
+    """The claim's, one of :data:`CLAIMS`."""
     norm: str
+    """Of the runs."""
     data: str
+    """The data set's name."""
     loss: str
+    """Of the runs."""
     sentence: str
     """What the paper says; empty for a claim that is not the paper's."""
     statement: str
+    """What is claimed, in one sentence."""
     measured: str
+    """What was measured, with its spread over data sets."""
     threshold: str
+    """What it is held against."""
     verdict: Verdict
+    """Supported, contradicted or undecided."""
     reason: str
     """The verdict in one sentence, for readers who know no statistics."""
     effect: Effect | None = None
@@ -60,6 +68,7 @@ class ClaimResult:
     generalises: bool = False
     """Whether the data is another than the paper's: shown, and no reason for a command to fail."""
     measurements: tuple[Measurement, ...] = ()
+    """What the verdict rests on, a value a seed each."""
     remarks: tuple[str, ...] = ()
     """What was measured outside the range where it was expected; no part of the verdict."""
 

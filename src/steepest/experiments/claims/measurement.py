@@ -138,8 +138,24 @@ def over_seeds(
 ) -> Measurement:
     """Return a measurement with one value for each seed of the runs.
 
+    Args:
+        runs: what was measured, as a claim is called with it.
+        quantity: what the values are, in words.
+        where: of which of the runs, in words.
+        values: one for each seed, shape [seeds].
+        at_least: the claim holds where the mean over seeds is at least this.
+        at_most: and at most this.
+        expected: an interval outside of which a value is remarked on; no part of the verdict.
+
     Raises:
         InvalidArgument: as many values as there are seeds are not given, or bounds that are no numbers.
+
+    ::
+
+        @claim("small-error", "The full batch ends near the max margin.", "relative margin error ≤ 0.05")
+        def small_error(runs):
+            errors = runs.final("relative_margin_error", runs.samples, 0.0)
+            yield over_seeds(runs, "relative margin error", "full batch", errors, at_most=0.05)
     """
     as_instance("runs", runs, Runs, "give the Runs that a claim is called with")
     for name, bound in (("at_least", at_least), ("at_most", at_most)):

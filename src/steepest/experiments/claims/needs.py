@@ -16,8 +16,11 @@ class OneRun(NamedTuple):
     """Settings of runs that have to be there, on every seed."""
 
     batch_size: int
+    """Samples a batch."""
     momentum: float = 0.0
+    """β."""
     signal: str = PLAIN_SIGNAL
+    """The signal's name."""
 
 
 class _Key(NamedTuple):

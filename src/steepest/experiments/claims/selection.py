@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,10 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of one data set, norm and loss."""
+    """The runs of one data set, norm and loss.
+
+    Methods pick runs by ``batch_size``, ``momentum`` and ``signal``, on all seeds.
+    """
 
     dataset: xr.Dataset
     """Results with dimensions batch_size, momentum, signal, seed and step."""
@@ -36,7 +40,7 @@ class Runs:
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Iterator[Runs]:
-        """Yield the runs of each data set, norm and loss that was run."""
+        """Yield the runs of each data set, norm and loss that ``dataset`` holds."""
         dataset = with_signals(dataset)
         for data in dataset["data"].values:
             for norm in dataset["norm"].values:
@@ -117,10 +121,19 @@ class Runs:
 
     def has(self, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> bool:
         """Whether these runs are among the results."""
-        wanted = {"batch_size": batch_size, "momentum": momentum, "signal": signal}
-        if not all(value in self.dataset[name].values for name, value in wanted.items()):
-            return False
-        return not bool(self.dataset["relative_margin_error"].sel(wanted).isnull().all())
+        return (batch_size, momentum, signal) in self._places
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, float, str], dict[str, int]]:
+        """Where each run that there is stands along the dimensions; labels are looked up a thousand times."""
+        names = ("batch_size", "momentum", "signal")
+        error = self.dataset.variables["relative_margin_error"].transpose(*names, ...)
+        there = ~np.isnan(error.values).reshape(*error.shape[:3], -1).all(axis=-1)
+        labels = self.batch_sizes, self.momenta, self.signals
+        return {
+            (labels[0][b], labels[1][m], labels[2][s]): dict(zip(names, (b, m, s), strict=True))
+            for b, m, s in np.argwhere(there).tolist()
+        }
 
     def words(self, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> str:
         """Return a name of these runs for messages."""
@@ -129,17 +142,35 @@ class Runs:
         return f"{which} at momentum {momentum:g} {how}"
 
     def chosen(self, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL) -> xr.Dataset:
-        """Return the results of these runs alone; Missing if they were not run."""
+        """Return the results of these runs alone, every variable of them.
+
+        Raises:
+            Missing: they were not run.
+        """
+        return self.dataset.isel(self._place(batch_size, momentum, signal))
+
+    def _place(self, batch_size: int, momentum: float, signal: str) -> dict[str, int]:
         if not self.has(batch_size, momentum, signal):
             raise Missing(f"no run of {self.words(batch_size, momentum, signal)}")
-        return self.dataset.sel(batch_size=batch_size, momentum=momentum, signal=signal)
+        return self._places[batch_size, momentum, signal]
+
+    def variable(
+        self, name: str, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL
+    ) -> xr.Variable:
+        """Return one variable of the results of these runs, by its ``name`` and without labels.
+
+        Raises:
+            Missing: they were not run.
+        """
+        found, place = self.dataset.variables[name], self._place(batch_size, momentum, signal)
+        return found.isel({dimension: at for dimension, at in place.items() if dimension in found.dims})
 
     def curve(
         self, variable: str, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL
     ) -> np.ndarray:
         """Return a variable along the steps of :attr:`steps`, shape [seeds, r]; Missing if it was not run."""
-        chosen = self.chosen(batch_size, momentum, signal)[variable]
-        return chosen.transpose("seed", "step").values[:, self.dataset["step"].values > 0]
+        found = self.variable(variable, batch_size, momentum, signal)
+        return found.transpose("seed", "step").values[:, self.dataset["step"].values > 0]
 
     def final(
         self, variable: str, batch_size: int, momentum: float, signal: str = PLAIN_SIGNAL

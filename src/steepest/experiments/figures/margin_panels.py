@@ -159,7 +159,11 @@ def _share_scale(rows: Sequence[Axes]) -> None:
 
 
 def _scale(axes: Axes, variable: str) -> None:
+    from matplotlib.ticker import LogLocator
+
     axes.set_xscale("log")
+    # Eight marks a decade take most of the time of a figure, and are too close to be counted.
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     if variable == _COSINE:
         axes.set_ylim(top=1.0)
     else:

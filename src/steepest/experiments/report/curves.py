@@ -75,8 +75,8 @@ def _lines(runs: Runs, kept: np.ndarray, predictions: Predictions) -> Iterator[d
             for signal in runs.signals:
                 if not runs.has(batch_size, momentum, signal):
                     continue
-                chosen = runs.chosen(batch_size, momentum, signal)
-                error = chosen["relative_margin_error"].transpose("seed", "step").values
+                settings = (batch_size, momentum, signal)
+                error = runs.variable("relative_margin_error", *settings).transpose("seed", "step").values
                 there = np.flatnonzero(np.isfinite(error).any(axis=1))
                 yield {
                     "batch_size": batch_size,
@@ -86,7 +86,7 @@ def _lines(runs: Runs, kept: np.ndarray, predictions: Predictions) -> Iterator[d
                     "values": {
                         _key(name, reference): values
                         for name, reference in keys
-                        if (values := _over_seeds(chosen, name, reference, there, kept))
+                        if (values := _over_seeds(runs, settings, name, reference, there, kept))
                     },
                     "theory": _theory(promise_of(runs, batch_size, momentum, signal), kept)
                     | _realised(runs, batch_size, momentum, signal, kept)
@@ -95,10 +95,18 @@ def _lines(runs: Runs, kept: np.ndarray, predictions: Predictions) -> Iterator[d
 
 
 def _over_seeds(
-    chosen: xr.Dataset, name: str, reference: str | None, there: np.ndarray, kept: np.ndarray
+    runs: Runs,
+    settings: tuple[int, float, str],
+    name: str,
+    reference: str | None,
+    there: np.ndarray,
+    kept: np.ndarray,
 ) -> dict[str, list[float | None]]:
-    curves = _curves(chosen[name] if reference is None else chosen[name].sel(reference=reference), there)
-    curves = curves[:, kept]
+    values = runs.variable(name, *settings)
+    if reference is not None:
+        values = values.isel(reference=runs.dataset["reference"].values.tolist().index(reference))
+    after_start = runs.dataset["step"].values > 0
+    curves = values.transpose("seed", "step").values[there][:, after_start][:, kept]
     if np.isnan(curves).all():
         # What only some of the runs were measured for.
         return {}
@@ -148,11 +156,6 @@ def _references(dataset: xr.Dataset, name: str) -> list[str | None]:
     if along == {*DIMENSIONS[3:], "reference"}:
         return [str(norm) for norm in dataset["reference"].values]
     return []
-
-
-def _curves(values: xr.DataArray, there: np.ndarray) -> np.ndarray:
-    after_start = values["step"].values > 0
-    return values.transpose("seed", "step").values[there][:, after_start]
 
 
 def _kept(records: int) -> np.ndarray:

@@ -106,7 +106,11 @@ class StoredExperiment:
         names = self.settings.experiment.claims
         found = Counter(cell.group for cell in self.cells)
         whole = [cell for cell in self.cells if found[cell.group] == self.asked[cell.group]]
-        judged = check_claims(self._told(combine(cell.dataset for cell in whole)), names) if whole else ()
+        if len(whole) == len(self.cells):
+            joined = self.dataset
+        else:
+            joined = combine(cell.dataset for cell in whole) if whole else None
+        judged = () if joined is None else check_claims(self._told(joined), names)
         if not self.missing:
             return judged
         # What is unfinished is listed all the same, for else a claim that was asked for would be nowhere.

@@ -34,6 +34,7 @@ class Page:
     """A report that was written."""
 
     path: Path
+    """Where it is."""
     experiments: tuple[StoredExperiment, ...]
     """What the folder holds, in the order of the page."""
 
@@ -64,6 +65,11 @@ def write_page(directory: str | Path, output: str | Path | None = None, *, predi
 
     Warns:
         SteepestWarning: a file is damaged or foreign; it is left out.
+
+    ::
+
+        page = write_page("results/figure1")
+        print(page.path, page.runs)
     """
     predicted = switch("predicted", predicted)
     directory = as_path("directory", directory, "give the folder of a run")

@@ -29,6 +29,7 @@ class Picture:
     """One picture, and what it shows in words."""
 
     title: str
+    """Of which experiment it is."""
     content: bytes
     """The picture as a file in the format WebP."""
     width: int

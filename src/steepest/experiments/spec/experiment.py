@@ -52,6 +52,10 @@ ClaimNames = Annotated[tuple[str, ...], BeforeValidator(accept.grid(accept.claim
 class Experiment(BaseModel):
     """A sweep: every combination of its grids, on each data set and seed.
 
+    ``name`` and ``title`` are what files and pictures are called. ``norm``, ``batch_size``, ``momentum``,
+    ``signal``, ``loss`` and ``seed`` are the grids; a run takes ``steps`` steps, of which about ``records``
+    are recorded, evenly spaced in the logarithm of the step, with the step sizes of ``schedule``.
+
     ``plugins`` are files, or modules, that register norms, data sets, signals, losses, claims or figures;
     they are loaded before anything else is read, and by every worker process.
 
@@ -125,7 +129,7 @@ class Experiment(BaseModel):
         return tuple(data.name for data in self.data if data.generalises)
 
     def replaced(self, changes: Mapping[str, Any]) -> Experiment:
-        """Return this experiment with some keys replaced, validated like a file."""
+        """Return this experiment with the keys of ``changes`` replaced, validated like a file."""
         return validated(_merged(self.model_dump(exclude_unset=True), changes))
 
     def reduced(self) -> Experiment:
@@ -134,11 +138,23 @@ class Experiment(BaseModel):
 
 
 def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """Read an experiment from a TOML file; ``overrides`` (dotted key to value) replace or add keys.
+    r"""Read an experiment from a TOML file.
+
+    Args:
+        path: the file; paths within it are taken from its folder, and without a ``name`` it gives its own.
+        overrides: dotted key to value; they replace or add keys.
 
     Raises:
         DataFileError: the file cannot be read or is not TOML (with the line).
         InvalidArgument: an unknown key or a value that cannot be used.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "mine.toml")
+    ...     _ = file.write_text('norm = "spectral"\ndata = "gaussian"\nbatch_size = [1, "full"]')
+    ...     experiment = load_experiment(file, {"seed": [0, 1]})
+    >>> experiment.name, experiment.batch_size, experiment.seed
+    ('mine', (1, 'full'), (0, 1))
     """
     path = as_path("path", path, "give the path of a TOML file")
     overrides = as_table("overrides", overrides)
@@ -160,6 +176,9 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
 
 def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
     """Turn ``key=value`` settings into overrides; a value is TOML, or text where it is not.
+
+    Raises:
+        InvalidArgument: a setting without a key, an equals sign or a value.
 
     >>> parse_overrides(["momentum=[0, 0.9]", "norm=spectral", "schedule.exponent=0.3"])
     {'momentum': [0, 0.9], 'norm': 'spectral', 'schedule.exponent': 0.3}

@@ -23,7 +23,9 @@ class ResolvedExperiment:
     """What a sweep, a plan and a record of settings are about, so that none of them works it out again."""
 
     spec: Experiment
+    """The experiment as it was written."""
     problems: Problems
+    """Its samples, of each data set and seed."""
     cells: tuple[Cell, ...]
     """In the order in which they are computed."""
 

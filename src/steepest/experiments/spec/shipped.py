@@ -17,7 +17,11 @@ _HOME = "steepest.experiments.spec"
 
 
 def paper_figures() -> tuple[str, ...]:
-    """Return the names of the paper's figures that can be reproduced."""
+    """Return the names of the paper's figures that can be reproduced.
+
+    >>> paper_figures()
+    ('figure1', 'figure2', 'figure3', 'figure4')
+    """
     return _names("paper")
 
 
@@ -47,7 +51,10 @@ def paper_experiment(figure: str) -> Experiment:
 def find_experiment(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
     """Return the experiment of that name among those that come with steepest, or the one in that file.
 
-    ``overrides`` (dotted key to value) replace or add keys. A file of that path comes before a name.
+    Args:
+        name_or_path: one of :func:`paper_figures` and :func:`extensions`, or the path of a TOML file, which
+            comes before a name.
+        overrides: dotted key to value; they replace or add keys.
 
     Raises:
         DataFileError: the file cannot be read or is not TOML.

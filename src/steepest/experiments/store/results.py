@@ -43,20 +43,24 @@ def combine(datasets: Iterable[xr.Dataset]) -> xr.Dataset:
     if not parts:
         raise InvalidArgument("datasets", parts, "there are no results yet; run the experiment first")
     names = dict.fromkeys([*DIMENSIONS, *(str(name) for part in parts for name in part.dims)])
-    coordinates = {name: _union([part[name].values for part in parts if name in part.dims]) for name in names}
+    coordinates = {
+        name: _union([part.variables[name].values for part in parts if name in part.dims]) for name in names
+    }
     # In the order of the paper, whichever file was read first.
     coordinates["signal"].sort(key=lambda signal: _FIRST_SIGNALS.get(signal, len(_FIRST_SIGNALS)))
     position = {name: {label: i for i, label in enumerate(labels)} for name, labels in coordinates.items()}
     variables: dict[str, Any] = {}
     for part in parts:
-        for name, variable in ((str(name), variable) for name, variable in part.data_vars.items()):
+        at = {
+            str(dim): [position[str(dim)][label] for label in part.variables[dim].values.tolist()]
+            for dim in part.dims
+        }
+        for name in map(str, part.data_vars):
+            variable = part.variables[name]
             if name not in variables:
                 full = np.full([len(coordinates[str(dim)]) for dim in variable.dims], np.nan)
                 variables[name] = (variable.dims, full, variable.attrs)
-            places = [
-                [position[str(dim)][label] for label in part[dim].values.tolist()] for dim in variable.dims
-            ]
-            variables[name][1][np.ix_(*places)] = variable.values
+            variables[name][1][np.ix_(*(at[str(dim)] for dim in variable.dims))] = variable.values
     return with_variance_reduction(xr.Dataset(variables, labelled(coordinates)))
 
 
@@ -72,6 +76,12 @@ def open_results(directory: str | Path) -> xr.Dataset:
 
     Warns:
         SteepestWarning: a file is damaged or foreign; it is left out.
+
+    ::
+
+        results = open_results("results/figure1")
+        final = results["relative_margin_error"].isel(step=-1)
+        table = results.to_dataframe()
     """
     folder = as_path("directory", directory, "give the folder of a run")
     inside = folder / "cells"

@@ -46,6 +46,7 @@ class Store:
     """Results in a folder, each found by the description of what it depends on."""
 
     directory: Path
+    """The folder, made when the first result is kept."""
 
     def path(self, description: Mapping[str, Any]) -> Path:
         """Return the file of a result, whether it exists or not."""
@@ -104,7 +105,7 @@ class Store:
         return dataset
 
     def save(self, description: Mapping[str, Any], dataset: xr.Dataset) -> Path:
-        """Keep a result; a folder that has its name is moved aside.
+        """Keep the result ``dataset``; a folder that has its name is moved aside.
 
         Raises:
             RunError: the folder cannot be written.

@@ -81,13 +81,19 @@ class Executor:
         return self.backend in ("dask", "ray")
 
     def settled(self, cells: int, seconds: float) -> Executor:
-        """Return this executor with "auto" decided for so much work, which several sweeps may share."""
+        """Return this executor with "auto" decided for so many ``cells`` that take so many ``seconds``.
+
+        Several sweeps may share them.
+        """
         if self.backend != "auto":
             return self
         return replace(self, backend="loky" if self.processes(cells, seconds) else "threads")
 
     def processes(self, cells: int, seconds: float) -> int:
-        """Return how many processes on this machine would compute so many cells; 0 is this one alone."""
+        """Return how many processes on this machine would compute so many cells; 0 is this one alone.
+
+        ``seconds`` is what the cells take on one core: little work is not worth starting processes.
+        """
         workers = self.workers or available_cores()
         alone = cells < 2 or workers < 2 or seconds < _LONG_ENOUGH
         if self.backend == "loky" or (self.backend == "auto" and not alone):

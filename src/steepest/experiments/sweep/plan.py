@@ -56,7 +56,9 @@ class Plan:
     """What there is to do, and what it costs on this machine."""
 
     experiment: Experiment
+    """What is planned."""
     cells: int
+    """Files of results, each of the runs that are computed together."""
     stored: int
     """Cells that the folder holds already."""
     runs: int
@@ -70,6 +72,7 @@ class Plan:
     processes: int
     """Processes that the cells would be spread over; 0 if this one computes them itself."""
     batches: tuple[Batch, ...]
+    """Runs of one kind, which take one time a step."""
     memory_bytes: int
     """Estimate of the largest cell's recorded weights, which is what memory goes to."""
     free_bytes: int | None
@@ -127,6 +130,12 @@ def plan_experiment(
 
     Raises:
         InvalidArgument: the experiment cannot be run on its data.
+
+    >>> data = {"kind": "gaussian", "classes": 2, "samples_per_class": 3, "features": 8}
+    >>> tiny = Experiment(name="tiny", data=[data], norm=["max"], batch_size=[1, "full"], steps=20, records=5)
+    >>> plan = plan_experiment(tiny)
+    >>> plan.cells, plan.runs, plan.run_steps, plan.fits
+    (2, 2, 40, True)
     """
     as_instance("experiment", experiment, Experiment, "give an Experiment, as load_experiment returns")
     if directory is not None:

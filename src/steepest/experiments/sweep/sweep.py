@@ -59,12 +59,26 @@ def run_experiment(
     on from where it was last saved. Interrupted by Ctrl-C the sweep returns what there is; called again it
     goes on where it stopped, inside a cell too.
 
+    Args:
+        experiment: what to compute.
+        directory: the folder of results, a file a cell.
+        progress: called with (what is being done, run-steps done, run-steps in all).
+        executor: where cells are computed; by default on this machine's cores.
+
     Raises:
         InvalidArgument: the experiment cannot be run on its data.
         NotSeparable: a data set has no positive margin.
         RunError: results cannot be written, a cell's records are more than this machine's memory holds, the
             workers of a cell die time and again, or a cluster stays without workers. Everything else that
             was computed is kept.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> data = {"kind": "gaussian", "classes": 2, "samples_per_class": 3, "features": 8}
+    >>> tiny = Experiment(name="tiny", data=[data], norm=["max"], batch_size=[1, "full"], steps=20, records=5)
+    >>> with TemporaryDirectory() as folder:
+    ...     first, second = (run_experiment(tiny, Path(folder)) for _ in range(2))
+    >>> first.computed, second.computed, second.reused
+    (2, 0, 2)
     """
     if executor is not None:
         as_instance("executor", executor, Executor, "give a steepest.experiments.Executor, or None")

@@ -36,6 +36,7 @@ class Progress:
     seconds: float
     """Since the computation began."""
     iterations_per_second: float
+    """Of the method at work, on average."""
     remaining_seconds: float
     """Until the gap that was asked for, if it goes on falling as of late; infinite where it does not fall."""
 

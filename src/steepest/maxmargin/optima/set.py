@@ -111,7 +111,7 @@ def _on_few_threads(method: Callable[..., Answer]) -> Callable[..., Answer]:
 
 @dataclass(frozen=True)
 class SetOfOptima:
-    """All optima of a max margin, worked out from one certified pair of weights and dual weights."""
+    """All optima of the max margin of a problem in a norm, worked out from one certified pair."""
 
     problem: Classification
     norm: Norm

@@ -111,9 +111,10 @@ def limit_direction(
 def limit_margin(
     problem: Classification, method: MethodLike, at: float | None = None, **settings: Any
 ) -> float:
-    """Return the normalised margin of :func:`limit_direction`, in units of the features.
+    """Return the normalised margin of :func:`limit_direction`, in units of the features; beyond the paper.
 
-    NaN where no direction is available; the arguments and errors are the same.
+    NaN where no direction is available; ``problem``, ``method``, ``at``, the further ``settings`` and the
+    errors are the same.
 
     >>> from types import SimpleNamespace
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])

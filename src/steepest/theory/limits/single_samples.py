@@ -42,16 +42,16 @@ class SingleSampleBias:
     def distance_bound(self, largest_step: float) -> float:
         """Return n η max_i ‖D_i‖_F, which bounds ‖W_t - B R_t‖_F at every step t, from W_0 = 0.
 
-        For step sizes that never increase, and the largest of them η = η_0. Within an epoch that starts at s
-        let i_0, ..., i_{n-1} be the order, D_i the directions and Δ_i = D_i - B, so that Σ_i Δ_i = 0. By
-        parts,
+        For step sizes that never increase, and ``largest_step`` their first and largest, η = η_0. Within an
+        epoch that starts at s let i_0, ..., i_{n-1} be the order, D_i the directions and Δ_i = D_i - B, so
+        that Σ_i Δ_i = 0. By parts,
 
             Σ_{q<n} η_{s+q} Δ_{i_q} = Σ_{q<n-1} (η_{s+q} - η_{s+q+1}) (Δ_{i_0} + ... + Δ_{i_q}),
 
-        where a sum S_q of q of them has ‖S_q‖_F ≤ 2 min(q, n - q) max‖D_i‖ ≤ n max‖D_i‖, since ‖Δ_i‖ ≤ 2
-        max‖D_i‖
-        and the others sum to -S_q. Over all whole epochs the differences of step sizes add up to at most
-        η_0 - η_s, and a last, unfinished epoch that starts at s adds at most η_s n max‖D_i‖ in the same way.
+        where a sum S_q of q of them has ‖S_q‖_F ≤ 2 min(q, n - q) max‖D_i‖ ≤ n max‖D_i‖, since
+        ‖Δ_i‖ ≤ 2 max‖D_i‖ and the others sum to -S_q. Over all whole epochs the differences of step sizes add
+        up to at most η_0 - η_s, and a last, unfinished epoch that starts at s adds at most η_s n max‖D_i‖ in
+        the same way.
         """
         return self.samples * largest_step * self.largest_direction
 
@@ -77,6 +77,10 @@ def single_sample_bias(problem: Classification, norm_: Norm | str) -> SingleSamp
 
     with c_i the other class; in the max-norm B = (1/n) Σ_i (2 e_{y_i} - 1) sign(x_i)ᵀ for any k. The data
     need not be separable. Weights of samples change nothing.
+
+    Args:
+        problem: the samples x_i with their labels y_i, features of shape [n, d].
+        norm_: the norm of the steps, or its name.
 
     Raises:
         InvalidArgument: the norm is another and there are three classes or more;
@@ -117,6 +121,10 @@ def batch_one_direction(problem: Classification, norm_: Norm | str) -> np.ndarra
     :func:`single_sample_bias` where no weights change the direction of a sample, otherwise
     :func:`~steepest.theory.bias_direction` on the orthogonal data of Theorem 4.9.
 
+    Args:
+        problem: the data, which need not be separable where no weights change a direction.
+        norm_: the norm of the steps, or its name.
+
     Raises:
         InvalidArgument: neither is known.
 
@@ -133,6 +141,11 @@ def batch_one_distance_bound(problem: Classification, norm_: Norm | str, initial
 
     :meth:`SingleSampleBias.distance_bound` where no weights change the direction of a sample, otherwise
     :func:`~steepest.theory.bias_distance_bound` on the orthogonal data of Theorem 4.9.
+
+    Args:
+        problem: the data, as for :func:`batch_one_direction`.
+        norm_: the norm of the steps, or its name.
+        initial_step_size: the largest step size η_0, where step sizes never increase.
 
     Raises:
         InvalidArgument: neither is known.

@@ -1,4 +1,4 @@
-"""From which batch size on the predicted limit of a method is the max margin."""
+"""From which batch size on the predicted limit of a method is the max margin; beyond the paper."""
 
 from __future__ import annotations
 
