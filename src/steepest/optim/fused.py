@@ -75,8 +75,8 @@ def warn_of_fused(weights: Sequence[Owned]) -> None:
     example = "Layout.experts((1, 1))" if first.is_raw else "Layout.fused((4, 1, 1))"
     warnings.warn(
         f"{first.name} of shape {list(first.param.shape)}"
-        f"{f' and {others} more' if others else ''}: fused by name, but nothing says how the parts lie, and so "
-        f"trained as one matrix; say it, as in policy=Policy(layouts={{'{pattern}': {example}}})",
+        f"{f' and {others} more' if others else ''}: fused by name, but nothing says how the parts lie, "
+        f"and so trained as one matrix; say it, as in policy=Policy(layouts={{'{pattern}': {example}}})",
         SteepestWarning,
         stacklevel=4,
     )
