@@ -23,7 +23,7 @@ from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
-from steepest.optim.shards import is_sharded, may_be_sharded
+from steepest.optim.shards import is_sharded, may_be_sharded, refuse_flattened
 from steepest.optim.update import Number, Steps, decay, move
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class SteepestDescent(Optimizer):
         try:
             check_options(group)
             steps = steps_of(group, real_shapes(group["params"]))
+            _refuse_flattened(group["params"], steps)
         except InvalidArgument:
             self.param_groups.pop()
             raise
@@ -231,6 +232,7 @@ class SteepestDescent(Optimizer):
         if torch.compiler.is_compiling():
             prepare(self._handle, index)
         else:
+            _refuse_flattened(params, self._steps(group, index))
             self.make_averages(index)
         grads = [dense_gradient(param) for param in params]
         descend(
@@ -293,6 +295,13 @@ def _described(group: Mapping[str, Any]) -> list[Any]:
 def _same(kept: list[Any], group: Mapping[str, Any]) -> bool:
     pairs = zip(kept, _described(group), strict=True)
     return all(one is other or (isinstance(one, (str, float)) and one == other) for one, other in pairs)
+
+
+def _refuse_flattened(params: list[Tensor], steps: Steps) -> None:
+    # Directions over no axis at all are those of single entries, and take no shape as long as scales do not.
+    of_entries = steps.direction.over == () and steps.scale in ("unit", "matched-rms", "unit-rms")
+    if may_be_sharded() and not of_entries:
+        refuse_flattened(params)
 
 
 def _trained(group: Mapping[str, Any]) -> list[Tensor]:

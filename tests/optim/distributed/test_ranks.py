@@ -94,6 +94,9 @@ def test_what_cannot_be_distributed_is_refused_by_every_rank(tmp_path):
         assert messages["group"].startswith("distributed='world': give a process group or a DeviceMesh")
         assert messages["differentiable"].startswith("differentiable=True: steps of parameters that")
         assert messages["mixed"].startswith("grad='None on some ranks for shape [4, 2]': ranks that hold")
+        assert messages["flat"].startswith("params='FullyShardedDataParallel': FSDP1 flattens parameters")
+        assert messages["views"] == messages["flat"]
+        assert {"flat max", "views max"}.isdisjoint(messages)
 
 
 def test_a_rank_that_ends_ends_the_others(tmp_path):
