@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
-from steepest.optim.averages import BUFFER, Averages, averages_of, fit, make_averages
+from steepest.optim.averages import Averages, averages_of, fit, in_full, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.gradients import dense_gradient
@@ -78,7 +78,7 @@ class SteepestDescent(Optimizer):
             DistributedDataParallel: each then computes its share of the directions, and sends it to the
             others. DTensors need none: they know their ranks (docs/distributed.md).
         momentum_dtype: how averages are kept between steps: None in the dtype of the parameters, "bfloat16",
-            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`; not for DTensors).
+            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`).
 
     Raises:
         InvalidArgument: an option with a value that cannot be used, or a layout that a parameter has not.
@@ -166,12 +166,20 @@ class SteepestDescent(Optimizer):
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
             for param in group["params"]:
-                if BUFFER in self.state.get(param, {}):
+                if param in self.state:
                     fit(self.state[param], param, group["momentum_dtype"])
         # A process group is bound to its process: copies and pickles compute all directions everywhere.
         self.__dict__.setdefault("_distribution", None)
         self._keep()
         self._handle = register(self)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return states and options; averages of shards in full, for any number of ranks to load."""
+        found = super().state_dict()
+        for index, param in enumerate(self._params()):
+            if index in found["state"]:
+                found["state"][index] = in_full(found["state"][index], param)
+        return found
 
     def routing(self) -> Routing:
         """Return which logical matrices there are, and in which norm each is trained: a table when printed.

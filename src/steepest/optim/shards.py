@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["is_sharded", "local", "may_be_sharded", "refuse_flattened"]
+__all__ = ["is_sharded", "local", "may_be_sharded", "refuse_flattened", "sharded_as"]
 
 
 def may_be_sharded() -> bool:
@@ -28,6 +29,22 @@ def local(tensor: Tensor) -> Tensor:
     """Return what this process holds of a tensor, sharing its memory; of complex numbers their real view."""
     own: Tensor = tensor.to_local() if is_sharded(tensor) else tensor  # pyright: ignore[reportAttributeAccessIssue]
     return torch.view_as_real(own) if own.is_complex() else own
+
+
+def sharded_as(param: Tensor, own: Tensor) -> Tensor:
+    """Return a tensor that lies as a parameter does, given what this process holds of it."""
+    if not is_sharded(param):
+        return own
+    whole: Any = param
+    made: Any = type(param)
+    return made.from_local(
+        own,
+        whole.device_mesh,
+        whole.placements,
+        run_check=False,
+        shape=whole.shape,
+        stride=whole.stride(),
+    )
 
 
 def refuse_flattened(params: Iterable[Tensor]) -> None:

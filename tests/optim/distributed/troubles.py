@@ -123,9 +123,6 @@ def refusals() -> dict[str, str]:
 
     summed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Partial()]))
     attempt("partial", [summed])
-    cut = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Shard(0)]))
-    cut.grad = torch.ones_like(cut)
-    attempt("eight bits", [cut], momentum_dtype="int8")
     plain = nn.Parameter(torch.ones(2, 2))
     plain.grad = torch.ones(2, 2)
     attempt("group", [plain], distributed="world")
