@@ -177,10 +177,11 @@ def test_a_gate_is_known_by_name_and_what_looks_fused_otherwise_warns():
         "and so trained as one matrix; say it, as in "
         "policy=Policy(layouts={'*.qkv_proj.weight': Layout.fused((4, 1, 1))})"
     )
-    said = {"*.qkv_proj.*": Layout.fused((2, 1, 1)), "*.gate_up_proj": Layout.experts((1, 1))}
+    said = {"*.qkv_proj.weight": Layout.fused((2, 1, 1)), "*.gate_up_proj": Layout.experts((1, 1))}
     found = routes(unsaid, policy=Policy(layouts=said))
     assert found["2.gate_up_proj"] == ("spectral", ((2, 6, 4),) * 2)
     assert found["0.qkv_proj.weight"] == ("spectral", ((1, 16, 16), (1, 8, 16), (1, 8, 16)))
+    assert found["0.qkv_proj.bias"] == ("frobenius", ((1, 16, 1), (1, 8, 1), (1, 8, 1)))
     Signum(unsaid)
 
 

@@ -83,7 +83,7 @@ class Policy:
         patterns: routes by patterns of names, such as ``{"blocks.*.mlp.*": Route("max")}``; the first that
             fits any name of a parameter is taken, before everything else.
         layouts: layouts by patterns of names, such as ``{"*.query_key_value.weight":
-            Layout.fused(interleaved=16)}``.
+            Layout.fused(interleaved=16)}``; a bias splits as the outputs of its weight do.
 
     Raises:
         InvalidArgument: a value that is no route or layout.
@@ -145,10 +145,21 @@ class Policy:
         return by_role.get(role, self.vectors)
 
     def _said_layout(self, owned: list[Owned], route: Route) -> Layout | None:
+        found = self._layout_by_name([each.name for each in owned])
+        if found is None and route.layout is not None:
+            found = layout(route.layout)
+        if found is None and owned[0].own_name == "bias" and owned[0].param.ndim == 1:
+            # What the outputs of a map split into, its bias does.
+            of_map = self._layout_by_name([f"{each.path}.weight".removeprefix(".") for each in owned])
+            if of_map is not None and of_map.axis in of_map.outputs:
+                found = Layout(parts=of_map.parts, interleaved=of_map.interleaved, pieces=of_map.pieces)
+        return found
+
+    def _layout_by_name(self, names: list[str]) -> Layout | None:
         for pattern, own in self.layouts.items():
-            if any(fnmatchcase(each.name, pattern) for each in owned):
+            if any(fnmatchcase(name, pattern) for name in names):
                 return layout(own)
-        return None if route.layout is None else layout(route.layout)
+        return None
 
     def _require_patterns_fit(self, names: list[str]) -> None:
         for argument, patterns in (("patterns", self.patterns), ("layouts", self.layouts)):
