@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from steepest.errors import InvalidArgument, SteepestWarning
-from steepest.optim import Layout, Muon, Policy, Route, Signum, SteepestDescent
+from steepest.optim import Layout, Muon, Policy, Route, Signum, SteepestDescent, spectral_direction
 
 
 def routes(model, **options):
@@ -183,6 +183,40 @@ def test_a_gate_is_known_by_name_and_what_looks_fused_otherwise_warns():
     assert found["0.qkv_proj.weight"] == ("spectral", ((1, 16, 16), (1, 8, 16), (1, 8, 16)))
     assert found["0.qkv_proj.bias"] == ("frobenius", ((1, 16, 1), (1, 8, 1), (1, 8, 1)))
     Signum(unsaid)
+
+
+class StackedExperts(nn.Module):
+    """As transformers has them: gates entry by entry or one after the other, [inputs, outputs] or not."""
+
+    def __init__(self, is_transposed, is_concatenated):
+        super().__init__()
+        self.is_transposed, self.is_concatenated = is_transposed, is_concatenated
+        shape = (2, 4, 12) if is_transposed else (2, 12, 4)
+        self.gate_up_proj = nn.Parameter(torch.zeros(shape))
+        self.gate_up_proj_bias = nn.Parameter(torch.zeros(2, 12))
+        self.down_proj = nn.Parameter(torch.zeros((2, 6, 4) if is_transposed else (2, 4, 6)))
+        self.A_log = nn.Parameter(torch.zeros(5, 3))
+
+
+@pytest.mark.parametrize("is_transposed", [False, True])
+@pytest.mark.parametrize("is_concatenated", [False, True])
+def test_stacked_experts_say_how_they_lie(is_transposed, is_concatenated):
+    module = StackedExperts(is_transposed, is_concatenated)
+    optimizer = SteepestDescent(module, lr=1.0, scale="unit")
+    assert {row.parameter: (row.norm, row.matrices) for row in optimizer.routing()} == {
+        "gate_up_proj": ("spectral", ((2, 6, 4),) * 2),
+        "gate_up_proj_bias": ("frobenius", ((2, 12, 1),)),
+        "down_proj": ("spectral", ((2, 4, 6),)),
+        "A_log": ("frobenius", ((5, 3, 1),)),
+    }
+    gradient = torch.randn(2, 12, 4, generator=torch.Generator().manual_seed(0))
+    module.gate_up_proj.grad = gradient.mT if is_transposed else gradient
+    optimizer.step()
+    moved = module.gate_up_proj.detach().mT if is_transposed else module.gate_up_proj.detach()
+    for expert, grad in zip(moved, gradient, strict=True):
+        gate = slice(0, 6) if is_concatenated else slice(0, None, 2)
+        expected = -spectral_direction(grad[gate])
+        assert torch.allclose(expert[gate], expected, atol=1e-5)
 
 
 class Conv1D(nn.Module):

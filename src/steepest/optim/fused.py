@@ -16,15 +16,19 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from steepest.errors import SteepestWarning
+from steepest.optim.layouts import Layout
 from steepest.optim.owners import Owned, is_transposed
 
-__all__ = ["fused_parts", "looks_fused", "warn_of_fused"]
+__all__ = ["experts_layout", "fused_parts", "is_vector_by_name", "looks_fused", "warn_of_fused"]
 
 # One part after the other along the outputs, in every model known by these names.
 _ATTENTION = re.compile(r"(^|\.)(w?qkv|qkv_proj|to_qkv|c_attn|attn_qkv|in_proj)$", re.IGNORECASE)
 _GATE = re.compile(r"(^|\.)(gate_up_proj|gate_up|up_gate|w13|w1_w3)$")
 # As in BLOOM, GPT-NeoX, Falcon and Megatron: heads or groups may lie between the parts.
 _UNSAID = re.compile(r"(^|\.)(\w*qkv\w*|query_key_value|c_attn|\w*gate_up\w*)$", re.IGNORECASE)
+
+# Biases of experts, and rates of decay of state spaces.
+_VECTOR = re.compile(r"(^|_)(bias|A_log)$")
 
 _QUERY_HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head", "num_q_heads")
 _KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "num_query_groups")
@@ -59,8 +63,41 @@ def fused_parts(owned: Owned) -> tuple[int, ...]:
     return (1, 1) if _GATE.search(owned.path) is not None and outputs % 2 == 0 else (1,)
 
 
+def experts_layout(owned: Owned) -> Layout:
+    """Return the layout of stacked maps [experts, outputs, inputs], a parameter of the user's own module.
+
+    Modules of transformers say whether theirs are transposed, and whether gate and what it opens follow each
+    other or lie entry by entry.
+
+    >>> import torch
+    >>> class Experts(nn.Module):
+    ...     is_transposed, is_concatenated = True, False
+    ...
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.gate_up_proj = nn.Parameter(torch.zeros(2, 3, 8))
+    >>> experts = Experts()
+    >>> layout = experts_layout(Owned("gate_up_proj", experts, "gate_up_proj", experts.gate_up_proj))
+    >>> [tuple(view.shape) for view in layout.views(experts.gate_up_proj)]
+    [(2, 4, 3), (2, 4, 3)]
+    """
+    transposed = getattr(owned.module, "is_transposed", None) is True
+    length = owned.param.shape[2 if transposed else 1]
+    if _is_split_gate(owned) and length % 2 == 0:
+        joined = getattr(owned.module, "is_concatenated", None) is True
+        return Layout.experts((1, 1), 1 if joined else length // 2, transposed)
+    return Layout.experts(transposed=transposed)
+
+
+def is_vector_by_name(owned: Owned) -> bool:
+    """Whether a parameter of the user's own module is no map, though it has two axes."""
+    return owned.is_raw and owned.param.ndim == 2 and _VECTOR.search(owned.own_name) is not None
+
+
 def looks_fused(owned: Owned) -> bool:
     """Whether the name of a weight says that it has several maps, where nothing says how they lie."""
+    if _is_split_gate(owned):
+        return False
     is_map = owned.is_raw or _sides(owned.module) is not None or isinstance(owned.module, _ConvNd)
     name = owned.name if owned.is_raw else owned.path
     return is_map and _UNSAID.search(name) is not None and fused_parts(owned) == (1,)
@@ -80,6 +117,11 @@ def warn_of_fused(weights: Sequence[Owned]) -> None:
         SteepestWarning,
         stacklevel=4,
     )
+
+
+def _is_split_gate(owned: Owned) -> bool:
+    said = isinstance(getattr(owned.module, "is_concatenated", None), bool)
+    return said and owned.is_raw and owned.param.ndim == 3 and _GATE.search(owned.own_name) is not None
 
 
 def _sides(module: nn.Module) -> tuple[int, int] | None:

@@ -20,7 +20,13 @@ from steepest.arguments import real_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
 from steepest.optim.directions import is_spectral
-from steepest.optim.fused import fused_parts, looks_fused, warn_of_fused
+from steepest.optim.fused import (
+    experts_layout,
+    fused_parts,
+    is_vector_by_name,
+    looks_fused,
+    warn_of_fused,
+)
 from steepest.optim.layouts import Layout, layout
 from steepest.optim.owners import Owned, is_transposed, owners
 from steepest.optim.scales import Scale
@@ -211,7 +217,7 @@ def _is_linear(owned: list[Owned]) -> bool:
 
 def _role(owned: list[Owned], last: int | None) -> Role:
     param, module = owned[0].param, owned[0].module
-    if param.ndim < 2 or owned[0].is_gain:
+    if param.ndim < 2 or owned[0].is_gain or is_vector_by_name(owned[0]):
         return "vector"
     if _is_table(owned):
         return "embedding"
@@ -238,11 +244,13 @@ def _layout_of(owned: Owned, role: Role) -> Layout:
         return Layout.rows(param.ndim)
     parts = fused_parts(owned)
     if role == "vector":
-        return Layout.fused(parts) if param.ndim == 1 else Layout(tuple(range(param.ndim)))
+        if param.ndim == 1:
+            return Layout.fused(parts)
+        return Layout((1,), batch=(0,)) if is_vector_by_name(owned) else Layout(tuple(range(param.ndim)))
     if isinstance(module, nn.modules.conv._ConvNd):
         return Layout.convolution(module.groups, module.transposed)
     if owned.is_raw and param.ndim == 3:
-        return Layout.experts()
+        return experts_layout(owned)
     return Layout.fused(parts, transposed=is_transposed(module))
 
 
