@@ -56,7 +56,9 @@ _THOROUGH = (
     "tests/experiments/test_reproduction.py::test_all_figures",
     "tests/maxmargin/first_order/test_halpern.py::test_code_compiled_now",
     "tests/maxmargin/test_hard_inputs.py::test_a_thousand_classes",
+    "tests/monitor/test_margin_monitor.py::test_a_network_in_distributed",
     "tests/optim/distributed/",
+    "tests/optim/test_contract.py::test_pytorch_s_own_file",
     "tests/test_wrong_arguments.py::test_only_errors_of_ours_come_of_wrong_arguments_of_experiments",
 )
 """Tests of several seconds each: left out where pytest is given no path, run by ``pytest -m thorough``."""

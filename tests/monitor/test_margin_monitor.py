@@ -227,16 +227,41 @@ def test_tensorboard_reads_what_was_written(tmp_path):
         assert [event.value for event in events] == pytest.approx([each[name] for each in expected], rel=1e-6)
 
 
-def test_measurements_keep_to_their_share_of_the_time():
+@pytest.mark.parametrize("cost", [0.01, 3.0, 40.0])
+def test_measurements_keep_to_their_share_of_the_time(cost):
+    """Whatever they cost; one that has a part of the seconds it needs is followed by one of twice as many.
+
+    Of 50 seconds they have 1 + 2 + 3 · 15, or 1 + 2 + 4 + 8 + 16.
+    """
     from steepest.monitor.schedule import schedule_of
 
-    within, spent, elapsed, measured = schedule_of(None, 0.05), 0.0, 0.0, 0
+    within, spent, trained, measured, needed = schedule_of(None, 0.05), 0.0, 0.0, 0, 0.0
     for step in range(10_000):
-        if within(step, spent=spent, elapsed=elapsed):
-            spent, elapsed, measured = spent + 3.0, elapsed + 3.0, measured + 1
-        elapsed += 0.1
-    assert measured == 18
-    assert spent <= 0.05 * elapsed + 3.0
+        seconds = within(step, spent=spent, elapsed=trained + spent, needed=needed)
+        if seconds:
+            taken = min(seconds, cost)
+            needed = cost if taken == cost else 2 * taken
+            spent, measured = spent + taken, measured + 1
+        trained += 0.1
+        assert spent <= 0.05 * trained + 1.0
+    assert measured == {0.01: 4999, 3.0: 17, 40.0: 5}[cost]
+
+
+def test_a_network_in_distributed_data_parallel_is_measured_as_its_module(tmp_path):
+    """Its own forward pass waits for every rank, and ranks measure when each has time."""
+    import torch
+    import torch.distributed as dist
+
+    X, y = features()
+    model = linear(np.eye(3, 6))
+    dist.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
+    wrapped = torch.nn.parallel.DistributedDataParallel(model)
+    found = monitor(wrapped, batches(X, y), norms=["max"]).measure()
+    dist.destroy_process_group()
+    assert (
+        found.margins["max"].margin
+        == monitor(model, batches(X, y), norms=["max"]).measure().margins["max"].margin
+    )
 
 
 @pytest.mark.parametrize(

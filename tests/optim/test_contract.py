@@ -70,7 +70,7 @@ def test_many_shapes_and_a_schedule_compile_once_without_a_break(options, schedu
 @pytest.mark.parametrize("cls", CLASSES)
 def test_numbers_may_be_tensors_that_change_in_place(cls):
     plain, tensors = parameters((4, 3), (3,)), parameters((4, 3), (3,))
-    lr, weight_decay = torch.tensor(0.1), torch.tensor([0.2])
+    lr, weight_decay = torch.tensor([[0.1]]), torch.tensor([0.2])
     optimizers = [cls(plain, lr=0.1, weight_decay=0.2), cls(tensors, lr=lr, weight_decay=weight_decay)]
     for seed in range(3):
         fill(plain, seed)
@@ -166,6 +166,19 @@ def test_torch_s_muon_is_resumed_along_the_same_trajectory():
                 assert (one - other).norm() < tolerance * (other - start).norm()
 
 
+@pytest.mark.parametrize("differentiable", [False, True])
+@pytest.mark.parametrize("cls", CLASSES)
+def test_gradients_are_never_written(cls, differentiable):
+    params = [each.detach() for each in parameters((4, 3), (3,))]
+    optimizer = cls(params, lr=0.1, weight_decay=0.1, maximize=True, differentiable=differentiable)
+    fill(params, 0)
+    grads: list[torch.Tensor] = [param.grad for param in params if param.grad is not None]
+    versions = [grad._version for grad in grads]
+    for _ in range(3):
+        optimizer.step()
+    assert [grad._version for grad in grads] == versions
+
+
 @pytest.mark.parametrize("cls", CLASSES)
 def test_schedules_closures_and_hooks(cls):
     params = parameters((4, 3), (3,))
@@ -243,26 +256,73 @@ def test_maximising_is_minimising_the_negative_and_batches_are_the_loop(cls):
         assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(ends[0], others, strict=True))
 
 
-def test_a_differentiable_step_has_a_derivative():
-    start, gradient = draw(3, 2).double(), draw(3, 2, seed=1).double().requires_grad_()
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (SignSGD, {}),
+        (Signum, {}),
+        (NormalizedSGD, {"momentum": 0.9}),
+        (SpectralSGD, {}),
+        (Muon, {}),
+        (SteepestDescent, {"norm": "schatten-4", "momentum": 0.9}),
+    ],
+    ids=str,
+)
+def test_steps_have_derivatives_by_gradients_averages_rates_and_decays(cls, options):
+    """Two steps, so that a derivative of the first is taken after the second has gone on with its average."""
+    weight, gradient, average = (draw(3, 2, seed=seed).double().requires_grad_() for seed in range(3))
+    rates = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.1, 0.5)]
 
-    def moved(grad):
-        weight = start.clone().requires_grad_().clone()
-        weight.grad = grad
-        NormalizedSGD([weight], lr=0.5, differentiable=True).step()
-        return weight
+    def moved(start, grad, average, lr, weight_decay):
+        param = start.clone()
+        optimizer = cls([param], lr=lr, weight_decay=weight_decay, differentiable=True, **options)
+        if optimizer.param_groups[0]["momentum"]:
+            optimizer.state[param]["momentum_buffer"] = average.clone()
+        for sign in (1.0, -0.5):
+            param.grad = sign * grad + 0.1 * param
+            optimizer.step()
+        return param
 
-    assert torch.autograd.gradcheck(moved, (gradient,))
+    assert torch.autograd.gradcheck(moved, (weight, gradient, average, *rates))
 
 
-def test_parameters_of_a_complex_dtype_move_as_their_real_views():
+@pytest.mark.parametrize("cls", CLASSES)
+def test_parameters_of_a_complex_dtype_move_as_their_real_views(cls):
     start = torch.complex(draw(4, 3), draw(4, 3, seed=1))
     param, real = nn.Parameter(start.clone()), nn.Parameter(torch.view_as_real(start).clone())
     param.grad = torch.complex(draw(4, 3, seed=2), draw(4, 3, seed=3))
     real.grad = torch.view_as_real(param.grad).clone()
     for each in (param, real):
-        Muon([each], lr=0.1).step()
+        cls([each], lr=0.1).step()
     assert torch.equal(torch.view_as_real(param.detach()), real)
+
+
+def test_pytorch_s_own_file_of_tests_runs_on_these_classes(tmp_path):
+    """CONTRIBUTING has the command; this file stands for PyTorch's, whose form it has."""
+    (tmp_path / "test_optim.py").write_text("""
+import torch
+from optim.test_lrscheduler import TestLRScheduler
+from torch.testing._internal.common_device_type import instantiate_device_type_tests
+from torch.testing._internal.common_optimizers import optim_db, optims
+from torch.testing._internal.common_utils import TestCase, run_tests
+
+class TestOptimRenewed(TestCase):
+    @optims(optim_db, dtypes=[torch.float32])
+    def test_steps(self, device, dtype, optim_info):
+        for optim_input in optim_info.optim_inputs_func(device=device):
+            weight = torch.ones(2, 3, device=device, requires_grad=True)
+            optimizer = optim_info.optim_cls([weight], **optim_input.kwargs)
+            optimizer.step(lambda: weight.sum().backward())
+            self.assertEqual(bool((weight < 1).all()), not optim_input.kwargs.get("maximize", False))
+
+instantiate_device_type_tests(TestOptimRenewed, globals())
+if __name__ == "__main__":
+    run_tests()
+""")
+    command = [sys.executable, "-m", "tests.optim.upstream", str(tmp_path / "test_optim.py"), "-v"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stderr.count("ok\n") == 7
+    assert "test_steps_SpectralMuon_cpu_float32" in run.stderr
 
 
 def test_an_optimiser_brings_pytorch_and_numpy_and_nothing_else_of_ours():

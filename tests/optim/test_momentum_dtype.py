@@ -114,7 +114,7 @@ def test_a_signal_has_the_gradient_as_it_is_and_only_what_is_kept_is_rounded():
         assert torch.equal(param.detach(), before - average.sign())
         encode_([codes], [scales], [average])
         (average,) = decoded([codes], [scales])
-    assert torch.equal(optimizer.state[param]["momentum_buffer"], codes)
+    assert torch.equal(optimizer.state[param]["momentum_codes"], codes)
     assert torch.equal(optimizer.state[param]["momentum_scales"], scales)
 
 
@@ -131,7 +131,7 @@ def test_averages_that_were_kept_otherwise_are_taken_over():
         for param, expected in zip(params, exact, strict=True):
             own = full.state[param]
             assert ("momentum_scales" in own) == (name == "int8")
-            read = decoded([own["momentum_buffer"]], [own["momentum_scales"]])[0] if name == "int8" else None
+            read = decoded([own["momentum_codes"]], [own["momentum_scales"]])[0] if name == "int8" else None
             found = own["momentum_buffer"].float() if read is None else read
             assert (found - expected).norm() < 0.03 * expected.norm()
     theirs = torch.optim.Muon([nn.Parameter(draw(6, 5))], lr=0.1)
@@ -173,7 +173,7 @@ def test_batches_fused_parts_and_other_memory_formats_are_the_loop(cls):
         params = [nn.Parameter(param.detach().to(memory_format=memory_format)) for param in params]
         optimizer = cls(params, lr=0.1, momentum=0.9, momentum_dtype="int8", foreach=foreach, layout=layout)
         advance(optimizer, params, range(3))
-        ends.append([*params, *(state["momentum_buffer"] for state in optimizer.state.values())])
+        ends.append([*params, *(state["momentum_codes"] for state in optimizer.state.values())])
     assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(*ends, strict=True))
 
 
@@ -184,7 +184,8 @@ def test_complex_parameters_are_kept_as_their_real_views(name):
     param.grad = torch.complex(draw(4, 3, seed=2), draw(4, 3, seed=3))
     before = torch.view_as_real(param.detach()).clone()
     optimizer.step()
-    assert optimizer.state[param]["momentum_buffer"].shape == (4, 3, 2)
+    entry = "momentum_codes" if name == "int8" else "momentum_buffer"
+    assert optimizer.state[param][entry].shape == (4, 3, 2)
     moved = torch.view_as_real(param.detach()) - before
     assert torch.allclose(moved, -0.1 * torch.view_as_real(param.grad).sign(), atol=1e-6)
     resumed = Signum([nn.Parameter(param.detach().clone())])

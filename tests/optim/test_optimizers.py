@@ -241,10 +241,18 @@ def test_a_group_that_is_refused_leaves_the_optimiser_as_it_was():
     assert [row.norm for row in optimizer.routing()] == ["spectral", "max"]
 
 
-def test_a_lazy_parameter_and_a_sparse_gradient_are_refused():
+def test_a_lazy_parameter_is_refused():
     with pytest.raises(InvalidArgument, match="run the model once before"):
         SignSGD(torch.nn.LazyLinear(2).parameters())
-    embedding = torch.nn.Embedding(4, 2, sparse=True)
-    embedding(torch.tensor([1])).sum().backward()
-    with pytest.raises(InvalidArgument, match="directions need dense gradients"):
-        SignSGD(embedding.parameters()).step()
+
+
+def test_a_sparse_gradient_is_the_dense_one_that_it_stands_for():
+    dense, sparse = (torch.nn.Embedding(4, 2, sparse=sparse) for sparse in (False, True))
+    sparse.load_state_dict(dense.state_dict())
+    optimizers = [Muon(each.parameters(), lr=0.5, weight_decay=0.1) for each in (dense, sparse)]
+    for rows in ([1, 1, 3], [0, 3], [3]):
+        for embedding, optimizer in zip((dense, sparse), optimizers, strict=True):
+            optimizer.zero_grad()
+            embedding(torch.tensor(rows)).square().sum().backward()
+            optimizer.step()
+        assert torch.allclose(dense.weight, sparse.weight, atol=1e-6)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import torch
 from tests.optim.models import ResidualNetwork, Transformer, VisionTransformer
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from steepest.errors import InvalidArgument, SteepestWarning
-from steepest.optim import Layout, Muon, Policy, Route, Signum, SteepestDescent
+from steepest.optim import Layout, Muon, Policy, Route, Signum, SteepestDescent, spectral_direction
 
 
 def routes(model, **options):
@@ -87,6 +89,8 @@ def test_other_modules_of_pytorch():
             "attention": nn.MultiheadAttention(8, 2, add_bias_kv=True),
             "cell": nn.LSTM(4, 3, proj_size=2),
             "gated": nn.GRU(4, 3),
+            "step": nn.LSTMCell(4, 3),
+            "gated_step": nn.GRUCell(4, 3),
             "bag": nn.EmbeddingBag(9, 4),
             "pair": nn.Bilinear(2, 3, 4),
             "out": nn.Linear(8, 5),
@@ -100,9 +104,119 @@ def test_other_modules_of_pytorch():
     assert found["cell.weight_hr_l0"] == ("spectral", ((1, 2, 3),))
     assert found["cell.bias_hh_l0"] == ("frobenius", ((1, 3, 1),) * 4)
     assert found["gated.weight_hh_l0"] == ("spectral", ((1, 3, 3),) * 3)
+    assert found["step.weight_ih"] == ("spectral", ((1, 3, 4),) * 4)
+    assert found["gated_step.bias_hh"] == ("frobenius", ((1, 3, 1),) * 3)
     assert found["bag.weight"] == ("row-2/inf", ((1, 9, 4),))
     assert found["pair.weight"] == ("spectral", ((1, 4, 6),))
     assert found["out.weight"] == ("row-2/inf", ((1, 5, 8),))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_what_a_weight_is_computed_from_belongs_to_the_module_of_the_weight():
+    """Parametrised embeddings, heads and grouped convolutions are what they were, and gains are vectors."""
+    plain = parametrizations.weight_norm
+    model = nn.ModuleDict(
+        {
+            "table": plain(nn.Embedding(9, 4)),
+            "grouped": plain(nn.Conv1d(6, 6, 3, groups=3)),
+            "older": nn.utils.weight_norm(nn.Conv1d(6, 6, 3, groups=3)),
+            "qkv": plain(nn.Linear(4, 12)),
+            "normed": parametrizations.spectral_norm(nn.Linear(4, 4)),
+            "out": parametrizations.orthogonal(nn.Linear(4, 5)),
+            "own": nn.ParameterDict({"pos_embed": nn.Parameter(torch.zeros(1, 7, 4))}),
+        }
+    )
+    found = routes(model)
+    assert found["table.parametrizations.weight.original1"] == ("row-2/inf", ((1, 9, 4),))
+    assert found["table.parametrizations.weight.original0"] == ("frobenius", ((1, 9, 1),))
+    assert found["grouped.parametrizations.weight.original1"] == ("spectral", ((3, 2, 6),))
+    assert found["grouped.parametrizations.weight.original0"] == ("frobenius", ((1, 6, 1),))
+    assert found["older.weight_v"] == ("spectral", ((3, 2, 6),))
+    assert found["older.weight_g"] == ("frobenius", ((1, 6, 1),))
+    assert found["qkv.parametrizations.weight.original1"] == ("spectral", ((1, 4, 4),) * 3)
+    assert found["normed.parametrizations.weight.original"] == ("spectral", ((1, 4, 4),))
+    assert found["out.parametrizations.weight.original"] == ("row-2/inf", ((1, 5, 4),))
+    assert found["own.pos_embed"] == ("row-2/inf", ((1, 7, 4),))
+
+
+class Attention(nn.Module):
+    def __init__(self, outputs, config=None, **heads):
+        super().__init__()
+        self.qkv_proj = nn.Linear(16, outputs)
+        self.config = config
+        vars(self).update(heads)
+
+
+@pytest.mark.parametrize(
+    ("module", "parts"),
+    [
+        (Attention(32, n_heads=4, n_kv_heads=2), (2, 1, 1)),
+        (Attention(60, num_heads=12, num_kv_heads=4), (3, 1, 1)),
+        (Attention(40, SimpleNamespace(num_attention_heads=8, num_key_value_heads=1)), (8, 1, 1)),
+        (Attention(48, num_heads=4), (1, 1, 1)),
+    ],
+)
+def test_numbers_of_heads_tell_how_grouped_queries_are_fused(module, parts):
+    outputs = module.qkv_proj.out_features
+    lengths = [outputs * part // sum(parts) for part in parts]
+    found = routes(nn.Sequential(module))
+    assert found["0.qkv_proj.weight"] == ("spectral", tuple((1, length, 16) for length in lengths))
+    assert found["0.qkv_proj.bias"] == ("frobenius", tuple((1, length, 1) for length in lengths))
+
+
+def test_a_gate_is_known_by_name_and_what_looks_fused_otherwise_warns():
+    gated = nn.ModuleDict({"gate_up_proj": nn.Linear(4, 12), "down_proj": nn.Linear(6, 4)})
+    assert routes(nn.Sequential(gated, gated))["0.gate_up_proj.weight"] == ("spectral", ((1, 6, 4),) * 2)
+    experts = nn.ParameterDict({"gate_up_proj": nn.Parameter(torch.zeros(2, 12, 4))})
+    unsaid = nn.ModuleList([Attention(32), Attention(32), experts])
+    with pytest.warns(SteepestWarning) as caught:
+        SteepestDescent(unsaid)
+    (warning,) = caught
+    assert str(warning.message) == (
+        "0.qkv_proj.weight of shape [32, 16] and 2 more: fused by name, but nothing says how the parts lie, "
+        "and so trained as one matrix; say it, as in "
+        "policy=Policy(layouts={'*.qkv_proj.weight': Layout.fused((4, 1, 1))})"
+    )
+    said = {"*.qkv_proj.weight": Layout.fused((2, 1, 1)), "*.gate_up_proj": Layout.experts((1, 1))}
+    found = routes(unsaid, policy=Policy(layouts=said))
+    assert found["2.gate_up_proj"] == ("spectral", ((2, 6, 4),) * 2)
+    assert found["0.qkv_proj.weight"] == ("spectral", ((1, 16, 16), (1, 8, 16), (1, 8, 16)))
+    assert found["0.qkv_proj.bias"] == ("frobenius", ((1, 16, 1), (1, 8, 1), (1, 8, 1)))
+    Signum(unsaid)
+
+
+class StackedExperts(nn.Module):
+    """As transformers has them: gates entry by entry or one after the other, [inputs, outputs] or not."""
+
+    def __init__(self, is_transposed, is_concatenated):
+        super().__init__()
+        self.is_transposed, self.is_concatenated = is_transposed, is_concatenated
+        shape = (2, 4, 12) if is_transposed else (2, 12, 4)
+        self.gate_up_proj = nn.Parameter(torch.zeros(shape))
+        self.gate_up_proj_bias = nn.Parameter(torch.zeros(2, 12))
+        self.down_proj = nn.Parameter(torch.zeros((2, 6, 4) if is_transposed else (2, 4, 6)))
+        self.A_log = nn.Parameter(torch.zeros(5, 3))
+
+
+@pytest.mark.parametrize("is_transposed", [False, True])
+@pytest.mark.parametrize("is_concatenated", [False, True])
+def test_stacked_experts_say_how_they_lie(is_transposed, is_concatenated):
+    module = StackedExperts(is_transposed, is_concatenated)
+    optimizer = SteepestDescent(module, lr=1.0, scale="unit")
+    assert {row.parameter: (row.norm, row.matrices) for row in optimizer.routing()} == {
+        "gate_up_proj": ("spectral", ((2, 6, 4),) * 2),
+        "gate_up_proj_bias": ("frobenius", ((2, 12, 1),)),
+        "down_proj": ("spectral", ((2, 4, 6),)),
+        "A_log": ("frobenius", ((5, 3, 1),)),
+    }
+    gradient = torch.randn(2, 12, 4, generator=torch.Generator().manual_seed(0))
+    module.gate_up_proj.grad = gradient.mT if is_transposed else gradient
+    optimizer.step()
+    moved = module.gate_up_proj.detach().mT if is_transposed else module.gate_up_proj.detach()
+    for expert, grad in zip(moved, gradient, strict=True):
+        gate = slice(0, 6) if is_concatenated else slice(0, None, 2)
+        expected = -spectral_direction(grad[gate])
+        assert torch.allclose(expert[gate], expected, atol=1e-5)
 
 
 class Conv1D(nn.Module):

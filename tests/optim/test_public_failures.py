@@ -102,6 +102,22 @@ def test_states_are_resumed_in_another_dtype_and_with_parameters_never_trained(c
     assert all(bool(param.isfinite().all()) for param in wide)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("weight_decay", [0.1, 0.05, torch.tensor(0.1)])
+def test_small_decays_are_not_rounded_to_the_dtype_of_the_parameters(dtype, weight_decay):
+    """PyTorch's multiplication of lists takes 1 - 0.002 for 0.996 in bfloat16, and 1 - 0.001 for 1."""
+    params = [nn.Parameter(draw(400, 5, dtype=dtype)), nn.Parameter(draw(7))]
+    factor = 1 - 0.02 * float(weight_decay)
+    expected = (params[0].detach().double() * factor).to(dtype)
+    optimizer = Muon(params, lr=0.02, weight_decay=weight_decay)
+    for param in params:
+        param.grad = torch.zeros_like(param)
+    optimizer.step()
+    # A product in float32 lies on the other side of a tie now and then.
+    assert (params[0] != expected).double().mean() < 0.002
+    assert torch.allclose(params[1], draw(7) * factor)
+
+
 @pytest.mark.parametrize("cls", CLASSES)
 def test_accumulated_micro_batches_are_one_batch(cls):
     """DeepSpeed 8443: each micro-batch was orthogonalised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -40,13 +41,15 @@ class MarginMonitor:
     norm is measured too. Training goes on as if nobody had looked, to the last bit on the CPU.
 
     Args:
-        model: the network.
+        model: the network; of one in DistributedDataParallel its module, so that no rank waits for another.
         loader: batches, each a pair (inputs, labels) or a mapping with "labels"; iterated over at every
             measurement, and twice more for ``network_norm``.
         layer: the head, a :class:`torch.nn.Linear` or its name; the last one by default.
         norms: norms or their names.
         every: a number of steps, the steps themselves, or a function of a step; None for ``share``.
-        share: the share of the time that measurements may take, the last one apart.
+        share: what measurements may take of the time of training alone, the first one apart, in which max
+            margins have a second; they have as much as the share leaves them, and their bounds hold after
+            any time.
         gap: relative gap of the certified max margins.
         time_limit: seconds for each of them; None for no limit.
         loss: the loss whose gradient steps are aligned with, over the loader, without weight decay.
@@ -100,6 +103,8 @@ class MarginMonitor:
             raise InvalidArgument("norms", norms, "give a list of norms or of their names")
         if not callable(read):
             raise InvalidArgument("read", read, "give a function that returns a batch's inputs and labels")
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
         self._model, self._loader, self._read = model, loader, read
         self._layer = head_layer(model, layer)
         self._norms = {norm_label(each): each for each in map(norm_of, norms)}
@@ -114,7 +119,7 @@ class MarginMonitor:
         """What was measured so far."""
         self._hooks: list[Any] = []
         self._step = 0
-        self._spent = 0.0
+        self._spent = self._needed = self._elsewhere = 0.0
         self._started: float | None = None
         self._pending: tuple[Head, MarginRecord] | None = None
         self._form: tuple[object, ...] = ()
@@ -153,8 +158,10 @@ class MarginMonitor:
         self._pending = None
         now = time.perf_counter()
         self._started = now if self._started is None else self._started
-        if self._due(self._step, spent=self._spent, elapsed=now - self._started):
-            self._pending = self._measured()
+        elapsed = now - self._started
+        seconds = self._due(self._step, spent=self._spent, elapsed=elapsed, needed=self._needed)
+        if seconds:
+            self._pending = self._measured(seconds)
 
     def _after(self) -> None:
         self._step += 1
@@ -166,21 +173,30 @@ class MarginMonitor:
             alignments = self._alignments(head, moved)
             taken = time.perf_counter() - started
             self._spent += taken
+            self._needed += taken
             self._keep(replace(record, alignments=alignments, seconds=record.seconds + taken))
 
     def _alignments(self, head: Head, moved: np.ndarray) -> dict[str, Alignment]:
         return {name: alignment_of_step(head, self._loss, each, moved) for name, each in self._norms.items()}
 
-    def _measured(self) -> tuple[Head, MarginRecord]:
+    def _measured(self, seconds: float = math.inf) -> tuple[Head, MarginRecord]:
         started = time.perf_counter()
         head = read_head(self._model, self._layer, self._loader, self._read)
-        margins = dict(certified_margins(head, self._norms, self._gap, self._time_limit))
+        if self._step:
+            # All but the max margins takes what it took before; the first measurement's seconds are theirs.
+            seconds -= self._elsewhere
+        begun = time.perf_counter()
+        margins = dict(certified_margins(head, self._norms, self._gap, self._time_limit, seconds))
+        searched = time.perf_counter() - begun
         problem, weights = head.augmented
         found = float(log_loss(problem, self._loss, weights))
         network = self._network()
-        seconds = time.perf_counter() - started
-        self._spent += seconds
-        return head, MarginRecord(self._step, head.accuracy, found, margins, {}, network, seconds)
+        taken = time.perf_counter() - started
+        self._spent += taken
+        self._elsewhere = taken - searched
+        # Where max margins had too little time for their gap, a measurement waits for twice as much.
+        self._needed = self._elsewhere + (2.0 if searched > seconds else 1.0) * searched
+        return head, MarginRecord(self._step, head.accuracy, found, margins, {}, network, taken)
 
     def _network(self) -> NetworkMargin | None:
         if self._network_norms is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -56,12 +57,33 @@ def normalized_margin(head: Head, norm: Norm) -> float:
 
 
 def certified_margins(
-    head: Head, norms: Mapping[str, Norm], gap: float, time_limit: float | None
+    head: Head,
+    norms: Mapping[str, Norm],
+    gap: float,
+    time_limit: float | None,
+    seconds: float = math.inf,
 ) -> Iterator[tuple[str, HeadMargin]]:
-    """Yield the margins of a head in each norm, with the max margins of its features to a relative gap."""
-    for name, norm in norms.items():
-        solution = max_margin(head.problem, norm, gap, time_limit=time_limit, intercept=head.bias is not None)
+    """Yield the margins of a head in each norm, with the max margins of its features to a relative gap.
+
+    Each max margin is looked for for ``time_limit`` seconds at most, and for an even share of what is left
+    of the ``seconds`` for all of them.
+    """
+    end = time.perf_counter() + seconds
+    for place, (name, norm) in enumerate(norms.items()):
+        share = max((end - time.perf_counter()) / (len(norms) - place), _LEAST)
+        limit = min(share, math.inf if time_limit is None else time_limit)
+        solution = max_margin(
+            head.problem,
+            norm,
+            gap,
+            time_limit=None if math.isinf(limit) else limit,
+            intercept=head.bias is not None,
+        )
         yield name, HeadMargin(norm, normalized_margin(head, norm), solution)
+
+
+_LEAST = 1e-3
+"""Seconds after which a search for a max margin has bounds, be they wide."""
 
 
 def alignment_of_step(head: Head, loss: Loss, norm: Norm, step: np.ndarray) -> Alignment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,10 +14,14 @@ __all__ = ["AtSteps", "Schedule", "WithinShare", "schedule_of"]
 
 
 class Schedule(Protocol):
-    """Says whether to measure before a step."""
+    """Says whether to measure before a step, and for how long."""
 
-    def __call__(self, step: int, *, spent: float, elapsed: float) -> bool:
-        """Whether to, by the step's number, the seconds spent on measuring and those since the start."""
+    def __call__(self, step: int, *, spent: float, elapsed: float, needed: float) -> float:
+        """Return the seconds that a measurement may take now: 0 for none, infinity for what it needs.
+
+        By the step's number, the seconds spent on measuring, those since the start, measuring included, and
+        those that a measurement is expected to need.
+        """
         ...
 
 
@@ -26,14 +31,14 @@ class AtSteps:
 
     >>> at = AtSteps(frozenset([0, 100]))
     >>> at(100), at(101)
-    (True, False)
+    (inf, 0.0)
     """
 
     steps: frozenset[int]
 
-    def __call__(self, step: int, **_: Any) -> bool:
-        """Whether the step is one of them."""
-        return step in self.steps
+    def __call__(self, step: int, **_: Any) -> float:
+        """Return infinity at one of the steps."""
+        return math.inf if step in self.steps else 0.0
 
 
 @dataclass(frozen=True)
@@ -42,32 +47,41 @@ class Every:
 
     interval: int
 
-    def __call__(self, step: int, **_: Any) -> bool:
-        """Whether the step's number is a multiple."""
-        return step % self.interval == 0
+    def __call__(self, step: int, **_: Any) -> float:
+        """Return infinity at a multiple."""
+        return math.inf if step % self.interval == 0 else 0.0
 
 
 @dataclass(frozen=True)
 class WithinShare:
-    """Measure before the first step, and then whenever measuring has taken less than a share of the time.
+    """Measure before the first step, and then whenever that fits a share of the time of training.
 
-    After a measurement of c seconds at a share s the next waits until c / s seconds have passed, so that
-    measurements but the last take at most that share of the whole.
+    The first measurement may look for max margins for a second. Any other waits until the share, less what
+    has been spent, is what it is expected to need, and takes no longer.
 
     >>> within = WithinShare(0.05)
     >>> (
-    ...     within(0, spent=0.0, elapsed=0.0),
-    ...     within(10, spent=1.0, elapsed=19.0),
-    ...     within(11, spent=1.0, elapsed=20.0),
+    ...     within(0, spent=0.0, elapsed=0.0, needed=0.0),
+    ...     within(10, spent=1.0, elapsed=40.0, needed=1.0),
+    ...     within(11, spent=1.0, elapsed=41.0, needed=1.0),
     ... )
-    (True, False, True)
+    (1.0, 0.0, 1.0)
     """
 
     share: float
 
-    def __call__(self, step: int, *, spent: float, elapsed: float) -> bool:
-        """Whether the seconds spent are at most the share of those since the start."""
-        return step == 0 or spent <= self.share * elapsed
+    def __call__(self, step: int, *, spent: float, elapsed: float, needed: float) -> float:
+        """Return what is left of the share of the seconds of training, if it is enough."""
+        left = self.share * (elapsed - spent) - spent
+        if step == 0:
+            return _FIRST
+        return left if left >= max(needed, _LEAST) else 0.0
+
+
+_FIRST = 1.0
+"""Seconds for the max margins of the first measurement."""
+_LEAST = 1e-3
+"""Seconds below which a clock tells nothing."""
 
 
 def schedule_of(every: object, share: object) -> Schedule:
@@ -81,7 +95,7 @@ def schedule_of(every: object, share: object) -> Schedule:
         return WithinShare(real_number("share", share, remedy, above=0.0, at_most=1.0))
     if callable(every):
         chosen = every
-        return lambda step, **_: bool(chosen(step))
+        return lambda step, **_: math.inf if chosen(step) else 0.0
     if isinstance(every, Iterable) and not isinstance(every, (str, bytes)):
         return AtSteps(frozenset(whole_number("every", step, 0) for step in every))
     remedy = (

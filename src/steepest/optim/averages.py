@@ -12,12 +12,14 @@ from torch import Tensor
 from steepest.errors import InvalidArgument
 from steepest.optim.eight_bits import BLOCK, decoded, encode_, scales_of
 from steepest.optim.lists import copy_
-from steepest.optim.shards import is_sharded, local
+from steepest.optim.shards import is_sharded, local, sharded_as
 
-__all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "make_averages"]
+__all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "in_full", "make_averages"]
 
 BUFFER = "momentum_buffer"
 """The entry of a parameter's state for its average, under the name that torch.optim.Muon and SGD have."""
+CODES = "momentum_codes"
+"""The entry for the codes of an average in 8 bits, in place of that for the average itself."""
 SCALES = "momentum_scales"
 """The entry for the scales of an average in 8 bits."""
 
@@ -114,46 +116,46 @@ def dtype_name(value: object) -> str | None:
 
 
 def make_averages(state: Any, params: list[Tensor], dtype: str | None) -> None:
-    """Make the averages of parameters that have none yet, all 0, and fit those that there are.
-
-    Raises:
-        InvalidArgument: shards in 8 bits.
-    """
+    """Make the averages of parameters that have none yet, all 0, and fit those that there are."""
     for param in params:
-        if dtype == "int8" and is_sharded(param):
-            remedy = "scales of blocks do not follow shards: give bfloat16 for parameters that are DTensors"
-            raise InvalidArgument("momentum_dtype", dtype, remedy)
         own = state[param]
-        if BUFFER in own:
+        if BUFFER in own or CODES in own:
             fit(own, param, dtype)
         else:
             _keep(own, torch.zeros_like(param, memory_format=torch.preserve_format), dtype)
 
 
 def fit(own: Any, param: Tensor, dtype: str | None) -> None:
-    """Bring an average that is there to the dtype that it is to be kept in; codes stay codes, to the bit.
+    """Bring an average, if there is one, to the dtype that it is to be kept in; codes stay codes, to the bit.
 
     PyTorch turns every entry of a state into the parameter's dtype when it loads it, and a state may come
     from an optimiser that kept its averages otherwise.
     """
-    average, is_coded = own[BUFFER], SCALES in own
-    if average.dtype == _kept_dtype(param, dtype) and is_coded == (dtype == "int8"):
-        return
-    if is_coded and dtype == "int8":
+    if CODES in own:
         # Every dtype that a parameter may have holds whole numbers up to 127.
-        own[BUFFER] = average.to(torch.int8)
-        return
-    if is_coded:
-        (average,) = decoded([average.to(torch.int8)], [own.pop(SCALES)])
-    average = _real(average).to(_real(param).dtype)
-    _keep(own, torch.view_as_complex(average) if param.is_complex() else average, dtype)
+        own[CODES] = own[CODES].to(torch.int8)
+        if dtype != "int8":
+            average = _decoded(own, param)
+            del own[CODES], own[SCALES]
+            _keep(own, average, dtype)
+    elif BUFFER in own and (dtype == "int8" or own[BUFFER].dtype != _kept_dtype(param, dtype)):
+        average = _real(own.pop(BUFFER)).to(_real(param).dtype)
+        _keep(own, torch.view_as_complex(average) if param.is_complex() else average, dtype)
+
+
+def in_full(own: Any, param: Tensor) -> Any:
+    """Return the state of a shard as files have it: without codes, which lie in blocks of this very shard."""
+    if CODES not in own or not is_sharded(param):
+        return own
+    others = {name: value for name, value in own.items() if name not in (CODES, SCALES)}
+    return {**others, BUFFER: _decoded(own, param)}
 
 
 def averages_of(state: Any, params: list[Tensor]) -> Averages:
     """Return the averages of parameters, which have been made, as of their real views; the shards here."""
+    if params and CODES in state[params[0]]:
+        return Averages([state[param][CODES] for param in params], [state[param][SCALES] for param in params])
     kept = [local(state[param][BUFFER]) for param in params]
-    if kept and SCALES in state[params[0]]:
-        return Averages(kept, [state[param][SCALES] for param in params])
     dtypes = tuple(local(param).dtype for param in params)
     rounded = any(each.dtype != dtype for each, dtype in zip(kept, dtypes, strict=True))
     return Averages(kept, None, dtypes if rounded else None)
@@ -169,15 +171,21 @@ def _kept_dtype(param: Tensor, dtype: str | None) -> torch.dtype:
 
 def _keep(own: Any, average: Tensor, dtype: str | None) -> None:
     """Keep an average that has the dtype of its parameter; what is rounded is kept as its real view."""
-    kept = _kept_dtype(average, dtype)
     if dtype == "int8":
-        real = _real(average)
-        own[BUFFER] = torch.zeros_like(real, memory_format=torch.preserve_format, dtype=kept)
+        real = local(average)
+        own[CODES] = torch.zeros_like(real, memory_format=torch.preserve_format, dtype=torch.int8)
         own[SCALES] = scales_of(real)
         if real.numel():
-            encode_([own[BUFFER]], [own[SCALES]], [real])
+            encode_([own[CODES]], [own[SCALES]], [real])
     else:
+        kept = _kept_dtype(average, dtype)
         own[BUFFER] = average if kept == average.dtype else _real(average).to(kept)
+
+
+def _decoded(own: Any, param: Tensor) -> Tensor:
+    """Return what codes stand for, in the form of the parameter."""
+    (real,) = decoded([own[CODES]], [own[SCALES]])
+    return sharded_as(param, torch.view_as_complex(real) if param.is_complex() else real)
 
 
 def _real(tensor: Tensor) -> Tensor:

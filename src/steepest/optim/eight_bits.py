@@ -88,7 +88,8 @@ def _blocks(tensors: list[Tensor]) -> Tensor:
     full = [
         torch.nn.functional.pad(each, (0, -len(each) % BLOCK)) if len(each) % BLOCK else each for each in flat
     ]
-    return (full[0] if len(full) == 1 else torch.cat(full)).view(-1, BLOCK)
+    joined = full[0] if len(full) == 1 else torch.cat(full)
+    return joined.view(len(joined) // BLOCK, BLOCK)
 
 
 def _shaped(blocks: Tensor, counts: list[int], like: list[Tensor]) -> list[Tensor]:

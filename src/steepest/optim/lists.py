@@ -47,7 +47,12 @@ def mul(tensors: Tensors, factors: list[float]) -> Tensors:
 
 def mul_(tensors: Tensors, factor: float | Tensor) -> None:
     """Multiply all tensors by one factor, in place."""
-    _torch._foreach_mul_(tensors, factor)
+    # On the host PyTorch rounds the number to the dtype of the list first: 0.998 is 0.996 in bfloat16.
+    if not isinstance(factor, Tensor) and any(map(_is_half_here, tensors)):
+        for each in tensors:
+            each.mul_(factor)
+    else:
+        _torch._foreach_mul_(tensors, factor)
 
 
 def neg(tensors: Tensors) -> Tensors:
@@ -63,3 +68,7 @@ def norms(tensors: Tensors) -> Tensors:
 def sign(tensors: Tensors) -> Tensors:
     """Return the signs of all entries."""
     return list(_torch._foreach_sign(tensors))
+
+
+def _is_half_here(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.bfloat16, torch.float16) and tensor.device.type == "cpu"

@@ -77,6 +77,9 @@ class Signals:
     def _forward(self, averages: Averages, indices: list[int]) -> list[Tensor]:
         """Return averages with the newest gradient in them."""
         read = averages.read(indices)
+        if averages.in_full and torch.is_grad_enabled():
+            # What a derivative is taken of stays as it is, though the next step brings averages forward.
+            read = [each.clone() for each in read]
         if not averages.in_full:
             # They have been copied.
             lerp_(read, [self.grads[index] for index in indices], 1 - self.momentum)

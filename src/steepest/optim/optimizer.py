@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
-from steepest.optim.averages import BUFFER, Averages, averages_of, fit, make_averages
+from steepest.optim.averages import Averages, averages_of, fit, in_full, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.gradients import dense_gradient
@@ -23,7 +23,7 @@ from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
-from steepest.optim.shards import is_sharded, may_be_sharded
+from steepest.optim.shards import is_sharded, may_be_sharded, refuse_flattened
 from steepest.optim.update import Number, Steps, decay, move
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class SteepestDescent(Optimizer):
             DistributedDataParallel: each then computes its share of the directions, and sends it to the
             others. DTensors need none: they know their ranks (docs/distributed.md).
         momentum_dtype: how averages are kept between steps: None in the dtype of the parameters, "bfloat16",
-            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`; not for DTensors).
+            or "int8", about 1.02 bytes an entry (:mod:`steepest.optim.eight_bits`).
 
     Raises:
         InvalidArgument: an option with a value that cannot be used, or a layout that a parameter has not.
@@ -151,6 +151,7 @@ class SteepestDescent(Optimizer):
         try:
             check_options(group)
             steps = steps_of(group, real_shapes(group["params"]))
+            _refuse_flattened(group["params"], steps)
         except InvalidArgument:
             self.param_groups.pop()
             raise
@@ -165,12 +166,20 @@ class SteepestDescent(Optimizer):
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
             for param in group["params"]:
-                if BUFFER in self.state.get(param, {}):
+                if param in self.state:
                     fit(self.state[param], param, group["momentum_dtype"])
         # A process group is bound to its process: copies and pickles compute all directions everywhere.
         self.__dict__.setdefault("_distribution", None)
         self._keep()
         self._handle = register(self)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return states and options; averages of shards in full, for any number of ranks to load."""
+        found = super().state_dict()
+        for index, param in enumerate(self._params()):
+            if index in found["state"]:
+                found["state"][index] = in_full(found["state"][index], param)
+        return found
 
     def routing(self) -> Routing:
         """Return which logical matrices there are, and in which norm each is trained: a table when printed.
@@ -231,6 +240,7 @@ class SteepestDescent(Optimizer):
         if torch.compiler.is_compiling():
             prepare(self._handle, index)
         else:
+            _refuse_flattened(params, self._steps(group, index))
             self.make_averages(index)
         grads = [dense_gradient(param) for param in params]
         descend(
@@ -293,6 +303,13 @@ def _described(group: Mapping[str, Any]) -> list[Any]:
 def _same(kept: list[Any], group: Mapping[str, Any]) -> bool:
     pairs = zip(kept, _described(group), strict=True)
     return all(one is other or (isinstance(one, (str, float)) and one == other) for one, other in pairs)
+
+
+def _refuse_flattened(params: list[Tensor], steps: Steps) -> None:
+    # Directions over no axis at all are those of single entries, and take no shape as long as scales do not.
+    of_entries = steps.direction.over == () and steps.scale in ("unit", "matched-rms", "unit-rms")
+    if may_be_sharded() and not of_entries:
+        refuse_flattened(params)
 
 
 def _trained(group: Mapping[str, Any]) -> list[Tensor]:

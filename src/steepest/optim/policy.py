@@ -12,15 +12,23 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from steepest.arguments import real_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
 from steepest.optim.directions import is_spectral
+from steepest.optim.fused import (
+    experts_layout,
+    fused_parts,
+    is_vector_by_name,
+    looks_fused,
+    warn_of_fused,
+)
 from steepest.optim.layouts import Layout, layout
+from steepest.optim.owners import Owned, is_transposed, owners
 from steepest.optim.scales import Scale
 from steepest.optim.update import Number
 
@@ -34,7 +42,6 @@ HEAD_NAME = re.compile(
     r"^(?!.*(^|\.)\d+\.)(.*\.)?(\w*head|fc|classifier|unembed\w*|embed_out|score|to_logits)$"
 )
 _NUMBER = re.compile(r"\d+")
-_FUSED_NAME = re.compile(r"(^|\.)(w?qkv|qkv_proj|c_attn|attn_qkv|in_proj)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -67,15 +74,6 @@ class Route:
         real_number("lr_factor", self.lr_factor, "give a number above 0", above=0)
 
 
-class _Owned(NamedTuple):
-    """A parameter under one of its names: the module that owns it, and its name there."""
-
-    name: str
-    module: nn.Module
-    own_name: str
-    param: Tensor
-
-
 @dataclass(frozen=True)
 class Policy:
     """Routes of a whole model.
@@ -91,7 +89,7 @@ class Policy:
         patterns: routes by patterns of names, such as ``{"blocks.*.mlp.*": Route("max")}``; the first that
             fits any name of a parameter is taken, before everything else.
         layouts: layouts by patterns of names, such as ``{"*.query_key_value.weight":
-            Layout.fused(interleaved=16)}``.
+            Layout.fused(interleaved=16)}``; a bias splits as the outputs of its weight do.
 
     Raises:
         InvalidArgument: a value that is no route or layout.
@@ -121,36 +119,53 @@ class Policy:
         Raises:
             InvalidArgument: the model has no such parameters, or a pattern fits none of its names.
         """
-        owners = _owners(model)
-        if not owners:
+        weights = owners(model)
+        if not weights:
             raise InvalidArgument(
                 "params", type(model).__name__, "no parameter of this model is to be trained"
             )
-        self._require_patterns_fit([owned.name for each in owners for owned in each])
-        last = _last_linear(owners)
+        self._require_patterns_fit([owned.name for each in weights for owned in each])
+        last = _last_linear(weights)
+        unsaid: list[Owned] = []
         found: dict[tuple[int, str, str], dict[str, Any]] = {}
-        for owned in owners:
+        for owned in weights:
             role = _role(owned, last)
             route = self._route(owned, role)
-            own = self._layout(owned, route, role)
+            own = self._said_layout(owned, route)
+            if own is None:
+                own = _layout_of(owned[0], role)
+                if role == "matrix" and is_spectral(route.norm) and looks_fused(owned[0]):
+                    unsaid.append(owned[0])
             group = found.setdefault(
                 (id(route), role, str(own)), {"params": [], **_options(route, role, own, lr)}
             )
             group["params"].append((owned[0].name, owned[0].param))
+        warn_of_fused(unsaid)
         return list(found.values())
 
-    def _route(self, owned: list[_Owned], role: Role) -> Route:
+    def _route(self, owned: list[Owned], role: Role) -> Route:
         for pattern, route in self.patterns.items():
             if any(fnmatchcase(each.name, pattern) for each in owned):
                 return route
         by_role = {"matrix": self.matrices, "embedding": self.embeddings, "head": self.heads}
         return by_role.get(role, self.vectors)
 
-    def _layout(self, owned: list[_Owned], route: Route, role: Role) -> Layout:
+    def _said_layout(self, owned: list[Owned], route: Route) -> Layout | None:
+        found = self._layout_by_name([each.name for each in owned])
+        if found is None and route.layout is not None:
+            found = layout(route.layout)
+        if found is None and owned[0].own_name == "bias" and owned[0].param.ndim == 1:
+            # What the outputs of a map split into, its bias does.
+            of_map = self._layout_by_name([f"{each.path}.weight".removeprefix(".") for each in owned])
+            if of_map is not None and of_map.axis in of_map.outputs:
+                found = Layout(parts=of_map.parts, interleaved=of_map.interleaved, pieces=of_map.pieces)
+        return found
+
+    def _layout_by_name(self, names: list[str]) -> Layout | None:
         for pattern, own in self.layouts.items():
-            if any(fnmatchcase(each.name, pattern) for each in owned):
+            if any(fnmatchcase(name, pattern) for name in names):
                 return layout(own)
-        return layout(route.layout) if route.layout is not None else _layout_of(owned[0], role)
+        return None
 
     def _require_patterns_fit(self, names: list[str]) -> None:
         for argument, patterns in (("patterns", self.patterns), ("layouts", self.layouts)):
@@ -180,24 +195,13 @@ def _options(route: Route, role: Role, own: Layout, lr: Number) -> dict[str, Any
     return options
 
 
-def _owners(model: nn.Module) -> list[list[_Owned]]:
-    """Return each trained parameter once, with all its owners in the order of their names."""
-    found: dict[int, list[_Owned]] = {}
-    for path, module in model.named_modules():
-        for own_name, param in module._parameters.items():
-            if param is not None and param.requires_grad:
-                name = f"{path}.{own_name}" if path else own_name
-                found.setdefault(id(param), []).append(_Owned(name, module, own_name, param))
-    return list(found.values())
-
-
-def _last_linear(owners: list[list[_Owned]]) -> int | None:
+def _last_linear(weights: list[list[Owned]]) -> int | None:
     """Return the parameter of a head that no name tells of: the last linear layer.
 
     It is none if it is the only matrix, or one of several alike in a stack of blocks; nor where there is a
     head by name, or a linear layer that shares its weight with an embedding.
     """
-    matrices = [each for each in owners if each[0].param.ndim > 1]
+    matrices = [each for each in weights if each[0].param.ndim > 1 and not each[0].is_gain]
     linear = [each for each in matrices if isinstance(each[0].module, nn.Linear)]
     has_head = any(_is_head_by_name(each) or (_is_table(each) and _is_linear(each)) for each in matrices)
     if has_head or len(matrices) < 2 or not linear:
@@ -207,13 +211,13 @@ def _last_linear(owners: list[list[_Owned]]) -> int | None:
     return id(last.param) if kinds[_NUMBER.sub("#", last.name), last.param.shape] == 1 else None
 
 
-def _is_linear(owned: list[_Owned]) -> bool:
+def _is_linear(owned: list[Owned]) -> bool:
     return any(isinstance(each.module, nn.Linear) for each in owned)
 
 
-def _role(owned: list[_Owned], last: int | None) -> Role:
+def _role(owned: list[Owned], last: int | None) -> Role:
     param, module = owned[0].param, owned[0].module
-    if param.ndim < 2:
+    if param.ndim < 2 or owned[0].is_gain or is_vector_by_name(owned[0]):
         return "vector"
     if _is_table(owned):
         return "embedding"
@@ -223,61 +227,31 @@ def _role(owned: list[_Owned], last: int | None) -> Role:
     return "vector" if not is_map and all(side == 1 for side in param.shape[:-1]) else "matrix"
 
 
-def _is_table(owned: list[_Owned]) -> bool:
+def _is_table(owned: list[Owned]) -> bool:
     if any(isinstance(each.module, (nn.Embedding, nn.EmbeddingBag)) for each in owned):
         return True
-    return any(_is_raw(each) and EMBEDDING_NAME.search(each.name) is not None for each in owned)
+    return any(each.is_raw and EMBEDDING_NAME.search(each.name) is not None for each in owned)
 
 
-def _is_head_by_name(owned: list[_Owned]) -> bool:
+def _is_head_by_name(owned: list[Owned]) -> bool:
     linear = (each for each in owned if isinstance(each.module, nn.Linear))
-    return any(HEAD_NAME.search(each.name.removesuffix(f".{each.own_name}")) is not None for each in linear)
+    return any(HEAD_NAME.search(each.path) is not None for each in linear)
 
 
-def _is_raw(owned: _Owned) -> bool:
-    """Whether a module of the user's own holds the parameter, of which only the name tells what it is."""
-    return not type(owned.module).__module__.startswith("torch.nn") and not _is_transposed(owned.module)
-
-
-def _is_transposed(module: nn.Module) -> bool:
-    # The linear layer of GPT-2 in transformers, which stores [inputs, outputs].
-    return type(module).__name__ == "Conv1D" and hasattr(module, "nf")
-
-
-def _layout_of(owned: _Owned, role: Role) -> Layout:
+def _layout_of(owned: Owned, role: Role) -> Layout:
     module, param = owned.module, owned.param
     if role == "embedding":
         return Layout.rows(param.ndim)
-    parts = _fused_parts(owned)
+    parts = fused_parts(owned)
     if role == "vector":
-        return Layout.fused(parts) if param.ndim == 1 else Layout(tuple(range(param.ndim)))
+        if param.ndim == 1:
+            return Layout.fused(parts)
+        return Layout((1,), batch=(0,)) if is_vector_by_name(owned) else Layout(tuple(range(param.ndim)))
     if isinstance(module, nn.modules.conv._ConvNd):
         return Layout.convolution(module.groups, module.transposed)
-    if _is_raw(owned) and param.ndim == 3:
-        return Layout.experts()
-    return Layout.fused(parts, transposed=_is_transposed(module))
-
-
-def _fused_parts(owned: _Owned) -> tuple[int, ...]:
-    """Return the relative lengths of what a module fuses along its outputs, in weights and biases alike."""
-    module = owned.module
-    if isinstance(module, nn.MultiheadAttention) and owned.own_name.startswith("in_proj_"):
-        return (1, 1, 1)
-    if isinstance(module, nn.RNNBase) and "_hr_" not in owned.own_name:
-        return (1,) * {"LSTM": 4, "GRU": 3}.get(module.mode, 1)
-    weight = getattr(module, "weight", None)
-    if (
-        isinstance(weight, Tensor)
-        and weight.ndim == 2
-        and (isinstance(module, nn.Linear) or _is_transposed(module))
-    ):
-        inputs, outputs = sorted(weight.shape)
-        path = owned.name.removesuffix(f".{owned.own_name}")
-        # By name and by shape: queries, keys and values of one length each. What is grouped or interleaved
-        # shows neither, so its layout is for the user to say.
-        if _FUSED_NAME.search(path) is not None and outputs == 3 * inputs:
-            return (1, 1, 1)
-    return (1,)
+    if owned.is_raw and param.ndim == 3:
+        return experts_layout(owned)
+    return Layout.fused(parts, transposed=is_transposed(module))
 
 
 def _require_route(argument: str, value: object) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["is_sharded", "local", "may_be_sharded"]
+from steepest.errors import InvalidArgument
+
+__all__ = ["is_sharded", "local", "may_be_sharded", "refuse_flattened", "sharded_as"]
 
 
 def may_be_sharded() -> bool:
@@ -25,3 +29,34 @@ def local(tensor: Tensor) -> Tensor:
     """Return what this process holds of a tensor, sharing its memory; of complex numbers their real view."""
     own: Tensor = tensor.to_local() if is_sharded(tensor) else tensor  # pyright: ignore[reportAttributeAccessIssue]
     return torch.view_as_real(own) if own.is_complex() else own
+
+
+def sharded_as(param: Tensor, own: Tensor) -> Tensor:
+    """Return a tensor that lies as a parameter does, given what this process holds of it."""
+    if not is_sharded(param):
+        return own
+    whole: Any = param
+    made: Any = type(param)
+    return made.from_local(
+        own,
+        whole.device_mesh,
+        whole.placements,
+        run_check=False,
+        shape=whole.shape,
+        stride=whole.stride(),
+    )
+
+
+def refuse_flattened(params: Iterable[Tensor]) -> None:
+    """Refuse parameters that FSDP1 has flattened, whose matrices no rank knows.
+
+    Raises:
+        InvalidArgument: there is one.
+    """
+    # The mark that FSDP1 sets on its flat parameters, and on those that are views of them.
+    if any(getattr(param, "_fsdp_flattened", False) for param in params):
+        remedy = (
+            "FSDP1 flattens parameters, which hides their matrices: use FSDP2, fully_shard(module), or a "
+            "step of single entries, as SignSGD and Signum have"
+        )
+        raise InvalidArgument("params", "FullyShardedDataParallel", remedy)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from tests.optim.distributed import networks, troubles
+from tests.optim.distributed import eight_bits, networks, troubles
 from tests.optim.distributed.cases import Case, all_together, cases
 from tests.optim.distributed.ranks import run
 
@@ -54,6 +54,20 @@ def test_a_checkpoint_of_two_ranks_is_resumed_on_any_number(way, tmp_path):
     near(params.values(), expected.values(), 1e-10)
 
 
+def test_averages_of_shards_in_eight_bits_have_blocks_of_their_own(tmp_path):
+    """Shards move as parameters of their own would; files have averages in full, for any number of ranks."""
+    folder = str(tmp_path / "saved")
+    expected = eight_bits.alone(2, BEFORE + AFTER)
+    for found, numbers in run(2, eight_bits.saved, tmp_path / "2", folder, BEFORE, AFTER):
+        near(found, expected, 1e-6)
+        assert numbers <= 1.05
+    for found in run(2, eight_bits.resumed, tmp_path / "again", folder, "int8", BEFORE, AFTER):
+        near(found, expected, 1e-6)
+    for world, name in ((1, "int8"), (4, "int8"), (4, None)):
+        for found in run(world, eight_bits.resumed, tmp_path / f"{world}{name}", folder, name, BEFORE, AFTER):
+            near(found, expected, 1e-3)
+
+
 def test_the_example_goes_on_in_another_way(tmp_path):
     folder = tmp_path / "saved"
     sums = run(2, example.train, tmp_path / "2", "fsdp", 3, None, folder)
@@ -90,10 +104,12 @@ def test_meshes_of_some_ranks_and_gradients_still_to_be_summed(tmp_path):
 def test_what_cannot_be_distributed_is_refused_by_every_rank(tmp_path):
     for messages in run(4, troubles.refusals, tmp_path):
         assert "no rank has the entries of such a parameter" in messages["partial"]
-        assert messages["eight bits"].startswith("momentum_dtype='int8': scales of blocks do not follow")
         assert messages["group"].startswith("distributed='world': give a process group or a DeviceMesh")
         assert messages["differentiable"].startswith("differentiable=True: steps of parameters that")
         assert messages["mixed"].startswith("grad='None on some ranks for shape [4, 2]': ranks that hold")
+        assert messages["flat"].startswith("params='FullyShardedDataParallel': FSDP1 flattens parameters")
+        assert messages["views"] == messages["flat"]
+        assert {"flat max", "views max"}.isdisjoint(messages)
 
 
 def test_a_rank_that_ends_ends_the_others(tmp_path):

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from tests.optim.distributed.cases import Case, whole
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 
@@ -122,9 +123,6 @@ def refusals() -> dict[str, str]:
 
     summed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Partial()]))
     attempt("partial", [summed])
-    cut = nn.Parameter(DTensor.from_local(torch.ones(2, 2), mesh, [Shard(0)]))
-    cut.grad = torch.ones_like(cut)
-    attempt("eight bits", [cut], momentum_dtype="int8")
     plain = nn.Parameter(torch.ones(2, 2))
     plain.grad = torch.ones(2, 2)
     attempt("group", [plain], distributed="world")
@@ -133,6 +131,12 @@ def refusals() -> dict[str, str]:
     mixed = nn.Parameter(DTensor.from_local(torch.ones(2, 2), two, [Replicate(), Shard(0)]))
     mixed.grad = torch.ones_like(mixed) if dist.get_rank() == 0 else None
     attempt("mixed", [mixed])
+    for name, keeps in (("flat", False), ("views", True)):
+        network = FullyShardedDataParallel(
+            nn.Linear(4, 4), device_id=torch.device("cpu"), use_orig_params=keeps
+        )
+        attempt(name, list(network.parameters()))
+        attempt(f"{name} max", list(network.parameters()), norm="max", scale="unit")
     return found
 
 
