@@ -15,6 +15,7 @@ from steepest.geometry import Norm
 from steepest.optim.averages import BUFFER, Averages, averages_of, fit, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
+from steepest.optim.fused.groups import step_fused
 from steepest.optim.gradients import dense_gradient
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
@@ -74,6 +75,9 @@ class SteepestDescent(Optimizer):
         capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
             is, except with an exact engine there.
         differentiable: whether the step itself is recorded for differentiation.
+        fused: whether float32 parameters on the host move in one pass over memory, by compiled code: in the max
+            and the Frobenius norm, where each is one logical matrix and the numbers are no tensors. None is yes
+            for groups of at least 262144 entries; compiling takes a second or two, once a machine.
         distributed: process group or DeviceMesh of ranks that hold copies of the parameters, as under
             DistributedDataParallel: each then computes its share of the directions, and sends it to the
             others. DTensors need none: they know their ranks (docs/distributed.md).
@@ -113,6 +117,7 @@ class SteepestDescent(Optimizer):
         foreach: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
+        fused: bool | None = None,
         distributed: ProcessGroup | DeviceMesh | None = None,
         momentum_dtype: str | torch.dtype | None = None,
     ):
@@ -130,6 +135,7 @@ class SteepestDescent(Optimizer):
             "foreach": foreach,
             "capturable": capturable,
             "differentiable": differentiable,
+            "fused": fused,
             "momentum_dtype": momentum_dtype,
         }
         check_options(defaults)
@@ -272,13 +278,19 @@ def descend(
     """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
     if maximize:
         grads = neg(grads)
+    left = step_fused(params, grads, averages, steps, lr, momentum, nesterov, weight_decay)
+    if not left:
+        return
+    if len(left) < len(params):
+        averages = None if averages is None else averages.some(left)
+        params, grads = [params[index] for index in left], [grads[index] for index in left]
     signals = averaged(grads, averages, momentum, nesterov)
     decay(params, lr, weight_decay)
     move(params, signals, lr, steps)
     signals.keep()
 
 
-_OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")
+_OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach", "fused")
 
 
 def _distribution(given: object) -> Any:
