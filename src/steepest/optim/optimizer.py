@@ -24,7 +24,7 @@ from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
-from steepest.optim.shards import is_sharded, may_be_sharded
+from steepest.optim.shards import any_sharded
 from steepest.optim.update import Number, Steps, decay, move
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class SteepestDescent(Optimizer):
 
     def is_shared(self) -> bool:
         """Return whether other processes hold parameters too, copies or shards of them."""
-        if self._distribution is None and may_be_sharded() and any(map(is_sharded, self._params())):
+        if self._distribution is None and any_sharded(self._params()):
             self._distribution = _distribution(None)
         return self._distribution is not None
 
@@ -223,10 +223,11 @@ class SteepestDescent(Optimizer):
     def make_averages(self, index: int) -> None:
         """Make the averages of a group that are not there yet, all 0."""
         group = self.param_groups[index]
+        if not group["momentum"]:
+            return
         shared = self.is_shared()
         params = [param for param in _trained(group) if not (shared and self._distribution.shares(param))]
-        if group["momentum"]:
-            make_averages(self.state, params, group["momentum_dtype"])
+        make_averages(self.state, params, group["momentum_dtype"])
 
     def _step_group(self, group: dict[str, Any], index: int, shared: bool) -> None:
         params = _trained(group)
@@ -239,10 +240,13 @@ class SteepestDescent(Optimizer):
         else:
             self.make_averages(index)
         grads = [dense_gradient(param) for param in params]
+        averages = averages_of(self.state, params) if group["momentum"] else None
+        if any(map(torch.is_complex, params)):
+            params, grads = _real(params), _real(grads)
         descend(
-            [_real(each) for each in params],
-            [_real(each) for each in grads],
-            averages_of(self.state, params) if group["momentum"] else None,
+            params,
+            grads,
+            averages,
             self._steps(group, index),
             number(group, self._handle, index, "lr"),
             group["momentum"],
@@ -311,5 +315,5 @@ def _trained(group: Mapping[str, Any]) -> list[Tensor]:
     return [param for param in group["params"] if param.grad is not None and param.numel()]
 
 
-def _real(tensor: Tensor) -> Tensor:
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+def _real(tensors: list[Tensor]) -> list[Tensor]:
+    return [torch.view_as_real(each) if each.is_complex() else each for each in tensors]

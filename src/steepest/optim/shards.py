@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-__all__ = ["is_sharded", "local", "may_be_sharded"]
+__all__ = ["any_sharded", "is_sharded", "local"]
 
 
-def may_be_sharded() -> bool:
-    """Return whether there can be DTensors: whether what makes them has been imported."""
-    return "torch.distributed.tensor" in sys.modules
+def any_sharded(tensors: Iterable[Tensor]) -> bool:
+    """Return whether one of some tensors is a DTensor: asked of all parameters at every step, and quick.
+
+    >>> any_sharded([torch.zeros(2)])
+    False
+    """
+    made_by = sys.modules.get("torch.distributed.tensor")
+    return made_by is not None and any(issubclass(kind, made_by.DTensor) for kind in {*map(type, tensors)})
 
 
 def is_sharded(tensor: Tensor) -> bool:

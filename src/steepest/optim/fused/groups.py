@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from steepest.optim.averages import Averages
-from steepest.optim.fused.steps import fits, pieces, step
+from steepest.optim.fused.steps import fitting, pieces, step
 from steepest.optim.lists import lerp_
 from steepest.optim.update import Number, Steps
 
@@ -38,13 +38,9 @@ def step_fused(
     is_sign = kind == "sign"
     if averages is not None and not (averages.in_full and (is_sign or not nesterov)):
         return every
-    kept = [()] * len(params) if averages is None else [(each,) for each in averages.kept]
     factors = [steps.factor_of_whole(param.shape) for param in params]
-    taken = [
-        index
-        for index in every
-        if factors[index] is not None and fits(params[index], grads[index], *kept[index])
-    ]
+    others = [grads] if averages is None else [grads, averages.kept]
+    taken = [index for index in fitting(params, *others) if factors[index] is not None]
     if not taken:
         return every
     moved, signals = [params[index] for index in taken], [grads[index] for index in taken]

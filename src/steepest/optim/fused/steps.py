@@ -13,12 +13,14 @@ from torch import Tensor
 
 from steepest.optim.fused.threads import in_threads, threads_for
 
-__all__ = ["Kind", "Pieces", "fits", "pieces", "step"]
+__all__ = ["Kind", "Pieces", "fitting", "pieces", "step"]
 
 Kind = Literal["sign", "unit"]
 """What a signal becomes: its signs, or itself over its length."""
 
-_PLAIN = (Tensor, torch.nn.Parameter)
+_PLAIN = {Tensor, torch.nn.Parameter}
+_FLOAT32 = torch.float32
+_LASTING = {4: torch.channels_last, 5: torch.channels_last_3d}
 _BYTES = 4
 
 
@@ -51,36 +53,43 @@ class Pieces(NamedTuple):
         return Pieces(moved, signals, averages, counts, self.rates[which])
 
 
-def fits(param: Tensor, *others: Tensor) -> bool:
-    """Return whether compiled code can step tensors of one shape, entry by entry.
+def fitting(params: list[Tensor], *others: list[Tensor]) -> list[int]:
+    """Return the places of the parameters that compiled code can step, entry by entry, with those beside them.
 
-    >>> fits(torch.zeros(3, 2), torch.ones(3, 2)), fits(torch.zeros(3, 2), torch.ones(2, 3).T)
-    (True, False)
+    >>> fitting([torch.zeros(3, 2), torch.zeros(3, 2)], [torch.ones(3, 2), torch.ones(2, 3).T])
+    [0]
     """
-    if not _is_plain(param):
-        return False
-    if param.is_contiguous():
-        return all(_is_plain(each) and each.is_contiguous() for each in others)
-    lasting = {4: torch.channels_last, 5: torch.channels_last_3d}.get(param.ndim)
-    alike = all(_is_plain(each) and each.stride() == param.stride() for each in others)
-    return alike and lasting is not None and param.is_contiguous(memory_format=lasting)
+    every = [*params, *(each for tensors in others for each in tensors)]
+    # The usual case, found at the speed of maps: this is asked at every step.
+    if (
+        {*map(type, every)} <= _PLAIN
+        and all(map(Tensor.is_contiguous, every))
+        and all(each.dtype == _FLOAT32 and each.is_cpu for each in every)
+    ):
+        return list(range(len(params)))
+    return [index for index, own in enumerate(zip(params, *others, strict=True)) if _fits(*own)]
 
 
-def _is_plain(tensor: Tensor) -> bool:
-    return type(tensor) in _PLAIN and tensor.dtype == torch.float32 and tensor.is_cpu
+def _fits(param: Tensor, *others: Tensor) -> bool:
+    every = (param, *others)
+    plain = all(type(each) in _PLAIN and each.dtype == _FLOAT32 and each.is_cpu for each in every)
+    if not plain or any(each.stride() != param.stride() for each in others):
+        return plain and all(each.is_contiguous() for each in every)
+    lasting = _LASTING.get(param.ndim)
+    return param.is_contiguous() or (lasting is not None and param.is_contiguous(memory_format=lasting))
 
 
 def pieces(
     params: list[Tensor], signals: list[Tensor], averages: list[Tensor] | None, rates: list[float]
 ) -> Pieces:
     """Return tensors as compiled code takes them; they have to live until it is done."""
-    counts = np.array([each.numel() for each in params], np.intp)
+    counts = np.array([*map(Tensor.numel, params)], np.intp)
     kept = None if averages is None else _addresses(averages)
     return Pieces(_addresses(params), _addresses(signals), kept, counts, np.array(rates))
 
 
 def _addresses(tensors: list[Tensor]) -> np.ndarray:
-    return np.array([each.data_ptr() for each in tensors], np.intp)
+    return np.array([*map(Tensor.data_ptr, tensors)], np.intp)
 
 
 def step(kind: Kind, given: Pieces, keep: float, momentum: float, nesterov: bool) -> None:
