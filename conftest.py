@@ -57,6 +57,8 @@ _THOROUGH = (
     "tests/maxmargin/first_order/test_halpern.py::test_code_compiled_now",
     "tests/maxmargin/test_hard_inputs.py::test_a_thousand_classes",
     "tests/optim/distributed/",
+    "tests/optim/test_fused.py::test_large_groups",
+    "tests/optim/test_fused.py::test_threads_of_a_forked",
     "tests/test_wrong_arguments.py::test_only_errors_of_ours_come_of_wrong_arguments_of_experiments",
 )
 """Tests of several seconds each: left out where pytest is given no path, run by ``pytest -m thorough``."""

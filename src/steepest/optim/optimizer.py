@@ -75,9 +75,9 @@ class SteepestDescent(Optimizer):
         capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
             is, except with an exact engine there.
         differentiable: whether the step itself is recorded for differentiation.
-        fused: whether float32 parameters on the host move in one pass over memory, by compiled code: in the max
-            and the Frobenius norm, where each is one logical matrix and the numbers are no tensors. None is yes
-            for groups of at least 262144 entries; compiling takes a second or two, once a machine.
+        fused: whether float32 parameters on the host move in one pass over memory, by compiled code: in the
+            max and the Frobenius norm, where each is one logical matrix and the numbers are no tensors. None
+            is yes for groups of at least 262144 entries; compiling takes a second or two, once a machine.
         distributed: process group or DeviceMesh of ranks that hold copies of the parameters, as under
             DistributedDataParallel: each then computes its share of the directions, and sends it to the
             others. DTensors need none: they know their ranks (docs/distributed.md).

@@ -11,7 +11,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -38,7 +38,7 @@ def _pointer(_typing: Any, _address: Any):
 
 @_inlined
 def _entries(address, count):
-    return carray(_pointer(address), (count,), np.float32)
+    return numba.carray(_pointer(address), (count,), np.float32)  # pyright: ignore[reportCallIssue, reportPrivateImportUsage]
 
 
 @_inlined
@@ -97,7 +97,7 @@ def _move_in_double(W, S, rate, keep):
 
 @compiled_and_kept
 def sign(params, signals, counts, rates, keep):
-    """Move W to keep · W - rate · sign(S)."""
+    """Move each W to keep · W - rate · D, of which D are the signs of S."""
     for index in range(len(params)):
         W, S = _entries(params[index], counts[index]), _entries(signals[index], counts[index])
         _move_by_signs(W, S, np.float32(rates[index]), np.float32(keep))
@@ -121,8 +121,8 @@ def average_and_sign(params, grads, averages, counts, rates, keep, momentum, nes
 def unit(params, signals, counts, rates, keep):
     """Move W to keep · W - rate · S / ‖S‖: not along 0, and to NaN where an entry of S is not finite.
 
-    A tensor is stepped right after its length is found, while the processor's cache may still hold it. Squares
-    are summed in double precision, where none overflows or vanishes.
+    A tensor is stepped right after its length is found, while the processor's cache may still hold it.
+    Squares are summed in double precision, where none overflows or vanishes.
     """
     kept = np.float32(keep)
     for index in range(len(params)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ class Pieces(NamedTuple):
         marks = np.arange(parts + 1) * ends[-1] // parts
         if whole:
             marks[1:] = ends[np.searchsorted(ends, marks[1:])]
-        for low, high in zip(marks[:-1], marks[1:], strict=True):
+        for low, high in pairwise(marks):
             if low < high:
                 which = slice(np.searchsorted(ends, low, "right"), np.searchsorted(starts, high))
                 skipped = np.maximum(low - starts[which], 0)
@@ -54,7 +55,7 @@ class Pieces(NamedTuple):
 
 
 def fitting(params: list[Tensor], *others: list[Tensor]) -> list[int]:
-    """Return the places of the parameters that compiled code can step, entry by entry, with those beside them.
+    """Return the places of parameters that compiled code can step, entry by entry, with those beside them.
 
     >>> fitting([torch.zeros(3, 2), torch.zeros(3, 2)], [torch.ones(3, 2), torch.ones(2, 3).T])
     [0]
