@@ -59,6 +59,8 @@ _THOROUGH = (
     "tests/monitor/test_margin_monitor.py::test_a_network_in_distributed",
     "tests/optim/distributed/",
     "tests/optim/test_contract.py::test_pytorch_s_own_file",
+    "tests/optim/test_fused.py::test_large_groups",
+    "tests/optim/test_fused.py::test_threads_of_a_forked",
     "tests/test_wrong_arguments.py::test_only_errors_of_ours_come_of_wrong_arguments_of_experiments",
 )
 """Tests of several seconds each: left out where pytest is given no path, run by ``pytest -m thorough``."""

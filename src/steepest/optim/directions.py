@@ -19,6 +19,7 @@ from torch import Tensor
 from steepest.geometry import Norm, norm, norm_label, same_norm
 from steepest.geometry.facts import MULTIPLE
 from steepest.optim.engines import Polar, engine, spectral_direction
+from steepest.optim.fused.steps import Kind
 from steepest.optim.lengths import host_lengths, inverse_lengths, over_length
 from steepest.optim.lists import sign
 
@@ -41,6 +42,7 @@ class Direction:
         factor: by which the norm is larger than the one that ``of_matrices`` is the direction of.
         over: the axes, -2 for rows and -1 for columns, over which a Euclidean length is all that an entry of
             the direction needs besides its own: none for signs; None where it needs the whole matrix.
+        fused: the compiled step along it, if there is one.
     """
 
     of_matrices: Callable[[Tensor], Tensor]
@@ -50,6 +52,7 @@ class Direction:
     length: Callable[[int, int], float] | None = None
     factor: Callable[[tuple[int, ...]], float] | None = None
     over: tuple[int, ...] | None = None
+    fused: Kind | None = None
 
     def divisor(self, rows: int, columns: int) -> float:
         """Return by what the directions [rows, columns] still are to be divided."""
@@ -103,7 +106,13 @@ _SPECTRAL = norm("spectral")
 _FAST: tuple[tuple[Norm, Direction], ...] = (
     (
         norm("max"),
-        Direction(_matrix_signs, sign, length=lambda rows, columns: math.sqrt(rows * columns), over=()),
+        Direction(
+            _matrix_signs,
+            sign,
+            length=lambda rows, columns: math.sqrt(rows * columns),
+            over=(),
+            fused="sign",
+        ),
     ),
     (
         norm("frobenius"),
@@ -113,6 +122,7 @@ _FAST: tuple[tuple[Norm, Direction], ...] = (
             multipliers=inverse_lengths,
             over=(-2, -1),
             lengths=host_lengths,
+            fused="unit",
         ),
     ),
     (

@@ -82,6 +82,7 @@ def steepest_descent(
         "layout": layout,
         "maximize": maximize,
         "foreach": None,
+        "fused": False,
         "capturable": False,
         "differentiable": False,
         "momentum_dtype": None,

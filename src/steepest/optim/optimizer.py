@@ -15,6 +15,7 @@ from steepest.geometry import Norm
 from steepest.optim.averages import Averages, averages_of, fit, in_full, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
+from steepest.optim.fused.groups import step_fused
 from steepest.optim.gradients import dense_gradient
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
@@ -23,7 +24,7 @@ from steepest.optim.options import check_options, real_shapes, steps_of
 from steepest.optim.policy import Policy, policy_of
 from steepest.optim.routing import Routing, routing, warn_of_embeddings
 from steepest.optim.scales import Scale
-from steepest.optim.shards import is_sharded, may_be_sharded, refuse_flattened
+from steepest.optim.shards import any_sharded, refuse_flattened
 from steepest.optim.update import Number, Steps, decay, move
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class SteepestDescent(Optimizer):
         capturable: accepted as PyTorch's optimisers have it: a step reads nothing back from a device as it
             is, except with an exact engine there.
         differentiable: whether the step itself is recorded for differentiation.
+        fused: whether float32 parameters on the host move in one pass over memory, by compiled code: in the
+            max and the Frobenius norm, where each is one logical matrix and the numbers are no tensors. None
+            is yes for groups of at least 262144 entries; compiling takes a second or two, once a machine.
         distributed: process group or DeviceMesh of ranks that hold copies of the parameters, as under
             DistributedDataParallel: each then computes its share of the directions, and sends it to the
             others. DTensors need none: they know their ranks (docs/distributed.md).
@@ -113,6 +117,7 @@ class SteepestDescent(Optimizer):
         foreach: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
+        fused: bool | None = None,
         distributed: ProcessGroup | DeviceMesh | None = None,
         momentum_dtype: str | torch.dtype | None = None,
     ):
@@ -130,6 +135,7 @@ class SteepestDescent(Optimizer):
             "foreach": foreach,
             "capturable": capturable,
             "differentiable": differentiable,
+            "fused": fused,
             "momentum_dtype": momentum_dtype,
         }
         check_options(defaults)
@@ -211,7 +217,7 @@ class SteepestDescent(Optimizer):
 
     def is_shared(self) -> bool:
         """Return whether other processes hold parameters too, copies or shards of them."""
-        if self._distribution is None and may_be_sharded() and any(map(is_sharded, self._params())):
+        if self._distribution is None and any_sharded(self._params()):
             self._distribution = _distribution(None)
         return self._distribution is not None
 
@@ -226,10 +232,11 @@ class SteepestDescent(Optimizer):
     def make_averages(self, index: int) -> None:
         """Make the averages of the group ``param_groups[index]`` that are not there yet, all 0."""
         group = self.param_groups[index]
+        if not group["momentum"]:
+            return
         shared = self.is_shared()
         params = [param for param in _trained(group) if not (shared and self._distribution.shares(param))]
-        if group["momentum"]:
-            make_averages(self.state, params, group["momentum_dtype"])
+        make_averages(self.state, params, group["momentum_dtype"])
 
     def _step_group(self, group: dict[str, Any], index: int, shared: bool) -> None:
         params = _trained(group)
@@ -243,10 +250,13 @@ class SteepestDescent(Optimizer):
             _refuse_flattened(params, self._steps(group, index))
             self.make_averages(index)
         grads = [dense_gradient(param) for param in params]
+        averages = averages_of(self.state, params) if group["momentum"] else None
+        if any(map(torch.is_complex, params)):
+            params, grads = _real(params), _real(grads)
         descend(
-            [_real(each) for each in params],
-            [_real(each) for each in grads],
-            averages_of(self.state, params) if group["momentum"] else None,
+            params,
+            grads,
+            averages,
             self._steps(group, index),
             number(group, self._handle, index, "lr"),
             group["momentum"],
@@ -282,13 +292,19 @@ def descend(
     """Take one step of real tensors, in place: of parameters, and of averages where there is momentum."""
     if maximize:
         grads = neg(grads)
+    left = step_fused(params, grads, averages, steps, lr, momentum, nesterov, weight_decay)
+    if not left:
+        return
+    if len(left) < len(params):
+        averages = None if averages is None else averages.some(left)
+        params, grads = [params[index] for index in left], [grads[index] for index in left]
     signals = averaged(grads, averages, momentum, nesterov)
     decay(params, lr, weight_decay)
     move(params, signals, lr, steps)
     signals.keep()
 
 
-_OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach")
+_OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach", "fused")
 
 
 def _distribution(given: object) -> Any:
@@ -308,7 +324,7 @@ def _same(kept: list[Any], group: Mapping[str, Any]) -> bool:
 def _refuse_flattened(params: list[Tensor], steps: Steps) -> None:
     # Directions over no axis at all are those of single entries, and take no shape as long as scales do not.
     of_entries = steps.direction.over == () and steps.scale in ("unit", "matched-rms", "unit-rms")
-    if may_be_sharded() and not of_entries:
+    if not of_entries:
         refuse_flattened(params)
 
 
@@ -316,5 +332,5 @@ def _trained(group: Mapping[str, Any]) -> list[Tensor]:
     return [param for param in group["params"] if param.grad is not None and param.numel()]
 
 
-def _real(tensor: Tensor) -> Tensor:
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+def _real(tensors: list[Tensor]) -> list[Tensor]:
+    return [torch.view_as_real(each) if each.is_complex() else each for each in tensors]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
@@ -35,8 +36,9 @@ def check_options(group: MutableMapping[str, Any]) -> None:
     )
     for name in ("nesterov", "maximize", "capturable", "differentiable"):
         group[name] = switch(name, group[name])
-    if group["foreach"] is not None:
-        group["foreach"] = switch("foreach", group["foreach"])
+    for name in ("foreach", "fused"):
+        if group[name] is not None:
+            group[name] = switch(name, group[name])
     group["momentum_dtype"] = dtype_name(group["momentum_dtype"])
     if group["differentiable"] and group["momentum_dtype"] is not None:
         remedy = "give None: rounding has no derivative, and the step is to be differentiable"
@@ -57,7 +59,15 @@ def steps_of(group: Mapping[str, Any], shapes: Iterable[tuple[int, ...]]) -> Ste
         InvalidArgument: one of their shapes has not the layout of the group, or no scaling.
     """
     direction = direction_of(group["norm"], group["polar"], group["power"])
-    steps = Steps(direction, layout(group["layout"]), group["scale"], group["foreach"] is not False)
+    shapes = list(shapes)
+    steps = Steps(
+        direction,
+        layout(group["layout"]),
+        group["scale"],
+        group["foreach"] is not False,
+        group["fused"],
+        sum(map(math.prod, shapes)),
+    )
     scale_of(group["scale"], 1, 1, 1.0)
     for shape in shapes:
         steps.prepare(shape)

@@ -11,12 +11,17 @@ from torch import Tensor
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["is_sharded", "local", "may_be_sharded", "refuse_flattened", "sharded_as"]
+__all__ = ["any_sharded", "is_sharded", "local", "refuse_flattened", "sharded_as"]
 
 
-def may_be_sharded() -> bool:
-    """Return whether there can be DTensors: whether what makes them has been imported."""
-    return "torch.distributed.tensor" in sys.modules
+def any_sharded(tensors: Iterable[Tensor]) -> bool:
+    """Return whether one of some tensors is a DTensor: asked of all parameters at every step, and quick.
+
+    >>> any_sharded([torch.zeros(2)])
+    False
+    """
+    made_by = sys.modules.get("torch.distributed.tensor")
+    return made_by is not None and any(issubclass(kind, made_by.DTensor) for kind in {*map(type, tensors)})
 
 
 def is_sharded(tensor: Tensor) -> bool:
@@ -54,7 +59,9 @@ def refuse_flattened(params: Iterable[Tensor]) -> None:
         InvalidArgument: there is one.
     """
     # The mark that FSDP1 sets on its flat parameters, and on those that are views of them.
-    if any(getattr(param, "_fsdp_flattened", False) for param in params):
+    if "torch.distributed.fsdp" in sys.modules and any(
+        getattr(param, "_fsdp_flattened", False) for param in params
+    ):
         remedy = (
             "FSDP1 flattens parameters, which hides their matrices: use FSDP2, fully_shard(module), or a "
             "step of single entries, as SignSGD and Signum have"

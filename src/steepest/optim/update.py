@@ -36,8 +36,12 @@ class Steps:
     layout: Layout
     scale: Scale
     batched: bool = True
+    fused: bool | None = None
+    entries: int = 0
+    """Of all tensors of the group."""
     _parts: dict[tuple[int, ...], tuple[Part, ...]] = field(default_factory=dict)
     _factors: dict[tuple[int, int], float] = field(default_factory=dict)
+    _of_whole: dict[tuple[int, ...], float | None] = field(default_factory=dict)
 
     def prepare(self, shape: tuple[int, ...]) -> None:
         """Find out what there is to know of tensors of a shape.
@@ -51,6 +55,8 @@ class Steps:
                 rows, columns = part.shape[1:]
                 if rows and columns:
                     self._factors[rows, columns] = self._factor(rows, columns)
+            whole = len(parts) == 1 and parts[0].shape[0] == 1
+            self._of_whole[shape] = self._factors.get(parts[0].shape[1:]) if whole else None
             self._parts[shape] = parts
 
     def parts(self, shape: tuple[int, ...]) -> tuple[Part, ...]:
@@ -62,6 +68,12 @@ class Steps:
     def factor(self, rows: int, columns: int) -> float:
         """Return what a direction [rows, columns] is multiplied by, apart from the learning rate."""
         return self._factors[rows, columns]
+
+    def factor_of_whole(self, shape: tuple[int, ...]) -> float | None:
+        """Return the factor of tensors of a shape that are one matrix each; None for others."""
+        if shape not in self._of_whole:
+            self.prepare(tuple(shape))
+        return self._of_whole[shape]
 
     def _factor(self, rows: int, columns: int) -> float:
         divisor = self.direction.divisor(rows, columns)

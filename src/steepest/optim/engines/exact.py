@@ -17,6 +17,7 @@ from torch import Tensor
 
 from steepest.geometry.polar import rank_cutoff, spectral_map
 from steepest.optim.engines.prepared import computing_dtype, prepared
+from steepest.optim.engines.products import symmetric_product
 
 __all__ = ["SpectralFunction", "by_gram", "by_svd"]
 
@@ -25,7 +26,6 @@ SpectralFunction = Callable[[Tensor], Tensor]
 
 _WELL_CONDITIONED = 1 / 40
 """From this ratio of the extreme eigenvalues on, a Gram matrix loses less than two digits."""
-_CUT, _BLOCKS = 256, 4
 
 
 def by_svd(S: Tensor, function: SpectralFunction) -> Tensor:
@@ -77,24 +77,17 @@ def _tried_and_corrected(X: Tensor, function: SpectralFunction) -> Tensor:
 
 
 def _lower_gram(X: Tensor) -> Tensor:
-    """Return the lower triangle of X Xᵀ of matrices [b, m, n]; above it there may be anything.
-
-    Products of large matrices are cut into blocks of rows, of which those above the diagonal are left out.
-    """
-    rows = X.shape[-2]
-    if X.shape[0] > 1 or rows < _CUT or X.requires_grad or X.device.type != "cpu":
-        return X @ X.mT
-    G = torch.zeros(1, rows, rows, dtype=X.dtype)
-    step = -(-rows // _BLOCKS)
-    for start in range(0, rows, step):
-        end = min(start + step, rows)
-        torch.mm(X[0, start:end], X[0, :end].T, out=G[0, start:end, :end])
-    return G
+    """Return the lower triangle of X Xᵀ of matrices [b, m, n]; above it there may be anything."""
+    return symmetric_product(X, X.mT, mirrored=False)
 
 
 def _may_be_well_conditioned(G: Tensor) -> Tensor:
-    """Return for which Gram matrices [b, m, m] eigenvalues are worth finding: a hint, ten times cheaper."""
-    R, failures = torch.linalg.cholesky_ex(G)
+    """Return for which Gram matrices [b, m, m] eigenvalues are worth finding: a hint, far cheaper.
+
+    The pivots of the first half of the rows show what is graded or of low rank.
+    """
+    half = -(-G.shape[-1] // 2)
+    R, failures = torch.linalg.cholesky_ex(G[:, :half, :half])
     sizes = R.diagonal(dim1=-2, dim2=-1).square()
     return (failures == 0) & (sizes.amin(-1) > _WELL_CONDITIONED * sizes.amax(-1))
 
@@ -119,4 +112,4 @@ def _mapped(X: Tensor, G: Tensor, function: SpectralFunction, cutoff: float) -> 
     kept = squares > cutoff**2 * largest
     values = torch.where(kept, squares, 0.0).sqrt()
     factors = function(values) / torch.where(kept, values, 1.0)
-    return (Q * factors[:, None, :]) @ Q.mT @ X, well
+    return symmetric_product(Q * factors[:, None, :], Q.mT) @ X, well

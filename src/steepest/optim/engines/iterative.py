@@ -22,6 +22,7 @@ from steepest.arguments import one_of
 from steepest.optim.engines.coefficients import COEFFICIENTS, Triple, checked_steps, coefficients
 from steepest.optim.engines.measured import multiplies_bfloat16_fast
 from steepest.optim.engines.prepared import prepared
+from steepest.optim.engines.products import plus_product, symmetric_product
 
 __all__ = ["Iterative"]
 
@@ -113,8 +114,8 @@ class Iterative:
 
 def _directly(X: Tensor, triples: tuple[Triple, ...]) -> Tensor:
     for a, b, c in triples:
-        G = X @ X.mT
-        X = _plus_product(X, a, _plus_product(G, b, G, G, c), X, 1.0)
+        G = symmetric_product(X, X.mT)
+        X = plus_product(X, a, plus_product(G, b, G, G, c, symmetric=True), X, 1.0)
     return X
 
 
@@ -122,22 +123,14 @@ def _by_gram(X: Tensor, triples: tuple[Triple, ...]) -> Tensor:
     segment = _LONGEST_SEGMENT[X.dtype]
     for start in range(0, len(triples), segment):
         part = triples[start : start + segment]
-        G = X @ X.mT
+        G = symmetric_product(X, X.mT)
         Q = None
+        # Polynomials of G commute: their products are symmetric too.
         for position, (a, b, c) in enumerate(part):
-            M = _plus_product(G, b, G, G, c)
+            M = plus_product(G, b, G, G, c, symmetric=True)
             M.diagonal(dim1=-2, dim2=-1).add_(a)
-            Q = M if Q is None else M @ Q
+            Q = M if Q is None else symmetric_product(M, Q)
             if position + 1 < len(part):
-                G = M @ G @ M
+                G = symmetric_product(symmetric_product(M, G), M)
         X = X if Q is None else Q @ X
     return X
-
-
-def _plus_product(added: Tensor, weight: float, A: Tensor, B: Tensor, factor: float) -> Tensor:
-    """Return weight · added + factor · A B of matrices [m, n] or batches of them."""
-    if A.ndim == 2:
-        return torch.addmm(added, A, B, beta=weight, alpha=factor)
-    shape = added.shape
-    flat = (each.reshape(-1, *each.shape[-2:]) for each in (added, A, B))
-    return torch.baddbmm(*flat, beta=weight, alpha=factor).reshape(shape)

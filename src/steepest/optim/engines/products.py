@@ -1,0 +1,71 @@
+"""Products of matrices that are known to be symmetric, of which half need not be computed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["plus_product", "symmetric_product"]
+
+_REPAY_BLOCKS = 384
+"""Rows from which blocks of a product take less time than the whole."""
+_BLOCKS = 4
+
+
+def symmetric_product(A: Tensor, B: Tensor, mirrored: bool = True) -> Tensor:
+    """Return A B, known to be symmetric, of matrices [..., m, n] and [..., n, m].
+
+    A large one on the host is cut into blocks of rows, of which those above the diagonal are mirrored from
+    below, or left 0 where ``mirrored`` is False.
+
+    >>> X = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
+    >>> symmetric_product(X, X.mT)
+    tensor([[5., 2.],
+            [2., 1.]])
+    """
+    return _in_blocks(None, 0.0, A, B, 1.0, mirrored) if _repays_blocks(A, B) else A @ B
+
+
+def plus_product(
+    added: Tensor, weight: float, A: Tensor, B: Tensor, factor: float, symmetric: bool = False
+) -> Tensor:
+    """Return weight · added + factor · A B of matrices or batches of them; ``symmetric`` where that is known.
+
+    >>> X = torch.eye(2)
+    >>> plus_product(X, 2.0, X, X, 1.0)
+    tensor([[3., 0.],
+            [0., 3.]])
+    """
+    if symmetric and _repays_blocks(A, B):
+        return _in_blocks(added, weight, A, B, factor, True)
+    if A.ndim == 2:
+        return torch.addmm(added, A, B, beta=weight, alpha=factor)
+    flat = (each.reshape(-1, *each.shape[-2:]) for each in (added, A, B))
+    return torch.baddbmm(*flat, beta=weight, alpha=factor).reshape(added.shape)
+
+
+def _repays_blocks(A: Tensor, B: Tensor) -> bool:
+    alone = A.shape[-2] >= _REPAY_BLOCKS and A.numel() == A.shape[-2] * A.shape[-1]
+    return alone and A.is_cpu and not (torch.compiler.is_compiling() or A.requires_grad or B.requires_grad)
+
+
+def _in_blocks(
+    added: Tensor | None, weight: float, A: Tensor, B: Tensor, factor: float, mirrored: bool
+) -> Tensor:
+    rows = A.shape[-2]
+    left, right = A.reshape(A.shape[-2:]), B.reshape(B.shape[-2:])
+    found = (torch.empty if mirrored else torch.zeros)(rows, rows, dtype=A.dtype)
+    step = -(-rows // _BLOCKS)
+    for start in range(0, rows, step):
+        end = min(start + step, rows)
+        own = (left[start:end], right[:, :end])
+        block = found[start:end, :end]
+        if added is None:
+            torch.mm(*own, out=block)
+        else:
+            torch.addmm(
+                added.reshape(rows, rows)[start:end, :end], *own, beta=weight, alpha=factor, out=block
+            )
+        if mirrored:
+            found[:start, start:end] = block[:, :start].mT
+    return found.reshape(*A.shape[:-1], rows)

@@ -1,0 +1,1 @@
+"""Steps of large parameters on the host in one pass over memory, compiled."""
