@@ -46,7 +46,7 @@ _NEAR = 40
 _SPREAD = 18
 """Powers of two between samples from which they are told apart."""
 _NOTHING = 1e-6
-"""Dual weights below this share of the largest are none, of rows that were brought nearer."""
+"""Dual weights with less than this share of A(q) are none, of rows that were brought nearer."""
 _SHARE = 0.1
 """Of the gap, that the interior point aims at."""
 _MOST_VARIANTS = 8
@@ -298,9 +298,9 @@ class _Part:
 
     def dual(self, optimum: RowsOptimum) -> np.ndarray:
         """Dual weights [n, k]."""
-        _, powers = self.near
-        values = optimum.dual
-        values = np.where((powers > 0) & (values < _NOTHING * values.max()), 0.0, values)
+        near, powers = self.near
+        shares = optimum.dual * np.abs(near).max(axis=1)
+        values = np.where((powers > 0) & (shares < _NOTHING * shares.max()), 0.0, optimum.dual)
         q = np.zeros((self.problem.samples, self.problem.n_classes))
         q[tuple(self.pairs.T)] = np.ldexp(values, -powers)
         return q

@@ -24,6 +24,7 @@ _FAR = 2.0**18
 """Times that a row is larger than the smallest one from which its largest entries are all that counts."""
 _NOISE = 2.0**-98
 """Of a product in doubled precision, and what is below it is nothing."""
+_SWEEPS = 3
 _FEASIBLE = 1e-9
 _APART = 0.5
 
@@ -59,12 +60,9 @@ class Coordinates:
         return [column for column in range(self.high.shape[1]) if column not in tiny]
 
     def levelled(self) -> Coordinates:
-        """The same with the middle entry of each regular coordinate near 1."""
+        """The same with the middle entry of each regular coordinate near 1, in rows whose largest is."""
         powers = np.zeros(self.high.shape[1], dtype=int)
-        regular = self.regular
-        entries = self.high[:, regular]
-        sizes = np.ma.array(np.frexp(entries)[1], mask=entries == 0)
-        powers[regular] = -np.asarray(np.ma.median(sizes, axis=0).filled(0)).astype(int)
+        powers[self.regular] = -_middle(self.high[:, self.regular])
         return replace(
             self,
             high=np.ldexp(self.high, powers),
@@ -120,6 +118,16 @@ def coordinates(rows: np.ndarray, deadline: Deadline) -> Coordinates | None:
         marked = tuple(sorted({*found.contradictory, *clash.tolist()}))
         found = replace(found.eliminated(row, regular[place]), contradictory=marked).levelled()
     return None
+
+
+def _middle(entries: np.ndarray) -> np.ndarray:
+    """Return the power of two of the middle entry of each column [c], in rows whose largest is near 1."""
+    sizes = np.ma.array(np.frexp(entries)[1], mask=entries == 0)
+    columns = np.zeros(entries.shape[1], dtype=int)
+    for _ in range(_SWEEPS):
+        rows = np.ma.max(sizes - columns, axis=1).filled(0)
+        columns = np.asarray(np.ma.median(sizes - rows[:, None], axis=0).filled(0)).astype(int)
+    return columns
 
 
 def _clash(rows: np.ndarray, deadline: Deadline) -> np.ndarray | None:
