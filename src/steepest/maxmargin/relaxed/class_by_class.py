@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import islice, product
 
 import numpy as np
@@ -28,7 +29,7 @@ from steepest.maxmargin.forms.pairs import all_pairs
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.pair_rows import RowsOptimum, solve_rows
 from steepest.maxmargin.relaxed.far_entries import far_entries
-from steepest.maxmargin.relaxed.leading import Coordinates, coordinates
+from steepest.maxmargin.relaxed.leading import Coordinates, coordinates, without_margin
 from steepest.maxmargin.relaxed.nearest_floats import nearest_floats
 from steepest.maxmargin.relaxed.original import Original
 from steepest.maxmargin.relaxed.put_right import PutRight
@@ -49,8 +50,11 @@ _NOTHING = 1e-6
 """Dual weights with less than this share of A(q) are none, of rows that were brought nearer."""
 _SHARE = 0.1
 """Of the gap, that the interior point aims at."""
+_COSTLY = 2.0**34
+"""Times that weights of other coordinates cost more from which those of the first cost nothing."""
 _MOST_VARIANTS = 8
 _NOISE, _NOTICED = 2.0**-52, 1e-11
+HACK = True
 _METHOD = "interior point, class by class"
 
 
@@ -63,7 +67,7 @@ def solve_class_by_class(
     ball = BALL_BARRIER.of(norm)
     if ball is None or unknowns > _MOST_UNKNOWNS or unknowns * pairs > _MOST_NUMBERS:
         return
-    if not (k > 2 and far_entries(X).any()) and not _samples_differ(X):
+    if not (k > 2 and far_entries(X).any()) and not _samples_differ(X) and not HACK:
         return
     case = _Case(Original(problem, norm), Best(None, None, 0.0), gap, deadline)
     with np.errstate(all="ignore"):
@@ -77,6 +81,15 @@ def _samples_differ(X: np.ndarray) -> bool:
     sizes = np.ma.array(np.frexp(X)[1], mask=~given)
     rows = np.ma.max(sizes - np.ma.median(sizes, axis=0), axis=1).compressed()
     return len(rows) > 1 and float(np.ptp(rows)) > _SPREAD
+
+
+def _contradict(rows: np.ndarray) -> bool:
+    """Whether no weights make all rows [s, l] positive."""
+    sizes = np.abs(rows).max(axis=1, initial=0.0)
+    if not (sizes > 0).all():
+        return True
+    without = without_margin(rows / sizes[:, None], Deadline())
+    return without is None or bool(without.any())
 
 
 @dataclass(frozen=True)
@@ -209,8 +222,8 @@ class _Case:
         ball = BALL_BARRIER.required_of("norm", norm, "this", "")
         near, _ = part.near
         basis = part.basis
-        padded = np.pad(near[:, found.regular], ((0, 0), (0, len(basis) - len(found.regular))))
-        optimum = solve_rows(padded, near[:, found.tiny], basis, ball, _SHARE * self.gap, self.deadline)
+        padded = np.pad(near[:, part.measured], ((0, 0), (0, len(basis) - len(part.measured))))
+        optimum = solve_rows(padded, near[:, part.free], basis, ball, _SHARE * self.gap, self.deadline)
         return None if optimum is None else (part, optimum)
 
     def _both(self, part: _Part, optimum: RowsOptimum) -> Iterator[Candidate]:
@@ -254,6 +267,27 @@ class _Part:
     mixed: bool
     """Whether weights of all classes sum to zero, as unitarily invariant norms have it at an optimum."""
 
+    @cached_property
+    def free(self) -> list[int]:
+        """Coordinates whose weights cost nothing, beside what others cost."""
+        tiny = list(self.coordinates.tiny)
+        others = [column for column in range(len(self.rows.T)) if column not in tiny]
+        sizes = np.abs(self.unknowns.basis(self.coordinates.to_weights[:, others], self.problem.dimension))
+        costs = sizes.max(axis=(1, 2), initial=0.0)
+        order = np.argsort(costs, kind="stable")
+        jumps = np.flatnonzero(costs[order[1:]] >= _COSTLY * costs[order[:-1]])
+        for place in jumps[::-1].tolist():
+            cheap = [others[each] for each in order[: place + 1].tolist()]
+            if _contradict(self.near[0][:, cheap]):
+                return tiny + cheap
+        return tiny
+
+    @property
+    def measured(self) -> list[int]:
+        """The other coordinates."""
+        free = set(self.free)
+        return [column for column in range(len(self.rows.T)) if column not in free]
+
     @property
     def near(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows in their coordinates, of which those that are far larger are nearer, by powers [s]."""
@@ -270,18 +304,14 @@ class _Part:
     def _of_shifts(self) -> np.ndarray:
         """Sizes of the common weights, like those of the others of their features, shape [m]."""
         exponents, features = self.coordinates.exponents, self.unknowns.features
-        regular = np.array(self.coordinates.regular, dtype=int)
-        sizes = [
-            int(np.max(exponents[regular[features[regular] == j]], initial=-2000))
-            for j in self.unknowns.shifts.tolist()
-        ]
+        sizes = [int(np.max(exponents[features == j], initial=-2000)) for j in self.unknowns.shifts.tolist()]
         return np.ldexp(1.0, np.array([0 if size == -2000 else size for size in sizes], dtype=int))
 
     @property
     def basis(self) -> np.ndarray:
         """Weights of regular coordinates and of common weights as the ball has them, shape [l, r, c]."""
         d, k = self.problem.dimension, self.problem.n_classes
-        found = self.unknowns.basis(self.coordinates.to_weights[:, self.coordinates.regular], d)
+        found = self.unknowns.basis(self.coordinates.to_weights[:, self.measured], d)
         if self.mixed:
             found = np.einsum("ka,lkd->lad", self._mixing, found)
         else:
@@ -316,23 +346,24 @@ class _Part:
         exact = self._exact(optimum, size)
         if exact is None:
             return found / size
-        margins = self.coordinates.high[:, self.coordinates.regular] @ optimum.unknowns[: self._count]
-        margins = margins + self.coordinates.high[:, self.coordinates.tiny] @ optimum.free
+        margins = self.coordinates.high @ self._values(optimum)
         X = as_numpy(self.problem.features)
         return nearest_floats(exact, X, max(0.0, float(margins.min()) / size))
 
-    @property
-    def _count(self) -> int:
-        return len(self.coordinates.regular)
+    def _values(self, optimum: RowsOptimum) -> np.ndarray:
+        """All coordinates, shape [N]."""
+        v = np.zeros(len(self.rows.T))
+        v[self.measured], v[self.free] = optimum.unknowns[: len(self.measured)], optimum.free
+        return v
 
     def _shifts(self, optimum: RowsOptimum) -> np.ndarray:
-        return optimum.unknowns[self._count :] * self._of_shifts if not self.mixed else np.zeros(0)
+        if self.mixed:
+            return np.zeros(0)
+        return optimum.unknowns[len(self.measured) :] * self._of_shifts
 
     def _floats(self, optimum: RowsOptimum) -> np.ndarray:
         T, d = self.coordinates.to_weights, self.problem.dimension
-        w = T[:, self.coordinates.regular] @ optimum.unknowns[: self._count]
-        w = w + T[:, self.coordinates.tiny] @ optimum.free
-        W = self.unknowns.basis(w[:, None], d)[0]
+        W = self.unknowns.basis((T @ self._values(optimum))[:, None], d)[0]
         if self.mixed:
             return W - W.mean(axis=0)
         W[:, self.unknowns.shifts] += self._shifts(optimum)
@@ -342,16 +373,13 @@ class _Part:
         """Weights as fractions, whose margins of the rows that are coordinates have all their digits."""
         coordinates, count = self.coordinates, len(self.rows.T)
         square, right = np.eye(count), [Fraction(0)] * count
-        values = optimum.unknowns / size
-        if not (np.isfinite(values).all() and np.isfinite(optimum.free / size).all()):
+        values = self._values(optimum) / size
+        if not np.isfinite(values).all():
             return None
-        for place, column in enumerate(coordinates.regular):
-            power = int(coordinates.exponents[column])
-            scale = Fraction(2) ** power
-            right[column] = Fraction(float(values[place])) * scale
-        for place, (row, column) in enumerate(coordinates.pivots):
+        for column, (value, power) in enumerate(zip(values, coordinates.exponents.tolist(), strict=True)):
+            right[column] = Fraction(float(value)) * Fraction(2) ** power
+        for row, column in coordinates.pivots:
             square[column] = self.rows[row]
-            right[column] = Fraction(float(optimum.free[place] / size))
         solved = exact_solution(square, [right])
         if solved is None:
             return None
