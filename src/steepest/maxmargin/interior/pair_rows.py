@@ -61,10 +61,13 @@ def solve_rows(
     centre = part.at(np.zeros((1, len(basis))))
     if centre is None:
         return None
-    size = centre.inverse_norm(rows.mean(axis=0)[None])
+    sizes = np.array([centre.inverse_norm(row[None]) for row in rows])
+    size = float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 0.0
     if not 0.0 < size < np.inf:
         return None
-    pairs = _RowPairs(np.concatenate([rows, _RADIUS * free], axis=1) / size)
+    # A change of free ones by 1 is to be one of the margins by no less than their size.
+    radii = _RADIUS * size / np.maximum(np.minimum(np.max(np.abs(free), axis=0), size), np.finfo(float).tiny)
+    pairs = _RowPairs(np.concatenate([rows, radii * free], axis=1) / size)
     path = Path.of(pairs, _PartOfBall(ball, basis, free.shape[1]), _RowsSystem)
     point, iterations = path.start(), 0
     for iterations in range(_MOST_ITERATIONS):
@@ -86,7 +89,7 @@ def solve_rows(
     assert isinstance(here, _PartPoint)
     scale = path.kappa * float(point.products.mean()) * size
     return RowsOptimum(
-        v[: len(basis)], _RADIUS * v[len(basis) :], point.q[:, 0], scale * here.first.gradient, iterations
+        v[: len(basis)], radii * v[len(basis) :], point.q[:, 0], scale * here.first.gradient, iterations
     )
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from itertools import islice, product
 
 import numpy as np
@@ -29,7 +28,7 @@ from steepest.maxmargin.forms.pairs import all_pairs
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.pair_rows import RowsOptimum, solve_rows
 from steepest.maxmargin.relaxed.far_entries import far_entries
-from steepest.maxmargin.relaxed.leading import Coordinates, coordinates, without_margin
+from steepest.maxmargin.relaxed.leading import Coordinates, coordinates
 from steepest.maxmargin.relaxed.nearest_floats import nearest_floats
 from steepest.maxmargin.relaxed.original import Original
 from steepest.maxmargin.relaxed.put_right import PutRight
@@ -50,11 +49,8 @@ _NOTHING = 1e-6
 """Dual weights with less than this share of A(q) are none, of rows that were brought nearer."""
 _SHARE = 0.1
 """Of the gap, that the interior point aims at."""
-_COSTLY = 2.0**34
-"""Times that weights of other coordinates cost more from which those of the first cost nothing."""
 _MOST_VARIANTS = 8
 _NOISE, _NOTICED = 2.0**-52, 1e-11
-HACK = True
 _METHOD = "interior point, class by class"
 
 
@@ -67,7 +63,7 @@ def solve_class_by_class(
     ball = BALL_BARRIER.of(norm)
     if ball is None or unknowns > _MOST_UNKNOWNS or unknowns * pairs > _MOST_NUMBERS:
         return
-    if not (k > 2 and far_entries(X).any()) and not _samples_differ(X) and not HACK:
+    if not (k > 2 and far_entries(X).any()) and not _samples_differ(X):
         return
     case = _Case(Original(problem, norm), Best(None, None, 0.0), gap, deadline)
     with np.errstate(all="ignore"):
@@ -81,15 +77,6 @@ def _samples_differ(X: np.ndarray) -> bool:
     sizes = np.ma.array(np.frexp(X)[1], mask=~given)
     rows = np.ma.max(sizes - np.ma.median(sizes, axis=0), axis=1).compressed()
     return len(rows) > 1 and float(np.ptp(rows)) > _SPREAD
-
-
-def _contradict(rows: np.ndarray) -> bool:
-    """Whether no weights make all rows [s, l] positive."""
-    sizes = np.abs(rows).max(axis=1, initial=0.0)
-    if not (sizes > 0).all():
-        return True
-    without = without_margin(rows / sizes[:, None], Deadline())
-    return without is None or bool(without.any())
 
 
 @dataclass(frozen=True)
@@ -159,10 +146,9 @@ class _Case:
                 groups.update(self._groups(part))
                 yield from self._closing(self._both(part, optimum))
             else:
-                W = part.weights(optimum, self.original.norm)
                 q = np.ones((problem.samples, problem.n_classes))
-                if W is not None:
-                    yield from self._closing(iter([Candidate(W, q, optimum.iterations, _METHOD)]))
+                weights = part.weights(optimum, self.original.norm)
+                yield from self._closing(Candidate(W, q, optimum.iterations, _METHOD) for W in weights)
             if self.best.within(self.gap):
                 return
 
@@ -193,19 +179,17 @@ class _Case:
 
     def _groups(self, part: _Part) -> dict[int, list[list[int]]]:
         """Classes whose weights of a feature are alike but for a tiny difference, by features."""
-        problem = self.original.problem
-        X, y, k = as_numpy(problem.features), problem.labels, problem.n_classes
-        far = far_entries(X)
+        y, features = self.original.problem.labels, part.unknowns.features
         joined: dict[int, list[set[int]]] = {}
-        for i, c in part.pairs[list(part.coordinates.contradictory)].tolist():
-            for j in np.flatnonzero(far[i]).tolist():
-                pair = {int(y[i]), int(c)}
-                sets = joined.setdefault(j, [])
-                for other in [each for each in sets if each & pair]:
-                    sets.remove(other)
-                    pair |= other
-                sets.append(pair)
-        return {j: [sorted(each) for each in sets] for j, sets in joined.items() if k > 2}
+        for row, column in part.coordinates.contradictory:
+            i, c = part.pairs[row].tolist()
+            sets = joined.setdefault(int(features[column]), [])
+            pair = {int(y[i]), c}
+            for other in [each for each in sets if each & pair]:
+                sets.remove(other)
+                pair |= other
+            sets.append(pair)
+        return {j: [sorted(each) for each in sets] for j, sets in joined.items()}
 
     def _solved(self, variant: _Variant) -> tuple[_Part, RowsOptimum] | None:
         problem, norm = self.original.problem, self.original.norm
@@ -222,20 +206,18 @@ class _Case:
         ball = BALL_BARRIER.required_of("norm", norm, "this", "")
         near, _ = part.near
         basis = part.basis
-        padded = np.pad(near[:, part.measured], ((0, 0), (0, len(basis) - len(part.measured))))
-        optimum = solve_rows(padded, near[:, part.free], basis, ball, _SHARE * self.gap, self.deadline)
+        padded = np.pad(near[:, found.regular], ((0, 0), (0, len(basis) - len(found.regular))))
+        optimum = solve_rows(padded, near[:, found.tiny], basis, ball, _SHARE * self.gap, self.deadline)
         return None if optimum is None else (part, optimum)
 
     def _both(self, part: _Part, optimum: RowsOptimum) -> Iterator[Candidate]:
         problem, norm = self.original.problem, self.original.norm
-        W = part.weights(optimum, norm)
-        if W is None:
-            return
-        q = part.dual(optimum)
-        found = Candidate(W, q, optimum.iterations, _METHOD)
-        yield found
+        q, W, margin = part.dual(optimum), np.zeros((problem.n_classes, problem.dimension)), -np.inf
+        for each in part.weights(optimum, norm):
+            yield Candidate(each, q, optimum.iterations, _METHOD)
+            found = self.original.margin(each)
+            W, margin = (each, found) if found > margin else (W, margin)
         X = as_numpy(problem.features)
-        margin = self.original.margin(W)
         sizes = np.max(np.abs(X), axis=0)
         least = margin if margin > 0.0 else float(norm.dual(optimum.pair_sum))
         large = np.flatnonzero(_NOISE * sizes > _NOTICED * least)
@@ -267,27 +249,6 @@ class _Part:
     mixed: bool
     """Whether weights of all classes sum to zero, as unitarily invariant norms have it at an optimum."""
 
-    @cached_property
-    def free(self) -> list[int]:
-        """Coordinates whose weights cost nothing, beside what others cost."""
-        tiny = list(self.coordinates.tiny)
-        others = [column for column in range(len(self.rows.T)) if column not in tiny]
-        sizes = np.abs(self.unknowns.basis(self.coordinates.to_weights[:, others], self.problem.dimension))
-        costs = sizes.max(axis=(1, 2), initial=0.0)
-        order = np.argsort(costs, kind="stable")
-        jumps = np.flatnonzero(costs[order[1:]] >= _COSTLY * costs[order[:-1]])
-        for place in jumps[::-1].tolist():
-            cheap = [others[each] for each in order[: place + 1].tolist()]
-            if _contradict(self.near[0][:, cheap]):
-                return tiny + cheap
-        return tiny
-
-    @property
-    def measured(self) -> list[int]:
-        """The other coordinates."""
-        free = set(self.free)
-        return [column for column in range(len(self.rows.T)) if column not in free]
-
     @property
     def near(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows in their coordinates, of which those that are far larger are nearer, by powers [s]."""
@@ -304,14 +265,18 @@ class _Part:
     def _of_shifts(self) -> np.ndarray:
         """Sizes of the common weights, like those of the others of their features, shape [m]."""
         exponents, features = self.coordinates.exponents, self.unknowns.features
-        sizes = [int(np.max(exponents[features == j], initial=-2000)) for j in self.unknowns.shifts.tolist()]
+        regular = np.array(self.coordinates.regular, dtype=int)
+        sizes = [
+            int(np.max(exponents[regular[features[regular] == j]], initial=-2000))
+            for j in self.unknowns.shifts.tolist()
+        ]
         return np.ldexp(1.0, np.array([0 if size == -2000 else size for size in sizes], dtype=int))
 
     @property
     def basis(self) -> np.ndarray:
         """Weights of regular coordinates and of common weights as the ball has them, shape [l, r, c]."""
         d, k = self.problem.dimension, self.problem.n_classes
-        found = self.unknowns.basis(self.coordinates.to_weights[:, self.measured], d)
+        found = self.unknowns.basis(self.coordinates.to_weights[:, self.coordinates.regular], d)
         if self.mixed:
             found = np.einsum("ka,lkd->lad", self._mixing, found)
         else:
@@ -335,35 +300,34 @@ class _Part:
         q[tuple(self.pairs.T)] = np.ldexp(values, -powers)
         return q
 
-    def weights(self, optimum: RowsOptimum, norm: Norm) -> np.ndarray | None:
-        """Weights [k, d] of norm 1 to rounding, or None."""
+    def weights(self, optimum: RowsOptimum, norm: Norm) -> Iterator[np.ndarray]:
+        """Yield weights [k, d] of norm 1 to rounding: classes whose weights are alike keep them so at first."""
         found = self._floats(optimum)
         size = float(norm(found))
         if not 0.0 < size < np.inf:
-            return None
-        if len(self.rows.T) > _MOST_EXACT:
-            return found / size
-        exact = self._exact(optimum, size)
+            return
+        exact = self._exact(optimum, size) if len(self.rows.T) <= _MOST_EXACT else None
         if exact is None:
-            return found / size
-        margins = self.coordinates.high @ self._values(optimum)
+            yield found / size
+            return
+        yield np.array([[float(each) for each in row] for row in exact])
+        margins = self.coordinates.high[:, self.coordinates.regular] @ optimum.unknowns[: self._count]
+        margins = margins + self.coordinates.high[:, self.coordinates.tiny] @ optimum.free
         X = as_numpy(self.problem.features)
-        return nearest_floats(exact, X, max(0.0, float(margins.min()) / size))
+        yield nearest_floats(exact, X, max(0.0, float(margins.min()) / size))
 
-    def _values(self, optimum: RowsOptimum) -> np.ndarray:
-        """All coordinates, shape [N]."""
-        v = np.zeros(len(self.rows.T))
-        v[self.measured], v[self.free] = optimum.unknowns[: len(self.measured)], optimum.free
-        return v
+    @property
+    def _count(self) -> int:
+        return len(self.coordinates.regular)
 
     def _shifts(self, optimum: RowsOptimum) -> np.ndarray:
-        if self.mixed:
-            return np.zeros(0)
-        return optimum.unknowns[len(self.measured) :] * self._of_shifts
+        return optimum.unknowns[self._count :] * self._of_shifts if not self.mixed else np.zeros(0)
 
     def _floats(self, optimum: RowsOptimum) -> np.ndarray:
         T, d = self.coordinates.to_weights, self.problem.dimension
-        W = self.unknowns.basis((T @ self._values(optimum))[:, None], d)[0]
+        w = T[:, self.coordinates.regular] @ optimum.unknowns[: self._count]
+        w = w + T[:, self.coordinates.tiny] @ optimum.free
+        W = self.unknowns.basis(w[:, None], d)[0]
         if self.mixed:
             return W - W.mean(axis=0)
         W[:, self.unknowns.shifts] += self._shifts(optimum)
@@ -373,13 +337,16 @@ class _Part:
         """Weights as fractions, whose margins of the rows that are coordinates have all their digits."""
         coordinates, count = self.coordinates, len(self.rows.T)
         square, right = np.eye(count), [Fraction(0)] * count
-        values = self._values(optimum) / size
-        if not np.isfinite(values).all():
+        values = optimum.unknowns / size
+        if not (np.isfinite(values).all() and np.isfinite(optimum.free / size).all()):
             return None
-        for column, (value, power) in enumerate(zip(values, coordinates.exponents.tolist(), strict=True)):
-            right[column] = Fraction(float(value)) * Fraction(2) ** power
-        for row, column in coordinates.pivots:
+        for place, column in enumerate(coordinates.regular):
+            power = int(coordinates.exponents[column])
+            scale = Fraction(2) ** power
+            right[column] = Fraction(float(values[place])) * scale
+        for place, (row, column) in enumerate(coordinates.pivots):
             square[column] = self.rows[row]
+            right[column] = Fraction(float(optimum.free[place] / size))
         solved = exact_solution(square, [right])
         if solved is None:
             return None

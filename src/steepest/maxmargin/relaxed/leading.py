@@ -12,23 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import scipy.optimize
 
 from steepest.doubled import two_sum
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.separability.conditioned import doubled_product, doubled_quotient
 
-__all__ = ["Coordinates", "coordinates", "without_margin"]
+__all__ = ["Coordinates", "coordinates"]
 
 _FAR = 2.0**18
 """Times that a row is larger than the smallest one from which its largest entries are all that counts."""
 _NOISE = 2.0**-98
 """Of a product in doubled precision, and what is below it is nothing."""
-_WELL_CONDITIONED = 1e-4
-"""Smallest ratio of pivots of a QR factorisation at which coordinates are left as they are."""
-_TELLING = 2.0**20
-"""Times its error that a pivot is at least."""
 _SWEEPS = 3
 _FEASIBLE = 1e-9
 _APART = 0.5
@@ -45,29 +40,31 @@ class Coordinates:
     noise: np.ndarray
     """Bound on the error of both."""
     exponents: np.ndarray
-    """Powers of two by which a coordinate is to be multiplied for the weight or the margin that it is, [N]."""
+    """Powers of two by which weights of coordinates that are no rows were multiplied, shape [N]."""
     to_weights: np.ndarray
     """T, shape [N, N]."""
     pivots: tuple[tuple[int, int], ...] = ()
     """(row, column): the coordinate of the column is the margin of the row."""
-    tiny: tuple[int, ...] = ()
-    """Coordinates whose weights are next to nothing."""
-    contradictory: tuple[int, ...] = ()
-    """Rows that leave tiny weights alone."""
+    contradictory: tuple[tuple[int, int], ...] = ()
+    """(row, column): what is in the column leaves a tiny weight alone, as the row and others contradict."""
 
     @property
-    def plain(self) -> list[int]:
-        """Coordinates that are no rows."""
-        rows = {column for _, column in self.pivots}
-        return [column for column in range(self.high.shape[1]) if column not in rows]
+    def tiny(self) -> list[int]:
+        """Coordinates whose weights are next to nothing."""
+        return [column for _, column in self.pivots]
+
+    @property
+    def regular(self) -> list[int]:
+        """The others."""
+        tiny = set(self.tiny)
+        return [column for column in range(self.high.shape[1]) if column not in tiny]
 
     def levelled(self) -> Coordinates:
-        """The same with the middle entry of each plain coordinate near 1, in rows whose largest is."""
+        """The same with the middle entry of each regular coordinate near 1, in rows whose largest is."""
         powers = np.zeros(self.high.shape[1], dtype=int)
-        powers[self.plain] = -_middle(self.high[:, self.plain])
-        return self._times(powers)
-
-    def _times(self, powers: np.ndarray) -> Coordinates:
+        regular = self.regular
+        if regular:
+            powers[regular] = -_middle(self.high[:, regular])
         return replace(
             self,
             high=np.ldexp(self.high, powers),
@@ -77,8 +74,8 @@ class Coordinates:
             exponents=self.exponents + powers,
         )
 
-    def eliminated(self, row: int, column: int, power: int = 0) -> Coordinates:
-        """The same with the margin of a row, over a power of two, for the coordinate of a column."""
+    def eliminated(self, row: int, column: int) -> Coordinates:
+        """The same with the margin of a row for the coordinate of a column."""
         high, low, noise, T = (each.copy() for each in (self.high, self.low, self.noise, self.to_weights))
         pivot = high[row, column], low[row, column]
         others = np.flatnonzero((high[row] != 0) & (np.arange(high.shape[1]) != column))
@@ -94,11 +91,9 @@ class Coordinates:
         high[row, column] = 1.0
         T[:, others] -= T[:, column, None] * ratio
         T[:, column] /= pivot[0]
-        exponents = self.exponents.copy()
-        exponents[column] = 0
-        pivots = (*self.pivots, (row, column))
-        found = Coordinates(high, low, noise, exponents, T, pivots, self.tiny, self.contradictory)
-        return found._times(np.where(np.arange(len(T)) == column, power, 0))
+        return replace(
+            self, high=high, low=low, noise=noise, to_weights=T, pivots=(*self.pivots, (row, column))
+        )
 
 
 def coordinates(rows: np.ndarray, deadline: Deadline) -> Coordinates | None:
@@ -114,51 +109,34 @@ def coordinates(rows: np.ndarray, deadline: Deadline) -> Coordinates | None:
     for _ in range(rows.shape[1] + 1):
         clash = _clash(found.high, deadline)
         if clash is None or not len(clash):
-            return _told_apart(found) if clash is not None else None
-        plain = found.plain
+            return found if clash is not None else None
+        regular = found.regular
         entries = np.abs(found.high[clash])
-        share = entries[:, plain] / entries.max(axis=1, keepdims=True)
-        if not len(plain) or share.max() < 1.0 / _FAR:
+        share = entries[:, regular] / entries.max(axis=1, keepdims=True)
+        if not len(regular) or share.max() < 1.0 / _FAR:
             return None
         place = int(np.argmax(share.max(axis=0)))
-        row = int(clash[np.argmax(share[:, place])])
-        marked = tuple(sorted({*found.contradictory, *clash.tolist()}))
-        tiny = (*found.tiny, plain[place])
-        found = replace(found.eliminated(row, plain[place]), contradictory=marked, tiny=tiny).levelled()
+        leads = share >= 1.0 / _FAR
+        # A row that says least of other coordinates.
+        others = np.delete(share, place, axis=1).max(axis=1, initial=0.0)
+        ratio = np.where(leads[:, place], others / np.maximum(share[:, place], 1.0 / _FAR), np.inf)
+        row = int(clash[np.argmin(ratio)])
+        marked = {(int(clash[i]), regular[j]) for i, j in np.argwhere(leads).tolist()}
+        contradictory = tuple(sorted(marked.union(found.contradictory)))
+        found = replace(found.eliminated(row, regular[place]), contradictory=contradictory).levelled()
     return None
-
-
-def _told_apart(found: Coordinates) -> Coordinates:
-    """The same with plain coordinates that nearly explain each other eliminated from each other."""
-    plain = found.plain
-    rows = found.high[:, plain]
-    scaled = rows / np.maximum(np.abs(found.high).max(axis=1, keepdims=True), np.finfo(float).tiny)
-    factored: Any = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)
-    triangle, order = factored
-    pivots = np.abs(np.diag(triangle))
-    if len(pivots) == len(plain) and pivots.min(initial=np.inf) >= _WELL_CONDITIONED * pivots.max(initial=0.0):
-        return found
-    sizes = np.frexp(np.abs(found.high).max(axis=1))[1]
-    for place in order.tolist():
-        column = plain[place]
-        left = np.ldexp(np.abs(found.high[:, column]), -sizes)
-        noise = np.ldexp(found.noise[:, column], -sizes)
-        taken = [row for row, _ in found.pivots]
-        left[taken] = 0.0
-        row = int(np.argmax(left))
-        if left[row] > _TELLING * noise[row]:
-            found = found.eliminated(row, column, int(sizes[row]))
-    return found
 
 
 def _middle(entries: np.ndarray) -> np.ndarray:
     """Return the power of two of the middle entry of each column [c], in rows whose largest is near 1."""
     sizes = np.ma.array(np.frexp(entries)[1], mask=entries == 0)
-    columns = np.zeros(entries.shape[1], dtype=int)
+    columns, rows = np.zeros(entries.shape[1], dtype=int), np.zeros(len(entries))
     for _ in range(_SWEEPS):
-        rows = np.ma.max(sizes - columns, axis=1).filled(0)
+        largest = np.ma.max(sizes - columns, axis=1)
+        rows = largest.filled(0)
         columns = np.asarray(np.ma.median(sizes - rows[:, None], axis=0).filled(0)).astype(int)
-    return columns
+    # Rows are of the size that coordinates which are rows are of.
+    return columns + int(np.median(rows[entries.any(axis=1)])) if entries.any() else columns
 
 
 def _clash(rows: np.ndarray, deadline: Deadline) -> np.ndarray | None:
@@ -176,7 +154,7 @@ def _clash(rows: np.ndarray, deadline: Deadline) -> np.ndarray | None:
     lead[np.abs(lead) < 1.0 / _FAR] = 0.0
     ends = [*(np.flatnonzero(np.diff(levels) > 0) + 1).tolist(), len(large)] if len(large) else []
     for end in ends:
-        without = without_margin(lead[:end], deadline)
+        without = _without_margin(lead[:end], deadline)
         if without is None:
             return None
         if without.any():
@@ -184,7 +162,7 @@ def _clash(rows: np.ndarray, deadline: Deadline) -> np.ndarray | None:
     return large[:0]
 
 
-def without_margin(rows: np.ndarray, deadline: Deadline) -> np.ndarray | None:
+def _without_margin(rows: np.ndarray, deadline: Deadline) -> np.ndarray | None:
     """Return which rows are 0 for all weights for which none is negative, shape [s]."""
     if deadline.passed:
         return None
