@@ -19,7 +19,7 @@ from steepest.maxmargin.forms.candidate import Candidate, Deadline, Pace
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.forms.worst import within_caps
-from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, BallPoint
+from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, Barrier, BarrierPoint
 from steepest.maxmargin.interior.newton import Newton, Step, System, WeightsSystem
 
 __all__ = ["Path", "Point", "solve_interior_point"]
@@ -106,7 +106,7 @@ class Point:
     q: np.ndarray
     s: np.ndarray
     A: np.ndarray
-    ball: BallPoint
+    ball: BarrierPoint
 
     @property
     def products(self) -> np.ndarray:
@@ -147,13 +147,13 @@ class Path:
 
     pairs: Any
     """:class:`Pairs`, or what has their margins and pair sums."""
-    ball: Ball
+    ball: Barrier
     system: Callable[[Any, Any, float, np.ndarray, np.ndarray], System]
     """The Newton system of pairs at a point of the ball, for a weight of its Hessian, q and slacks."""
     kappa: float
 
     @classmethod
-    def of(cls, pairs: Any, ball: Ball, system: Callable[..., System]) -> Path:
+    def of(cls, pairs: Any, ball: Barrier, system: Callable[..., System]) -> Path:
         """The path of pairs in a ball."""
         share = _BALL_SHARE * pairs.count / ball.parameter(pairs.reduced.shape)
         return cls(pairs, ball, system, max(1.0, share))
@@ -173,6 +173,7 @@ class Path:
         return lower, upper
 
     def start(self) -> Point:
+        """The point of no weights and equal dual weights."""
         pairs = self.pairs
         V = np.zeros(pairs.reduced.shape)
         A = pairs.pair_sum(pairs.uniform)

@@ -1,14 +1,15 @@
-"""The interior point for pairs whose margins are any rows z times unknowns v, in a part of a norm's ball.
+"""The interior point for pairs whose margins are any rows times unknowns v, in a part of a norm's ball.
 
 Pairs of samples and classes share features, and a change of variables that differs from class to class ends
-that. Then weights are W = Σ v_l L_l with given matrices L_l, and unknowns that cost nothing of the norm are in
-a large ball beside it.
+that. Then weights are W = Σ v_l L_l with given matrices L_l, and unknowns that cost nothing of the norm are
+in a large ball beside it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -210,7 +211,8 @@ class _PartPoint:
         sizes, factor = self._factor
         if factor is None:
             return np.full(G.shape, np.inf)
-        return scipy.linalg.solve_triangular(factor, G[0] / sizes, lower=True, check_finite=False)
+        found: Any = scipy.linalg.solve_triangular(factor, G[0] / sizes, lower=True, check_finite=False)
+        return np.asarray(found)
 
 
 class _RowsSystem:

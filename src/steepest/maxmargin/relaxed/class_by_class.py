@@ -117,9 +117,7 @@ class _Variant:
 
     def unknowns(self, k: int, used: list[int]) -> _Unknowns:
         """The unknowns of the features that are used."""
-        units = [
-            (a, j) for j in used for a in range(k) if a != self.roots[j] and (j, a) not in self.alike
-        ]
+        units = [(a, j) for j in used for a in range(k) if a != self.roots[j] and (j, a) not in self.alike]
         members = np.array([np.arange(k) == a for a, _ in units], dtype=float).reshape(len(units), k)
         shifts = [j for j in used if j not in self.nothing]
         return _Unknowns(members, np.array([j for _, j in units], dtype=int), np.array(shifts, dtype=int))
@@ -155,9 +153,7 @@ class _Case:
     def _closing(self, candidates: Iterator[Candidate]) -> Iterator[Candidate]:
         return self.original.closing(candidates, self.best, self.gap, self.deadline)
 
-    def _variants(
-        self, roots: tuple[int, ...], groups: dict[int, list[list[int]]]
-    ) -> Iterator[_Variant]:
+    def _variants(self, roots: tuple[int, ...], groups: dict[int, list[list[int]]]) -> Iterator[_Variant]:
         """Yield what may be solved; ``groups`` are filled in after the first."""
         yield _Variant(roots)
         features = sorted(groups)
@@ -301,7 +297,7 @@ class _Part:
         return q
 
     def weights(self, optimum: RowsOptimum, norm: Norm) -> Iterator[np.ndarray]:
-        """Yield weights [k, d] of norm 1 to rounding: classes whose weights are alike keep them so at first."""
+        """Yield weights [k, d] of norm 1 to rounding: first those that keep alike what is alike."""
         found = self._floats(optimum)
         size = float(norm(found))
         if not 0.0 < size < np.inf:

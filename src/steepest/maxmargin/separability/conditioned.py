@@ -225,7 +225,9 @@ def doubled_product(
     return product, error + (a * b_low + a_low * b)
 
 
-def doubled_quotient(a: np.ndarray, a_low: np.ndarray, b: float, b_low: float) -> tuple[np.ndarray, np.ndarray]:
+def doubled_quotient(
+    a: np.ndarray, a_low: np.ndarray, b: float, b_low: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (a + a_low) / (b + b_low) as two numbers."""
     ratio = a / b
     product, error = doubled_product(ratio, np.zeros_like(ratio), np.asarray(b), np.asarray(b_low))
