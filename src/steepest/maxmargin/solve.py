@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -167,7 +168,9 @@ def max_margin(
         if relaxed:
             return solve_relaxed(problem, norm, terms, gap, method, deadline, start)
         solution = _solution(problem, norm, gap, method, deadline)
-        return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution
+        if canonical and solution.margin > 0:
+            solution = solution.of_least_frobenius_norm()
+        return solution if terms.nu is None else replace(solution, nu=terms.nu)
 
 
 def _solution(

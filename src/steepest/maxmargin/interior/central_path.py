@@ -166,7 +166,7 @@ class Path:
             return -np.inf, np.inf
         q, caps = q / total, self.pairs.reduced.caps
         if caps is not None:
-            q = within_caps(q, caps)
+            q = within_caps(q, self.pairs.y, caps)
         lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q))
         best.take_weights(V, lower)
         best.take_dual(q, upper)
