@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from steepest.maxmargin.methods import Method
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
+from steepest.maxmargin.relaxed.class_by_class import solve_class_by_class
 from steepest.maxmargin.relaxed.offsets import solve_by_offsets
 from steepest.maxmargin.relaxed.scanned import solve_relaxed_by_scans
 from steepest.maxmargin.relaxed.solve import solve_relaxed
@@ -166,7 +168,9 @@ def max_margin(
         if relaxed:
             return solve_relaxed(problem, norm, terms, gap, method, deadline, start)
         solution = _solution(problem, norm, gap, method, deadline)
-        return solution.of_least_frobenius_norm() if canonical and solution.margin > 0 else solution
+        if canonical and solution.margin > 0:
+            solution = solution.of_least_frobenius_norm()
+        return solution if terms.nu is None else replace(solution, nu=terms.nu)
 
 
 def _solution(
@@ -258,7 +262,7 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     many, small = n > _MANY * max(d, 100), unknowns <= _LARGEST_SYSTEM
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
     # Cuts take long where features nearly explain each other; an interior point does not.
-    chosen = [_OFFSETS, _GRADED] if BALL_BARRIER.of(norm) is not None else [_GRADED, _OFFSETS]
+    chosen = [_CLASSES, _OFFSETS, _GRADED] if BALL_BARRIER.of(norm) is not None else [_GRADED, _OFFSETS]
     chosen.append(_CLIPPING)
     if d >= _WIDE * n and n * (k - 1) <= _MOST_PAIRS and methods.COLUMNS.serves(norm):
         chosen.append(methods.COLUMNS)
@@ -307,5 +311,6 @@ def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Dead
 
 _OFFSETS = Method("offsets", solve_by_offsets)
 _GRADED = Method("graded features", solve_graded)
+_CLASSES = Method("class by class", solve_class_by_class)
 _CLIPPING = Method("clipping", _by_clipping)
 _QUICK = (_CLIPPING, methods.QUICK, methods.COORDINATES)

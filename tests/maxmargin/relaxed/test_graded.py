@@ -16,6 +16,7 @@ from steepest.maxmargin.forms.pairs import all_pairs
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.coordinates import InCoordinates
 from steepest.maxmargin.relaxed.far_entries import views
+from steepest.maxmargin.relaxed.leading import coordinates
 from steepest.maxmargin.relaxed.nearest_floats import nearest_floats
 from steepest.maxmargin.relaxed.solve_graded import nearly_dependent
 from steepest.maxmargin.separability.exact_program import decide_exactly
@@ -97,6 +98,66 @@ def test_codes_cost_no_digits_of_a_margin(norm):
         X = np.where(np.abs(X) > 1e10, np.sign(X) * 1e13, X)
         other = st.max_margin(st.Classification(X, y), norm)
         assert other.margin == pytest.approx(solution.margin, rel=1e-6)
+
+
+def with_shared_codes(seed, *, classes=3):
+    """Samples of which two of the classes share a code of one feature, while the third has none."""
+    generator = np.random.default_rng(seed)
+    n = int(generator.integers(30, 100))
+    X, y = generator.normal(size=(n, 2 + classes)), generator.integers(0, classes, n)
+    y[:classes] = np.arange(classes)
+    for c in range(1, classes):
+        X[:, 2 + c] = (y == c) + 0.3 * generator.random(n) - (c == classes - 1)
+    sharing = generator.permutation(classes)[:2]
+    missing = (generator.random(n) < 0.25) & np.isin(y, sharing)
+    missing[[int(np.flatnonzero(y == c)[0]) for c in sharing]] = True
+    X[missing, 0] = CODES[int(generator.integers(4))]
+    return X, y
+
+
+@pytest.mark.parametrize("norm", ["max", "spectral"])
+def test_codes_that_only_some_classes_share_cost_no_digits(norm):
+    for seed in (2, 3):
+        X, y = with_shared_codes(seed)
+        solution = st.max_margin(st.Classification(X, y), norm)
+        assert solution.status is Status.SOLVED, (seed, solution.relative_gap)
+
+
+def test_weights_that_differ_by_less_than_floats_do_cost_what_they_must():
+    """Two classes weigh the coded feature alike and not by 0: floats have no difference of 1e-99 there."""
+    solution = st.max_margin(st.Classification(*with_shared_codes(3)), "frobenius", 2e-5)
+    assert solution.status is Status.SOLVED
+
+
+def test_samples_of_very_different_sizes():
+    generator = np.random.default_rng(0)
+    for norm in ("max", "frobenius", "spectral"):
+        X = generator.integers(-3, 4, size=(14, 3)).astype(float)
+        y = np.argmax(X @ np.array([[1.0, 2.0, 0.0], [-1.0, 0.0, 1.0], [0.0, -2.0, 1.0]]).T, axis=1)
+        X = np.ldexp(X + 0.1 * np.eye(3)[y], generator.choice([-40, 0, 40], size=(14, 1)))
+        if st.separability(st.Classification(X, y)).separable:
+            solution = st.max_margin(st.Classification(X, y), norm)
+            assert solution.status is Status.SOLVED, (norm, solution.relative_gap)
+
+
+def test_rows_that_contradict_each_other_become_coordinates():
+    regular = np.random.default_rng(0).normal(size=(8, 3))
+    rows = np.r_[[[1e20, -1e20, 1.0], [-1e20, 1e20, 2.0], [0.0, 1e20, 3.0]], regular]
+    found = coordinates(rows, Deadline())
+    assert found is not None
+    assert len(found.pivots) == 1
+    ((row, column),) = found.pivots
+    assert row in (0, 1)
+    # The coordinate is the margin of its row, and the sum of both rows is what they leave.
+    assert found.high[row].tolist() == np.eye(3)[column].tolist()
+    weights = found.to_weights @ np.array([3.0, 5.0, 7.0])
+    left = found.high @ np.array([3.0, 5.0, 7.0])
+    assert left[3:] == pytest.approx(regular @ weights)
+    exact = [
+        sum(Fraction(x) * Fraction(w) for x, w in zip(r, weights, strict=True)) for r in rows[:2].tolist()
+    ]
+    assert left[0] + left[1] == pytest.approx(float(exact[0] + exact[1]))
+    assert {each for each, _ in found.contradictory} == {0, 1}
 
 
 @pytest.mark.parametrize("norm", ["max", "nuclear", "row-2/1"])

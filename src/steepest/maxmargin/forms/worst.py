@@ -34,19 +34,22 @@ def mean_of_worst(values: np.ndarray, caps: np.ndarray) -> float:
     return float(shares_of_worst(values, caps) @ values)
 
 
-def within_caps(q: np.ndarray, caps: np.ndarray) -> np.ndarray:
+def within_caps(q: np.ndarray, y: np.ndarray, caps: np.ndarray) -> np.ndarray:
     """Return dual weights [n, k] of sum 1 near q whose row sums are within ``caps``, to rounding.
 
-    Rows beyond their caps are cut, and the others grow in proportion; caps sum to 1 or more.
+    Rows beyond their caps are cut, and the others grow in proportion; caps sum to 1 or more. What is 0 at the
+    true classes y [n] stays so.
 
-    >>> within_caps(np.array([[0.0, 3.0], [1.0, 0.0]]), np.array([0.5, 0.75])).tolist()
+    >>> within_caps(np.array([[0.0, 3.0], [1.0, 0.0]]), np.array([0, 1]), np.array([0.5, 0.75])).tolist()
     [[0.0, 0.5], [0.5, 0.0]]
     """
     rows = q.sum(axis=1)
     used = rows > 0
     if not used.any() or caps[used].sum() < 1.0:
         # Too few samples have dual weight for their caps to hold all of it.
-        q = q + 1e-9 * rows.sum() * np.where(q.any(axis=0), 1.0, 0.0) * caps[:, None]
+        classes = np.arange(q.shape[1])
+        others = (q.any(axis=0) | np.isin(classes, y)) & (y[:, None] != classes)
+        q = q + 1e-9 * rows.sum() * others * caps[:, None]
         rows = q.sum(axis=1)
         used = rows > 0
     order = np.argsort(np.where(used, caps / np.where(used, rows, 1.0), np.inf), kind="stable")

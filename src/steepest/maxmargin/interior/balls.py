@@ -14,11 +14,21 @@ from steepest.maxmargin.interior.barriers import BallBarrier, barrier_parameter,
 Solve = Callable[[np.ndarray], np.ndarray]
 """Solve with the factored Newton matrix, right-hand sides of shape [k-1, c]."""
 
-__all__ = ["BALL_BARRIER", "Ball", "BallPoint", "EntryBall", "EntryPoint", "SpectralBall", "SpectralPoint"]
+__all__ = [
+    "BALL_BARRIER",
+    "Ball",
+    "BallPoint",
+    "Barrier",
+    "BarrierPoint",
+    "EntryBall",
+    "EntryPoint",
+    "SpectralBall",
+    "SpectralPoint",
+]
 
 
-class BallPoint(Protocol):
-    """The barrier at one interior point V, shape [r, c]."""
+class BarrierPoint(Protocol):
+    """A barrier at one interior point V, shape [r, c]."""
 
     @property
     def gradient(self) -> np.ndarray:
@@ -37,6 +47,10 @@ class BallPoint(Protocol):
         """A gradient in coordinates where its Euclidean length is about that in the inverse Hessian."""
         ...
 
+
+class BallPoint(BarrierPoint, Protocol):
+    """The barrier of a ball at one interior point, with what a Newton system has of it."""
+
     def add_to(self, M: np.ndarray, scale: float, T: np.ndarray | None) -> None:
         """Add scale times the Hessian to the Newton matrix M, shape [k-1, c, k-1, c], in its coordinates."""
         ...
@@ -48,16 +62,24 @@ class BallPoint(Protocol):
         ...
 
 
-class Ball(Protocol):
+class Barrier(Protocol):
+    """A self-concordant barrier of a convex set."""
+
+    def parameter(self, shape: tuple[int, int]) -> float:
+        """Barrier parameter for points of a shape."""
+        ...
+
+    def at(self, V: np.ndarray) -> BarrierPoint | None:
+        """The barrier at V, or None outside of the set."""
+        ...
+
+
+class Ball(Barrier, Protocol):
     """A unit ball with a self-concordant barrier."""
 
     @property
     def wide(self) -> bool:
         """Whether its points must have no more rows than columns."""
-        ...
-
-    def parameter(self, shape: tuple[int, int]) -> float:
-        """Barrier parameter for points of a shape."""
         ...
 
     def at(self, V: np.ndarray) -> BallPoint | None:

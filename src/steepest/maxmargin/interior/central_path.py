@@ -8,7 +8,9 @@ with second-order corrections from the same factorisation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +19,10 @@ from steepest.maxmargin.forms.candidate import Candidate, Deadline, Pace
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.forms.worst import within_caps
-from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, BallPoint
-from steepest.maxmargin.interior.newton import Newton, Step, WeightsSystem
+from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, Barrier, BarrierPoint
+from steepest.maxmargin.interior.newton import Newton, Step, System, WeightsSystem
 
-__all__ = ["solve_interior_point"]
+__all__ = ["Path", "Point", "solve_interior_point"]
 
 _MOST_ITERATIONS = 200
 """Far beyond the twenty to sixty that problems take."""
@@ -69,8 +71,8 @@ def solve_interior_point(reduced: Reduced, gap: float, deadline: Deadline) -> Ca
 
 def _followed(reduced: Reduced, ball: Ball, gap: float, deadline: Deadline) -> Candidate:
     """The end of the central path."""
-    path = _Path(reduced, ball)
-    point: _Point | None = path.start()
+    path = Path.of(Pairs(reduced).balanced(), ball, WeightsSystem)
+    point: Point | None = path.start()
     best = Best(point.V, point.q)
     inside, stalled, iterations = Best(point.V, point.q), 0, 0
     pace = Pace(deadline)
@@ -96,7 +98,7 @@ def _followed(reduced: Reduced, ball: Ball, gap: float, deadline: Deadline) -> C
 
 
 @dataclass(frozen=True)
-class _Point:
+class Point:
     """An interior point: weights, margin level γ, dual weights, slacks, the pair sum A(q), and the ball."""
 
     V: np.ndarray
@@ -104,7 +106,7 @@ class _Point:
     q: np.ndarray
     s: np.ndarray
     A: np.ndarray
-    ball: BallPoint
+    ball: BarrierPoint
 
     @property
     def products(self) -> np.ndarray:
@@ -131,7 +133,7 @@ class _Directions:
             (second * alpha**2, self.tangent2),
         )
 
-    def end(self, point: _Point) -> tuple[np.ndarray, np.ndarray]:
+    def end(self, point: Point) -> tuple[np.ndarray, np.ndarray]:
         """V and q where the path is expected to end, at μ = 0: more accurate than any point inside."""
         V, q = point.V, point.q
         for weight, step in self.parts(1.0, 1.0, 1.0):
@@ -139,12 +141,22 @@ class _Directions:
         return V, np.maximum(q, 0.0)
 
 
-class _Path:
+@dataclass(frozen=True)
+class Path:
     """The central path of one problem; κ weighs the barrier of the ball against those of the pairs."""
 
-    def __init__(self, reduced: Reduced, ball: Ball):
-        self.pairs, self.ball = Pairs(reduced).balanced(), ball
-        self.kappa = max(1.0, _BALL_SHARE * self.pairs.count / ball.parameter(reduced.shape))
+    pairs: Any
+    """:class:`Pairs`, or what has their margins and pair sums."""
+    ball: Barrier
+    system: Callable[[Any, Any, float, np.ndarray, np.ndarray], System]
+    """The Newton system of pairs at a point of the ball, for a weight of its Hessian, q and slacks."""
+    kappa: float
+
+    @classmethod
+    def of(cls, pairs: Any, ball: Barrier, system: Callable[..., System]) -> Path:
+        """The path of pairs in a ball."""
+        share = _BALL_SHARE * pairs.count / ball.parameter(pairs.reduced.shape)
+        return cls(pairs, ball, system, max(1.0, share))
 
     def consider(self, best: Best, V: np.ndarray, q: np.ndarray) -> tuple[float, float]:
         """Keep what is better of V and q, and return the bounds of the two."""
@@ -154,13 +166,14 @@ class _Path:
             return -np.inf, np.inf
         q, caps = q / total, self.pairs.reduced.caps
         if caps is not None:
-            q = within_caps(q, caps)
+            q = within_caps(q, self.pairs.y, caps)
         lower, upper = self.pairs.bounds(V, self.pairs.pair_sum(q))
         best.take_weights(V, lower)
         best.take_dual(q, upper)
         return lower, upper
 
-    def start(self) -> _Point:
+    def start(self) -> Point:
+        """The point of no weights and equal dual weights."""
         pairs = self.pairs
         V = np.zeros(pairs.reduced.shape)
         A = pairs.pair_sum(pairs.uniform)
@@ -168,7 +181,7 @@ class _Path:
         assert ball is not None
         # With a floor, for data whose equal dual weights happen to be optimal already.
         mu = ball.inverse_norm(A) / (_AT_START * self.kappa) + 1e-12
-        return _Point(V, -mu * self._size, *self._slots_at_start(mu), A, ball)
+        return Point(V, -mu * self._size, *self._slots_at_start(mu), A, ball)
 
     @property
     def _size(self) -> float:
@@ -186,11 +199,11 @@ class _Path:
         q[pairs.index, pairs.y] = left
         return q, np.where(pairs.mask, below + levels, levels)
 
-    def directions(self, point: _Point) -> _Directions | None:
+    def directions(self, point: Point) -> _Directions | None:
         """What leads to the path and along it, to second order; None where the system has no factors."""
         mu = float(point.products.sum()) / self.pairs.count
         scale, k = self.kappa * mu, self.pairs.slots
-        matrix = WeightsSystem(self.pairs, point.ball, scale, point.q, point.s)
+        matrix = self.system(self.pairs, point.ball, scale, point.q, point.s)
         if not matrix.factored:
             return None
         system = Newton(self.pairs, point.ball, scale, point.q, point.s, matrix)
@@ -211,7 +224,7 @@ class _Path:
         )
         return _Directions(mu, centre, centre2, tangent, tangent2)
 
-    def follow(self, point: _Point, directions: _Directions) -> _Point | None:
+    def follow(self, point: Point, directions: _Directions) -> Point | None:
         """The longest step that stays near the path; None where there is none."""
         for damping, second in _DAMPINGS:
             for alpha in _STEPS:
@@ -220,7 +233,11 @@ class _Path:
                     return following
         return None
 
-    def _curl(self, point: _Point, d: np.ndarray) -> np.ndarray:
+    def centred(self, point: Point, directions: _Directions) -> Point | None:
+        """The point after a whole step to the path and none along it, or None."""
+        return self._moved(point, directions.parts(1.0, 0.0, 1.0), directions.mu)
+
+    def _curl(self, point: Point, d: np.ndarray) -> np.ndarray:
         """½∇³F[d, d], by a central difference of the gradient in the local norm."""
         length = float(np.sqrt(max(0.0, np.sum(d * point.ball.hessian(d)))))
         if length == 0.0:
@@ -231,7 +248,7 @@ class _Path:
             return np.zeros_like(d)
         return (ahead.gradient + behind.gradient - 2.0 * point.ball.gradient) / (2.0 * h * h)
 
-    def _moved(self, point: _Point, parts: tuple[tuple[float, Step], ...], mu: float) -> _Point | None:
+    def _moved(self, point: Point, parts: tuple[tuple[float, Step], ...], mu: float) -> Point | None:
         s, q = point.s.copy(), point.q.copy()
         for weight, step in parts:
             s += weight * step.ds
@@ -260,4 +277,4 @@ class _Path:
             s = np.where(mask, margins + levels, levels)
         if s.min() <= 0:
             return None
-        return _Point(V, gamma, q, s, self.pairs.pair_sum(np.where(mask, q, 0.0)), ball)
+        return Point(V, gamma, q, s, self.pairs.pair_sum(np.where(mask, q, 0.0)), ball)

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.linalg
 
 from steepest.maxmargin.forms.pairs import Pairs
-from steepest.maxmargin.interior.balls import BallPoint
+from steepest.maxmargin.interior.balls import BallPoint, BarrierPoint
 
 __all__ = ["EXACT", "ROUGH", "Newton", "Step", "System", "WeightsSystem", "cholesky"]
 
@@ -88,7 +88,7 @@ class Newton:
     """A system with the means to refine its solutions: H = ``scale`` times the Hessian of the ball."""
 
     pairs: Pairs
-    ball: BallPoint
+    ball: BarrierPoint
     scale: float
     q: np.ndarray
     s: np.ndarray

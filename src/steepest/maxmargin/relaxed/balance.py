@@ -93,7 +93,7 @@ def _feasible(
     if terms.caps is not None:
         tight = terms.caps.sum() <= 1.0 + 2 * _ROOM
         room = _ROOM + 2.0**-_BITS * q.shape[1] / terms.caps
-        q = within_caps(q, terms.caps if tight else terms.caps * (1.0 - room))
+        q = within_caps(q, y, terms.caps if tight else terms.caps * (1.0 - room))
         if tight and free.shape[1] == 0:
             # All samples are at their caps, which the exact weights are in rows that are scaled by rounding.
             return q, Correction(relative=float(np.abs(q.sum(axis=1) / terms.caps - 1.0).max()) + 8 * _UNIT)

@@ -42,6 +42,8 @@ class PutRight:
     """The large features, ascending."""
     far: np.ndarray
     """Which entries of these dwarf the others of their feature, shape [n, f]."""
+    asked: np.ndarray | None = None
+    """What A(q) should be in the large features, shape [k, f], where that is known."""
 
     def duals(self, q: np.ndarray, W: np.ndarray, margin: float) -> Iterator[np.ndarray]:
         """Yield dual weights near q [n, k], for weights W [k, d] of a margin."""
@@ -50,7 +52,7 @@ class PutRight:
         scaled = Clipped(self.problem, self.problem, factors)
         free = as_numpy(self.problem.features)[:, self.columns]
         terms = Terms(np.arange(len(q)), None, None, False, tuple(self.columns.tolist()))
-        wanted = self._wanted(W, np.full(len(W), margin), alone=False)
+        wanted = self._wanted(W, np.full(len(W), margin), alone=False) if self.asked is None else self.asked
         seen = 0
         for least in _LEAST:
             kept = np.where(q > least * q.max(), q, 0.0)
@@ -59,6 +61,8 @@ class PutRight:
             seen = np.count_nonzero(kept)
             for near in self._near(kept, free, terms):
                 yield scaled.settled(near, wanted)
+                if self.asked is not None:
+                    continue
                 of_classes = self._wanted(W, self._shares(near), alone=True)
                 if not np.array_equal(of_classes, wanted):
                     yield scaled.settled(near, of_classes)

@@ -172,7 +172,11 @@ class _Record:
         better = []
         if np.isfinite(V).all() and np.isfinite(G).all() and V.any():
             size = float(self.norm(V))
-            better.append(self.certify_weights(*free_weights(self.prepared.level, V / size, G / size)))
+            W, of_independent = free_weights(self.prepared.level, V / size, G / size)
+            # Free features that others explain, such as a column of ones beside an intercept, have no weight.
+            B = np.zeros((len(W), self.X.shape[1] - W.shape[1]))
+            B[:, self.prepared.level.places] = of_independent
+            better.append(self.certify_weights(W, B))
         better.append(self.certify_dual(proposal.dual))
         if any(better) or self.method == "none":
             self.method, self.iterations = proposal.method, proposal.iterations

@@ -19,6 +19,8 @@ __all__ = ["Terms", "terms_of"]
 _NU = "give a share of the samples above 0 and at most 1, such as 0.05, or None for the hard margin"
 _TIGHT = 1e-9
 """Share of the caps that has to be left free, for dual weights that balance."""
+_ONE = 2.0**-50
+"""Caps of 1 to rounding, of ν = 1/n, are none."""
 _MOST_SHARE = 0.5
 """Dual weight that can leave one class: as much has to come back to it from the others."""
 
@@ -30,7 +32,8 @@ class Terms:
     kept: np.ndarray
     """Samples of positive weight, shape [m], ascending."""
     caps: np.ndarray | None
-    """Most that the dual weights of a kept sample may sum to, where all sum to 1: s_i / (ν Σs), shape [m]."""
+    """Most that the dual weights of a kept sample may sum to, where all sum to 1: s_i / (ν Σs), shape [m]. None
+    where one may have all, as in a hard margin."""
     nu: float | None
     intercept: bool
     columns: tuple[int, ...]
@@ -80,6 +83,8 @@ def terms_of(
         return Terms(kept, None, None, intercept, columns)
     share = real_number("nu", nu, _NU, above=0, at_most=1)
     caps = weights[kept] / (share * float(weights[kept].sum()))
+    if caps.min() >= 1.0 - _ONE:
+        return Terms(kept, None, share, intercept, columns)
     if intercept:
         _require_balance(problem.labels[kept], caps, share)
     return Terms(kept, caps, share, intercept, columns)

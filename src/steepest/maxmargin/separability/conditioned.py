@@ -17,7 +17,14 @@ import scipy.linalg
 
 from steepest.doubled import two_sum
 
-__all__ = ["Conditioned", "condition", "conditionings", "eliminated"]
+__all__ = [
+    "Conditioned",
+    "condition",
+    "conditionings",
+    "doubled_product",
+    "doubled_quotient",
+    "eliminated",
+]
 
 _SWEEPS = 3
 _HUGE = 20
@@ -197,8 +204,8 @@ def eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
         pieces.append(high[:, column] / pivot[0])
         multiples.append(np.append(np.zeros(column), high[row, column:]))
         others = slice(column + 1, X.shape[1])
-        ratio, rest = _quotient(high[row, others], low[row, others], *pivot)
-        product, error = _product(high[:, column, None], low[:, column, None], ratio, rest)
+        ratio, rest = doubled_quotient(high[row, others], low[row, others], *pivot)
+        product, error = doubled_product(high[:, column, None], low[:, column, None], ratio, rest)
         total, lost = two_sum(high[:, others], -product)
         high[:, others], low[:, others] = two_sum(total, lost + (low[:, others] - error))
         high[row, others] = low[row, others] = 0.0
@@ -206,7 +213,7 @@ def eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     return np.stack(pieces, axis=1), np.array(multiples)[:, columns], columns, np.array(rows), least
 
 
-def _product(
+def doubled_product(
     a: np.ndarray, a_low: np.ndarray, b: np.ndarray, b_low: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (a + a_low) (b + b_low) as two numbers."""
@@ -218,8 +225,10 @@ def _product(
     return product, error + (a * b_low + a_low * b)
 
 
-def _quotient(a: np.ndarray, a_low: np.ndarray, b: float, b_low: float) -> tuple[np.ndarray, np.ndarray]:
+def doubled_quotient(
+    a: np.ndarray, a_low: np.ndarray, b: float, b_low: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (a + a_low) / (b + b_low) as two numbers."""
     ratio = a / b
-    product, error = _product(ratio, np.zeros_like(ratio), np.asarray(b), np.asarray(b_low))
+    product, error = doubled_product(ratio, np.zeros_like(ratio), np.asarray(b), np.asarray(b_low))
     return ratio, ((a - product) - error + a_low) / b
