@@ -37,7 +37,7 @@ def as_batch_size(text: str, remedy: str = "give a whole number, or full for all
     """Return a batch size that is written as a number, or None for ``full``.
 
     Raises:
-        InvalidArgument: anything else, with the remedy.
+        InvalidArgument: neither, with the remedy.
 
     >>> as_batch_size("20"), as_batch_size("full")
     (20, None)
@@ -45,9 +45,6 @@ def as_batch_size(text: str, remedy: str = "give a whole number, or full for all
     if text.strip() == FULL:
         return None
     try:
-        size = int(text)
+        return int(text)
     except ValueError as error:
         raise InvalidArgument("batch_size", text, remedy) from error
-    if size < 1:
-        raise InvalidArgument("batch_size", text, remedy)
-    return size

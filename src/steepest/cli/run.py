@@ -58,7 +58,7 @@ def run(
 
     Keys: name, title, plugins, data, norm, batch_size, momentum, momentum_kind, signal, loss, schedule,
     steps, records, seed, gap, reference, bias, naive, weights, figure, bound, claims, quick. Lists are grids.
-    The paper's own experiments are such files; docs/experiments.md says what each key means.
+    The paper's own experiments are such files; the page "Experiments as files" says what each key means.
 
     These come with steepest: exponential-loss (beside cross-entropy), other-norms (nuclear, entrywise-3,
     schatten-4), rates (prefactors against m and β), uneven-batches (that do not divide n), digits (real
