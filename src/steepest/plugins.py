@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import traceback
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -26,6 +27,7 @@ VARIABLE = "STEEPEST_PLUGINS"
 """Environment variable with plug-ins, separated as paths are; processes that are started inherit it."""
 
 _GROUP = "steepest.plugins"
+_NO_MODULE = "no such module; give the path of a .py file"
 _loaded: dict[str, None] = {}
 
 
@@ -51,10 +53,14 @@ def load_plugin(name: str | os.PathLike[str]) -> ModuleType:
         raise InvalidArgument("plugin", text, f"its code fails: {error}") from error
     except ModuleNotFoundError as error:
         if error.name == text:
-            raise InvalidArgument("plugin", text, "no such module; give the path of a .py file") from error
+            raise InvalidArgument("plugin", text, _NO_MODULE) from error
+        if Path(text).is_file() and not text.endswith(".py"):
+            # A file of another ending reads as a module of a package.
+            raise InvalidArgument("plugin", text, _NO_MODULE) from error
         raise InvalidArgument("plugin", text, f"it imports {error.name}, which is not installed") from error
     except Exception as error:
-        raise InvalidArgument("plugin", text, f"its code fails: {type(error).__name__}: {error}") from error
+        said = f"its code fails{_line_of(error, Path(text))}: {type(error).__name__}: {error}"
+        raise InvalidArgument("plugin", text, said) from error
 
 
 def loaded_plugins() -> tuple[str, ...]:
@@ -73,6 +79,17 @@ def load_installed_plugins() -> None:
         load_plugin(name)
     for entry in entry_points(group=_GROUP):
         load_plugin(entry.module)
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f" in line {error.lineno}"
+    here = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path.resolve())
+    ]
+    return f" in line {here[-1]}" if here else ""
 
 
 def _module_from_file(path: Path) -> ModuleType:

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 
+import numba
 import pytest
 
 from steepest import __version__
-from steepest.cli import main
+from steepest.cli import main, terminal
 from steepest.cli.output import print_json
 from steepest.datasets import DATA_SETS
 
@@ -235,3 +236,20 @@ def test_sigterm_ends_a_command_like_ctrl_c(tmp_path, number, code):
         _, error = process.communicate(timeout=30)
     assert process.returncode == code
     assert error == "error: interrupted\n"
+
+
+def test_a_first_run_says_that_it_compiles(capsys, monkeypatch):
+    class AtTheEnd:
+        def __init__(self, seconds, told):
+            self.cancel = told
+
+        def start(self):
+            pass
+
+    monkeypatch.setattr(terminal.threading, "Timer", AtTheEnd)
+    with terminal.saying("limits"):
+        pass
+    assert capsys.readouterr().err == ""
+    with terminal.saying("limits"):
+        assert numba.njit(lambda n: n + 1)(1) == 2
+    assert capsys.readouterr().err.startswith("compiling for this machine, once: ")

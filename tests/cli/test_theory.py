@@ -32,6 +32,12 @@ def test_table(small, capsys):
     assert "promises nothing" not in out
 
 
+def test_the_full_batch_is_asked_for_by_name(small, capsys):
+    named = output(capsys, small, "--norm", "max", "--batch-size", "full")
+    assert named == output(capsys, small, "--norm", "max")
+    assert "signsgd, full batch" in named[1]
+
+
 def test_vacuous_condition_is_said_aloud(small, capsys):
     code, out, _ = output(capsys, small, "--norm", "max", "--batch-size", 4)
     assert code == 0

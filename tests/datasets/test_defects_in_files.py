@@ -155,6 +155,11 @@ OBJECTS = np.array([Malicious(), Malicious()], dtype=object)
         ("t.csv", "2010,2011,label\n1,2,u\n3,4,v\n", "its first line, 2010,2011,label, may be a header or a"),
         (
             "t.csv",
+            "a,y\n1,ü\n".encode("utf-32"),
+            "this is UTF-32 text: name its encoding, such as utf-32 (--enc",
+        ),
+        (
+            "t.csv",
             "a,y\n1,ü\n".encode("utf-16"),
             "this is UTF-16 text: name its encoding, such as utf-16 (--enc",
         ),

@@ -118,6 +118,7 @@ def test_numpy_integers_are_integers():
         (gaussian, {"features": True}, "features=True: give a whole number of at least 1"),
         (gaussian, {"scale": 0.0}, "scale=0.0: give a finite number greater than 0"),
         (gaussian, {"scale": float("nan")}, "scale=nan: give a finite number greater than 0"),
+        (gaussian, {"scale": 1e301}, r"scale=1e\+301: features so large leave float64: give at most 1e\+300"),
         (gaussian, {"seed": -1}, "seed=-1: give a whole number of at least 0"),
         (mixture, {"features": 0}, "features=0: give a whole number of at least 1"),
         (mixture, {"separation": float("inf")}, "separation=inf: give a finite number greater than 0"),

@@ -134,10 +134,12 @@ def test_norms_and_batches_are_searched():
     [
         ({"step_size": 0.0}, r"^step_size=0\.0: give a number greater than 0, or a schedule"),
         ({"step_size": "large"}, "^step_size='large': give a number"),
+        ({"tol": -1}, "^tol=-1: give a gap between 0 and 1"),
+        ({"decay": -1}, "^decay=-1: give"),
         ({"max_iter": 0}, "^max_iter=0: give a whole number of at least 1"),
         ({"batch_size": 0}, "^batch_size=0: give a whole number of at least 1"),
         ({"loss": "hinge"}, "^loss='hinge'"),
-        ({"tol": 1.0}, r"^stop_at_gap=1\.0"),
+        ({"tol": 1.0}, r"^tol=1\.0"),
         ({"momentum": 1.0}, r"^momentum=1\.0"),
         ({"warm_start": 1}, "^warm_start=1: give True or False"),
     ],

@@ -117,7 +117,7 @@ def test_the_command_line_knows_the_parts_of_a_plugin(spec, tmp_path):
 def test_what_a_plugin_lacks_is_said_in_one_line(tmp_path):
     table = {"name": "x", "data": "gaussian", "norm": "max"}
     (tmp_path / "wrong.py").write_text("1 / 0\n")
-    with pytest.raises(InvalidArgument, match=r"plugin=.*: its code fails: ZeroDivisionError"):
+    with pytest.raises(InvalidArgument, match=r"plugin=.*: its code fails in line 1: ZeroDivisionError"):
         validated({**table, "plugins": [str(tmp_path / "wrong.py")]})
     with pytest.raises(InvalidArgument, match=r"plugin='no_such_module': no such module"):
         validated({**table, "plugins": "no_such_module"})

@@ -56,3 +56,15 @@ def test_unusable_arguments(solution):
             required_momenta(PROBLEM, "frobenius", SCHEDULE, solution, batch_sizes=sizes)
     with pytest.raises(InvalidArgument, match="at least one momentum"):
         required_momenta(PROBLEM, "frobenius", SCHEDULE, solution, momenta=[])
+
+
+def test_runs_that_ctrl_c_ended_decide_nothing(solution):
+    reports = []
+
+    def interrupt(done, total):
+        reports.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        required_momenta(PROBLEM, "frobenius", SCHEDULE, solution, steps=1_000_000, progress=interrupt)
+    assert len(reports) == 1

@@ -8,6 +8,9 @@ from typing import Any
 import typer
 
 from steepest.cli.application import app
+from steepest.experiments.claims.check import CLAIMS
+from steepest.experiments.spec.data import DataSet
+from steepest.experiments.spec.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -52,3 +55,10 @@ def test_every_command_is_on_the_page_of_commands():
     commands: Any = typer.main.get_command(app)
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert [name for name in commands.commands if f"| `{name}` |" not in page] == []
+
+
+def test_every_key_and_claim_of_an_experiment_is_on_its_page():
+    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    keys = {key for row in re.findall(r"^\| (`.*?) \|", page, re.M) for key in re.findall(r"`([\w-]+)`", row)}
+    own = {name for name in DataSet.model_fields if name != "kind"}
+    assert keys == {*Experiment.model_fields, *own, *CLAIMS}

@@ -10,7 +10,7 @@ import typer
 
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, RUN_ERROR, Told
-from steepest.cli.names import Loss, Norm
+from steepest.cli.names import Loss, Norm, as_batch_size
 from steepest.cli.output import check_writable, print_json
 from steepest.cli.terminal import saying, solving
 from steepest.errors import InvalidArgument
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from steepest.maxmargin import MaxMarginSolution
     from steepest.theory import LimitDirection, SmallestBatch
 
-_FULL = "full"
+_SIZES = "give whole numbers with commas between them, such as 1,5,20, or full"
 
 
 def limits(
@@ -90,7 +90,11 @@ def limits(
     from steepest.maxmargin import max_margin
     from steepest.theory import smallest_converging_batch
 
-    sizes = None if not batch_size else [_size(part) for each in batch_size for part in each.split(",")]
+    sizes = (
+        None
+        if not batch_size
+        else [as_batch_size(part, _SIZES) for each in batch_size for part in each.split(",")]
+    )
     # Told before the max margin is computed, not after it.
     method = Method(norm, None, momentum, variance_reduction, loss)
     if output is not None:
@@ -129,16 +133,6 @@ def limits(
         said = "is not linearly separable" if solution.separable is False else "is not known to be separable"
         typer.echo(f"{problem.name} {said}, so there is no max margin to find", err=True)
     raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[solution.separable])
-
-
-def _size(text: str) -> int | None:
-    if text.strip() == _FULL:
-        return None
-    try:
-        return int(text)
-    except ValueError as error:
-        remedy = "give whole numbers with commas between them, such as 1,5,20, or full"
-        raise InvalidArgument("batch_size", text, remedy) from error
 
 
 def _write(output: Path, found: SmallestBatch) -> None:

@@ -56,9 +56,9 @@ def run(
     Ends with a table of the errors at the last step. Ctrl-C and SIGTERM keep what was computed; the same
     command goes on from there.
 
-    Keys: name, title, data, norm, batch_size, momentum, variance_reduction, loss, schedule, steps, records,
-    seed, gap, reference, bias, weights, figure, bound, claims, quick. Lists are grids. The paper's own
-    experiments are such files.
+    Keys: name, title, plugins, data, norm, batch_size, momentum, momentum_kind, signal, loss, schedule,
+    steps, records, seed, gap, reference, bias, naive, weights, figure, bound, claims, quick. Lists are grids.
+    The paper's own experiments are such files; the page "Experiments as files" says what each key means.
 
     These come with steepest: exponential-loss (beside cross-entropy), other-norms (nuclear, entrywise-3,
     schatten-4), rates (prefactors against m and β), uneven-batches (that do not divide n), digits (real

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,6 +19,13 @@ _FIRST_LINE = 10.0
 """Seconds after which the first line is written of what is no terminal; each next one after as long again."""
 _KNOWN = 1e5
 """Seconds beyond which an estimate is none."""
+_SOON = 2.0
+"""Seconds after which a terminal shows that code is compiled."""
+_COMPILING = "compiling for this machine, once: some 25 seconds, or more where it is busy"
+
+
+def _in_log(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def waiting(what: str) -> Any:
@@ -30,12 +38,27 @@ def waiting(what: str) -> Any:
 
 
 @contextmanager
+def _compilation_told(say: Callable[[str], None], seconds: float) -> Iterator[None]:
+    """Say after so many seconds that code is compiled, if any was: nothing else is reported meanwhile."""
+    from numba.core.event import install_recorder
+
+    with install_recorder("numba:compile") as recorded:
+        timer = threading.Timer(seconds, lambda: say(_COMPILING) if recorded.buffer else None)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+@contextmanager
 def saying(what: str) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows what is being done: beside a spinner, or in lines of a log."""
     if sys.stderr.isatty():
         from rich.console import Console
 
-        with Console(stderr=True).status(what) as status:
+        with Console(stderr=True).status(what) as status, _compilation_told(status.update, _SOON):
             yield lambda doing: status.update(f"{what}: {doing}")
         return
     start, said = time.monotonic(), _FIRST_LINE
@@ -47,7 +70,8 @@ def saying(what: str) -> Iterator[Callable[[str], None]]:
             said = 2 * seconds
             typer.echo(f"{what}: {doing}, {seconds:,.0f} s", err=True)
 
-    yield line
+    with _compilation_told(_in_log, _FIRST_LINE):
+        yield line
 
 
 @contextmanager
@@ -56,7 +80,7 @@ def solving(what: str) -> Iterator[Callable[[Progress], None]]:
     if sys.stderr.isatty():
         from rich.console import Console
 
-        with Console(stderr=True).status(what) as status:
+        with Console(stderr=True).status(what) as status, _compilation_told(status.update, _SOON):
             yield lambda found: status.update(f"{what}: {_of_max_margin(found)}")
         return
     said = _FIRST_LINE
@@ -67,7 +91,8 @@ def solving(what: str) -> Iterator[Callable[[Progress], None]]:
             said = 2 * found.seconds
             typer.echo(f"{what}: {_of_max_margin(found)}", err=True)
 
-    yield line
+    with _compilation_told(_in_log, _FIRST_LINE):
+        yield line
 
 
 def _of_max_margin(found: Progress) -> str:
@@ -88,7 +113,8 @@ def progress(unit: str) -> Iterator[Announce]:
         with _bar(unit) as report:
             yield report
     else:
-        yield _Lines(unit)
+        with _compilation_told(_in_log, _FIRST_LINE):
+            yield _Lines(unit)
 
 
 @contextmanager

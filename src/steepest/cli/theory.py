@@ -10,10 +10,10 @@ import typer
 
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
-from steepest.cli.names import Loss, Norm
+from steepest.cli.names import Loss, Norm, as_batch_size
 from steepest.cli.output import check_writable, print_json
 from steepest.cli.tables import Tables
-from steepest.cli.terminal import progress, waiting
+from steepest.cli.terminal import progress, solving
 from steepest.errors import InvalidArgument, RunError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def theory(
     data: Data,
     norm: Norm,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="B", help="Samples a step. Default: all of them.")
-    ] = None,
+        str, typer.Option(metavar="B", help="Samples a step, a whole number, or full for all of them.")
+    ] = "full",
     momentum: Annotated[float, typer.Option(metavar="BETA", help="Momentum, from 0 up to below 1.")] = 0.0,
     variance_reduction: Annotated[
         bool, typer.Option("--variance-reduction", help="Variance-reduced gradients (SVRG).")
@@ -98,7 +98,8 @@ def theory(
     Everything is computed with the smallest constants that steepest proves (sharp) and with the paper's. An
     effective margin ρ of at most 0 is vacuous: the theorem then promises nothing, whatever practice shows.
 
-    Exits with 1 if the data is not linearly separable, and with 3 if that could not be decided.
+    Exits with 1 if the data is not linearly separable, and with 3 if that could not be decided. Ctrl-C prints
+    nothing, since half of a run decides nothing, and exits with 130.
 
     For instance:
 
@@ -119,18 +120,21 @@ def theory(
     from steepest.theory import summarize
 
     steps_given = None if schedule is None else _parsed_schedule(schedule)
+    samples = as_batch_size(batch_size)
     # Told before the max margin is computed, not after it.
-    Method(norm, batch_size, momentum, variance_reduction, loss, steps_given)
+    Method(norm, samples, momentum, variance_reduction, loss, steps_given)
     for name, path in (("figure", figure), ("dimension-figure", dimension_figure)):
         if path is not None:
             check_writable(name, path, [".png", ".pdf", ".svg"])
     if steps < 1 and (momentum_table or figure is not None):
         raise InvalidArgument("steps", steps, "give at least 1 step to compare")
     problem = load_data(context, data, label, separator, encoding)
-    with waiting(f"max margin of {problem.name} in the {norm} norm"):
-        solution = max_margin(problem, norm, gap)
+    with solving(f"max margin of {problem.name} in the {norm} norm") as show:
+        solution = max_margin(problem, norm, gap, callback=show)
+    if solution.status.name == "STOPPED":
+        raise KeyboardInterrupt
     sizes = steps_given or _default_schedule(solution)
-    method = Method(norm, batch_size, momentum, variance_reduction, loss, sizes)
+    method = Method(norm, samples, momentum, variance_reduction, loss, sizes)
     summary = summarize(problem, method, solution)
     rows = _momenta(problem, method.norm, sizes, solution, steps) if momentum_table else None
     dimensions = dimension_table or dimension_figure is not None

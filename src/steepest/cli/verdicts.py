@@ -117,9 +117,5 @@ def _plain(value: Any) -> Any:
 
 
 def _claim_rows(claim: ClaimResult) -> list[tuple[str, str]]:
-    beyond = " (generalises to)" if claim.generalises else ""
-    rows = [
-        (str(claim.verdict), f"{claim.name}: {claim.data}, {claim.norm}{beyond}"),
-        ("", f"{claim.reason}."),
-    ]
+    rows = [(str(claim.verdict), f"{claim.name}: {claim.about}"), ("", f"{claim.reason}.")]
     return rows + [("", f"noted: {remark}") for remark in claim.remarks]

@@ -14,6 +14,7 @@ from steepest.problem import Classification
 
 _MOST_NUMBERS = 2**59
 """Of features, n d: NumPy cannot count the bytes of more."""
+_LARGEST_FACTOR = 1e300
 _POSITIVE = "give a finite number greater than 0"
 
 
@@ -47,7 +48,7 @@ def gaussian(
     """
     features = whole_number("features", features, at_least=1)
     labels = _balanced_labels(classes, samples_per_class, features)
-    scale = real_number("scale", scale, _POSITIVE, above=0)
+    scale = _factor("scale", scale)
     X = scale * _generator("gaussian", seed).standard_normal((len(labels), features))
     return Classification(X, labels, name="gaussian")
 
@@ -82,7 +83,7 @@ def mixture(
     """
     features = whole_number("features", features, at_least=1)
     labels = _balanced_labels(classes, samples_per_class, features)
-    separation = real_number("separation", separation, _POSITIVE, above=0)
+    separation = _factor("separation", separation)
     rng = _generator("mixture", seed)
     means = rng.standard_normal((classes, features)) / math.sqrt(features)
     noise = rng.standard_normal((len(labels), features)) / math.sqrt(features)
@@ -131,8 +132,8 @@ def orthogonal_scale_skewed(
     classes = whole_number("classes", classes, at_least=2)
     samples = whole_number("samples", samples, at_least=classes)
     _require_room(samples, classes)
-    smallest_scale = real_number("smallest_scale", smallest_scale, _POSITIVE, above=0)
-    largest_scale = real_number("largest_scale", largest_scale, _POSITIVE, above=0)
+    smallest_scale = _factor("smallest_scale", smallest_scale)
+    largest_scale = _factor("largest_scale", largest_scale)
     if largest_scale < smallest_scale:
         raise InvalidArgument(
             "largest_scale", largest_scale, f"give at least smallest_scale ({smallest_scale})"
@@ -148,6 +149,15 @@ def orthogonal_scale_skewed(
         lowest = rng.permutation(lowest)
     scales = rng.uniform(lowest[labels], 2 * lowest[labels])
     return Classification(scales[:, None] * np.eye(classes)[labels], labels, name="orthogonal")
+
+
+def _factor(argument: str, value: float) -> float:
+    factor = real_number(argument, value, _POSITIVE, above=0)
+    if factor > _LARGEST_FACTOR:
+        raise InvalidArgument(
+            argument, value, f"features so large leave float64: give at most {_LARGEST_FACTOR:g}"
+        )
+    return factor
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:

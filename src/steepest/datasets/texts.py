@@ -84,8 +84,9 @@ def _unpacked(file: object, content: bytes) -> bytes:
 
 
 def _decoded(file: object, content: bytes, encoding: str | None) -> str:
-    if encoding is None and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataFileError(file, f"this is UTF-16 text: {_encoding_remedy('utf-16')}")
+    marked = None if encoding is not None else _marked_encoding(content)
+    if marked is not None:
+        raise DataFileError(file, f"this is {marked.upper()} text: {_encoding_remedy(marked)}")
     if content.startswith(b"PK\x03\x04"):
         raise DataFileError(file, "this is a zip archive or a spreadsheet, and no text: save it as CSV")
     try:
@@ -103,6 +104,13 @@ def _decoded(file: object, content: bytes, encoding: str | None) -> str:
     if "\0" in text:
         raise DataFileError(file, f"it holds zero bytes, as UTF-16 text does: {_encoding_remedy('utf-16')}")
     return text.removeprefix("\ufeff").lstrip("\r\n")
+
+
+def _marked_encoding(content: bytes) -> str | None:
+    # The mark of UTF-32 begins with that of UTF-16.
+    if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    return "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
 
 
 def _encoding_remedy(example: str) -> str:

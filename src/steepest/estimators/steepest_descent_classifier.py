@@ -165,6 +165,9 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
         if start is not None and not np.array_equal(classes, self.classes_):
             remedy = f"with warm_start=True give samples of the same classes, {self.classes_.tolist()}"
             raise InvalidData("y", classes.tolist(), remedy)
+        tolerance = self.tol
+        if tolerance is not None:
+            tolerance = real_number("tol", tolerance, "give a gap between 0 and 1, or None", above=0, below=1)
         training = distinct(X, labels, classes, weights)
         problem = Classification(_augmented(self, training.features), training.labels)
         method = _method(self, problem, _seed(self))
@@ -178,7 +181,7 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
             initial_weights=start,
             sample_weight=training.weights,
             engine=self.engine,
-            stop_at_gap=self.tol,
+            stop_at_gap=tolerance,
         )
         if not run.completed:
             # Ctrl-C meant this fit, and whatever goes on around it.
@@ -266,7 +269,7 @@ def _method(estimator: SteepestDescentClassifier, problem: Classification, seed:
     steps = estimator.step_size
     if not isinstance(steps, Schedule) or isinstance(steps, type):
         remedy = "give a number greater than 0, or a schedule such as PolynomialDecay(0.1, 0.5)"
-        steps = PolynomialDecay(real_number("step_size", steps, remedy, above=0), estimator.decay)
+        steps = _decaying(real_number("step_size", steps, remedy, above=0), estimator.decay)
     return Method(
         estimator.norm,
         batch_size=size,
@@ -278,6 +281,13 @@ def _method(estimator: SteepestDescentClassifier, problem: Classification, seed:
         signal=estimator.signal,
         momentum_kind=estimator.momentum_kind,
     )
+
+
+def _decaying(initial: float, decay: Any) -> PolynomialDecay:
+    try:
+        return PolynomialDecay(initial, decay)
+    except InvalidArgument as error:
+        raise InvalidArgument("decay", decay, error.remedy) from error
 
 
 def _augmented(estimator: SteepestDescentClassifier, X: Array) -> Array:

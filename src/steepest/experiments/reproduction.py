@@ -225,15 +225,15 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
     seeds = ", ".join(map(str, experiment.seed))
     about = f"{experiment.title}; {experiment.steps:,} steps, seeds {seeds}: {verdict_counts(claims)}."
     lines = [f"# Claims of {experiment.name}", "", about, *_HOW_TO_READ, ""]
-    lines += [f"- **{c.verdict}**: `{c.name}`, {_place(c)}: {c.reason}." for c in claims]
+    lines += [f"- **{c.verdict}**: `{c.name}`, {c.about}: {c.reason}." for c in claims]
     lines += ["", *_header("claim", "data, norm", "verdict", "what decides", *_SIZES)]
     for claim in claims:
         cells = effect_cells(claim)
         sizes = " | ".join(cells[name] for name in EFFECT_COLUMNS)
         what = f"{cells['quantity']}, {cells['where']}"
-        lines.append(f"| `{claim.name}` | {_place(claim)} | **{claim.verdict}** | {what} | {sizes} |")
+        lines.append(f"| `{claim.name}` | {claim.about} | **{claim.verdict}** | {what} | {sizes} |")
     for claim in claims:
-        lines += ["", f"## {claim.name}: {_place(claim)}", ""]
+        lines += ["", f"## {claim.name}: {claim.about}", ""]
         lines += [f"The paper: “{claim.sentence}”", ""] if claim.sentence else []
         lines += [claim.statement, "", f"Asked for: {claim.threshold}.", ""]
         lines += _header("quantity", "at", "shown", *_SIZES)
@@ -254,11 +254,6 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
 
 def _header(*names: str) -> list[str]:
     return [f"| {' | '.join(names)} |", "|" + " --- |" * len(names)]
-
-
-def _place(claim: ClaimResult) -> str:
-    loss = "" if claim.loss == "cross-entropy" else f", {claim.loss}"
-    return f"{claim.data}, {claim.norm}{loss}" + (" (generalises to)" if claim.generalises else "")
 
 
 def _json(value: Any) -> str:

@@ -70,6 +70,7 @@ def required_momenta(
         progress: called with (run-steps done, run-steps in all).
 
     Raises:
+        KeyboardInterrupt: Ctrl-C ended the runs, and nothing is known of their end.
         InvalidArgument: no batch size below the number of samples, or a value that a method refuses.
 
     >>> import steepest as st
@@ -99,6 +100,9 @@ def required_momenta(
     runs = descend(
         problem, full + small, steps, reference=solution, records=2, workers=workers, progress=progress
     )
+    if not all(run.completed for run in runs):
+        # What a run had come to when Ctrl-C ended it says nothing of its end.
+        raise KeyboardInterrupt
     final = np.array([float(run.relative_margin_error[-1]) for run in runs])
     goals = dict(zip(tried, final[: len(full)] * tolerance, strict=True))
     worst = final[len(full) :].reshape(len(sizes), len(tried), len(seeds)).max(axis=2)

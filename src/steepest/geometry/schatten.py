@@ -21,7 +21,7 @@ from steepest.geometry.facts import (
 )
 from steepest.geometry.matrices import matrices
 from steepest.geometry.polar import polar_factor, singular_values, singular_values_below_cutoff, spectral_map
-from steepest.geometry.vectors import Exponent, length, steepest
+from steepest.geometry.vectors import Exponent, exponent_as_float, length, steepest
 
 __all__ = ["Schatten"]
 
@@ -131,7 +131,7 @@ def _rounding(_norm: Schatten):
 @DUAL_OF_ERROR.offered_by(Schatten)
 def _dual_of_error(norm: Schatten):
     # The Schatten q-norm of a matrix of rank r is at most r^(1/q - 1/2) Frobenius norms.
-    q = float(norm.dual_norm.p)
+    q = exponent_as_float(norm.dual_norm.p)
     power = max(0.0, 1 / q - 0.5) if math.isfinite(q) else 0.0
     return lambda error: float(Entrywise(2)(error)) * min(error.shape) ** power
 

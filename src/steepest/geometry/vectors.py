@@ -57,7 +57,9 @@ def steepest(vectors: Array, p: Exponent) -> Array:
         chosen = xp.where(places == first, xp.sign(scaled), xp.zeros_like(scaled))
         return chosen + not_finite_as_nan(largest)[..., None]
     # sign(0) = 0 also repairs 0 ** 0.0, which an exponent p beyond the range of floats leads to.
-    powers = scaled if p == 2 else xp.sign(scaled) * xp.abs(scaled) ** _as_float(1 / (Fraction(p) - 1))
+    powers = (
+        scaled if p == 2 else xp.sign(scaled) * xp.abs(scaled) ** exponent_as_float(1 / (Fraction(p) - 1))
+    )
     # Dividing by the powers' own p-norm keeps ‖u‖_p = 1 to rounding; the textbook divisor ‖v‖_q^(q-1)
     # would multiply the rounding of ‖v‖_q by q - 1, without bound as p tends to 1.
     total = _power_sum_root(xp.abs(powers), p)
@@ -86,11 +88,16 @@ def _power_sum_root(moduli: Array, p: Exponent) -> Array:
         return xp.sum(moduli, axis=-1)
     if p == 2:
         return xp.sqrt(xp.sum(moduli * moduli, axis=-1))
-    return xp.sum(moduli ** _as_float(p), axis=-1) ** _as_float(1 / Fraction(p))
+    return xp.sum(moduli ** exponent_as_float(p), axis=-1) ** exponent_as_float(1 / Fraction(p))
 
 
-def _as_float(exact: Exponent) -> float:
+def exponent_as_float(exact: Exponent) -> float:
+    """Return an exponent as a float: inf beyond 1e308, where powers of numbers below 1 are 0 in either case.
+
+    >>> exponent_as_float(Fraction(4, 3)), exponent_as_float(Fraction(10) ** 400)
+    (1.3333333333333333, inf)
+    """
     try:
         return float(exact)
-    except OverflowError:  # beyond 1e308 a power of a number below 1 is 0, as with infinity
+    except OverflowError:
         return math.inf

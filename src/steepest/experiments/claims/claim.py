@@ -73,6 +73,12 @@ class ClaimResult:
     """What was measured outside the range where it was expected; no part of the verdict."""
 
     @property
+    def about(self) -> str:
+        """What it was judged on: data set and norm, and the loss where it is not cross-entropy."""
+        loss = "" if self.loss == "cross-entropy" else f", {self.loss}"
+        return f"{self.data}, {self.norm}{loss}" + (" (generalises to)" if self.generalises else "")
+
+    @property
     def refutes(self) -> bool:
         """Whether what is claimed is contradicted on the data that it is about."""
         return self.verdict is Verdict.CONTRADICTED and not self.generalises

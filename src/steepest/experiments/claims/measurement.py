@@ -21,6 +21,9 @@ from steepest.experiments.inputs import as_instance
 
 __all__ = ["SMALLEST_RATIO", "Asked", "MeanTest", "Measurement", "Measurements", "mean_is", "over_seeds"]
 
+_LARGEST_LOGARITHM = 700.0
+"""What is larger has an exponential beyond any number that says something."""
+
 SMALLEST_RATIO = 1.15
 """The smallest ratio of two errors that counts as a difference, unless a claim says another."""
 
@@ -63,8 +66,10 @@ class MeanTest:
             return np.log(taken) if self.ratio else taken
 
     def shown(self, value: float) -> float:
-        """Return a mean, or an end of its interval, in units of the quantity."""
-        return math.exp(min(value, 700.0)) if self.ratio else value
+        """Return a mean, or an end of its interval, in units of the quantity; inf beyond 1e304."""
+        if not self.ratio:
+            return value
+        return math.inf if value > _LARGEST_LOGARITHM else math.exp(value)
 
     @property
     def words(self) -> str:

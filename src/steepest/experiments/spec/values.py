@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from steepest import geometry
+from steepest.errors import InvalidArgument
 from steepest.experiments.claims.check import CLAIMS
 from steepest.experiments.figures.draw import FIGURES
 from steepest.losses import LOSSES
@@ -46,9 +47,18 @@ def grid(entry: Callable[[Any], Any], *, may_be_empty: bool = False) -> Callable
         entries = given if isinstance(given, (list, tuple)) else [given]
         if not entries and not may_be_empty:
             raise ValueError("an empty list has no runs; give at least one value")
-        return tuple(dict.fromkeys(entry(value) for value in entries))
+        return tuple(dict.fromkeys(_accepted(entry, value, among=entries) for value in entries))
 
     return validate
+
+
+def _accepted(entry: Callable[[Any], Any], value: Any, among: Sequence[Any]) -> Any:
+    try:
+        return entry(value)
+    except InvalidArgument as error:
+        # Beside a whole list the remedy alone does not say which entry it is about.
+        told = f"{error.value!r}: {error.remedy}" if len(among) > 1 else error.remedy
+        raise InvalidArgument(error.argument, error.value, told) from error
 
 
 def norm_name(given: Any) -> str:

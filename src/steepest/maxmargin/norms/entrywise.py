@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from steepest.geometry import Entrywise
+from steepest.geometry.vectors import exponent_as_float
 from steepest.maxmargin.column_generation import SINGLE_FEATURES
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, DualAscent, coordinate_ascent
 from steepest.maxmargin.first_order.projections import (
@@ -30,7 +31,7 @@ from steepest.maxmargin.scans.splitting import DUAL_BALL
 
 @BALL_PROJECTION.offered_by(Entrywise)
 def _projection(norm: Entrywise) -> BallProjection:
-    p = float(norm.p)
+    p = exponent_as_float(norm.p)
     return BallProjection(partial(project_entries, p=p), BallCode(ENTRIES, p))
 
 
@@ -41,7 +42,7 @@ def _dual_projection(norm: Entrywise) -> BallProjection:
 
 @BALL_BARRIER.offered_by(Entrywise)
 def _barrier(norm: Entrywise) -> Ball:
-    return EntryBall(float(norm.p))
+    return EntryBall(exponent_as_float(norm.p))
 
 
 @EUCLIDEAN.offered_by(Entrywise)
@@ -74,7 +75,7 @@ def _conic_program(norm: Entrywise) -> Form:
     ball = _linear_ball(norm)
     if ball is not None:
         return partial(linear_form, ball=ball)
-    return quadratic_form if norm.p == 2 else partial(power_form, p=float(norm.p))
+    return quadratic_form if norm.p == 2 else partial(power_form, p=exponent_as_float(norm.p))
 
 
 @EXPOSED_FACE.offered_by(Entrywise)

@@ -6,6 +6,7 @@ import math
 from functools import partial
 
 from steepest.geometry import Schatten
+from steepest.geometry.vectors import exponent_as_float
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, DualAscent, coordinate_ascent
 from steepest.maxmargin.first_order.projections import (
     BALL_PROJECTION,
@@ -31,7 +32,7 @@ from steepest.maxmargin.scans.splitting import DUAL_BALL
 
 @BALL_PROJECTION.offered_by(Schatten)
 def _projection(norm: Schatten) -> BallProjection:
-    p = float(norm.p)
+    p = exponent_as_float(norm.p)
     if p == 2.0:
         return BallProjection(partial(project_entries, p=p), BallCode(ENTRIES, p))
     return BallProjection(partial(project_singular_values, p=p), BallCode(SINGULAR_VALUES, p))
@@ -44,7 +45,7 @@ def _dual_projection(norm: Schatten) -> BallProjection:
 
 @BALL_BARRIER.offered_by(Schatten)
 def _barrier(norm: Schatten) -> Ball:
-    return EntryBall(2.0) if norm.p == 2 else SpectralBall(float(norm.p))
+    return EntryBall(2.0) if norm.p == 2 else SpectralBall(exponent_as_float(norm.p))
 
 
 @DUAL_ASCENT.offered_by(Schatten)
