@@ -14,7 +14,10 @@ from numba.extending import intrinsic
 
 from steepest.errors import SteepestWarning
 
-__all__ = ["callback", "caller", "compiled_and_kept"]
+__all__ = ["REORDERING", "callback", "caller", "compiled_and_kept"]
+
+REORDERING = ("reassoc", "contract", "nsz")
+"""What vector instructions need to add a sum: infinities and NaN stay what they are."""
 
 
 def callback(signature: Any, function: Callable[..., Any]) -> Any:
@@ -57,12 +60,14 @@ def caller(signature: Any) -> Any:
     return call
 
 
-def compiled_and_kept(function: Callable[..., Any], *, borrows: bool = False) -> Callable[..., Any]:
+def compiled_and_kept(
+    function: Callable[..., Any], *, borrows: bool = False, reorders: bool = False
+) -> Callable[..., Any]:
     """Compile a function and keep the code on disk; where that is impossible, say so and compile anyway.
 
     numba's cache notices changes of the function's own file alone: what it calls must stand in that file, or
     its sources must be part of the key, held in a closure. What ``borrows`` makes no arrays, and counts no
-    references to those that it is given.
+    references to those that it is given. What ``reorders`` may add in another order, several terms at a time.
 
     ::
 
@@ -70,7 +75,9 @@ def compiled_and_kept(function: Callable[..., Any], *, borrows: bool = False) ->
         def total(numbers):
             return numbers.sum()
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **({"_nrt": False} if borrows else {})}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    options |= {"_nrt": False} if borrows else {}
+    options |= {"fastmath": set(REORDERING)} if reorders else {}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError as error:

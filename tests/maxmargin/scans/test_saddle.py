@@ -10,10 +10,10 @@ import steepest as st
 from steepest.geometry import norm as as_norm
 from steepest.maxmargin import Status
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.scans import products, saddle, solve
+from steepest.maxmargin.scans import saddle, solve
 from steepest.maxmargin.scans.frobenius import chosen_first, solve_frobenius
+from steepest.maxmargin.scans.pair_products import PairProducts
 from steepest.maxmargin.scans.solve import source_of
-from steepest.maxmargin.scans.working_set import compiled_features
 
 
 def gaussian(classes=8, samples=60, dimension=40, seed=0):
@@ -28,24 +28,23 @@ def few_are_many(monkeypatch):
 
 
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize("share", [0.2, 1.0])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
-def test_products_are_those_of_all_pairs(form, precision):
+def test_products_are_those_of_the_pairs(form, share, precision):
     X, y = gaussian()
     X[np.random.default_rng(1).random(X.shape) < 0.5] = 0.0
     problem = st.Classification(form(X), y)
     chosen = chosen_first(source_of(problem.rows, problem.labels, problem.n_classes))
+    chosen = chosen.kept(np.random.default_rng(3).random(len(chosen)) < share)
     generator = np.random.default_rng(2)
-    W, q = generator.normal(size=(8, 40)), generator.random(len(chosen))
+    W, q, sizes = generator.normal(size=(8, 40)), generator.random(len(chosen)), 1.0 + generator.random(40)
     chosen = chosen.weighed(q)
-    features = compiled_features(chosen.features, precision)
-    starts = np.searchsorted(chosen.place, np.arange(len(chosen.rows) + 1))
-    margins, total = np.empty(len(chosen), precision), np.zeros((8, 40), precision)
-    products.pair_margins(features, chosen.labels, starts, chosen.other, W.astype(precision), margins)
-    sums = np.bincount(chosen.place, q).astype(precision)
-    products.add_pairs(features, chosen.labels, starts, chosen.other, q.astype(precision), sums, total)
+    pairs = PairProducts.of(chosen, sizes, precision)
+    margins, total = pairs.margins((W * sizes).astype(precision)), pairs.pair_sum(q.astype(precision))
     accuracy = 1e-5 if precision is np.float32 else 1e-13
+    assert margins.dtype == total.dtype == precision
     np.testing.assert_allclose(margins, chosen.margins(W), rtol=0, atol=accuracy * 10)
-    np.testing.assert_allclose(total, chosen.pair_sum(), rtol=0, atol=accuracy * 100)
+    np.testing.assert_allclose(total * sizes, chosen.pair_sum(), rtol=0, atol=accuracy * 100)
 
 
 @pytest.mark.usefixtures("few_are_many")
@@ -74,14 +73,14 @@ def test_sparse_features_are_split_and_give_the_margin_of_the_array():
 def test_the_steps_are_those_of_the_pairs_that_are_chosen(monkeypatch):
     """The operator of few pairs is smaller than that of all, and pairs join by scans until none violates."""
     sizes, sets = [], []
-    take = saddle.Saddle.take
+    hold = saddle.Saddle._hold
 
-    def noted(self, chosen, W):
-        take(self, chosen, W)
+    def noted(self, chosen):
+        hold(self, chosen)
         sizes.append(self.size)
         sets.append(len(chosen))
 
-    monkeypatch.setattr(saddle.Saddle, "take", noted)
+    monkeypatch.setattr(saddle.Saddle, "_hold", noted)
     X, y = gaussian(classes=10, samples=150, dimension=100)
     problem, norm = st.Classification(X, y), as_norm("max")
     source = source_of(problem.rows, problem.labels, problem.n_classes)

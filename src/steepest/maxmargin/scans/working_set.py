@@ -185,11 +185,10 @@ def _stacked(first: Block, second: Block) -> Block:
     return np.concatenate([first, second])
 
 
-def compiled_features(features: Block, precision: type = np.float64) -> ascent.Features:
+def compiled_features(features: Block) -> ascent.Features:
     """The features as compiled loops know them."""
     if sparse.issparse(features):
         columns, starts = (each.astype(np.int64, copy=False) for each in (features.indices, features.indptr))
-        values = features.data.astype(precision, copy=False)
-        return ascent.Features(np.zeros((0, 0), precision), values, columns, starts)
+        return ascent.Features(np.zeros((0, 0)), features.data, columns, starts)
     nothing = np.zeros(0, dtype=np.int64)
-    return ascent.Features(features.astype(precision, copy=False), np.zeros(0, precision), nothing, nothing)
+    return ascent.Features(features, np.zeros(0), nothing, nothing)
