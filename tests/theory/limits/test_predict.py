@@ -112,7 +112,12 @@ def test_smallest_batch_is_found_by_halving_and_among_given_ones(problem, soluti
     assert _by_halving(lambda b: None if b > 3 else False, 40) is None
     # A floor at a larger batch size counts against the smaller ones.
     assert _of_all({1: False, 2: True, 3: False, 4: True}) == 4
-    assert _of_all({1: None, 2: True}) is None
+    # An open one is not known to: the answer is above it.
+    assert _of_all({1: None, 2: True, 4: True}) == 2
+    assert _by_halving(lambda b: b >= 16 if b > 20 else None, 40) == 21
+    asked.clear()
+    assert _by_halving(finds, 300, 4) == 11
+    assert asked == [1, 4, 16, 8, 12, 10, 11]
     assert _of_all({1: True, 2: None}) is None
 
     found = smallest_converging_batch(problem, Method("max"), margin=solutions["max"])
@@ -127,7 +132,7 @@ def test_large_data_is_screened_by_small_samples_first(monkeypatch):
     many = mixture(seed=3)
     solution = max_margin(many, "frobenius")
     monkeypatch.setattr(smallest, "_LARGE", 0)
-    monkeypatch.setattr(smallest, "_by_halving", lambda finds, _: 6 if finds(5) else None)
+    monkeypatch.setattr(smallest, "_by_halving", lambda finds, *_: 6 if finds(5) else None)
     asked, told = [], []
     whole = smallest.limit_direction
 

@@ -120,7 +120,7 @@ def _turning(
     X, (k, d), n = data.features, data.shape, len(data.features)
     weights = _without_traces(weights, _ROUNDING)
     # ∂(T_i x_iᵀ)/∂z_ic' has the column changes_i[:, c'] in place of T_i.
-    changes = pull.relative[:, :, None] * pull.slopes
+    changes = pull.relative[:, :, None] * pull.slopes()
     straight = weights.T @ pulled
     rows = np.repeat(np.arange(len(pulled)), np.diff(weights.indptr))
     along = _along(X, rows, weights, directions, changes)
@@ -155,17 +155,13 @@ def _turning(
         return moved
 
     def matrix() -> np.ndarray:
-        blocks = _products(X, straight[:, None, None] * changes)
-        # Either end of the product first, whichever is less: at large weights ``turned`` has few entries.
-        first = turned.nnz * k < 0.25 * len(pulled) * k * d
-        for c in range(k):
-            part = by_column[c::k]
-            if first:
-                for other in range(k):
-                    blocks[other, :, c, :] -= (part @ directions[other]).T @ X
-            else:
-                blocks[:, :, c, :] -= directions.transpose(0, 2, 1) @ (part.T @ X)
-        return blocks.reshape(k * d, k * d)
+        straights = _products(X, straight[:, None, None] * changes).reshape(k * d, k * d)
+        # Once weights are large few batches still turn.
+        live = np.flatnonzero(np.diff(turned.indptr))
+        turning = turned[live].T.tocsr()
+        ends = np.concatenate([turning[c::k].T @ X for c in range(k)], axis=1)
+        straights -= directions[:, live].transpose(1, 0, 2).reshape(len(live), k * d).T @ ends
+        return straights
 
     return Slopes(X, data.one_hot.argmax(axis=1), push, columns, sizes, k * d, matrix)
 
@@ -209,7 +205,7 @@ def _without_traces(matrix: sparse.csr_array, least: float = _TRACE) -> sparse.c
 def _max(data: Data, batches: Batches, pull: Pulls, width: float) -> FieldAt:
     signs = batch_signs(data.features, data.one_hot, batches, pull, width)
     value = np.tensordot(batches.shares, signs.values, axes=1)
-    return FieldAt(value, lambda: _of_signs(data, signs_jacobian(signs), pull.slopes))
+    return FieldAt(value, lambda: _of_signs(data, signs_jacobian(signs), pull.slopes()))
 
 
 def _of_signs(data: Data, parts: np.ndarray, slopes: np.ndarray) -> Slopes:

@@ -65,8 +65,8 @@ class Pulls:
     """log T_iy, the largest of a sample, shape [n]."""
     relative: np.ndarray
     """T_ic / T_iy, shape [n, k]: 1 at the true class, minus the shares of the residuals elsewhere."""
-    slopes: np.ndarray
-    """Derivatives of log |T_ic| by the logits z_ic', shape [n, k, k]."""
+    slopes: Callable[[], np.ndarray]
+    """Derivatives of log |T_ic| by the logits z_ic', shape [n, k, k], when they are asked for."""
 
 
 def pulls(loss_: Loss, logits: np.ndarray, one_hot: np.ndarray, log_weights: np.ndarray | None) -> Pulls:
@@ -80,11 +80,10 @@ def pulls(loss_: Loss, logits: np.ndarray, one_hot: np.ndarray, log_weights: np.
     found = residuals_at(np.where(one_hot, -np.inf, logits - true))
     largest = logsumexp(found.logs, axis=1)
     shares = np.exp(found.logs - largest[:, None])
-    slopes = _slopes(found, shares, one_hot)
     logs = np.where(one_hot, largest[:, None], found.logs)
     if log_weights is not None:
         logs, largest = logs + log_weights[:, None], largest + log_weights
-    return Pulls(logs, largest, np.where(one_hot, 1.0, -shares), slopes)
+    return Pulls(logs, largest, np.where(one_hot, 1.0, -shares), lambda: _slopes(found, shares, one_hot))
 
 
 def _slopes(found: LogResiduals, shares: np.ndarray, one_hot: np.ndarray) -> np.ndarray:

@@ -21,7 +21,9 @@ _SCREENED = 150
 """Batches of a sample that is only to tell a floor from none."""
 _LARGE = 200_000
 """Of n k d, from which on such samples come first."""
-_FINENESS = 32
+_FINENESS = 16
+_STRIDE = 4
+"""By which the batch size grows on such data until one finds the max margin."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class SmallestBatch:
     """The smallest batch size whose limit is the max margin, among those that were tried."""
 
     batch_size: int | None
-    """b*; None where it could not be told."""
+    """b*, the smallest that is known to; None where none is. The status names open ones below it."""
     tolerance: float
     """Relative error up to which a margin counts as the max margin."""
     tried: dict[int, LimitDirection]
@@ -62,9 +64,9 @@ def smallest_converging_batch(
     """Return the smallest batch size from which on the predicted limit of a method is the max margin.
 
     Without ``batch_sizes`` 1, 2, 4, 8, ... are tried until one finds the max margin, and then by halving
-    those between it and the last that does not, to within 1/32 of it. On large data no more than two small
-    samples of batches are taken where the verdict is clear from them. That larger ones do so too is not
-    certain: where b does not divide n the last batch of an epoch is smaller and may bring a floor back, as
+    those between it and the last that is not known to, to within 1/16 of it. On large data every second of
+    these powers is left out, and no more than two small samples of batches are taken where the verdict is
+    clear from them. That larger ones do so too is not certain: where b does not divide n the last batch of an epoch is smaller and may bring a floor back, as
     b = n - 1 shows, whose last batch is of one sample. With ``batch_sizes`` all of them are tried, and the
     answer is the smallest such that it and all larger ones among them find the max margin.
 
@@ -115,7 +117,7 @@ def smallest_converging_batch(
         if sizes is not None:
             answer = _of_all({b: finds(b) for b in sizes})
         else:
-            answer = _by_halving(finds, problem.samples)
+            answer = _by_halving(finds, problem.samples, _STRIDE if large else 2)
     except KeyboardInterrupt:
         if not tried:
             raise
@@ -140,34 +142,40 @@ def _of_all(found: dict[int, bool | None]) -> int | None:
     answer = None
     for size in sorted(found, reverse=True):
         if found[size] is not True:
-            return answer if found[size] is False else None
+            break
         answer = size
     return answer
 
 
-def _by_halving(finds: Callable[[int], bool | None], samples: int) -> int | None:
+def _by_halving(finds: Callable[[int], bool | None], samples: int, stride: int = 2) -> int | None:
     low, high = 0, 1
-    while (verdict := finds(high)) is False and high < samples:
-        low, high = high, min(2 * high, samples)
-    if verdict is not True:
-        return None
-    while high - low > max(1, low // _FINENESS):
-        middle = (low + high) // 2
-        verdict = finds(middle)
-        if verdict is None:
+    while finds(high) is not True:
+        if high == samples:
             return None
-        low, high = (low, middle) if verdict else (middle, high)
+        low, high = high, min(stride * high, samples)
+    while high - low > max(1, low // _FINENESS):
+        # Powers of two as long as there are any between them.
+        middle = 2 * low if high >= 4 * low else (low + high) // 2
+        # An open one is not known to find it: the answer is then above it, and the status says so.
+        low, high = (low, middle) if finds(middle) is True else (middle, high)
     return high
 
 
 def _told(answer: int | None, tried: dict[int, LimitDirection], tolerance: float, samples: int) -> str:
     sizes = ", ".join(map(str, tried))
     if answer is None:
-        open_ = [str(b) for b, each in tried.items() if each.finds_max_margin(tolerance) is None]
+        open_ = _open(tried, tolerance)
         if not open_:
             return f"no batch size among {sizes} finds the max margin to {tolerance:g}"
         return f"cannot be told to {tolerance:g}: open at batch size {', '.join(open_)}"
+    below = {b: each for b, each in tried.items() if b < answer}
+    open_ = _open(below, tolerance)
+    told = f"of those tried ({sizes})" + (f"; open at batch size {', '.join(open_)}" if open_ else "")
     if answer == samples:
-        only = f"only the full batch of {samples} finds the max margin to {tolerance:g}"
-        return f"{only}, of those tried ({sizes})"
-    return f"from batch size {answer} on the max margin is found to {tolerance:g}, of those tried ({sizes})"
+        known = "is known to find" if open_ else "finds"
+        return f"only the full batch of {samples} {known} the max margin to {tolerance:g}, {told}"
+    return f"from batch size {answer} on the max margin is found to {tolerance:g}, {told}"
+
+
+def _open(tried: dict[int, LimitDirection], tolerance: float) -> list[str]:
+    return [str(b) for b, each in tried.items() if each.finds_max_margin(tolerance) is None]
