@@ -20,7 +20,7 @@ from steepest.arguments import real_number
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
 from steepest.optim.directions import is_spectral
-from steepest.optim.fused import (
+from steepest.optim.fused_parameters import (
     experts_layout,
     fused_parts,
     is_vector_by_name,
