@@ -16,8 +16,7 @@ from tests.contracts.norms import Foreign
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.maxmargin import Status
-from steepest.maxmargin.forms.worst import within_caps
-from steepest.maxmargin.forms.worst import mean_of_worst
+from steepest.maxmargin.forms.worst import mean_of_worst, within_caps
 
 BALLS: dict[str, Any] = {
     "frobenius": lambda W: cvxpy.norm(W, "fro") <= 1,
