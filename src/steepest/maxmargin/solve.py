@@ -33,7 +33,7 @@ from steepest.maxmargin.relaxed.solve import solve_relaxed
 from steepest.maxmargin.relaxed.solve_graded import solve_graded
 from steepest.maxmargin.relaxed.terms import terms_of
 from steepest.maxmargin.scans.solution import scanned_solution
-from steepest.maxmargin.solution import MaxMarginSolution
+from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification, as_problem
 from steepest.threads import linear_algebra_threads
 
@@ -164,13 +164,21 @@ def max_margin(
         deadline = Deadline.after(time_limit, watch)
         if relaxed and _stays_elsewhere(problem):
             _check_relaxed_scans(norm, method)
-            return solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start)
+            return _soft(solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start), terms.nu)
         if relaxed:
-            return solve_relaxed(problem, norm, terms, gap, method, deadline, start)
+            return _soft(solve_relaxed(problem, norm, terms, gap, method, deadline, start), terms.nu)
         solution = _solution(problem, norm, gap, method, deadline)
         if canonical and solution.margin > 0:
             solution = solution.of_least_frobenius_norm()
-        return solution if terms.nu is None else replace(solution, nu=terms.nu)
+        return _soft(solution, terms.nu)
+
+
+def _soft(solution: MaxMarginSolution, nu: float | None) -> MaxMarginSolution:
+    """The solution as one of a soft margin, if ν is given: of ν ≤ 1/n it was found as a hard one."""
+    if nu is None:
+        return solution
+    none = solution.status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE)
+    return replace(solution, nu=nu, status=Status.NO_SOFT_MARGIN if none else solution.status)
 
 
 def _solution(

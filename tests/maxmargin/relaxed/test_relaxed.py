@@ -16,7 +16,7 @@ from tests.contracts.norms import Foreign
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.maxmargin import Status
-from steepest.maxmargin.forms.worst import mean_of_worst
+from steepest.maxmargin.forms.worst import mean_of_worst, within_caps
 
 BALLS: dict[str, Any] = {
     "frobenius": lambda W: cvxpy.norm(W, "fro") <= 1,
@@ -172,6 +172,45 @@ def test_softer_margins_are_larger_and_bounds_always_hold(seed, nu, norm):
     for solution in (first, second):
         assert 0 <= solution.margin <= solution.upper_bound
         assert solution.status in (Status.SOLVED, Status.NO_SOFT_MARGIN)
+
+
+def test_free_features_that_others_explain_have_no_weight():
+    """A free column of ones beside an intercept, and one that is twice another."""
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(20, 3)), np.arange(20) % 2
+    X[:, 0] += 4.0 * y
+    plain = st.max_margin(st.Classification(X, y), "max", intercept=True)
+    X = np.c_[X, np.ones(20), np.full(20, 2.0)]
+    both = st.max_margin(st.Classification(X, y), "max", intercept=True, free=[3, 4])
+    assert both.relative_gap <= 1e-8
+    assert both.margin == pytest.approx(plain.margin, rel=1e-7)
+
+
+def test_samples_without_dual_weight_do_not_lower_an_upper_bound():
+    """At ν = 1 all samples are at their caps, and those that have no weight are given some."""
+    X = np.array([[1.0], [0.0], [-3.0], [-1.0], [2.0], [1.0], [-2.0]])
+    y, caps = np.array([1, 0, 2, 2, 1, 1, 2]), np.full(7, 1 / 7)
+    for seed in range(20):
+        q = np.random.default_rng(seed).random((7, 3)) * (y[:, None] != np.arange(3))
+        q[seed % 7] = 0.0
+        found = within_caps(q, y, caps)
+        assert not found[np.arange(7), y].any()
+        assert found.sum(axis=1) == pytest.approx(caps)
+    weights = [1.0, 1.0, 2.0, 2.0, 2.0, 0.0, 2.0, 1.0, 0.0, 3.0, 0.0, 3.0, 0.0, 2.0, 3.0, 2.0]
+    X = np.array([[1.0, 0, -3, -1, -2, 2, -2, -2, -1, 2, 2, -2, -1, 1, -1, -1]]).T
+    y = np.array([1, 0, 2, 2, 2, 1, 2, 2, 2, 1, 1, 2, 2, 1, 2, 2])
+    solution = st.max_margin(st.Classification(X, y), "frobenius", nu=1.0, sample_weight=weights)
+    assert solution.margin <= solution.upper_bound
+    # By CVXPY and Clarabel.
+    assert solution.upper_bound >= 1.4799 >= solution.margin - 1e-6
+
+
+@pytest.mark.parametrize("norm", ["max", "frobenius"])
+def test_a_soft_margin_of_one_sample_at_most_is_decided_as_a_hard_one(norm):
+    X, y = np.array([[1.0, 1.0], [2.0, 1.0], [2.0, 1.0], [3.0, 1.0]]), np.array([0, 0, 1, 1])
+    for nu in (0.25, 0.1):
+        solution = st.max_margin(st.Classification(X, y), norm, nu=nu)
+        assert (solution.status, solution.upper_bound, solution.nu) == (Status.NO_SOFT_MARGIN, 0.0, nu)
 
 
 @pytest.mark.sklearn

@@ -53,10 +53,11 @@ def within_caps(q: np.ndarray, y: np.ndarray, caps: np.ndarray) -> np.ndarray:
         rows = q.sum(axis=1)
         used = rows > 0
     order = np.argsort(np.where(used, caps / np.where(used, rows, 1.0), np.inf), kind="stable")
-    cut = np.concatenate([[0.0], np.cumsum(caps[order])])[:-1]
-    rest = rows.sum() - np.concatenate([[0.0], np.cumsum(rows[order])])[:-1]
+    # What the rows from each on have, summed from the smallest share on: nothing is a difference of sums.
+    left, rest = (np.cumsum(each[order][::-1])[::-1] for each in (caps, rows))
+    left = np.maximum(left + (1.0 - caps.sum()), 0.0)
     # With the first j rows cut, the others are multiplied by this; it is right from the first j that it cuts.
-    factors = (1.0 - cut) / np.where(rest > 0, rest, np.inf)
+    factors = left / np.where(rest > 0, rest, np.inf)
     limits = caps[order] / np.where(rows[order] > 0, rows[order], np.inf)
     right = np.nonzero((factors <= limits) | (rest <= 0))[0]
     factor = float(factors[right[0]]) if len(right) else float(factors[-1])

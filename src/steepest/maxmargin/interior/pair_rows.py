@@ -191,7 +191,8 @@ class _PartPoint:
         H = np.array(images) @ self.part.flat.T
         if self.second is not None:
             of_free = [self.second.hessian(unit[None])[0] for unit in np.eye(self.part.free)]
-            H = scipy.linalg.block_diag(H, np.array(of_free))
+            both: Any = scipy.linalg.block_diag(H, np.array(of_free))
+            H = np.asarray(both)
         return 0.5 * (H + H.T)
 
     @cached_property

@@ -99,9 +99,12 @@ class Coordinates:
 def coordinates(rows: np.ndarray, deadline: Deadline) -> Coordinates | None:
     """Return rows [s, N] in coordinates where no large entries contradict each other; None out of time.
 
-    >>> found = coordinates(np.array([[1e20, 1.0], [-1e20, 2.0], [1.0, 1.0]]), Deadline())
-    >>> found.high.tolist()  # what is left of the second row is 3 times the second weight
-    [[1.0, 0.0], [-1.0, 3.0], [1e-20, 1.0]]
+    >>> rows = np.array([[1e20, 1.0], [-1e20, 2.0], [1.0, 1.0], [3.0, 1.0], [1.0, 2.0]])
+    >>> found = coordinates(rows, Deadline())
+    >>> sorted({row for row, _ in found.contradictory})
+    [0, 1]
+    >>> float(found.high[1, 1] / found.high[2, 1])  # what is left of the second row is 1 + 2 times the weight
+    3.0
     """
     nothing = np.zeros_like(rows)
     T = np.eye(rows.shape[1])

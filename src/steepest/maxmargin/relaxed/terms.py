@@ -32,8 +32,8 @@ class Terms:
     kept: np.ndarray
     """Samples of positive weight, shape [m], ascending."""
     caps: np.ndarray | None
-    """Most that the dual weights of a kept sample may sum to, where all sum to 1: s_i / (ν Σs), shape [m]. None
-    where one may have all, as in a hard margin."""
+    """Most that the dual weights of a kept sample may sum to, where all sum to 1: s_i / (ν Σs), shape [m].
+    None where one may have all, as in a hard margin."""
     nu: float | None
     intercept: bool
     columns: tuple[int, ...]
