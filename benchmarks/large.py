@@ -1,6 +1,7 @@
 """Certified max margins of large data, each in a process of its own: seconds, processor seconds and memory.
 
-Clusters are k unit vectors with noise; "text" is sparse counts.
+Clusters are k unit vectors with noise; "text" is sparse counts; "zipf" and
+"dense-text" are counts in arrays.
 """
 
 from __future__ import annotations
@@ -53,6 +54,21 @@ def counts(samples: int, features: int, classes: int) -> tuple[Any, np.ndarray]:
     return sparse.csr_array((values, words.ravel(), starts), shape=(samples, features)), y
 
 
+def dense_counts(samples: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts of :func:`counts` in an array with all of their zeros."""
+    X, y = counts(samples, features, classes)
+    return X.toarray(), y
+
+
+def zipf(samples: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return an array of Poisson counts of words as frequent as 1, 1/2, 1/3, ..., which classes change."""
+    rng = np.random.default_rng(0)
+    y = np.arange(samples) % classes
+    frequency = rng.gamma(1.0, size=(classes, features)) / np.arange(1, features + 1)
+    frequency /= frequency.sum(axis=1)[:, None]
+    return rng.poisson(200.0 * frequency[y]).astype(float), y
+
+
 def wide(samples: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Return standardised normal features, many times as many as samples."""
     X, y = clouds(samples, features, classes)
@@ -84,6 +100,8 @@ DATA: dict[str, tuple[Callable[[int, int, int], tuple[Any, np.ndarray]], tuple[i
     "mapped-1000000x512x100": (mapped, (1_000_000, 512, 100)),
     "wide-50x20000x3": (wide, (50, 20_000, 3)),
     "text-2000x5000x20": (counts, (2_000, 5_000, 20)),
+    "dense-text-2000x5000x20": (dense_counts, (2_000, 5_000, 20)),
+    "zipf-2000x5000x20": (zipf, (2_000, 5_000, 20)),
     "text-200000x50000x20": (counts, (200_000, 50_000, 20)),
 }
 LINES = (
@@ -96,6 +114,10 @@ LINES = (
     ("mapped-1000000x512x100", "spectral", 1e-4),
     ("wide-50x20000x3", "sum", 1e-8),
     ("text-2000x5000x20", "frobenius", 1e-4),
+    ("classes-1000x50x1000", "max", 1e-4),
+    ("dense-text-2000x5000x20", "max", 1e-4),
+    ("zipf-2000x5000x20", "frobenius", 1e-4),
+    ("zipf-2000x5000x20", "max", 1e-4),
     ("text-200000x50000x20", "frobenius", 1e-4),
 )
 """Data, norm and gap."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sparse
 
 from steepest.arrays import as_numpy, namespace
 from steepest.capabilities import Capability
 from steepest.errors import MissingCapability
+from steepest.features import DenseRows, Rows, SparseRows
 from steepest.geometry import Norm
 from steepest.maxmargin.column_generation import SINGLE_FEATURES, solve_by_columns
 from steepest.maxmargin.cutting_planes.general import solve_by_cuts
@@ -44,6 +46,10 @@ _PACE, _PACE_OF_SWEEPS = 160.0, 40.0
 """Iterations and sweeps that a digit of the gap may cost; beyond, an interior point is faster."""
 _ROUNDING = 0.8
 """Share of the gap that a method aims at, so that what rounding adds in the certificate has room."""
+
+
+_SPARSE = 0.1
+"""Share of entries that are not zero up to which products of sparse rows cost less."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +113,18 @@ def by_columns(problem: Classification, norm: Norm, gap: float, deadline: Deadli
 
 def by_scans(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
     """A working set of pairs, found by scans."""
-    source = source_of(problem.rows, problem.labels, problem.n_classes)
+    source = source_of(_without_zeros(problem.rows), problem.labels, problem.n_classes)
     found = solve_by_scans(source, norm, gap, deadline)
     q = np.zeros((problem.samples, problem.n_classes))
     q[found.rows] = found.dual
     yield Candidate(found.weights, q, found.iterations, found.method)
+
+
+def _without_zeros(rows: Rows) -> Rows:
+    """Rows of an array most of which is zero, such as counts of words, as sparse ones; others as they are."""
+    if not isinstance(rows, DenseRows) or np.count_nonzero(rows.array) > _SPARSE * rows.array.size:
+        return rows
+    return SparseRows(sparse.csr_array(rows.array))
 
 
 def by_first_order(

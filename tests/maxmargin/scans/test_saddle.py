@@ -70,6 +70,25 @@ def test_sparse_features_are_split_and_give_the_margin_of_the_array():
     assert solution.margin == pytest.approx(whole.margin, rel=2e-4)
 
 
+@pytest.mark.usefixtures("few_are_many")
+def test_an_array_of_zeros_is_scanned_as_sparse_rows_with_a_step_for_each_feature():
+    """Counts whose features differ in size by a thousand, as those of words do."""
+    generator = np.random.default_rng(0)
+    y = np.arange(60) % 6
+    X = np.where(generator.random((60, 200)) < 0.08, np.geomspace(1.0, 1e-3, 200), 0.0)
+    problem = st.Classification(X, y)
+    arrays = st.max_margin(problem, "max", 1e-4, method="scans")
+    rows = st.max_margin(st.Classification(sparse.csr_array(X), y), "max", 1e-4, method="scans")
+    whole = st.max_margin(problem, "max", 1e-8, method="interior-point")
+    for each in (arrays, rows):
+        assert each.status is Status.SOLVED
+        assert each.method == "scans, primal-dual gradient"
+        assert each.margin <= whole.upper_bound
+        assert each.upper_bound >= whole.margin
+    bounds = st.maxmargin.certificate(problem, "max", arrays.weights, arrays.dual)
+    assert bounds.relative_gap <= 1e-4
+
+
 def test_the_steps_are_those_of_the_pairs_that_are_chosen(monkeypatch):
     """The operator of few pairs is smaller than that of all, and pairs join by scans until none violates."""
     sizes, sets = [], []

@@ -1,8 +1,8 @@
 """Products of weights and dual weights with the features of chosen pairs, in compiled loops.
 
 They cost 2 d operations a pair where products of all classes with all samples cost 2 d k a sample. Weights
-are [k, d] beside dense features, and [d, k] beside sparse ones: there the classes of a feature stand together, so
-that a miss of the cache serves them all.
+are [k, d] beside dense features, and [d, k] beside sparse ones: there the classes of a feature stand side by
+side, so that a miss of the cache serves them all.
 """
 
 from __future__ import annotations

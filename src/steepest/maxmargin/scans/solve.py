@@ -17,7 +17,7 @@ from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.scans.few_unknowns import solve_few_unknowns
 from steepest.maxmargin.scans.frobenius import solve_frobenius
-from steepest.maxmargin.scans.saddle import solve_saddle
+from steepest.maxmargin.scans.saddle import is_box, solve_saddle
 from steepest.maxmargin.scans.splitting import solve_split
 from steepest.maxmargin.scans.working_set import Source, WorkingSet, row_squares
 
@@ -71,8 +71,9 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
         W, rows, dual, iterations, method = solve_few_unknowns(chosen, norm, aim, deadline)
         return Found(W, rows, dual, iterations, method)
     if not frobenius and smallest > 0.0:
-        # Among sparse rows a step costs as much as a sweep does, and gains less.
-        if _is_polyhedral(norm) and not (sparse.issparse(chosen.features) or _shares_few(source, norm)):
+        # Of a shared budget among sparse rows a step costs as much as a sweep does, and gains less.
+        budget_served = not (sparse.issparse(chosen.features) or _shares_few(source, norm))
+        if _is_polyhedral(norm) and (is_box(norm) or budget_served):
             W, chosen, iterations = solve_saddle(chosen, norm, aim, deadline)
             method = "scans, primal-dual gradient"
         else:
