@@ -31,6 +31,8 @@ _MATRICES: tuple[tuple[int, Shape, bool], ...] = (
     (1, (768, 3072), True),
     (1, (768, 768), False),
     (1, (768, 768), True),
+    (1, (768, 2304), False),
+    (6, (256, 2304), False),
     (12, (128, 512), False),
     (12, (64, 576), False),
     (50, (64, 64), False),
@@ -104,6 +106,7 @@ def _engines(repeats: int, _networks: list[str]) -> None:
             "loop of auto": lambda S=S: [spectral_direction(each) for each in S],
             "SVD": lambda S=S: spectral_direction(S, "svd"),
             "crude": lambda S=S: spectral_direction(S, _CRUDE),
+            "loop of crude": lambda S=S: [spectral_direction(each, _CRUDE) for each in S],
             "float32 loop": lambda S=S: [spectral_direction(each, _FLOAT32) for each in S],
         }
         taken = medians(candidates, repeats)

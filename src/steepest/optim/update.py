@@ -20,7 +20,8 @@ __all__ = ["Number", "Steps", "add", "batches", "decay", "move"]
 Number = float | Tensor
 """A number, or a tensor of one number, which may change between steps of a compiled or captured step."""
 
-_LARGEST_BATCH = {"cpu": 1 << 18}
+_LARGEST_BATCH = 1 << 18
+_LARGEST_BATCH_OF_MATRICES = 1 << 20
 _LARGEST_ACCELERATED_BATCH = 1 << 26
 """Entries of a batch: larger matrices gain nothing from company, and memory stays bounded."""
 
@@ -108,7 +109,7 @@ def move(params: list[Tensor], signals: Signals, lr: Number, steps: Steps) -> No
             _move_whole(params, signals, lr, steps, batch)
     for (rows, columns, _, device), places in buckets.items():
         factor = steps.factor(rows, columns)
-        for batch in batches(places, device, steps.batched):
+        for batch in batches(places, device, steps.batched, _LARGEST_BATCH_OF_MATRICES):
             found = steps.direction.of_matrices(_together(signals.matrices(batch)))
             pieces = found.split([part.shape[0] for _, part in batch])
             views = [part.view(params[index]) for index, part in batch]
@@ -161,10 +162,14 @@ Placed = TypeVar("Placed", bound=Matrices)
 
 
 def batches(
-    places: Iterable[tuple[int, Placed]], device: torch.device, batched: bool
+    places: Iterable[tuple[int, Placed]],
+    device: torch.device,
+    batched: bool,
+    largest_on_host: int = _LARGEST_BATCH,
 ) -> Iterator[list[tuple[int, Placed]]]:
     """Yield batches of matrices that are worth computing together; each alone where none are wanted."""
-    largest = _LARGEST_BATCH.get(device.type, _LARGEST_ACCELERATED_BATCH) if batched else 0
+    largest = largest_on_host if device.type == "cpu" else _LARGEST_ACCELERATED_BATCH
+    largest = largest if batched else 0
     batch: list[tuple[int, Placed]] = []
     entries = 0
     for place in places:

@@ -22,7 +22,7 @@ from steepest.arguments import one_of
 from steepest.optim.engines.coefficients import COEFFICIENTS, Triple, checked_steps, coefficients
 from steepest.optim.engines.measured import multiplies_bfloat16_fast
 from steepest.optim.engines.prepared import prepared
-from steepest.optim.engines.products import plus_product, symmetric_product
+from steepest.optim.engines.products import REPAY_BLOCKS, plus_product, symmetric_product
 
 __all__ = ["Iterative"]
 
@@ -32,6 +32,8 @@ Precision = Literal["auto", "bfloat16", "float16", "float32", "float64"]
 _FORMS = ("auto", "direct", "gram")
 _PRECISIONS = ("auto", "bfloat16", "float16", "float32", "float64")
 _GRAM_ASPECT = 2
+_CACHED = 1 << 19
+"""Entries in single precision of which batches are faster than each matrix alone."""
 _LONGEST_SEGMENT = {torch.bfloat16: 2, torch.float16: 2, torch.float32: 3, torch.float64: 5}
 """Steps after which the Gram form makes its Gram matrix anew."""
 
@@ -91,13 +93,23 @@ class Iterative:
         """Return the approximate polar factors of matrices [..., k, d], in their dtype; 0 for 0."""
         if 0 in S.shape:
             return torch.zeros_like(S)
+        together = _together(S, self._dtype(S))
+        if together < S.shape[:-2].numel():
+            pieces = S.reshape(-1, *S.shape[-2:]).split(together)
+            return torch.cat([self._mapped(piece) for piece in pieces]).reshape(S.shape)
+        return self._mapped(S)
+
+    def _mapped(self, S: Tensor) -> Tensor:
         ready = prepared(S)
         X = ready.matrix
         length = torch.linalg.vector_norm(X, dim=(-2, -1), keepdim=True)
         X = (X / torch.where(length > 0, length, 1.0)).to(self._dtype(S))
+        if X.numel() == X.shape[-2] * X.shape[-1]:
+            # Products of batches copy what is transposed, even of one matrix.
+            X = X.reshape(X.shape[-2:])
         gram = self.form == "gram" or (self.form == "auto" and X.shape[-1] >= _GRAM_ASPECT * X.shape[-2])
         mapped = _by_gram(X, self.triples()) if gram else _directly(X, self.triples())
-        return ready.restored(mapped.to(ready.matrix.dtype))
+        return ready.restored(mapped.reshape(ready.matrix.shape).to(ready.matrix.dtype))
 
     def _dtype(self, S: Tensor) -> torch.dtype:
         if self.precision != "auto":
@@ -110,6 +122,15 @@ class Iterative:
         name = self.coefficients if isinstance(self.coefficients, str) else "custom"
         extras = [each for each in (self.form, self.precision) if each != "auto"]
         return "-".join([name, str(self.steps), *extras])
+
+
+def _together(S: Tensor, dtype: torch.dtype) -> int:
+    """Return how many matrices are computed together: on the host as many as gain from it."""
+    if S.device.type != "cpu" or torch.compiler.is_compiling():
+        return S.shape[:-2].numel()
+    if min(S.shape[-2:]) >= REPAY_BLOCKS:
+        return 1
+    return S.shape[:-2].numel() if dtype.itemsize == 2 else max(1, _CACHED // (S.shape[-2] * S.shape[-1]))
 
 
 def _directly(X: Tensor, triples: tuple[Triple, ...]) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["plus_product", "symmetric_product"]
+__all__ = ["REPAY_BLOCKS", "plus_product", "symmetric_product"]
 
-_REPAY_BLOCKS = 384
+REPAY_BLOCKS = 384
 """Rows from which blocks of a product take less time than the whole."""
 _BLOCKS = 4
 
@@ -45,7 +45,7 @@ def plus_product(
 
 
 def _repays_blocks(A: Tensor, B: Tensor) -> bool:
-    alone = A.shape[-2] >= _REPAY_BLOCKS and A.numel() == A.shape[-2] * A.shape[-1]
+    alone = A.shape[-2] >= REPAY_BLOCKS and A.numel() == A.shape[-2] * A.shape[-1]
     return alone and A.is_cpu and not (torch.compiler.is_compiling() or A.requires_grad or B.requires_grad)
 
 
