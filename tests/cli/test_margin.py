@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -288,3 +289,40 @@ def test_digits_without_scikit_learn_name_the_extra():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 3
     assert run.stderr == ("error: the digits data needs scikit-learn: run pip install 'steepest[sklearn]'\n")
+
+
+def test_the_answer_is_printed_though_the_file_cannot_be_written(capsys, monkeypatch, axes, tmp_path):
+    def no_space(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "weights.npz"
+    file.write_bytes(b"the old one")
+    monkeypatch.setattr("os.fsync", no_space)
+    for command in (
+        ["margin", axes, "--norm", "max"],
+        ["separability", axes],
+        ["limits", axes, "--norm", "max"],
+    ):
+        assert main([*command, "--output", str(file), "--json"]) == 3
+        printed = capsys.readouterr()
+        assert json.loads(printed.out).get("output") is None
+        assert printed.err.endswith("weights.npz: cannot be written (No space left on device)\n")
+        assert file.read_bytes() == b"the old one"
+
+
+def test_a_reader_that_goes_away_is_no_answer_of_no(capsys, monkeypatch, axes):
+    def gone(_):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, getattr(sys, stream))  # Typer replaces them
+    monkeypatch.setattr("steepest.cli.margin.typer.echo", gone)
+    assert main(["margin", axes, "--norm", "max"]) == 3
+
+
+def test_streams_that_are_closed(capsys, monkeypatch, axes):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["margin", "-", "--norm", "max"]) == 2
+    assert "standard input is closed: give it data" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["margin", axes, "--norm", "max"]) == 0

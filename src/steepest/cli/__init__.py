@@ -45,6 +45,11 @@ def _exit_code(arguments: list[str] | None) -> int:
             # Typer makes an exit code of Ctrl-C without a word.
             unsaid = code == INTERRUPTED and not isinstance(code, Told)
             return _fail("interrupted", INTERRUPTED) if unsaid else code
+    except SystemExit as error:
+        # Typer exits with 1 where a reader, such as head, went away; that is no answer of ours.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return RUN_ERROR
     except (InvalidArgument, DataFileError) as error:
         return _fail(str(error), USAGE)
     except SteepestError as error:

@@ -11,7 +11,7 @@ import typer
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, RUN_ERROR, Told
 from steepest.cli.names import Loss, Norm, as_batch_size
-from steepest.cli.output import check_writable, print_json
+from steepest.cli.output import check_writable, print_json, written_before
 from steepest.cli.terminal import saying, solving
 from steepest.errors import InvalidArgument
 
@@ -120,12 +120,11 @@ def limits(
                 batches=batches,
                 progress=say,
             )
-        if output is not None:
-            _write(output, found)
-        if as_json:
-            print_json(_summary(found, solution, method, at, output))
-        else:
-            typer.echo(_text(found, solution, method, at, output))
+        with written_before(output, lambda file: _write(file, found)) as kept:
+            if as_json:
+                print_json(_summary(found, solution, method, at, kept))
+            else:
+                typer.echo(_text(found, solution, method, at, kept))
         if found.interrupted:
             typer.echo("interrupted", err=True)
             raise typer.Exit(Told(INTERRUPTED))

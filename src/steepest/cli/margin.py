@@ -10,7 +10,7 @@ import typer
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, RUN_ERROR
 from steepest.cli.names import Norm
-from steepest.cli.output import check_writable, print_json
+from steepest.cli.output import check_writable, print_json, written_before
 from steepest.cli.terminal import solving
 
 if TYPE_CHECKING:
@@ -99,12 +99,11 @@ def margin(
         # Worked out while the user is told to wait; nobody waits for it who has stopped the rest.
         known = not (intercept or nu is not None or solution.status.name == "STOPPED")
         uniqueness = solution.uniqueness if known else None
-    if output is not None:
-        _write(output, problem, solution)
-    if as_json:
-        print_json(_summary(problem, solution, uniqueness, output))
-    else:
-        typer.echo(_text(problem, solution, uniqueness, output))
+    with written_before(output, lambda file: _write(file, problem, solution)) as kept:
+        if as_json:
+            print_json(_summary(problem, solution, uniqueness, kept))
+        else:
+            typer.echo(_text(problem, solution, uniqueness, kept))
     raise typer.Exit(_exit_code(solution, gap))
 
 

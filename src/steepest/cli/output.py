@@ -5,20 +5,42 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from steepest.errors import InvalidArgument
+from steepest.errors import InvalidArgument, RunError
 
-__all__ = ["check_writable", "print_json"]
+__all__ = ["check_writable", "print_json", "written_before"]
 
 
 def print_json(found: Mapping[str, Any]) -> None:
     """Print one JSON object; a number that is not finite is null, which every reader of JSON takes."""
     typer.echo(json.dumps(_valid(found), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def written_before(output: Path | None, write: Callable[[Path], None]) -> Iterator[Path | None]:
+    """Write a file, and yield its path for the answer that is printed within the block.
+
+    Where it cannot be written, on a full disk say, None is yielded, and the error comes after the answer:
+    hours of work are not lost with the file.
+
+    Raises:
+        RunError: the file could not be written.
+    """
+    failure = None
+    try:
+        if output is not None:
+            write(output)
+    except RunError as error:
+        failure = error
+    yield None if failure is not None else output
+    if failure is not None:
+        raise failure
 
 
 def check_writable(argument: str, path: Path, endings: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from steepest.cli.data import Data, Encoding, Label, Separator, load_named_data
 from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
-from steepest.cli.output import check_writable, print_json
+from steepest.cli.output import check_writable, print_json, written_before
 from steepest.cli.terminal import waiting
 
 if TYPE_CHECKING:
@@ -65,12 +65,11 @@ def separability(
     if intercept:
         names = names or tuple(f"feature {j}" for j in range(problem.dimension))
         names = (*names, _INTERCEPT)
-    if output is not None:
-        _write(output, found)
-    if as_json:
-        print_json(_summary(found, names, output))
-    else:
-        typer.echo(_text(found, names, output))
+    with written_before(output, lambda file: _write(file, found)) as kept:
+        if as_json:
+            print_json(_summary(found, names, kept))
+        else:
+            typer.echo(_text(found, names, kept))
     raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[found.separable])
 
 

@@ -24,13 +24,18 @@ _SOON = 2.0
 _COMPILING = "compiling for this machine, once: some 25 seconds, or more where it is busy"
 
 
+def _at_a_terminal() -> bool:
+    # A service may have closed it.
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def _in_log(line: str) -> None:
     typer.echo(line, err=True)
 
 
 def waiting(what: str) -> Any:
     """Return a context in which a terminal shows that something is being done."""
-    if not sys.stderr.isatty():
+    if not _at_a_terminal():
         return nullcontext()
     from rich.console import Console
 
@@ -55,7 +60,7 @@ def _compilation_told(say: Callable[[str], None], seconds: float) -> Iterator[No
 @contextmanager
 def saying(what: str) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows what is being done: beside a spinner, or in lines of a log."""
-    if sys.stderr.isatty():
+    if _at_a_terminal():
         from rich.console import Console
 
         with Console(stderr=True).status(what) as status, _compilation_told(status.update, _SOON):
@@ -77,7 +82,7 @@ def saying(what: str) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def solving(what: str) -> Iterator[Callable[[Progress], None]]:
     """Yield a function that shows how far a max margin has come: beside a spinner, or in lines of a log."""
-    if sys.stderr.isatty():
+    if _at_a_terminal():
         from rich.console import Console
 
         with Console(stderr=True).status(what) as status, _compilation_told(status.update, _SOON):
@@ -109,7 +114,7 @@ def _of_max_margin(found: Progress) -> str:
 @contextmanager
 def progress(unit: str) -> Iterator[Announce]:
     """Yield a function that shows progress: a bar on a terminal, otherwise a line every tenth of the way."""
-    if sys.stderr.isatty():
+    if _at_a_terminal():
         with _bar(unit) as report:
             yield report
     else:

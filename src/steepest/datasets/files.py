@@ -126,6 +126,8 @@ def read_file(
     name = os.fspath(path)
     try:
         if name == STANDARD_INPUT:
+            if sys.stdin is None:
+                raise DataFileError(path, "standard input is closed: give it data, or the path of a file")
             name, form, source = "standard input", None, nullcontext(sys.stdin.buffer)
         else:
             file = Path(path).expanduser()

@@ -63,6 +63,7 @@ REFUSED = {
         {"schedule": {"initial": {"spectral": 0.3}}},
         "schedule='max': data set gaussian has no step size for this norm",
     ),
+    "momentum of 400 digits": ({"momentum": 10**400}, "give a number from 0 up to, but not including, 1"),
     "norm as number": ({"norm": ["max", 3]}, "norm=['max', 3]: 3: several norms of a matrix go by this"),
     "nested list": ({"momentum": [[0.5]]}, "[0.5] is no momentum"),
     "not a number": ({"momentum": float("nan")}, "nan is no momentum"),

@@ -77,6 +77,18 @@ def test_arguments_that_cannot_be_used_are_told(problem, solutions):
         limit_direction(problem, Method("max", 10))
     with pytest.raises(InvalidArgument, match="give data that is separable"):
         limit_direction(problem, Method("max", 3), margin=-1.0)
+    for scale, message in (
+        (2.0**600, r"max margin .* leaves no room for squares"),
+        (2.0**-600, "divide all"),
+    ):
+        scaled = Classification(scale * np.asarray(problem.features), problem.labels)
+        with pytest.raises(InvalidArgument, match=message):
+            limit_direction(scaled, Method("max", 3))
+    uneven = Classification(
+        problem.features * np.r_[2.0**600, np.ones(problem.dimension - 1)], problem.labels
+    )
+    with pytest.raises(InvalidArgument, match="squares of such features leave float64"):
+        limit_direction(uneven, Method("frobenius", 3), margin=0.1)
     with pytest.raises(InvalidArgument, match="give one in the max norm"):
         limit_direction(problem, Method("max", 3), margin=solutions["frobenius"])
     with pytest.raises(InvalidArgument, match="give batch sizes from 1 to 9"):

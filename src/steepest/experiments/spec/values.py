@@ -187,4 +187,9 @@ def _is_integer(given: Any) -> bool:
 
 
 def _is_number(given: Any) -> bool:
-    return isinstance(given, Real) and not isinstance(given, bool) and math.isfinite(given)
+    if not isinstance(given, Real) or isinstance(given, bool):
+        return False
+    try:
+        return math.isfinite(given)
+    except OverflowError:  # an integer of more digits than a float has
+        return False

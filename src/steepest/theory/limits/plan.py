@@ -26,6 +26,9 @@ _MOST_BATCHES, _MOST_REPEATS = 1_000_000, 1_000
 _FEWEST, _USUAL = 150, 3000
 """In a sample of batches, where nothing else is said."""
 
+_LARGEST_MARGIN = 1e120
+"""Squares of what is larger, and of what is smaller than one over it, leave float64 on the way."""
+
 READ = ("norm", "batch_size", "momentum", "loss")
 """What is read of a method."""
 
@@ -103,6 +106,11 @@ def planned(
     gamma = margin_value(margin, norm_)
     if not gamma > 0:
         raise InvalidArgument("problem", problem.name, "give data that is separable: γ > 0 is needed")
+    if not 1 / _LARGEST_MARGIN <= gamma <= _LARGEST_MARGIN:
+        remedy = (
+            f"its max margin {gamma:.3g} leaves no room for squares in float64: divide all features by it"
+        )
+        raise InvalidArgument("problem", problem.name, remedy)
     weights = problem.n_classes * problem.dimension
     size = samples if size is None else size
     usual = int(np.clip(min(1e6 / weights, 6e4 / size), _FEWEST, _USUAL))
