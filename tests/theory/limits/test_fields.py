@@ -99,7 +99,7 @@ def test_all_ways_to_solve_for_a_newton_step_agree(name, size, monkeypatch):
     formed = ways.solver(slopes, step)(V)
     np.testing.assert_allclose((np.eye(18) - step * matrix) @ formed.ravel(), V.ravel(), atol=1e-9)
     # As with more weights: by the columns that matter, and by GMRES where these are too many.
-    monkeypatch.setattr(ways, "_MOST_DENSE", 0)
+    monkeypatch.setattr(ways, "MOST_DENSE", 0)
     monkeypatch.setattr(ways, "_NEGLIGIBLE", 0.0)
     np.testing.assert_allclose(ways.solver(slopes, step)(V), formed, rtol=1e-8, atol=1e-8)
     monkeypatch.setattr(ways, "_MOST_COLUMNS", 4)

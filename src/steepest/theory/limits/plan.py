@@ -13,6 +13,7 @@ from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm, norm_label
 from steepest.losses import Loss, loss
 from steepest.problem import Classification, as_problem
+from steepest.schedules import Schedule
 from steepest.theory.effective_margin import MethodLike, margin_value
 from steepest.theory.inputs import as_momentum, as_schedule, require_parts
 from steepest.theory.limits.result import LimitDirection
@@ -23,6 +24,8 @@ __all__ = ["READ", "Plan", "planned"]
 _MOST_BATCHES, _MOST_REPEATS = 1_000_000, 1_000
 """More would fill the memory, or never end."""
 
+_MOST_STEPS = 1 << 22
+
 _FEWEST, _USUAL = 150, 3000
 """In a sample of batches, where nothing else is said."""
 
@@ -31,6 +34,16 @@ _LARGEST_MARGIN = 1e120
 
 READ = ("norm", "batch_size", "momentum", "loss")
 """What is read of a method."""
+
+
+@dataclass(frozen=True)
+class StepSizes:
+    """Those that add up to a given R."""
+
+    first: float
+    last: float
+    mean: float
+    """Σ η² / Σ η, of the steps that a unit of R was gone in."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class Plan:
     least: int
     repeats: int
     seed: int
-    first_step: float | None
+    steps: StepSizes | None
     progress: Callable[[str], object] | None
 
     def tell(self, doing: str, R: float, until: float) -> None:
@@ -129,7 +142,7 @@ def planned(
         usual if batches is None else whole_number("batches", batches, 1, at_most=_MOST_BATCHES),
         whole_number("repeats", repeats, 2, at_most=_MOST_REPEATS),
         whole_number("seed", seed, 0),
-        None if not hasattr(method, "schedule") else float(step_sizes(as_schedule(method.schedule), 1)[0]),
+        None if at is None or not hasattr(method, "schedule") else _steps(as_schedule(method.schedule), at),
         progress,
     )
 
@@ -137,3 +150,12 @@ def planned(
 def _signal(method: MethodLike) -> str:
     plain = "svrg" if bool(getattr(method, "variance_reduction", False)) else "minibatch"
     return str(getattr(method, "signal", plain))
+
+
+def _steps(schedule: Schedule, at: float) -> StepSizes:
+    """Return the step sizes of a run until they add up to R, or of its first 4 million steps."""
+    many = 1 << 10
+    while (sizes := step_sizes(schedule, many)).sum() < at and many < _MOST_STEPS:
+        many *= 2
+    sizes = sizes[: 1 + int(np.searchsorted(np.cumsum(sizes), at))]
+    return StepSizes(float(sizes[0]), float(sizes[-1]), float(np.sum(sizes**2) / np.sum(sizes)))

@@ -25,8 +25,12 @@ from steepest.theory.limits.path import Path, follow
 from steepest.theory.limits.plan import Plan, planned
 from steepest.theory.limits.pulls import LOG_RESIDUALS
 from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
-from steepest.theory.limits.single_samples import has_constant_directions, single_sample_bias
-from steepest.theory.limits.uncertainty import scatter
+from steepest.theory.limits.single_samples import (
+    constant_directions,
+    has_constant_directions,
+    single_sample_bias,
+)
+from steepest.theory.limits.uncertainty import batch_directions, forgetting, scatter
 
 __all__ = ["limit_direction", "limit_margin"]
 
@@ -34,12 +38,17 @@ _EVERY = 6000
 """Up to so many different batches all are taken."""
 _FAR, _FAR_SMOOTHED = 65536.0, 16384.0
 """A limit's path ends where R γ is so large: the error of a margin is about 1 / (R γ) there."""
-_WIDTH, _SHARPER = 1.0, 0.3
-"""Of signs, over the square root of the batch size: sums of b terms of both signs balance to about that."""
+_WIDTH, _SHARPER = 1.0, ((0.3, 2.0), (0.1, 2.0**0.5), (0.03, 2.0**0.25))
+"""Of signs, over the square root of the batch size: sums of b terms of both signs balance to about that.
+With the growth of R a step: the sharper signs are, the smaller the steps that Newton's method can take."""
+_SETTLED = 5e-3
+"""Signs are made sharper until that changes the relative error by less, twice at least."""
 _MOST_SOLVES = 1500
 _HURRY = 2.0
 _MOST_NUMBERS = 1 << 28
 """In an array: 2 GiB."""
+_SOME = 200
+"""Directions of samples that the scatter of a run is estimated from."""
 _FULL_BATCH = ("svrg", "loopless-svrg", "saga")
 _MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
     "ema": lambda beta, steps: beta ** np.arange(steps),
@@ -171,8 +180,12 @@ def _single_samples(plan: Plan) -> LimitDirection:
         )
     ends = {True: "goes to 0", False: "does not go to 0", None: "is too close to call"}[found.separates]
     status = f"batches of one follow their mean direction B at any weights; the loss {ends}"
-    length = None if plan.at is None else plan.at / (1.0 - plan.momentum) * found.B
-    return plan.directed("exact", status, found.B, weights=length)
+    if plan.at is None:
+        return plan.directed("exact", status, found.B)
+    state = plan.at / (1.0 - plan.momentum) * found.B
+    some = slice(None, None, max(1, plan.problem.samples // _SOME))
+    error = LimitError(steps=scatter(plan, constant_directions(plan.problem, plan.norm, some), state))
+    return plan.directed("exact", status, found.B, weights=state, error=error)
 
 
 def _has_field(plan: Plan) -> bool:
@@ -222,7 +235,7 @@ def _mean_field(plan: Plan) -> LimitDirection:
     spread = float(np.std([plan.error_of(each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
     state, doubling = _finer(plan, samples[0], paths[0], state, until)
     state, width = _sharper(plan, samples[0], paths[0], state, until)
-    error = LimitError(spread, doubling, width, scatter(plan, _field(plan, samples[0]), state))
+    error = LimitError(spread, doubling, width, _scatter(plan, _field(plan, samples[0]), state))
     return plan.directed(
         "predicted",
         _told(samples, paths, until),
@@ -298,18 +311,34 @@ def _finer(
 def _sharper(
     plan: Plan, batches: Batches, path: Path, state: np.ndarray, until: float
 ) -> tuple[np.ndarray, float]:
-    """Return the state with the width of signs extrapolated to 0, and the change from the sharper ones."""
+    """Return the state with the width of signs extrapolated to 0, and what sharper ones last changed of that.
+
+    Where a path of sharper signs cannot be followed to its end, those before it are the last word.
+    """
     if not is_smoothed(plan.norm):
         return state, 0.0
-    sharp = _path(plan, batches, until, 2.0, _SHARPER, "with sharper signs")
-    if not len(sharp.lengths):
-        return state, math.inf
-    reached = int(np.argmin(np.abs(path.lengths - sharp.lengths[-1])))
     part = "growths" if plan.at is None else "weights"
-    scale = 1.0 if plan.at is None else path.lengths[-1] / sharp.lengths[-1]
-    change = scale * (getattr(sharp, part)[-1] - getattr(path, part)[reached])
-    sharpest = state + change / (1.0 - _SHARPER)
-    return sharpest, abs(plan.error_of(sharpest) - plan.error_of(state + change))
+    before, wider, found, left = path, _WIDTH, state, math.inf
+    for number, (width, growth) in enumerate(_SHARPER):
+        sharp = _path(plan, batches, until, growth, width, f"with signs {_WIDTH / width:.3g} times sharper")
+        if not len(sharp.lengths) or (number and not sharp.complete):
+            break
+        reached = int(np.argmin(np.abs(before.lengths - sharp.lengths[-1])))
+        scale = 1.0 if plan.at is None else path.lengths[-1] / sharp.lengths[-1]
+        change = scale * (getattr(sharp, part)[-1] - getattr(before, part)[reached])
+        sharpest = state + change / (1.0 - width / wider)
+        left = abs(plan.error_of(sharpest) - plan.error_of(found if number else state + change))
+        before, wider, found, state = sharp, width, sharpest, state + change
+        if not sharp.complete or (number and left < _SETTLED):
+            break
+    return found, left
+
+
+def _scatter(plan: Plan, field: Field, state: np.ndarray) -> float:
+    if plan.at is None or plan.steps is None:
+        return 0.0
+    forget = forgetting(field, state, _width(plan, _WIDTH), plan.at)
+    return scatter(plan, batch_directions(field, state), state, forget, bent=is_smoothed(plan.norm))
 
 
 def _shown(plan: Plan, path: Path) -> LimitPath:

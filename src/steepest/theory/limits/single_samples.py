@@ -16,6 +16,7 @@ __all__ = [
     "SingleSampleBias",
     "batch_one_direction",
     "batch_one_distance_bound",
+    "constant_directions",
     "has_constant_directions",
     "single_sample_bias",
 ]
@@ -65,6 +66,12 @@ def has_constant_directions(problem: Classification, norm_: Norm) -> bool:
     return problem.n_classes == 2 or same_norm(norm_, _MAX)
 
 
+def constant_directions(problem: Classification, norm_: Norm, part: slice) -> np.ndarray:
+    """Return the directions of some samples, shape [., k, d], where those are the same at all weights."""
+    X, hot = as_numpy(problem.features), as_numpy(problem.one_hot)
+    return np.asarray(norm_.direction(np.where(hot, 1.0, -1.0)[part, :, None] * X[part, None, :]))
+
+
 def single_sample_bias(problem: Classification, norm_: Norm | str) -> SingleSampleBias:
     """Return B = (1/n) Σ_i D_i for batches of one, on any data: k = 2 in any norm, any k in the max-norm.
 
@@ -99,12 +106,10 @@ def single_sample_bias(problem: Classification, norm_: Norm | str) -> SingleSamp
             "with 3 classes or more directions depend on the weights; use the max-norm or limit_direction"
         )
         raise InvalidArgument("norm", norm_label(norm_), remedy)
-    X, hot = as_numpy(problem.features), as_numpy(problem.one_hot)
-    columns = np.where(hot, 1.0, -1.0)
+    X = as_numpy(problem.features)
     total, largest = np.zeros((problem.n_classes, problem.dimension)), 0.0
     for start in range(0, problem.samples, 256):
-        part = slice(start, start + 256)
-        directions = np.asarray(norm_.direction(columns[part, :, None] * X[part, None, :]))
+        directions = constant_directions(problem, norm_, slice(start, start + 256))
         total += directions.sum(axis=0)
         largest = max(largest, float(np.sqrt(np.sum(directions**2, axis=(1, 2))).max()))
     B = total / problem.samples

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.linalg import lu_factor, lu_solve
 from scipy.sparse.linalg import LinearOperator, gmres
 
-__all__ = ["Slopes", "solver"]
+__all__ = ["MOST_DENSE", "Slopes", "solver"]
 
-_MOST_DENSE = 1500
+MOST_DENSE = 1500
 """Weights up to which I - R F' is formed."""
 _MOST_COLUMNS = 2500
 """Of L that are solved for directly."""
@@ -57,7 +57,7 @@ def solver(slopes: Slopes, step: float) -> Callable[[np.ndarray], np.ndarray]:
     from the columns of L that matter; and where these are too many, by GMRES, for which the strongest of them
     are the preconditioner.
     """
-    if slopes.weights <= _MOST_DENSE:
+    if slopes.weights <= MOST_DENSE:
         return _dense(slopes.matrix(), step)
     weights = slopes.sizes() * np.sqrt(np.sum(slopes.features**2, axis=1))[:, None]
     weights[np.arange(len(weights)), slopes.labels] = 0.0

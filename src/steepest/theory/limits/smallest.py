@@ -66,9 +66,10 @@ def smallest_converging_batch(
     Without ``batch_sizes`` 1, 2, 4, 8, ... are tried until one finds the max margin, and then by halving
     those between it and the last that is not known to, to within 1/16 of it. On large data every second of
     these powers is left out, and no more than two small samples of batches are taken where the verdict is
-    clear from them. That larger ones do so too is not certain: where b does not divide n the last batch of an epoch is smaller and may bring a floor back, as
-    b = n - 1 shows, whose last batch is of one sample. With ``batch_sizes`` all of them are tried, and the
-    answer is the smallest such that it and all larger ones among them find the max margin.
+    clear from them. With ``batch_sizes`` all of them are tried. The answer is the smallest that is known to
+    find the max margin, as all larger ones among those tried are; the status names those below it that are
+    open. That larger ones do so too is not certain: where b does not divide n the last batch of an epoch is
+    smaller and may bring a floor back, as b = n - 1 shows, whose last batch is of one sample.
 
     Args:
         problem: separable data.
@@ -170,7 +171,9 @@ def _told(answer: int | None, tried: dict[int, LimitDirection], tolerance: float
         return f"cannot be told to {tolerance:g}: open at batch size {', '.join(open_)}"
     below = {b: each for b, each in tried.items() if b < answer}
     open_ = _open(below, tolerance)
-    told = f"of those tried ({sizes})" + (f"; open at batch size {', '.join(open_)}" if open_ else "")
+    told = f"of those tried ({sizes})"
+    if open_:
+        told += f"; open at batch size {', '.join(open_)}"
     if answer == samples:
         known = "is known to find" if open_ else "finds"
         return f"only the full batch of {samples} {known} the max margin to {tolerance:g}, {told}"
