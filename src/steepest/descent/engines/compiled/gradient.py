@@ -88,6 +88,7 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
         _take_down(taken, 1, residuals, shift)
         return scale
     sums[:] = 0.0
+    smallest = math.inf
     for i in range(b):
         weight = factor * numbers[WEIGHTS, i]
         others = weight * numbers[TOTALS, i]
@@ -95,18 +96,12 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
         label = labels[indices[i]]
         # What is left here may be so small that its multiples are subnormal, and slow.
         residuals[i, label] = 0.0
-        _scale_row(residuals, i, weight, i)
-        _add_row(sums, 0, residuals, i)
+        _scale_and_add_row(residuals, i, weight, sums)
         sums[0, label] += others
         residuals[i, label] = -others
+        smallest = min(smallest, abs(others))
     _take_down(taken, b, residuals, shift)
-    count = 0
-    for i in range(b):
-        if _counts(residuals, i, sums):
-            if count < i:
-                copy_row(residuals, count, residuals, i)
-            chosen[count] = indices[i]
-            count += 1
+    count = _choose(residuals, indices, smallest, sums, chosen)
     out[:] = 0.0
     add_outer_products(residuals, count, chosen, X, out)
     scale = renormalized(out, shift)
@@ -125,10 +120,11 @@ def _take_down(taken, b, residuals, shift):
 
 @vectorised
 def _copy_rows(rows, units, b, residuals, shift):
+    written, read = rows.reshape(-1), residuals.reshape(-1)
+    for j in range(b * rows.shape[1]):
+        written[j] = read[j]
     for i in range(b):
         units[i] = shift
-        for c in range(rows.shape[1]):
-            rows[i, c] = residuals[i, c]
 
 
 @inlined
@@ -152,6 +148,27 @@ def _largest_samples(X, labels, weights, indices, factor, residuals, numbers, ch
     return renormalized(out, shift)
 
 
+@plain
+def _choose(residuals, indices, smallest, sums, chosen):
+    """Bring the samples that count to the front; return how many. ``smallest`` is that of true classes."""
+    most = 0.0
+    for c in range(sums.shape[1]):
+        most = max(most, sums[0, c])
+    # One comparison settles it as a rule: the coefficient of the true class is the largest of a sample.
+    if smallest > NEGLIGIBLE * most:
+        for i in range(indices.shape[0]):
+            chosen[i] = indices[i]
+        return indices.shape[0]
+    count = 0
+    for i in range(indices.shape[0]):
+        if _counts(residuals, i, sums):
+            if count < i:
+                copy_row(residuals, count, residuals, i)
+            chosen[count] = indices[i]
+            count += 1
+    return count
+
+
 @finite
 def _counts(residuals, i, sums):
     """Whether a sample's coefficient is of any size in any row."""
@@ -161,10 +178,12 @@ def _counts(residuals, i, sums):
     return counts
 
 
-@vectorised
-def _add_row(target, i, A, j):
-    for column in range(target.shape[1]):
-        target[i, column] += A[j, column]
+@plain
+def _scale_and_add_row(residuals, i, weight, sums):
+    for c in range(sums.shape[1]):
+        value = weight * residuals[i, c]
+        residuals[i, c] = value
+        sums[0, c] += value
 
 
 @plain

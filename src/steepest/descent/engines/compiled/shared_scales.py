@@ -54,6 +54,12 @@ def add_quickly(
         growth = 0.0
     serial = int(reference[_SERIAL])
     new = (1.0 - beta) * math.exp(growth)
+    # A batch of all samples is in order.
+    if b == mantissas.shape[0] and _all_equal(references, serial):
+        _add_all(mantissas, new, taken)
+        for i in range(b):
+            mantissas[i, labels[i]] = 0.0
+        return b
     for i in range(b):
         sample = indices[i]
         if references[sample] != serial:
@@ -66,6 +72,21 @@ def add_quickly(
             mantissas[sample, c] += new * taken[i, c]
         mantissas[sample, labels[sample]] = 0.0
     return b
+
+
+@plain
+def _all_equal(numbers, number):
+    unlike = 0
+    for i in range(numbers.shape[0]):
+        unlike += 1 if numbers[i] != number else 0
+    return unlike == 0
+
+
+@plain
+def _add_all(target, factor, matrix):
+    entries, added = target.reshape(-1), matrix.reshape(-1)
+    for j in range(entries.shape[0]):
+        entries[j] += factor * added[j]
 
 
 @plain
@@ -142,6 +163,11 @@ def _seen(one, other):
 
 
 @inlined
+def _power(exponent):
+    return 1.0 if exponent == 0.0 else math.exp(exponent)
+
+
+@inlined
 def settled_quickly(mantissas, scales, compared, compared_scales, sample, decay, decay_scale, gain):
     """Bring a sample's coefficients up to a step; return False, without a change, where scales differ.
 
@@ -184,7 +210,7 @@ def corrected_quickly(
     distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
     quickly = unlike == 0 and abs(here - there) < _APART and distance < _APART and largest < _LARGE_ENTRY
     if quickly:
-        kept, of_row, of_other = decay * math.exp(distance), math.exp(here - top), math.exp(there - top)
+        kept, of_row, of_other = decay * _power(distance), _power(here - top), _power(there - top)
         for c in range(mantissas.shape[1]):
             new, other = rows[i, c], compared[sample, c]
             old[i, c], old_scales[i, c] = other, there

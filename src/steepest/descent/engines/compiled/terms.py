@@ -196,10 +196,13 @@ def renew(data, step, kept):
     """Bring all coefficients up to a step, and compare from there on with the rows that were taken down."""
     n, k = kept.mantissas.shape
     labels = data[2]
+    last, decay, decay_scale, gain = -1, 1.0, 0.0, 0.0
     for i in range(n):
         age = step - kept.steps[i]
-        decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
-        gain = (1.0 - decay * math.exp(decay_scale)) / n
+        if age != last:
+            last = age
+            decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
+            gain = (1.0 - decay * math.exp(decay_scale)) / n
         kept.steps[i] = step
         if settled_quickly(
             kept.mantissas, kept.scales, kept.compared, kept.compared_scales, i, decay, decay_scale, gain
@@ -219,6 +222,15 @@ def renew(data, step, kept):
 
 
 @plain
+def _share(scales, scale):
+    unlike = 0
+    entries = scales.reshape(-1)
+    for j in range(entries.shape[0]):
+        unlike += 1 if entries[j] != scale else 0
+    return unlike == 0
+
+
+@plain
 def total_compared(labels, kept):
     """Write what absolute coefficients that signals are compared with add up to in each row, over n."""
     n, k = kept.compared.shape
@@ -232,6 +244,15 @@ def total_compared(labels, kept):
     if top == -math.inf:
         return
     unit, last = 1.0, top
+    if _share(kept.compared_scales, top):
+        for i in range(n):
+            others = 0.0
+            for c in range(k):
+                size = abs(kept.compared[i, c])
+                sums[c] += size / n
+                others += size
+            sums[labels[i]] += others / n
+        return
     for i in range(n):
         others = 0.0
         for c in range(k):
@@ -275,11 +296,14 @@ def record(data, indices, first, step, corrected, replaces, factor, kept):
     """
     n, k = kept.mantissas.shape
     labels = data[2]
+    last, decay, decay_scale, gain = -1, 1.0, 0.0, 0.0
     for i in range(first, indices.shape[0]):
         sample = indices[i]
         age = step + 1 - kept.steps[sample]
-        decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
-        gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
+        if age != last:
+            last = age
+            decay, decay_scale = power_of(kept.beta, kept.head, kept.tail, age)
+            gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
         kept.steps[sample], kept.references[sample] = step + 1, -1
         if corrected and corrected_quickly(
             kept.mantissas, kept.scales, kept.compared, kept.compared_scales, kept.rows, kept.row_scales,
