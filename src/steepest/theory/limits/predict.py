@@ -43,7 +43,8 @@ _WIDTH, _SHARPER = 1.0, ((0.3, 2.0), (0.1, 2.0**0.5), (0.03, 2.0**0.25))
 With the growth of R a step: the sharper signs are, the smaller the steps that Newton's method can take."""
 _SETTLED = 5e-3
 """Signs are made sharper until that changes the relative error by less, twice at least."""
-_MOST_SOLVES = 1500
+_MOST_SOLVES, _MOST_SHARPER = 1500, 150
+"""Newton steps of a path, and of those that only refine the width of signs."""
 _HURRY = 2.0
 _MOST_NUMBERS = 1 << 28
 """In an array: 2 GiB."""
@@ -262,7 +263,15 @@ def _samples(plan: Plan) -> Iterator[Batches]:
             yield sampled_batches(n, b, plan.least, np.random.default_rng([plan.seed, repeat]))
 
 
-def _path(plan: Plan, batches: Batches, until: float, growth: float, width: float, doing: str) -> Path:
+def _path(
+    plan: Plan,
+    batches: Batches,
+    until: float,
+    growth: float,
+    width: float,
+    doing: str,
+    most: int = _MOST_SOLVES,
+) -> Path:
     # A limit does not depend on how its path began.
     hurry = 1.0 if plan.at is not None else _HURRY
     field = _field(plan, batches)
@@ -270,7 +279,7 @@ def _path(plan: Plan, batches: Batches, until: float, growth: float, width: floa
     def reached(R: float) -> None:
         plan.tell(doing, R, until)
 
-    return follow(field, _width(plan, width), until, growth, _MOST_SOLVES, hurry, reached)
+    return follow(field, _width(plan, width), until, growth, most, hurry, reached)
 
 
 def _field(plan: Plan, batches: Batches) -> Field:
@@ -320,7 +329,9 @@ def _sharper(
     part = "growths" if plan.at is None else "weights"
     before, wider, found, left = path, _WIDTH, state, math.inf
     for number, (width, growth) in enumerate(_SHARPER):
-        sharp = _path(plan, batches, until, growth, width, f"with signs {_WIDTH / width:.3g} times sharper")
+        doing = f"with signs {_WIDTH / width:.3g} times sharper"
+        most = _MOST_SHARPER if number else _MOST_SOLVES
+        sharp = _path(plan, batches, until, growth, width, doing, most)
         if not len(sharp.lengths) or (number and not sharp.complete):
             break
         reached = int(np.argmin(np.abs(before.lengths - sharp.lengths[-1])))
@@ -329,7 +340,8 @@ def _sharper(
         sharpest = state + change / (1.0 - width / wider)
         left = abs(plan.error_of(sharpest) - plan.error_of(found if number else state + change))
         before, wider, found, state = sharp, width, sharpest, state + change
-        if not sharp.complete or (number and left < _SETTLED):
+        # Averages over ages have smooth signs of their own, and far more terms to follow.
+        if not sharp.complete or plan.kind in _MOMENTA or (number and left < _SETTLED):
             break
     return found, left
 
