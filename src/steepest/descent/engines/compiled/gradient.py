@@ -107,7 +107,7 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
     scale = renormalized(out, shift)
     sums[1, 0], sums[1, 1] = count, math.exp(shift - scale)
     if scale != shift:
-        _scale_row(sums, 0, sums[1, 1], 0)
+        copy_multiple(sums, 0, sums[1, 1], sums, 0)
     return scale
 
 
@@ -139,7 +139,7 @@ def _largest_samples(X, labels, weights, indices, factor, residuals, numbers, ch
             label = labels[indices[i]]
             # What is left here may be so small that its multiples are subnormal, and slow.
             residuals[i, label] = 0.0
-            _scale_row(residuals, i, weight, count)
+            copy_multiple(residuals, count, weight, residuals, i)
             residuals[count, label] = -others
             chosen[count] = indices[i]
             count += 1
@@ -396,10 +396,3 @@ def _to_log_odds(label, high, low, i):
         low[i, c] = error + (low[i, c] - true_low)
     high[i, label] = -math.inf
     low[i, label] = 0.0
-
-
-@vectorised
-def _scale_row(matrix, i, factor, j):
-    """Write factor times row i of a matrix into its row j, which may be the same."""
-    for c in range(matrix.shape[1]):
-        matrix[j, c] = factor * matrix[i, c]
