@@ -340,7 +340,7 @@ def _sharper(
         sharpest = state + change / (1.0 - width / wider)
         left = abs(plan.error_of(sharpest) - plan.error_of(found if number else state + change))
         before, wider, found, state = sharp, width, sharpest, state + change
-        # Averages over ages have smooth signs of their own, and far more terms to follow.
+        # Averages over ages have many times the terms to follow: there the first change has to do.
         if not sharp.complete or plan.kind in _MOMENTA or (number and left < _SETTLED):
             break
     return found, left
