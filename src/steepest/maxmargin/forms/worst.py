@@ -55,7 +55,13 @@ def within_caps(q: np.ndarray, y: np.ndarray, caps: np.ndarray) -> np.ndarray:
     order = np.argsort(np.where(used, caps / np.where(used, rows, 1.0), np.inf), kind="stable")
     # What the rows from each on have, summed from the smallest share on: nothing is a difference of sums.
     left, rest = (np.cumsum(each[order][::-1])[::-1] for each in (caps, rows))
-    left = np.maximum(left + (1.0 - caps.sum()), 0.0)
+    total = caps.sum()
+    if total < 2.0:
+        left = np.maximum(left + (1.0 - total), 0.0)
+    else:
+        # Caps of far more than there is to give: what they sum to would be rounded by more than it is.
+        cut = np.cumsum(caps[order])
+        left = np.maximum(1.0 - np.concatenate([[0.0], cut[:-1]]), 0.0)
     # With the first j rows cut, the others are multiplied by this; it is right from the first j that it cuts.
     factors = left / np.where(rest > 0, rest, np.inf)
     limits = caps[order] / np.where(rows[order] > 0, rows[order], np.inf)
