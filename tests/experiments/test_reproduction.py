@@ -130,7 +130,8 @@ def test_all_figures_go_one_after_the_other_into_one_folder(tmp_path, monkeypatc
         "figure4.nc",
     }
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
-    assert seen[-1][0].startswith("figure4: 8 of 8 runs, mixture")
+    # Which cell ends last is up to the workers.
+    assert seen[-1][0].startswith("figure4: 8 of 8 runs, ")
     assert seen[-1][1] == seen[-1][2]
 
     def interrupt(what, done, total):
