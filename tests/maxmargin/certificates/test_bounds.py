@@ -15,6 +15,7 @@ from tests.problems import random_problem
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.maxmargin import certificate
+from steepest.maxmargin.certificates.bounds import margin_below
 from steepest.maxmargin.certificates.products import accurate_product, product
 
 
@@ -99,3 +100,12 @@ def test_wrong_weights_get_a_negative_bound():
 def test_input_that_certifies_nothing_is_refused(W, q, message):
     with pytest.raises(InvalidArgument, match=message):
         certificate(random_problem(), "max", W, q)
+
+
+@pytest.mark.parametrize("size", [2.0**60, 2.0**200])
+def test_a_margin_that_doubled_precision_hides_beside_one_that_it_shows_is_taken_from_exact_sums(size):
+    # Both margins are 2^-70; the first is what is left of two terms that cancel.
+    X = np.array([[size, -size, 2.0**-70], [0.0, 0.0, 2.0**-70]])
+    W = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    below = margin_below(X, np.array([0, 0]), W, st.norm("max"))
+    assert 2.0**-70 * (1 - 1e-12) <= below <= 2.0**-70
