@@ -20,7 +20,7 @@ AFTER_CODE_AND_LINKS, BEFORE_EMPHASIS = 80, 60
 class Symbols(InlineProcessor):
     """Underscores, and asterisks that belong to the symbol before them."""
 
-    def handleMatch(self, m: re.Match[str], _: str) -> tuple[str, int, int]:  # noqa: N802
+    def handleMatch(self, m: re.Match[str], _: str) -> tuple[str, int, int]:  # noqa: N802 (Markdown's name)
         """Return them as Markdown keeps what a backslash precedes."""
         kept = re.sub(r"[_*]", lambda mark: f"{STX}{ord(mark[0])}{ETX}", m[0])
         return kept, m.start(0), m.end(0)
@@ -29,7 +29,7 @@ class Symbols(InlineProcessor):
 class Formulas(Extension):
     """Formulas in plain text stay as they are."""
 
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (Markdown's name)
         """Look for symbols once code and links are out of the way."""
         priority = (AFTER_CODE_AND_LINKS + BEFORE_EMPHASIS) / 2
         md.inlinePatterns.register(Symbols(r"_+\*?|\bW\*", md), "symbols", priority)

@@ -78,7 +78,7 @@ def test_arguments_that_cannot_be_used_are_told(problem, solutions):
     with pytest.raises(InvalidArgument, match="give data that is separable"):
         limit_direction(problem, Method("max", 3), margin=-1.0)
     for scale, message in (
-        (2.0**600, r"max margin .* leaves no room for squares"),
+        (2.0**600, r"max margin of .* leave no room for squares"),
         (2.0**-600, "divide all"),
     ):
         scaled = Classification(scale * np.asarray(problem.features), problem.labels)
@@ -87,7 +87,7 @@ def test_arguments_that_cannot_be_used_are_told(problem, solutions):
     uneven = Classification(
         problem.features * np.r_[2.0**600, np.ones(problem.dimension - 1)], problem.labels
     )
-    with pytest.raises(InvalidArgument, match="squares of such features leave float64"):
+    with pytest.raises(InvalidArgument, match=r"samples of .* leave no room for squares"):
         limit_direction(uneven, Method("frobenius", 3), margin=0.1)
     with pytest.raises(InvalidArgument, match="give one in the max norm"):
         limit_direction(problem, Method("max", 3), margin=solutions["frobenius"])

@@ -232,7 +232,7 @@ class _RowsSystem:
         return self.factor is not None
 
     def solve(self, r1: np.ndarray, pull: np.ndarray, r2: float, r3: np.ndarray, r4: float) -> Step:  # noqa: ARG002
-        """Solve once; there is no border."""
+        """Solve once; ``r4`` is that of a border, and there is none."""
         own = r3 / self.s
         missing = (r2 - float(own.sum())) / self.total
         right = (r1 + pull + self.pairs.pair_sum(own))[0] + missing * self.g

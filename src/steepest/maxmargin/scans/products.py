@@ -24,7 +24,7 @@ _kept = partial(compiled_and_kept, reorders=True)
 
 @_plain
 def _dot(W, c, X, i):
-    total = W[c, 0] - W[c, 0]
+    total = W.dtype.type(0.0)
     for column in range(X.shape[1]):
         total += W[c, column] * X[i, column]
     return total

@@ -29,7 +29,7 @@ _MOST_STEPS = 1 << 22
 _FEWEST, _USUAL = 150, 3000
 """In a sample of batches, where nothing else is said."""
 
-_LARGEST_MARGIN = 1e120
+_LARGEST = 1e120
 """Squares of what is larger, and of what is smaller than one over it, leave float64 on the way."""
 
 READ = ("norm", "batch_size", "momentum", "loss")
@@ -119,11 +119,7 @@ def planned(
     gamma = margin_value(margin, norm_)
     if not gamma > 0:
         raise InvalidArgument("problem", problem.name, "give data that is separable: γ > 0 is needed")
-    if not 1 / _LARGEST_MARGIN <= gamma <= _LARGEST_MARGIN:
-        remedy = (
-            f"its max margin {gamma:.3g} leaves no room for squares in float64: divide all features by it"
-        )
-        raise InvalidArgument("problem", problem.name, remedy)
+    _require_squares(problem, gamma)
     weights = problem.n_classes * problem.dimension
     size = samples if size is None else size
     usual = int(np.clip(min(1e6 / weights, 6e4 / size), _FEWEST, _USUAL))
@@ -159,3 +155,14 @@ def _steps(schedule: Schedule, at: float) -> StepSizes:
         many *= 2
     sizes = sizes[: 1 + int(np.searchsorted(np.cumsum(sizes), at))]
     return StepSizes(float(sizes[0]), float(sizes[-1]), float(np.sum(sizes**2) / np.sum(sizes)))
+
+
+def _require_squares(problem: Classification, margin: float) -> None:
+    largest = problem.feature_bound
+    if not all(1 / _LARGEST <= size <= _LARGEST for size in (margin, largest)):
+        raise InvalidArgument(
+            "problem",
+            problem.name,
+            f"samples of ‖x‖₁ up to {largest:.3g} and a max margin of {margin:.3g} leave no room for squares "
+            "in float64: divide all features by the largest",
+        )

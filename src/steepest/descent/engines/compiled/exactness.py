@@ -53,7 +53,7 @@ class Space(NamedTuple):
 _SIGN, _DIGITS = 1e-12, 1e-6
 _LEAST = math.exp(-600.0)
 _CLAMPED = math.exp(-680.0)
-_FARTHEST, _TINY = -700.0, 1e-280
+_FARTHEST, _TINY, _EVEN = -700.0, 1e-280, 1e250
 
 
 def least_part(kind: int, power: float) -> float:
@@ -271,6 +271,9 @@ def _entry(X, indices, rows, scales, logs, c, j):
             term = rows[i, c] * x * math.exp(scales[i] - scales[at])
             total += term
             size += abs(term)
+        elif abs(x) > _EVEN * abs(X[indices[at], j]):
+            # Of such uneven features the logarithms of coefficients say too little.
+            return 0.0, math.inf
     # What is too small for an ordinary number is not nothing.
     return total, max(size, _TINY)
 

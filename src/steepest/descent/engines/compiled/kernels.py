@@ -158,6 +158,15 @@ def count_below(entries, bound):
 
 
 @plain
+def all_equal(entries, value):
+    """Whether all entries are a value: a count of the others, which becomes vector instructions."""
+    unlike = 0
+    for j in range(entries.shape[0]):
+        unlike += 1 if entries[j] != value else 0
+    return unlike == 0
+
+
+@plain
 def power_of(beta, head, tail, age):
     """Return β^age as mantissa and log-scale."""
     if age == 0:

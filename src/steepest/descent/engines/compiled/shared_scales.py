@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from steepest.descent.engines.compiled.kernels import finite, inlined, plain, power_of, vectorised
+from steepest.descent.engines.compiled.kernels import all_equal, finite, inlined, plain, power_of, vectorised
 from steepest.signals.numbers import HIDDEN
 
 __all__ = ["add_quickly", "corrected_quickly", "count_kept_apart", "reference_of", "settled_quickly"]
@@ -55,7 +55,7 @@ def add_quickly(
     serial = int(reference[_SERIAL])
     new = (1.0 - beta) * math.exp(growth)
     # A batch of all samples is in order.
-    if b == mantissas.shape[0] and _all_equal(references, serial):
+    if b == mantissas.shape[0] and all_equal(references, serial):
         _add_all(mantissas, new, taken)
         for i in range(b):
             mantissas[i, labels[i]] = 0.0
@@ -72,14 +72,6 @@ def add_quickly(
             mantissas[sample, c] += new * taken[i, c]
         mantissas[sample, labels[sample]] = 0.0
     return b
-
-
-@plain
-def _all_equal(numbers, number):
-    unlike = 0
-    for i in range(numbers.shape[0]):
-        unlike += 1 if numbers[i] != number else 0
-    return unlike == 0
 
 
 @plain
@@ -163,7 +155,8 @@ def _seen(one, other):
 
 
 @inlined
-def _power(exponent):
+def _exponential(exponent):
+    # Scales are alike as a rule.
     return 1.0 if exponent == 0.0 else math.exp(exponent)
 
 
@@ -210,7 +203,11 @@ def corrected_quickly(
     distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
     quickly = unlike == 0 and abs(here - there) < _APART and distance < _APART and largest < _LARGE_ENTRY
     if quickly:
-        kept, of_row, of_other = decay * _power(distance), _power(here - top), _power(there - top)
+        kept, of_row, of_other = (
+            decay * _exponential(distance),
+            _exponential(here - top),
+            _exponential(there - top),
+        )
         for c in range(mantissas.shape[1]):
             new, other = rows[i, c], compared[sample, c]
             old[i, c], old_scales[i, c] = other, there

@@ -14,7 +14,7 @@ from steepest.descent.engines.averages import (
     ROUNDING_OF_SIGN,
 )
 from steepest.descent.engines.compiled.gradient import exact_row
-from steepest.descent.engines.compiled.kernels import plain, power_of
+from steepest.descent.engines.compiled.kernels import all_equal, plain, power_of
 from steepest.descent.engines.compiled.shared_scales import (
     corrected_quickly,
     count_kept_apart,
@@ -222,15 +222,6 @@ def renew(data, step, kept):
 
 
 @plain
-def _share(scales, scale):
-    unlike = 0
-    entries = scales.reshape(-1)
-    for j in range(entries.shape[0]):
-        unlike += 1 if entries[j] != scale else 0
-    return unlike == 0
-
-
-@plain
 def total_compared(labels, kept):
     """Write what absolute coefficients that signals are compared with add up to in each row, over n."""
     n, k = kept.compared.shape
@@ -244,7 +235,7 @@ def total_compared(labels, kept):
     if top == -math.inf:
         return
     unit, last = 1.0, top
-    if _share(kept.compared_scales, top):
+    if all_equal(kept.compared_scales.reshape(-1), top):
         for i in range(n):
             others = 0.0
             for c in range(k):
