@@ -335,5 +335,5 @@ class Case:
         best = np.zeros((self.k, self.problem.dimension)), 0.0
         if self.null is not None or not self.candidates:
             return best
-        found = [(W, self._margin(W)) for W in self.candidates]
-        return max(found, key=lambda each: each[1])
+        found = [(W, self._margin(W)) for W in self.candidates if np.isfinite(W).all()]
+        return max(found, key=lambda each: each[1], default=best)

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from steepest.doubled import two_sum
+from steepest.maxmargin.separability.exponents import middle, row_and_column_exponents
 
 __all__ = [
     "Conditioned",
@@ -74,7 +75,7 @@ class Conditioned:
         # Weights of any size are as good: these are kept within the range of floats.
         middle = (int(exponents[used].max()) + int(exponents[used].min())) // 2 if used.any() else 0
         W = np.zeros((len(V), self.dimension))
-        with np.errstate(under="ignore"):
+        with np.errstate(under="ignore", over="ignore"):
             W[:, self.columns] = np.ldexp(scaled, self.exponents - (middle if abs(middle) > 500 else 0))
         return W
 
@@ -153,9 +154,10 @@ def conditionings(X: np.ndarray, y: np.ndarray) -> Iterator[Conditioned]:
 
 def _huge(X: np.ndarray) -> np.ndarray:
     """Return which entries are far beyond the middle one of their feature, shape [n, d]."""
-    sizes = np.frexp(X)[1]
-    middle = np.ma.median(np.ma.array(sizes, mask=X == 0), axis=0).filled(0)
-    return (X != 0) & (sizes > middle + _HUGE)
+    rows, columns = row_and_column_exponents(X)
+    used = X != 0
+    sizes = np.frexp(X)[1] - columns - rows[:, None]
+    return used & (sizes > middle(sizes, used, axis=0) + _HUGE)
 
 
 def _equilibrated(X: np.ndarray, by_largest: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,19 +166,24 @@ def _equilibrated(X: np.ndarray, by_largest: Any) -> tuple[np.ndarray, np.ndarra
     The middle entry of a column comes near 1, not its largest: a code of 1e16 for what is missing would hide
     all others. The largest entry of a row does.
     """
-    sizes = np.frexp(X)[1]
-    absent = X == 0
-    rows = np.zeros((len(X), 1), dtype=sizes.dtype)
-    columns = np.zeros(X.shape[1], dtype=sizes.dtype)
+    used = X != 0
+    first, base = row_and_column_exponents(X)
+    sizes = np.frexp(X)[1] - base - first[:, None]
+    rows, columns = np.zeros((len(X), 1), dtype=sizes.dtype), np.zeros_like(base)
     for _ in range(_SWEEPS):
-        left = np.ma.array(sizes - rows, mask=absent)
-        columns = np.asarray(np.ma.median(left, axis=0).filled(0)).astype(sizes.dtype)
+        columns = middle(sizes - rows, used, axis=0)
         if by_largest is not None:
-            columns = np.where(by_largest, np.asarray(left.max(axis=0).filled(0)), columns)
-        rows = np.where(absent, np.iinfo(sizes.dtype).min // 2, sizes - columns).max(axis=1, keepdims=True)
-        rows = np.where(absent.all(axis=1, keepdims=True), 0, rows)
+            columns = np.where(by_largest, _largest(sizes - rows, used, axis=0), columns)
+        rows = _largest(sizes - columns, used, axis=1)[:, None]
+    rows, columns = rows[:, 0] + first, columns + base
     with np.errstate(under="ignore"):
-        return np.ldexp(X, -(rows + columns)), -columns, rows[:, 0]
+        return np.ldexp(X, -(rows[:, None] + columns)), -columns, rows
+
+
+def _largest(values: np.ndarray, used: np.ndarray, axis: int) -> np.ndarray:
+    """Return the largest of the used integers along an axis, 0 where there are none."""
+    found = np.where(used, values, np.iinfo(values.dtype).min).max(axis=axis)
+    return np.where(used.any(axis=axis), found, 0)
 
 
 def eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 
 from steepest.maxmargin.separability.conditioned import Conditioned
 from steepest.maxmargin.separability.exact import exact_solution
 
-__all__ = ["as_floats", "in_all_features", "rational_weights"]
+__all__ = ["as_floats", "in_all_features", "in_range", "nearest_floats", "rational_weights"]
 
 _SNAP = 1e-7
 """Weights that differ by less than this share of the largest are meant to be equal, and may be 0."""
@@ -18,6 +19,10 @@ _MOST_FEATURES = 40
 """Of an exact system of equations that takes a second."""
 _MULTIPLES = (1, 3, 5, 7, 9, 11, 13)
 """Of weights, which round otherwise: one may have the digits that another lacks."""
+_MOST_CLASSES = 6
+"""Of which every two are tried with twice the digits."""
+_RANGE, _LARGEST = 1000, 1022
+"""Powers of two within which floats keep all their digits, with some room, and below which they end."""
 
 
 def rational_weights(X: np.ndarray, conditioned: Conditioned, V: np.ndarray) -> list[list[Fraction]] | None:
@@ -59,15 +64,44 @@ def in_all_features(
 def as_floats(W: tuple[tuple[Fraction, ...], ...]) -> Iterator[np.ndarray]:
     """Yield weights [k, d] of floats, which are several multiples of W rounded.
 
-    Of two classes only the difference counts, which two floats hold with twice the digits.
+    Of two classes only the difference counts, which two floats hold with twice the digits. Of more, that
+    is so of the differences between any two of them.
     """
-    if len(W) == 2:
-        difference = [b - a for a, b in zip(*W, strict=True)]
-        high = [float(each) for each in difference]
-        low = [float(Fraction(h) - each) for h, each in zip(high, difference, strict=True)]
-        yield np.array([low, high])
+    W = in_range(W)
+    for a, b in permutations(range(len(W)), 2):
+        rows = [[each - base for each, base in zip(row, W[a], strict=True)] for row in W]
+        floats = nearest_floats(rows)
+        floats[a] = [
+            _float(Fraction(h) - each) if np.isfinite(h) else h
+            for h, each in zip(floats[b].tolist(), rows[b], strict=True)
+        ]
+        yield floats
+        if len(W) == 2 or len(W) > _MOST_CLASSES:
+            break
     for multiple in _MULTIPLES:
-        yield np.array([[float(multiple * each) for each in row] for row in W])
+        yield nearest_floats([[multiple * each for each in row] for row in W])
+
+
+def nearest_floats(rows: Sequence[Sequence[Fraction]]) -> np.ndarray:
+    """Return rational numbers rounded to floats, which are infinite beyond their range.
+
+    >>> nearest_floats([[Fraction(1, 3), Fraction(2) ** 2000]]).tolist()
+    [[0.3333333333333333, inf]]
+    """
+    return np.array([[_float(each) for each in row] for row in rows])
+
+
+def in_range(W: Sequence[Sequence[Fraction]]) -> tuple[tuple[Fraction, ...], ...]:
+    """Return weights times a power of two that brings them into the range of floats, if one does."""
+    sizes = [_exponent(each) for row in W for each in row if each]
+    if not sizes or (max(sizes) <= _RANGE and min(sizes) >= -_RANGE):
+        return tuple(map(tuple, W))
+    power = Fraction(2) ** -max((max(sizes) + min(sizes)) // 2, max(sizes) - _LARGEST)
+    return tuple(tuple(each * power for each in row) for row in W)
+
+
+def _float(value: Fraction) -> float:
+    return float(value) if not value or _exponent(value) <= _LARGEST else float(np.copysign(np.inf, value))
 
 
 def _rounded(W: np.ndarray) -> np.ndarray:

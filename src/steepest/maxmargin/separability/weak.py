@@ -14,7 +14,7 @@ from steepest.maxmargin.separability.conditioned import Conditioned
 from steepest.maxmargin.separability.evidence import all_positive, relative_margins
 from steepest.maxmargin.separability.exact import exact_margins, with_products
 from steepest.maxmargin.separability.program import pair_columns
-from steepest.maxmargin.separability.rational import in_all_features, rational_weights
+from steepest.maxmargin.separability.rational import in_all_features, in_range, nearest_floats, rational_weights
 
 __all__ = ["Weak", "separating_weights", "weak_weights"]
 
@@ -60,10 +60,12 @@ def weak_weights(
     floats = conditioned.weights(V - V[0])
     affordable = len(overlapped) * max(1, len(conditioned.columns)) <= _MOST_EXACT
     for exact in _rational(X, y, conditioned, V - V[0], overlapped) if affordable else ():
-        W = np.array([[float(each) for each in row] for row in exact])
+        W = nearest_floats(in_range(exact))
         fractions = np.array(exact, dtype=object)
         if all_positive(X, y, W, fractions, apart) and not any(exact_margins(X, y, fractions, overlapped)):
             return Weak(W, exact)
+    if not np.isfinite(floats).all():
+        return None
     margins = relative_margins(X, y, floats)
     if (margins[apart] > _APART).all() and (np.abs(margins[zero]) <= _ROUNDING).all():
         return Weak(floats, None)
@@ -117,7 +119,7 @@ def separating_weights(
     if moved is None:
         return None
     exact = in_all_features(moved, columns, d)
-    W = np.array([[float(each) for each in row] for row in exact])
+    W = nearest_floats(in_range(exact))
     pairs = y[:, None] != np.arange(k)
     return exact if all_positive(X, y, W, np.array(exact, dtype=object), pairs) else None
 
