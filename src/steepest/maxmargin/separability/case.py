@@ -12,7 +12,7 @@ from steepest.arrays import as_numpy
 from steepest.maxmargin.first_order.coordinate import coordinate_ascent
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.pairs import all_pairs
-from steepest.maxmargin.separability.coefficients import coefficients_at_infinity
+from steepest.maxmargin.separability.coefficients import coefficients_at_infinity, exact_coefficients
 from steepest.maxmargin.separability.conditioned import Conditioned, conditionings
 from steepest.maxmargin.separability.evidence import (
     Null,
@@ -25,7 +25,13 @@ from steepest.maxmargin.separability.exact_program import decide_exactly, is_sma
 from steepest.maxmargin.separability.likelihood import fit_likelihood, split_by_likelihood
 from steepest.maxmargin.separability.overlap import all_overlap
 from steepest.maxmargin.separability.program import Split, split_pairs
-from steepest.maxmargin.separability.rational import as_floats, in_all_features, rational_weights
+from steepest.maxmargin.separability.rational import (
+    as_floats,
+    in_all_features,
+    in_range,
+    nearest_floats,
+    rational_weights,
+)
 from steepest.maxmargin.separability.repeated import repeated_sample
 from steepest.maxmargin.separability.result import Separability, Separation
 from steepest.maxmargin.separability.weak import Weak, separating_weights, weak_weights
@@ -87,6 +93,15 @@ class Case:
 
     def decided(self) -> Separability:
         """Decide, or say what was tried."""
+        found = self._in_floats()
+        sure = found.exact and found.overlapped is not None and found.kind is not Separation.WEAKLY_SEPARABLE
+        if sure or self.deadline.passed or not is_small_enough(self.X, self.k):
+            return found
+        # That floats tell no pairs apart is no proof that nothing does.
+        return self._by_exact_program() or found
+
+    def _in_floats(self) -> Separability:
+        """Decide by programs in floats, whose answers are verified."""
         self.tried.append("repeated samples")
         if self.null is None:
             self.null = repeated_sample(self.X, self.y, self.k)
@@ -98,7 +113,7 @@ class Case:
                 self.null = self._null_of_guess()
             view = None if found is not None or self.deadline.passed else next(self.views, None)
             if view is None:
-                return found or self._by_exact_program() or self._undecided()
+                return found or self._undecided()
             self._look(view)
             self.tried.append("other scales of the features")
 
@@ -172,23 +187,35 @@ class Case:
 
     def _by_exact_program(self) -> Separability | None:
         """What a program in floats could not tell, of few samples."""
-        if self.null is not None or not is_small_enough(self.X, self.k):
-            return None
         self.tried.append("exact program")
-        pairs = all_pairs(self.y, self.k)
-        found = decide_exactly(self.X, self.y, self.k, pairs, self.deadline)
+        found = decide_exactly(self.X, self.y, self.k, self.deadline)
         if found is None:
             return None
-        if found.weights is not None:
+        coefficients = exact_coefficients(found)
+        if not len(found.overlapped):
+            self.null = None
             W = next((W for W in as_floats(found.weights) if separates(self.X, self.y, W)), None)
             if W is None:
+                # They separate, but floats that do were not found.
                 return self._result(Separation.UNDECIDED, exact=False, exact_weights=found.weights)
-            nothing = np.zeros((0, 2), dtype=np.int64)
-            return self._result(Separation.SEPARABLE, exact=True, weights=W, overlapped=nothing)
-        assert found.dual is not None
-        chosen, exact = pairs[list(found.dual)], tuple(found.dual.values())
-        self.null = Null(chosen, np.array([float(each) for each in exact]), exact)
-        return self._not_separable(None)
+            return self._result(
+                Separation.SEPARABLE,
+                exact=True,
+                weights=W,
+                overlapped=found.overlapped,
+                coefficients=coefficients,
+            )
+        exact = tuple(found.dual.values())
+        self.null = Null(np.array(list(found.dual)), np.array([float(each) for each in exact]), exact)
+        everything = len(found.overlapped) == len(self.y) * (self.k - 1)
+        return self._result(
+            Separation.NOT_SEPARABLE if everything else Separation.WEAKLY_SEPARABLE,
+            exact=True,
+            weights=None if everything else nearest_floats(in_range(found.weights)),
+            exact_weights=None if everything else found.weights,
+            overlapped=found.overlapped,
+            coefficients=coefficients,
+        )
 
     def _if_separating(self, V: np.ndarray) -> Separability | None:
         W = next((W for W in self._floats(V - V[0]) if separates(self.X, self.y, W)), None)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.maxmargin.separability.conditioned import Conditioned
+from steepest.maxmargin.separability.exact_program import Decided
 from steepest.maxmargin.separability.program import pair_columns
 
-__all__ = ["coefficients_at_infinity"]
+__all__ = ["coefficients_at_infinity", "exact_coefficients"]
 
 _OF_RANK = 1e-9
 _ZERO = 1e-9
@@ -46,6 +47,25 @@ def coefficients_at_infinity(
     with np.errstate(invalid="ignore"):
         found[1:, conditioned.columns] = np.where(free, np.where(signs != 0, signs * np.inf, np.nan), 0.0)
     return found
+
+
+def exact_coefficients(found: Decided) -> np.ndarray:
+    """Return the same of a split that was found in rational arithmetic, shape [k, d].
+
+    >>> from steepest.maxmargin.forms.candidate import Deadline
+    >>> from steepest.maxmargin.separability.exact_program import decide_exactly
+    >>> X = np.array([[1.0, 1.0, 1.0], [2.0, 2.0, 1.0], [2.0, 2.0, 1.0]])
+    >>> exact_coefficients(decide_exactly(X, np.array([0, 0, 1]), 2, Deadline())).tolist()
+    [[0.0, 0.0, 0.0], [inf, nan, -inf]]
+    """
+    W = found.weights
+    signs = np.array([[np.sign(a - b) for a, b in zip(row, W[0], strict=True)] for row in W], dtype=float)
+    free = found.free
+    coefficients = np.full(signs.shape, np.nan)
+    coefficients[:, found.columns] = np.where(free, np.nan, 0.0)[:, found.columns]
+    coefficients[free & (signs > 0)], coefficients[free & (signs < 0)] = np.inf, -np.inf
+    coefficients[0] = 0.0
+    return coefficients
 
 
 def _free(y: np.ndarray, k: int, conditioned: Conditioned, overlapped: np.ndarray) -> np.ndarray | None:

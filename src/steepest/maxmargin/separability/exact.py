@@ -11,6 +11,7 @@ import numpy as np
 import scipy.linalg
 
 __all__ = [
+    "Echelon",
     "are_multiples",
     "exact_margins",
     "exact_null_weights",
@@ -155,6 +156,39 @@ def _null_vector(rows: list[list[int]]) -> list[int] | None:
     for position, each in zip(order, q, strict=True):
         found[position] = each
     return found
+
+
+class Echelon:
+    """Rows of whole numbers, reduced as they come, without fractions."""
+
+    def __init__(self) -> None:
+        self.pivots: dict[int, list[int]] = {}
+        """Rows by the place of their first entry that is not 0."""
+
+    def take(self, row: list[int]) -> bool:
+        """Take a row in, unless those before determine it; say whether it was taken."""
+        left = _reduced(row, self.pivots)
+        lead = next((j for j, entry in enumerate(left) if entry), None)
+        if lead is None:
+            return False
+        self.pivots[lead] = left
+        return True
+
+    def orthogonal(self, count: int) -> list[list[int]]:
+        """Return a basis of the vectors of ``count`` whole numbers that are orthogonal to all rows.
+
+        >>> echelon = Echelon()
+        >>> echelon.take([2, 4, 0]), echelon.take([1, 2, 0]), echelon.orthogonal(3)
+        (True, False, [[-2, 1, 0], [0, 0, 1]])
+        """
+        found = []
+        for free in range(count):
+            if free not in self.pivots:
+                known = {j: Fraction(int(j == free)) for j in range(count) if j not in self.pivots}
+                vector = _solved(self.pivots, known, count)
+                common = lcm(*(each.denominator for each in vector))
+                found.append([int(each * common) for each in vector])
+        return found
 
 
 def with_products(

@@ -1,104 +1,266 @@
-"""Gordan's alternative in rational numbers: dual weights with A(q) = 0 or weights that separate, always one.
+"""Separability in rational numbers: which pairs weights tell apart, and which they cannot, without rounding.
 
-Phase one of the simplex method looks for q ≥ 0 of sum 1 with A(q) = 0, and Bland's rule keeps it from going
-in circles (Bland, Mathematics of Operations Research 2, 1977). Where it ends with a part of the sum that is
-left, its prices are weights that give every pair a positive margin. Codes of 1e16 and 1e20 in several
-features have dual weights that a program in floats takes for 0.
+Gordan's alternative holds for any set of pairs: there are dual weights q ≥ 0 of sum 1 with A(q) = 0, or
+weights that give all of them a positive margin. Phase one of the simplex method finds which, in whole numbers
+(Edmonds, Journal of Research of the NBS 71B, 1967: every entry is a determinant); the lexicographic rule
+keeps it from going in circles. The pairs that have dual weight have a margin of 0 for all weights without a
+negative one. So the same is asked again of the weights that give them 0, until the other pairs, if any are
+left, have a positive margin. Codes of 1e16 and 1e20 in several features, or samples that differ by a last
+digit, have dual weights that a program in floats takes for 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 import numpy as np
 
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.separability.program import pair_columns
+from steepest.maxmargin.separability.exact import Echelon, whole_numbers
+from steepest.maxmargin.separability.exponents import row_and_column_exponents
 
 __all__ = ["Decided", "decide_exactly", "is_small_enough"]
 
-_MOST_NUMBERS, _MOST_CONDITIONS = 20_000, 40
-"""Numbers of the columns, and sums that are to vanish, that take some seconds at worst."""
-_MOST_PIVOTS = 500
+_MOST_CONDITIONS, _MOST_WORK = 40, 32_000_000
+"""Sums that are to vanish, and their square times the numbers of the columns, that take some seconds."""
+_MOST_SAMPLES = 20_000
+"""Rows that are brought to whole numbers in a second."""
+
+Column = list[tuple[int, int]]
+"""The entries of a column that are not 0, each with its row."""
 
 
 @dataclass(frozen=True)
 class Decided:
-    """One of the two: dual weights of pairs, or weights that separate."""
+    """The split of all pairs, and what shows it."""
 
-    dual: dict[int, Fraction] | None
-    """Positive dual weights by the number of their pair, of sum 1, with A(q) = 0 exactly."""
-    weights: tuple[tuple[Fraction, ...], ...] | None
-    """Weights [k, d], of which all margins are positive."""
+    overlapped: np.ndarray
+    """Pairs whose margin is 0 for all weights without negative margins, shape [p, 2]."""
+    dual: dict[tuple[int, int], Fraction]
+    """Positive dual weights by their pair, of sum 1, with A(q) = 0 exactly; empty if no pair is overlapped."""
+    weights: tuple[tuple[Fraction, ...], ...]
+    """Weights [k, d] whose margins are 0 at the overlapped pairs and positive at all others."""
+    free: np.ndarray
+    """Which weights, less those of the first class, margins of 0 at the overlapped pairs leave free, among
+    weights of independent features, shape [k, d]."""
+    columns: np.ndarray
+    """The features that are no combination of those before them, ascending."""
 
 
 def is_small_enough(X: np.ndarray, classes: int) -> bool:
     """Whether features X [n, d] are few enough for an exact program."""
     conditions = (classes - 1) * X.shape[1]
-    return conditions <= _MOST_CONDITIONS and len(X) * (classes - 1) * conditions <= _MOST_NUMBERS
+    if conditions > _MOST_CONDITIONS or len(X) > _MOST_SAMPLES:
+        return False
+    return len(np.unique(X, axis=0)) * (classes - 1) * conditions**3 <= _MOST_WORK
 
 
-def decide_exactly(
-    X: np.ndarray, y: np.ndarray, classes: int, pairs: np.ndarray, deadline: Deadline
-) -> Decided | None:
-    """Return dual weights of ``pairs`` [p, 2] with A(q) = 0 or weights that separate them; None out of time.
+def decide_exactly(X: np.ndarray, y: np.ndarray, classes: int, deadline: Deadline) -> Decided | None:
+    """Return what weights of features X [n, d] tell apart, in rational arithmetic; None out of time.
 
-    >>> X, pairs = np.array([[1e20, 1.0], [1e20, 2.0]]), np.array([[0, 1], [1, 0]])
-    >>> decide_exactly(X, np.array([0, 1]), 2, pairs, Deadline()).weights
-    ((Fraction(3, 200000000000000000000), Fraction(-1, 1)), (Fraction(0, 1), Fraction(0, 1)))
+    >>> X = np.array([[1e20, 1.0], [1e20, 2.0], [1e20, 2.0]])
+    >>> found = decide_exactly(X, np.array([0, 1, 1]), 2, Deadline())
+    >>> len(found.overlapped), found.weights[1]
+    (0, (Fraction(0, 1), Fraction(0, 1)))
+    >>> found = decide_exactly(X, np.array([0, 1, 0]), 2, Deadline())
+    >>> found.overlapped.tolist(), sorted(found.dual.items())
+    ([[1, 0], [2, 1]], [((1, 0), Fraction(1, 2)), ((2, 1), Fraction(1, 2))])
     """
-    d = X.shape[1]
-    matrix = pair_columns(X, y, classes, pairs).toarray()[: (classes - 1) * d].T
-    columns, units = [], []
-    for row in matrix.tolist():
-        parts = [Fraction(entry) for entry in row]
-        # Positive multiples of columns change which have weight by nothing, and the sum comes last.
-        unit = max(map(abs, parts), default=Fraction(0)) or Fraction(1)
-        units.append(unit)
-        columns.append([(j, part / unit) for j, part in enumerate(parts) if part] + [(len(row), Fraction(1))])
-    m = (classes - 1) * d + 1
-    inverse = [[Fraction(int(i == j)) for j in range(m)] for i in range(m)]
-    basis, values = list(range(-m, 0)), [Fraction(0)] * (m - 1) + [Fraction(1)]
-    for _ in range(_MOST_PIVOTS):
-        if deadline.passed:
+    data = _Whole.of(X, y)
+    d = len(data.columns)
+    conditions = (classes - 1) * d
+    pairs = [(group, c) for group in range(len(data.rows)) for c in range(classes) if c != data.labels[group]]
+    columns = [_pair_column(data.rows[group], data.labels[group], c, classes, d) for group, c in pairs]
+    overlapped: set[int] = set()
+    dual: dict[int, Fraction] = {}
+    zero = Echelon()
+    basis = [[int(i == j) for j in range(conditions)] for i in range(conditions)]
+    while True:
+        seen = {j: _within(basis, columns[j]) for j in range(len(pairs)) if j not in overlapped}
+        overlapped.update(j for j, column in seen.items() if not column)
+        left = [j for j, column in seen.items() if column]
+        if not left:
+            V = [0] * conditions
+            break
+        found = _alternative([seen[j] for j in left], len(basis), deadline)
+        if found is None:
             return None
+        support, prices = found
+        if prices is not None:
+            V = [sum(a * b[j] for a, b in zip(prices, basis, strict=True)) for j in range(conditions)]
+            break
+        assert support is not None
+        dual = dual or {left[j]: each for j, each in support.items()}
+        for j in support:
+            overlapped.add(left[j])
+            zero.take(_filled(columns[left[j]], conditions))
+        basis = zero.orthogonal(conditions)
+    if overlapped and not dual:
+        dual = {min(overlapped): Fraction(1)}
+    return data.decided(pairs, sorted(overlapped), dual, V, basis, classes)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """Features as whole numbers, equal samples of one class together."""
+
+    columns: np.ndarray
+    """Features that are no combination of those before them."""
+    exponents: np.ndarray
+    """Powers of two that these were divided by."""
+    rows: list[list[int]]
+    """Samples without their common factors."""
+    labels: list[int]
+    members: list[list[tuple[int, Fraction]]]
+    """Samples of each row, and what they are as multiples of it."""
+    dimension: int
+
+    @classmethod
+    def of(cls, X: np.ndarray, y: np.ndarray) -> _Whole:
+        """Features [n, d] with labels [n]."""
+        sizes, exponents = row_and_column_exponents(X)
+        mantissas, powers = np.frexp(X)
+        powers = powers - sizes[:, None] - exponents
+        places: dict[tuple[int, tuple[int, ...]], int] = {}
+        rows: list[list[int]] = []
+        labels: list[int] = []
+        members: list[list[tuple[int, Fraction]]] = []
+        for i, (row, power) in enumerate(zip(mantissas, powers, strict=True)):
+            whole, factor = _primitive(row, power)
+            place = places.setdefault((int(y[i]), tuple(whole)), len(rows))
+            if place == len(rows):
+                rows.append(whole)
+                labels.append(int(y[i]))
+                members.append([])
+            members[place].append((i, factor * Fraction(2) ** int(sizes[i])))
+        independent = Echelon()
+        distinct = list(dict.fromkeys(map(tuple, rows)))
+        columns = [j for j in range(X.shape[1]) if independent.take([row[j] for row in distinct])]
+        rows = [[row[j] for j in columns] for row in rows]
+        return cls(np.array(columns, dtype=int), exponents[columns], rows, labels, members, X.shape[1])
+
+    def decided(
+        self,
+        pairs: Sequence[tuple[int, int]],
+        overlapped: Iterable[int],
+        dual: dict[int, Fraction],
+        V: Sequence[int],
+        basis: Sequence[Sequence[int]],
+        classes: int,
+    ) -> Decided:
+        """Return what was found of the rows for the samples that were given."""
+        r = len(self.columns)
+        weights = [[Fraction(0)] * self.dimension for _ in range(classes)]
+        for c in range(classes - 1):
+            for place, (j, power) in enumerate(zip(self.columns.tolist(), self.exponents.tolist(), strict=True)):
+                weights[c][j] = V[c * r + place] / Fraction(2) ** power
+        free = np.zeros((classes, self.dimension), dtype=bool)
+        for direction in basis:
+            moves = np.array([*direction, *[0] * r], dtype=object).reshape(classes, r)
+            free[:, self.columns] |= (moves != moves[0]).astype(bool)
+        q: dict[tuple[int, int], Fraction] = {}
+        for place, each in dual.items():
+            group, c = pairs[place]
+            i, factor = self.members[group][0]
+            q[i, c] = each / factor
+        total = sum(q.values())
+        of_samples = sorted((i, pairs[place][1]) for place in overlapped for i, _ in self.members[pairs[place][0]])
+        return Decided(
+            np.array(of_samples, dtype=np.int64).reshape(-1, 2),
+            {pair: each / total for pair, each in q.items()},
+            tuple(map(tuple, weights)),
+            free,
+            self.columns,
+        )
+
+
+def _primitive(mantissas: np.ndarray, powers: np.ndarray) -> tuple[list[int], Fraction]:
+    """Return whole numbers without a common factor, and the number that gives the row when they are multiplied."""
+    whole = [int(each) for each in np.ldexp(mantissas, 53)]
+    used = [int(power) for each, power in zip(whole, powers, strict=True) if each]
+    if not used:
+        return whole, Fraction(1)
+    least = min(used)
+    whole = [each << (int(power) - least) if each else 0 for each, power in zip(whole, powers, strict=True)]
+    common = gcd(*whole)
+    return [each // common for each in whole], common * Fraction(2) ** (least - 53)
+
+
+def _pair_column(row: Sequence[int], true: int, other: int, classes: int, d: int) -> Column:
+    """The entries of A(q) for the dual weight of one pair, without those of the last class."""
+    signs = [(c, sign) for c, sign in ((true, 1), (other, -1)) if c < classes - 1]
+    return [(c * d + j, sign * entry) for c, sign in signs for j, entry in enumerate(row) if entry]
+
+
+def _filled(column: Column, count: int) -> list[int]:
+    found = [0] * count
+    for place, entry in column:
+        found[place] = entry
+    return found
+
+
+def _within(basis: Sequence[Sequence[int]], column: Column) -> Column:
+    """What a column is to weights that are combinations of a basis, without a common factor."""
+    products = [sum(direction[place] * entry for place, entry in column) for direction in basis]
+    common = gcd(*products)
+    return [(place, each // common) for place, each in enumerate(products) if each]
+
+
+def _alternative(
+    columns: Sequence[Column], conditions: int, deadline: Deadline
+) -> tuple[dict[int, Fraction] | None, list[int] | None] | None:
+    """Return positive multiples of columns that add up to 0, or weights of positive product with all columns.
+
+    None out of time.
+    """
+    # The sum comes last; positive multiples of columns change which have weight by nothing.
+    sizes = [max(abs(entry) for _, entry in column).bit_length() for column in columns]
+    m = conditions + 1
+    inverse, below = [[int(i == j) for j in range(m)] for i in range(m)], 1
+    basis = [-1] * m
+    while not deadline.passed:
         artificial = [i for i in range(m) if basis[i] < 0]
-        if not any(values[i] for i in artificial):
-            scaled = {b: value / units[b] for b, value in zip(basis, values, strict=True) if b >= 0 and value}
-            total = sum(scaled.values())
-            return Decided({b: value / total for b, value in scaled.items()}, None)
-        prices = [sum((inverse[i][j] for i in artificial), Fraction(0)) for j in range(m)]
-        entering = next((j for j, column in enumerate(columns) if _product(prices, column) > 0), None)
+        if not any(inverse[i][-1] for i in artificial):
+            return {b: Fraction(row[-1], below) for b, row in zip(basis, inverse, strict=True) if row[-1]}, None
+        prices = [sum(inverse[i][j] for i in artificial) for j in range(m)]
+        worth = [_product(prices, column, size) for column, size in zip(columns, sizes, strict=True)]
+        entering = max(
+            (j for j, each in enumerate(worth) if each > 0), key=lambda j: worth[j] >> sizes[j], default=None
+        )
         if entering is None:
-            weights = [tuple(-each for each in prices[c * d : (c + 1) * d]) for c in range(classes - 1)]
-            return Decided(None, (*weights, (Fraction(0),) * d))
-        _pivot(inverse, basis, values, columns[entering], entering)
+            return None, [-each for each in prices[:-1]]
+        below = _pivot(inverse, below, basis, columns[entering], sizes[entering], entering)
     return None
 
 
 def _pivot(
-    inverse: list[list[Fraction]],
-    basis: list[int],
-    values: list[Fraction],
-    column: Sequence[tuple[int, Fraction]],
-    entering: int,
-) -> None:
-    """Bring a column into the basis; all change in place."""
-    change = [_product(row, column) for row in inverse]
-    rising = [i for i, each in enumerate(change) if each > 0]
-    leaving = min(rising, key=lambda i: (values[i] / change[i], basis[i]))
-    pivot = change[leaving]
-    inverse[leaving] = [each / pivot for each in inverse[leaving]]
-    values[leaving] /= pivot
+    inverse: list[list[int]], below: int, basis: list[int], column: Column, size: int, entering: int
+) -> int:
+    """Bring a column into the basis, whose inverse over ``below`` changes in place; return the new ``below``."""
+    change = [_product(row, column, size) for row in inverse]
+    leaving = -1
+    for i, each in enumerate(change):
+        if each > 0 and (leaving < 0 or _before(inverse[i], each, inverse[leaving], change[leaving])):
+            leaving = i
+    pivot, kept = change[leaving], inverse[leaving]
     for i, factor in enumerate(change):
-        if i != leaving and factor:
-            pairs = zip(inverse[i], inverse[leaving], strict=True)
-            inverse[i] = [a - factor * b if b else a for a, b in pairs]
-            values[i] -= factor * values[leaving]
+        if i != leaving:
+            inverse[i] = [(pivot * a - factor * b) // below for a, b in zip(inverse[i], kept, strict=True)]
     basis[leaving] = entering
+    return pivot
 
 
-def _product(row: Sequence[Fraction], column: Sequence[tuple[int, Fraction]]) -> Fraction:
-    return sum((row[j] * each for j, each in column if row[j]), Fraction(0))
+def _before(a: Sequence[int], over: int, b: Sequence[int], other: int) -> bool:
+    """Whether a / over comes before b / other in lexicographic order, the last entry, the value, first."""
+    for x, z in zip((a[-1], *a), (b[-1], *b), strict=True):
+        left, right = x * other, z * over
+        if left != right:
+            return left < right
+    return False
+
+
+def _product(row: Sequence[int], column: Column, size: int) -> int:
+    return sum(row[place] * entry for place, entry in column) + (row[-1] << size)

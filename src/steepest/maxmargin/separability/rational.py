@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import permutations
@@ -101,7 +102,9 @@ def in_range(W: Sequence[Sequence[Fraction]]) -> tuple[tuple[Fraction, ...], ...
 
 
 def _float(value: Fraction) -> float:
-    return float(value) if not value or _exponent(value) <= _LARGEST else float(np.copysign(np.inf, value))
+    if value and _exponent(value) > _LARGEST:
+        return math.inf if value > 0 else -math.inf
+    return float(value)
 
 
 def _rounded(W: np.ndarray) -> np.ndarray:
