@@ -26,7 +26,7 @@ class Status(Enum):
     SOLVED = "solved: the certified relative gap is within the one asked for"
     NO_SOFT_MARGIN = (
         "no soft margin: nu is too small for these data, as certified by dual weights q within their caps "
-        "with A(q) = 0 to rounding"
+        "with A(q) = 0"
     )
     STOPPED = "stopped before the gap was reached: these are the best certified bounds so far"
     NOT_SEPARABLE = "not separable: the max margin is 0, certified by dual weights q with A(q) = 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,8 +12,9 @@ import scipy.linalg
 
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.forms.worst import within_caps
+from steepest.maxmargin.relaxed.exact_dual import dense, exact_dual, solved_exactly
 from steepest.maxmargin.relaxed.repair import nearest_within
-from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.relaxed.terms import Shares, Terms
 
 __all__ = ["Correction", "feasible_dual", "least_corrected"]
 
@@ -84,7 +86,29 @@ def feasible_dual(
     if found is None and terms.caps is not None and q.size <= _MOST_REPAIRED:
         repaired = nearest_within(q, y, free, terms.caps)
         found = None if repaired is None else _feasible(repaired, y, free, terms)
+    if found is None and terms.shares is not None and terms.caps is not None:
+        found = _without_room(q, y, free, terms.caps, terms.shares)
     return found
+
+
+def _without_room(
+    q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray, shares: Shares
+) -> tuple[np.ndarray, Correction] | None:
+    """The same where conditions leave no room, as caps that all samples are at: in rational arithmetic."""
+    for near in _near(q, y, free, caps):
+        exact = exact_dual(near, y, free, shares.caps)
+        if exact is not None:
+            return dense(exact, q.shape), Correction(relative=2.0**-52)
+    return None
+
+
+def _near(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> Iterator[np.ndarray]:
+    near = within_caps(q, y, caps)
+    yield least_corrected(near, y, free, caps)
+    if q.size <= _MOST_REPAIRED:
+        repaired = nearest_within(near, y, free, caps, room=0.0)
+        if repaired is not None:
+            yield repaired
 
 
 def _feasible(
@@ -226,31 +250,9 @@ def _exact_change(free: np.ndarray, y: np.ndarray, q: np.ndarray, basis: np.ndar
         for a in range(k - 1)
         for j in range(f)
     ]
-    return _solved(system, len(basis))
+    return solved_exactly(system, len(basis))
 
 
 def _entry(free: np.ndarray, y: np.ndarray, pair: np.ndarray, a: int, j: int) -> Fraction:
     i, c = pair
     return Fraction(float(free[i, j])) * ((1 if y[i] == a else 0) - (1 if c == a else 0))
-
-
-def _solved(system: list[list[Fraction]], unknowns: int) -> list[Fraction] | None:
-    """Return the solution of equations with their right sides last; None where there is none."""
-    rows = [row for row in system if any(row)]
-    solved: list[list[Fraction]] = []
-    for column in range(unknowns):
-        row = next((each for each in rows if each[column]), None)
-        if row is None:
-            return None
-        rows.remove(row)
-        row = [entry / row[column] for entry in row]
-        rows = [_reduced(each, row, column) for each in rows]
-        solved = [_reduced(each, row, column) for each in solved] + [row]
-    if any(any(each) for each in rows):
-        return None
-    return [row[-1] for row in solved]
-
-
-def _reduced(row: list[Fraction], pivot: list[Fraction], column: int) -> list[Fraction]:
-    factor = row[column]
-    return [a - factor * b for a, b in zip(row, pivot, strict=True)] if factor else row

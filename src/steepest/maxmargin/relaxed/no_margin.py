@@ -1,57 +1,41 @@
-"""Whether dual weights show that no soft margin is positive: near some, A(q) is rounding in every feature."""
+"""Whether no soft margin is positive: dual weights within their caps with A(q) = 0 exactly are sure to exist.
+
+Those of a solver give an A(q) of rounding. They are corrected until nothing is left of it but the roundings
+of their own last digits, and then either a proof in floats or rational numbers show that exact ones are near.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sparse
 
-from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import least_corrected
+from steepest.maxmargin.relaxed.exact_dual import dense, exact_dual, surely_exist
+from steepest.maxmargin.relaxed.repair import nearest_within
 from steepest.maxmargin.relaxed.samples import Samples
+from steepest.maxmargin.relaxed.terms import Shares
+from steepest.maxmargin.separability.exact import Echelon, whole_numbers
 
-__all__ = ["vanishes", "vanishing_dual", "vanishing_near"]
+__all__ = ["vanishing_dual", "vanishing_near"]
 
-_CANCELLATION = 1e-13
-"""Sums A(q) below this share of the largest terms of their feature are rounding."""
-_MOST_CONDITIONS, _MOST_NUMBERS = 1000, 40_000_000
+_MOST_SUMS, _MOST_NUMBERS = 4000, 40_000_000
 """Sums that are made to vanish, and numbers of the features they are of, in some seconds."""
-_AT_ONCE = 1 << 22
-"""Numbers of the rows that are in memory at a time."""
-_LARGER = 1e-12
-"""Share by which rounding may leave a sample above its cap."""
-
-
-def vanishes(q: np.ndarray, y: np.ndarray, features: np.ndarray) -> bool:
-    """Whether A(q) is zero to rounding in every feature, for dual weights q [m, k] and features [m, d]."""
-    T = towards(q, y)
-    A, terms = T.T @ features, np.abs(T).T @ np.abs(features)
-    return _is_rounding(A, terms)
-
-
-def _is_rounding(A: np.ndarray, terms: np.ndarray) -> bool:
-    return bool((np.abs(A) <= _CANCELLATION * terms.max(axis=0)).all())
-
-
-def _vanishes_in_blocks(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> bool:
-    """The same for chosen samples [m], whose dual weights q [m, k] are within their caps and balance."""
-    A, terms = np.zeros((2, samples.classes, samples.rows.shape[1]))
-    step = max(1, _AT_ONCE // samples.rows.shape[1])
-    for start in range(0, len(chosen), step):
-        part = chosen[start : start + step]
-        T, block = towards(q[start : start + step], samples.labels[part]), samples.rows.take(part)
-        A += np.asarray(T.T @ block)
-        terms += np.asarray(np.abs(T).T @ abs(block))
-    return _is_rounding(A, terms)
+_MOST_REPAIRED = 200_000
+"""Numbers of a linear program that takes a second."""
+_MOST_ELIMINATED = 2_000_000
+"""Numbers of the features, times these, of an exact elimination that takes a second."""
 
 
 def vanishing_dual(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> np.ndarray | None:
-    """Return dual weights within their caps near q [m, k], of chosen samples [m], with A(q) = 0 to rounding.
+    """Return dual weights within their caps near q [m, k], of chosen samples [m], with A(q) = 0.
 
     None where there are none near, or the sums are too many to look.
     """
     used = q.any(axis=1)
     if not _are_few(samples.classes, int(np.count_nonzero(used)), samples.rows.shape[1]):
-        return q if _vanishes_in_blocks(samples, chosen[used], q[used]) else None
+        return None
     rows = chosen[used]
     block = samples.rows.take(rows)
     X = block.toarray() if sparse.issparse(block) else np.asarray(block, dtype=np.float64)
@@ -65,16 +49,62 @@ def vanishing_dual(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> np.nd
     return dual
 
 
-def vanishing_near(q: np.ndarray, y: np.ndarray, features: np.ndarray, caps: np.ndarray) -> np.ndarray | None:
-    """The same for dual weights q [m, k] of samples with these features [m, d] and caps [m]."""
+def vanishing_near(
+    q: np.ndarray,
+    y: np.ndarray,
+    features: np.ndarray,
+    caps: np.ndarray,
+    shares: Shares | None = None,
+    *,
+    far: bool = False,
+) -> np.ndarray | None:
+    """The same for dual weights q [m, k] of samples with these features [m, d] and caps [m].
+
+    Args:
+        q: dual weights, shape [m, k].
+        y: labels, shape [m].
+        features: shape [m, d].
+        caps: shape [m].
+        shares: what the caps were rounded from, if that is known.
+        far: whether dual weights far from q are looked for too, where a linear program is quick.
+    """
     if not _are_few(q.shape[1], *features.shape):
         return None
-    found = least_corrected(q / q.sum(), y, features, caps)
-    total = float(found.sum())
-    if not total > 0.0 or (found.sum(axis=1) > caps * total * (1 + _LARGER)).any():
-        return None
-    return found / total if vanishes(found, y, features) else None
+    sizes = np.frexp(np.max(np.abs(features), axis=0, initial=0.0))[1]
+    X = np.ldexp(features, -sizes)
+    X = X[:, X.any(axis=0)]
+    for near in _near(q / q.sum(), y, X, caps, far):
+        near = np.where(near > 0, near, 0.0)
+        if surely_exist(near, y, X, caps):
+            return near
+        independent = _independent(X[near.any(axis=1)])
+        if len(independent) < X.shape[1] and surely_exist(near, y, X[:, independent], caps):
+            return near
+        if shares is not None:
+            exact = exact_dual(near, y, X[:, independent], shares.caps)
+            if exact is not None:
+                return dense(exact, q.shape)
+    return None
+
+
+def _near(
+    q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray, far: bool
+) -> Iterator[np.ndarray]:
+    yield least_corrected(q, y, X, caps)
+    if far and X.size * q.shape[1] ** 2 <= _MOST_REPAIRED:
+        repaired = nearest_within(q, y, X, caps, room=0.0)
+        if repaired is not None:
+            yield least_corrected(repaired, y, X, caps)
+
+
+def _independent(X: np.ndarray) -> np.ndarray:
+    """Features [m, d] that are no combination of those before them, or all where that would take long."""
+    if X.size * X.shape[1] > _MOST_ELIMINATED:
+        return np.arange(X.shape[1])
+    echelon = Echelon()
+    rows = np.unique(X, axis=0)
+    return np.array([j for j, column in enumerate(rows.T) if echelon.take(whole_numbers(column))], dtype=int)
 
 
 def _are_few(classes: int, samples: int, features: int) -> bool:
-    return classes * features <= _MOST_CONDITIONS and samples * features <= _MOST_NUMBERS
+    return classes * features <= _MOST_SUMS and samples * features <= _MOST_NUMBERS

@@ -15,7 +15,9 @@ _ROOM, _ROOM_FOR_ERRORS = 4e-12, 10.0
 """Share of the caps that is left for roundings, and tolerances of the program that are left beside it."""
 
 
-def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> np.ndarray | None:
+def nearest_within(
+    q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray, *, room: float | None = None
+) -> np.ndarray | None:
     """Return the dual weights of least Σ |change| from q [m, k], or None where there are none.
 
     A linear program in the growth and the fall of every dual weight, solved by HiGHS, whose tolerances are
@@ -26,6 +28,7 @@ def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndar
         y: labels, shape [m].
         free: features in which A(q) is to vanish, shape [m, f].
         caps: most that each sample's may sum to, shape [m].
+        room: share of the caps that is left for roundings; None: as much as they and the program ask for.
     """
     m, k = q.shape
     i, c = np.argwhere(y[:, None] != np.arange(k)).T
@@ -41,7 +44,7 @@ def nearest_within(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndar
     over = sums @ values - 1.0
     wrong = equal @ values - np.append(np.zeros(equal.shape[0] - 1), 1.0 / unit)
     step = _ROOM + max(float(over.max(initial=0.0)), float(np.abs(wrong).max()))
-    room = _ROOM + _ROOM_FOR_ERRORS * _TOLERANCE * step
+    room = _ROOM + _ROOM_FOR_ERRORS * _TOLERANCE * step if room is None else room
     found: Any = scipy.optimize.linprog(
         np.tile(sizes / unit, 2),
         sparse.hstack([sums, -sums], format="csr"),

@@ -96,7 +96,8 @@ class _Certified:
         if not q.any():
             return
         terms, y = samples.terms, samples.labels[chosen]
-        part = replace(terms, kept=chosen, caps=None if terms.caps is None else samples.caps[chosen])
+        caps = None if terms.caps is None else samples.caps[chosen]
+        part = replace(terms, kept=chosen, caps=caps, shares=None)
         found = feasible_dual(q, y, _free_features(samples, chosen), part)
         if found is None:
             return

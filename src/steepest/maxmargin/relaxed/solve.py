@@ -18,7 +18,7 @@ from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.last_digits import free_weights
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
-from steepest.maxmargin.relaxed.no_margin import vanishes, vanishing_near
+from steepest.maxmargin.relaxed.no_margin import vanishing_near
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.separability.decision import decide
@@ -73,8 +73,9 @@ def _solved(
     for candidate in proposed(prepared, measured, _ROUNDING * gap, method, deadline, begin):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
-        if record.best.within(gap) or deadline.passed or record.ends(deadline):
+        if record.ends(deadline) or record.best.within(gap) or deadline.passed:
             break
+    record.settle(deadline)
     return record.solution(gap, time.perf_counter() - started, stopped=deadline.stopped)
 
 
@@ -234,17 +235,23 @@ class _Record:
             self.method, upper = found.tried[-1], 0.0 if found.exact else self.best.upper
             self.best = replace(self.best, dual=q, upper=upper)
 
-    def _vanishes(self) -> bool:
-        """Whether A(q) is zero to rounding in every feature, if need be for dual weights near the best."""
-        level, caps, q = self.prepared.level.features, self.terms.caps, self.best.dual
-        if vanishes(q, self.y, level):
-            return True
-        if caps is None or self.best.upper > _NEARLY_NONE * float(np.abs(level).max(initial=0.0)):
+    def _vanishes(self, *, far: bool = False) -> bool:
+        """Whether dual weights within their caps with A(q) = 0 are sure to exist, near the best or far."""
+        level, terms, q = self.prepared.level.features, self.terms, self.best.dual
+        if terms.caps is None or q is None or not q.any():
             return False
-        found = vanishing_near(q, self.y, self.X, caps)
+        if not far and self.best.upper > _NEARLY_NONE * float(np.abs(level).max(initial=0.0)):
+            return False
+        found = vanishing_near(q, self.y, self.X, terms.caps, terms.shares, far=far)
         if found is not None:
-            self.best.dual = found
+            self.best = replace(self.best, dual=found, upper=0.0)
         return found is not None
+
+    def settle(self, deadline: Deadline) -> None:
+        """Look once more for what shows that there is no positive margin, where none was found."""
+        if self.best.lower <= 0.0 and self.ended is None and self.terms.caps is not None:
+            if not deadline.passed and self._vanishes(far=True):
+                self.ended = Status.NO_SOFT_MARGIN
 
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""

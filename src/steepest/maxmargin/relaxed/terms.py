@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -17,12 +19,51 @@ from steepest.problem import Classification
 __all__ = ["Terms", "terms_of"]
 
 _NU = "give a share of the samples above 0 and at most 1, such as 0.05, or None for the hard margin"
-_TIGHT = 1e-9
-"""Share of the caps that has to be left free, for dual weights that balance."""
 _ONE = 2.0**-50
 """Caps of 1 to rounding, of ν = 1/n, are none."""
-_MOST_SHARE = 0.5
+_LARGEST_DENOMINATOR = 1_000_000
+"""Of shares of samples that are meant exactly."""
+_MOST_SHARE = Fraction(1, 2)
 """Dual weight that can leave one class: as much has to come back to it from the others."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What samples have a share of, without rounding."""
+
+    weights: np.ndarray
+    """Of the samples, shape [m]."""
+    labels: np.ndarray
+    """Their classes, shape [m]."""
+    factors: tuple[Fraction, ...]
+    """Of the weights in each class."""
+    nu: Fraction
+
+    @cached_property
+    def of_classes(self) -> tuple[Fraction, ...]:
+        """The share of all weight that each class has."""
+        sums = [Fraction(0)] * len(self.factors)
+        for c, factor in enumerate(self.factors):
+            for weight, count in zip(*np.unique(self.weights[self.labels == c], return_counts=True), strict=True):
+                sums[c] += factor * Fraction(float(weight)) * int(count)
+        total = sum(sums, Fraction(0))
+        return tuple(each / total for each in sums)
+
+    @cached_property
+    def caps(self) -> tuple[Fraction, ...]:
+        """The most that the dual weights of each sample may sum to, exactly."""
+        total = self.nu * sum(
+            factor * Fraction(float(weight)) * int(count)
+            for c, factor in enumerate(self.factors)
+            for weight, count in zip(*np.unique(self.weights[self.labels == c], return_counts=True), strict=True)
+        )
+        known: dict[tuple[float, int], Fraction] = {}
+        found = []
+        for weight, c in zip(self.weights.tolist(), self.labels.tolist(), strict=True):
+            if (weight, c) not in known:
+                known[weight, c] = self.factors[c] * Fraction(weight) / total
+            found.append(known[weight, c])
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -38,6 +79,8 @@ class Terms:
     intercept: bool
     columns: tuple[int, ...]
     """Features whose weights are free, ascending."""
+    shares: Shares | None = None
+    """What the caps were rounded from; None: not known."""
 
     @property
     def any(self) -> bool:
@@ -69,8 +112,10 @@ def terms_of(
     """
     intercept = switch("intercept", intercept)
     columns = _columns(free, problem.dimension)
-    weights = _weights(problem, sample_weight, class_weight)
-    kept = np.flatnonzero(weights > 0)
+    weights = _weights(problem, sample_weight)
+    factors = _of_classes(problem, class_weight, weights)
+    scaled = weights / weights.max() * np.array([float(each) for each in factors])[problem.labels]
+    kept = np.flatnonzero(scaled > 0)
     if len(np.unique(problem.labels[kept])) < min(2, len(np.unique(problem.labels))):
         remedy = "give positive weights to samples of at least two classes"
         raise InvalidArgument("sample_weight", sample_weight, remedy)
@@ -82,23 +127,29 @@ def terms_of(
     if nu is None:
         return Terms(kept, None, None, intercept, columns)
     share = real_number("nu", nu, _NU, above=0, at_most=1)
-    caps = weights[kept] / (share * float(weights[kept].sum()))
+    caps = scaled[kept] / (share * float(scaled[kept].sum()))
     if caps.min() >= 1.0 - _ONE:
         return Terms(kept, None, share, intercept, columns)
+    shares = Shares(weights[kept], problem.labels[kept], factors, _simplest(share))
     if intercept:
-        _require_balance(problem.labels[kept], caps, share)
-    return Terms(kept, caps, share, intercept, columns)
+        _require_balance(shares, share)
+    return Terms(kept, caps, share, intercept, columns, shares)
 
 
-def _require_balance(labels: np.ndarray, caps: np.ndarray, nu: float) -> None:
+def _simplest(share: float) -> Fraction:
+    """The number that a float was meant to be: 9/10 for 0.9, which rounds to a little more."""
+    found = Fraction(share).limit_denominator(_LARGEST_DENOMINATOR)
+    return found if float(found) == share else Fraction(share)
+
+
+def _require_balance(shares: Shares, nu: float) -> None:
     """Refuse a ν for which no dual weights leave every class as much as they come to it."""
-    of_class = np.bincount(labels, caps) * nu
     # What leaves a class is at most what its samples may have, and half of all.
-    if np.minimum((1.0 - _TIGHT) * of_class / nu, _MOST_SHARE).sum() < 1.0 - _TIGHT**2:
-        most = min(1.0, 2.0 * (1.0 - float(of_class.max())))
+    if sum(min(each / shares.nu, _MOST_SHARE) for each in shares.of_classes) < 1:
+        most = float(min(Fraction(1), 2 * (1 - max(shares.of_classes))))
         remedy = (
-            f"with a free intercept these classes allow less than {most:.6g}, twice the weight of all but "
-            "the largest; from there on the intercept makes the margin by itself"
+            f"with a free intercept these classes allow at most {most:.6g}, twice the weight of all but "
+            "the largest; beyond it the intercept makes the margin by itself, as large as one likes"
         )
         raise InvalidArgument("nu", nu, remedy)
 
@@ -117,7 +168,7 @@ def _columns(free: Any, dimension: int) -> tuple[int, ...]:
     return tuple(sorted(columns))
 
 
-def _weights(problem: Classification, sample_weight: Any, class_weight: Any) -> np.ndarray:
+def _weights(problem: Classification, sample_weight: Any) -> np.ndarray:
     remedy = f"give {problem.samples} finite weights, none negative and not all zero"
     if sample_weight is None:
         weights = np.ones(problem.samples)
@@ -125,27 +176,28 @@ def _weights(problem: Classification, sample_weight: Any, class_weight: Any) -> 
         weights = np.array(as_numpy(as_floating(sample_weight, "sample_weight")), dtype=float)
     if weights.shape != (problem.samples,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise InvalidArgument("sample_weight", sample_weight, remedy)
-    largest = float(weights.max())
-    if largest == 0.0:
+    if not weights.any():
         raise InvalidArgument("sample_weight", sample_weight, remedy)
-    return weights / largest * _of_classes(problem, class_weight, weights)[problem.labels]
+    return weights
 
 
-def _of_classes(problem: Classification, class_weight: Any, weights: np.ndarray) -> np.ndarray:
+def _of_classes(problem: Classification, class_weight: Any, weights: np.ndarray) -> tuple[Fraction, ...]:
     k = problem.n_classes
     if class_weight is None:
-        return np.ones(k)
+        return (Fraction(1),) * k
     if isinstance(class_weight, str) and class_weight == "balanced":
-        sizes = np.bincount(problem.labels, weights, minlength=k)
-        return np.where(sizes > 0, weights.sum() / (k * np.where(sizes > 0, sizes, 1.0)), 0.0)
+        plain = Shares(weights, problem.labels, (Fraction(1),) * k, Fraction(1))
+        return tuple(1 / (k * each) if each else Fraction(0) for each in plain.of_classes)
     remedy = 'give a table of labels with their weights, or "balanced"'
     if not isinstance(class_weight, Mapping):
         raise InvalidArgument("class_weight", class_weight, remedy)
     places = {label: place for place, label in enumerate(problem.classes.tolist())}
-    found = np.ones(k)
+    found = [Fraction(1)] * k
     for label, weight in class_weight.items():
         plain = label.item() if isinstance(label, np.generic) else label
         if not isinstance(plain, (str, int, float, bool)) or plain not in places:
             raise InvalidArgument("class_weight", label, f"there is no such class; {remedy}")
-        found[places[plain]] = real_number("class_weight", weight, "give a number of at least 0", at_least=0)
-    return found
+        found[places[plain]] = Fraction(
+            real_number("class_weight", weight, "give a number of at least 0", at_least=0)
+        )
+    return tuple(found)
