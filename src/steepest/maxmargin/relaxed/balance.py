@@ -16,7 +16,7 @@ from steepest.maxmargin.relaxed.exact_dual import dense, exact_dual, solved_exac
 from steepest.maxmargin.relaxed.repair import nearest_within
 from steepest.maxmargin.relaxed.terms import Shares, Terms
 
-__all__ = ["Correction", "feasible_dual", "least_corrected"]
+__all__ = ["Correction", "feasible_dual"]
 
 _BITS = 52
 """Dual weights are multiples of 2^-52 of their sum where they have to balance: sums of them are exact."""
@@ -104,7 +104,7 @@ def _without_room(
 
 def _near(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> Iterator[np.ndarray]:
     near = within_caps(q, y, caps)
-    yield least_corrected(near, y, free, caps)
+    yield _least_corrected(near, y, free, caps)
     if q.size <= _MOST_REPAIRED:
         repaired = nearest_within(near, y, free, caps, room=0.0)
         if repaired is not None:
@@ -126,14 +126,14 @@ def _feasible(
         if q.sum() > 1.0 + _ADDED:
             q = _balanced(q / q.sum(), y, terms.caps)
     if terms.columns:
-        return _corrected(least_corrected(q, y, free, terms.caps), y, free, terms)
+        return _corrected(_least_corrected(q, y, free, terms.caps), y, free, terms)
     if terms.caps is None:
         return q, Correction()
     inside = _within(q.sum(axis=1), float(q.sum()), terms.caps)
     return (q, Correction()) if inside else None
 
 
-def least_corrected(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray | None) -> np.ndarray:
+def _least_corrected(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray | None) -> np.ndarray:
     """Change dual weights by the least relative amount until A(q) is rounding in ``free``.
 
     Samples at their caps keep their sums, so that only those of several pairs take part.

@@ -19,7 +19,7 @@ from steepest.maxmargin.certificates.products import accurate_product, product
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.moves import Moves, moves_of
 
-__all__ = ["ExactDual", "dense", "exact_dual", "solved_exactly", "surely_exist"]
+__all__ = ["ExactDual", "corrected", "dense", "exact_dual", "solved_exactly", "surely_exist"]
 
 ExactDual = dict[tuple[int, int], Fraction]
 """Positive dual weights by their pair."""
@@ -29,6 +29,8 @@ _ENOUGH = 0.5
 """Share of the room of every move that may be needed: far from the 1 at which the proof would fail."""
 _CAPS_BELOW = 2.0**-50
 """Share by which caps are taken to be lower than they are as floats."""
+_CORRECTIONS = 3
+_RIDGE = 1e-15
 _MOST_SUMS = 4000
 """Sums of a Cholesky factorisation of a few seconds."""
 _MOST_ENTRIES = 40_000_000
@@ -57,9 +59,8 @@ def surely_exist(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray) 
         X: features in which A(q) is to vanish, shape [m, d], none of which the others determine.
         caps: shape [m], to rounding.
     """
-    k, d = q.shape[1], X.shape[1]
-    sums = (k - 1) * d + 1
-    if sums > _MOST_SUMS or max(X.size * (k - 1), len(q) * k * k) > _MOST_ENTRIES:
+    k = q.shape[1]
+    if not _are_few(q, X):
         return False
     caps = caps * (1.0 - _CAPS_BELOW)
     moves = moves_of(q, y, caps)
@@ -91,6 +92,48 @@ def surely_exist(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray) 
     except np.linalg.LinAlgError:
         return False
     return True
+
+
+def corrected(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray) -> np.ndarray:
+    """Return dual weights near q [m, k] of sum 1 whose A(q) is rounding, changed by the least shares of room.
+
+    Those of samples at their caps keep their sums. Nothing is changed where the sums are too many to solve for.
+
+    Args:
+        q: dual weights of sum 1 to rounding, 0 at the true class.
+        y: labels, shape [m].
+        X: features in which A(q) is to vanish, shape [m, d].
+        caps: shape [m].
+    """
+    k, d = q.shape[1], X.shape[1]
+    if not _are_few(q, X):
+        return q
+    for _ in range(_CORRECTIONS):
+        moves = moves_of(q, y, caps)
+        left, _ = _left(q, y, X)
+        gram = _gram(moves, X, k)
+        scale = np.sqrt(np.diagonal(gram))
+        used = scale > 0
+        if not used.any():
+            return q
+        gram = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
+        gram[np.diag_indices(len(gram))] += _RIDGE * len(gram)
+        prices = np.zeros(len(left))
+        prices[used] = scipy.linalg.solve(gram, left[used] / scale[used], assume_a="pos") / scale[used]
+        scores = X @ np.append(prices[:-1], np.zeros(d)).reshape(k, d).T
+        along = scores[moves.samples, moves.gains] - scores[moves.samples, moves.loses]
+        changes = moves.room**2 * (along + prices[-1] * moves.grows)
+        q = q.copy()
+        np.subtract.at(q, (moves.samples, moves.loses), changes)
+        shifted = ~moves.grows
+        np.add.at(q, (moves.samples[shifted], moves.gains[shifted]), changes[shifted])
+        q = np.maximum(q, 0.0)
+    return q
+
+
+def _are_few(q: np.ndarray, X: np.ndarray) -> bool:
+    k = q.shape[1]
+    return (k - 1) * X.shape[1] < _MOST_SUMS and max(X.size * (k - 1), len(q) * k * k) <= _MOST_ENTRIES
 
 
 def _left(q: np.ndarray, y: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

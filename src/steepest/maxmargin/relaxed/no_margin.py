@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sparse
 
-from steepest.maxmargin.relaxed.balance import least_corrected
-from steepest.maxmargin.relaxed.exact_dual import dense, exact_dual, surely_exist
+from steepest.maxmargin.relaxed.exact_dual import corrected, dense, exact_dual, surely_exist
 from steepest.maxmargin.relaxed.repair import nearest_within
 from steepest.maxmargin.relaxed.samples import Samples
 from steepest.maxmargin.relaxed.terms import Shares
@@ -90,11 +89,11 @@ def vanishing_near(
 def _near(
     q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray, far: bool
 ) -> Iterator[np.ndarray]:
-    yield least_corrected(q, y, X, caps)
+    yield corrected(q, y, X, caps)
     if far and X.size * q.shape[1] ** 2 <= _MOST_REPAIRED:
         repaired = nearest_within(q, y, X, caps, room=0.0)
         if repaired is not None:
-            yield least_corrected(repaired, y, X, caps)
+            yield corrected(repaired, y, X, caps)
 
 
 def _independent(X: np.ndarray) -> np.ndarray:
