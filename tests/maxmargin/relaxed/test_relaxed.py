@@ -274,7 +274,7 @@ def test_sets_of_optima_are_refused_where_they_are_not_known():
         ({"nu": 0.0}, r"nu=0.0: give a share of the samples above 0 and at most 1"),
         ({"nu": 1.5}, r"nu=1.5: give a share"),
         ({"nu": "a"}, r"nu='a': give a share"),
-        ({"nu": 0.9, "intercept": True}, r"nu=0.9: .* these classes allow less than 0.666667"),
+        ({"nu": 0.9, "intercept": True}, r"nu=0.9: .* these classes allow at most 0.666667"),
         ({"intercept": 1}, r"intercept=1: give True or False"),
         ({"free": 0}, r"free=0: give features by their numbers, from 0 to 1"),
         ({"free": [2]}, r"free=2: give features by their numbers"),

@@ -18,6 +18,7 @@ import scipy.linalg
 from steepest.maxmargin.certificates.products import accurate_product, product
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.moves import Moves, moves_of
+from steepest.maxmargin.separability.exact import exact_solution
 
 __all__ = ["ExactDual", "corrected", "dense", "exact_dual", "solved_exactly", "surely_exist"]
 
@@ -34,9 +35,10 @@ _RIDGE = 1e-15
 _MOST_SUMS = 4000
 """Sums of a Cholesky factorisation of a few seconds."""
 _MOST_ENTRIES = 40_000_000
-_MOST_UNKNOWNS = 30
+_MOST_UNKNOWNS = 60
 """Of a system of equations in rational numbers that takes a second."""
-_MOST_MOVES = 4000
+_MOST_MOVES, _MOST_NUMBERS = 4000, 4_000_000
+"""Moves, and numbers of the features, that are looked at for such a system."""
 _OF_RANK = 1e-11
 _AT_CAPS = (1e-6, -1.0)
 """How near to its cap a sample is taken to be at it: or else none is, where its cap allows for that."""
@@ -188,8 +190,7 @@ def exact_dual(
     >>> exact_dual(np.array([[0.0, 0.75], [0.25, 0.0], [0.0, 0.0]]), y, X, [Fraction(3, 4)] * 3)
     {(0, 1): Fraction(3, 4), (1, 0): Fraction(1, 4)}
     """
-    k, d = q.shape[1], X.shape[1]
-    if (k - 1) * d + 1 > _MOST_UNKNOWNS * 2:
+    if X.size * (q.shape[1] - 1) > _MOST_NUMBERS:
         return None
     whole = [[Fraction(each) for each in row] for row in X.tolist()]
     floats = None if caps is None else np.array([float(each) for each in caps])
@@ -216,25 +217,22 @@ def _moved(
     chosen = _basis(moves, X, k)
     if len(chosen.samples) > _MOST_UNKNOWNS:
         return None
-    left = _exact_left(values, y, whole, k)
-    system = []
-    for a in range(k - 1):
-        for j in range(X.shape[1]):
-            row = [
-                whole[i][j] * (int(gains == a) - int(loses == a))
-                for i, gains, loses in zip(chosen.samples, chosen.gains, chosen.loses, strict=True)
-            ]
-            system.append([*row, -left[a][j]])
-    system.append([*(Fraction(int(each)) for each in chosen.grows), 1 - sum(values.values(), Fraction(0))])
-    changes = solved_exactly(system, len(chosen.samples))
-    if changes is None:
+    columns = chosen.columns(X, k)
+    rows = _rows(columns)
+    left = [entry for row in _exact_left(values, y, whole, k)[:-1] for entry in row]
+    left.append(sum(values.values(), Fraction(0)) - 1)
+    solved = exact_solution(columns[rows], [[-left[place] for place in rows]]) if len(rows) else [[]]
+    if solved is None or len(rows) < len(chosen.samples):
         return None
+    changes = solved[0]
     each_move = zip(chosen.samples.tolist(), chosen.gains.tolist(), chosen.loses.tolist(), changes, strict=True)
     for (i, gains, loses, change), grows in zip(each_move, chosen.grows.tolist(), strict=True):
         values[i, loses] += change
         if not grows:
             values[i, gains] -= change
-    if min(values.values()) < 0 or not _within(values, caps):
+    if min(values.values()) < 0 or not _within(values, caps) or sum(values.values()) != 1:
+        return None
+    if any(any(row) for row in _exact_left(values, y, whole, k)):
         return None
     return {pair: each for pair, each in values.items() if each}
 
@@ -262,6 +260,17 @@ def _basis(moves: Moves, X: np.ndarray, k: int) -> Moves:
     pivots = np.abs(np.diag(triangle))
     rank = int(np.count_nonzero(pivots > _OF_RANK * pivots.max(initial=0.0)))
     return moves.taken(order[places[:rank]])
+
+
+def _rows(columns: np.ndarray) -> list[int]:
+    """As many rows of the columns of some moves as determine how far to go, if there are."""
+    if not columns.shape[1]:
+        return []
+    sizes = np.maximum(np.max(np.abs(columns), axis=1, keepdims=True), np.finfo(float).tiny)
+    found: Any = scipy.linalg.qr((columns / sizes).T, mode="r", pivoting=True, check_finite=False)
+    triangle, places = found[-2:]
+    pivots = np.abs(np.diag(triangle))
+    return places[: int(np.count_nonzero(pivots > _OF_RANK * pivots.max(initial=0.0)))].tolist()
 
 
 def _exact_left(values: ExactDual, y: np.ndarray, whole: list[list[Fraction]], k: int) -> list[list[Fraction]]:

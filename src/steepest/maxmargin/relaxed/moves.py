@@ -49,7 +49,7 @@ class Moves:
         """What each does to A(q) without its last row, and to the sum of q, shape [(k - 1) d + 1, v]."""
         classes = np.eye(k)[:, : k - 1]
         signs = classes[self.gains] - classes[self.loses]
-        parts = (signs[:, :, None] * X[self.samples][:, None, :]).reshape(len(signs), -1)
+        parts = (signs[:, :, None] * X[self.samples][:, None, :]).reshape(len(signs), (k - 1) * X.shape[1])
         return np.concatenate([parts, self.grows[:, None].astype(float)], axis=1).T
 
 

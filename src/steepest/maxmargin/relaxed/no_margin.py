@@ -19,8 +19,8 @@ from steepest.maxmargin.separability.exact import Echelon, whole_numbers
 
 __all__ = ["vanishing_dual", "vanishing_near"]
 
-_MOST_SUMS, _MOST_NUMBERS = 4000, 40_000_000
-"""Sums that are made to vanish, and numbers of the features they are of, in some seconds."""
+_MOST_NUMBERS = 40_000_000
+"""Of the features of samples with dual weight, that are in memory at a time."""
 _MOST_REPAIRED = 200_000
 """Numbers of a linear program that takes a second."""
 _MOST_ELIMINATED = 2_000_000
@@ -33,11 +33,16 @@ def vanishing_dual(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> np.nd
     None where there are none near, or the sums are too many to look.
     """
     used = q.any(axis=1)
-    if not _are_few(samples.classes, int(np.count_nonzero(used)), samples.rows.shape[1]):
-        return None
     rows = chosen[used]
+    if not sparse.issparse(samples.rows.take(rows[:1])) and len(rows) * samples.rows.shape[1] > _MOST_NUMBERS:
+        return None
     block = samples.rows.take(rows)
-    X = block.toarray() if sparse.issparse(block) else np.asarray(block, dtype=np.float64)
+    if sparse.issparse(block):
+        block = block[:, np.unique(block.indices)]
+        if block.shape[0] * block.shape[1] > _MOST_NUMBERS:
+            return None
+        block = block.toarray()
+    X = np.asarray(block, dtype=np.float64)
     if samples.terms.intercept:
         X = np.concatenate([np.ones((len(X), 1)), X], axis=1)
     found = vanishing_near(q[used], samples.labels[rows], X, samples.caps[rows])
@@ -67,7 +72,7 @@ def vanishing_near(
         shares: what the caps were rounded from, if that is known.
         far: whether dual weights far from q are looked for too, where a linear program is quick.
     """
-    if not _are_few(q.shape[1], *features.shape):
+    if features.size > _MOST_NUMBERS:
         return None
     sizes = np.frexp(np.max(np.abs(features), axis=0, initial=0.0))[1]
     X = np.ldexp(features, -sizes)
@@ -103,7 +108,3 @@ def _independent(X: np.ndarray) -> np.ndarray:
     echelon = Echelon()
     rows = np.unique(X, axis=0)
     return np.array([j for j, column in enumerate(rows.T) if echelon.take(whole_numbers(column))], dtype=int)
-
-
-def _are_few(classes: int, samples: int, features: int) -> bool:
-    return classes * features <= _MOST_SUMS and samples * features <= _MOST_NUMBERS
