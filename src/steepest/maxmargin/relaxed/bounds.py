@@ -9,6 +9,9 @@ what it could change is added to the bound.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+
 import numpy as np
 
 from steepest.geometry import Norm
@@ -18,8 +21,9 @@ from steepest.maxmargin.certificates.products import accurate_product, product
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.relaxed.balance import Correction
+from steepest.maxmargin.separability.exact import exact_margins
 
-__all__ = ["level_below", "relaxed_dual_above"]
+__all__ = ["exact_level", "level_below", "relaxed_dual_above"]
 
 _UNIT = 2.0**-53
 _ENOUGH = 1e-11
@@ -51,6 +55,22 @@ def level_below(
         level = float(shares @ lowest) - error
     bound = level / (size * (1 + slack) if level > 0 else size * (1 - slack))
     return float(np.nextafter(bound - 4 * _UNIT * abs(bound), -np.inf)) if bound else 0.0
+
+
+def exact_level(X: np.ndarray, y: np.ndarray, W: np.ndarray, caps: Sequence[Fraction]) -> Fraction:
+    """Return the mean of the worst margins of weights W [k, c] of features X [m, c], without rounding.
+
+    >>> X, y, W = np.array([[0.1], [0.2], [0.3]]), np.array([0, 0, 1]), np.array([[1.0], [0.0]])
+    >>> float(exact_level(X, y, W, [Fraction(1, 3)] * 3))
+    9.25185853854297e-18
+    """
+    pairs = np.argwhere(y[:, None] != np.arange(len(W)))
+    margins = np.array(exact_margins(X, y, W, pairs), dtype=object).reshape(len(y), -1).min(axis=1)
+    level, left = Fraction(0), Fraction(1)
+    for i in sorted(range(len(y)), key=lambda i: margins[i]):
+        share = min(caps[i], left)
+        level, left = level + share * margins[i], left - share
+    return level
 
 
 def relaxed_dual_above(

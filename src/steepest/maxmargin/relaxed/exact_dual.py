@@ -53,7 +53,7 @@ def dense(exact: ExactDual, shape: tuple[int, int]) -> np.ndarray:
 
 
 def surely_exist(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray) -> bool:
-    """Whether dual weights within their caps, of sum 1, with A(q) = 0 exactly are sure to exist near q [m, k].
+    """Whether dual weights within their caps, of sum 1, with A(q) = 0 exactly are sure to be near q [m, k].
 
     Args:
         q: dual weights of sum 1 to rounding, 0 at the true class.
@@ -99,7 +99,7 @@ def surely_exist(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray) 
 def corrected(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray) -> np.ndarray:
     """Return dual weights near q [m, k] of sum 1 whose A(q) is rounding, changed by the least shares of room.
 
-    Those of samples at their caps keep their sums. Nothing is changed where the sums are too many to solve for.
+    Those of samples at their caps keep their sums. Nothing changes where the sums are too many to solve for.
 
     Args:
         q: dual weights of sum 1 to rounding, 0 at the true class.
@@ -175,7 +175,7 @@ def _gram(moves: Moves, X: np.ndarray, k: int) -> np.ndarray:
 def exact_dual(
     q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: Sequence[Fraction] | None
 ) -> ExactDual | None:
-    """Return rational dual weights near q [m, k] of sum 1, within their caps, with A(q) = 0; None if none are.
+    """Return rational dual weights near q [m, k], within caps, of sum 1, with A(q) = 0; None if none are.
 
     Args:
         q: dual weights of sum 1 to rounding, 0 at the true class.
@@ -225,7 +225,9 @@ def _moved(
     if solved is None or len(rows) < len(chosen.samples):
         return None
     changes = solved[0]
-    each_move = zip(chosen.samples.tolist(), chosen.gains.tolist(), chosen.loses.tolist(), changes, strict=True)
+    each_move = zip(
+        chosen.samples.tolist(), chosen.gains.tolist(), chosen.loses.tolist(), changes, strict=True
+    )
     for (i, gains, loses, change), grows in zip(each_move, chosen.grows.tolist(), strict=True):
         values[i, loses] += change
         if not grows:
@@ -273,7 +275,9 @@ def _rows(columns: np.ndarray) -> list[int]:
     return places[: int(np.count_nonzero(pivots > _OF_RANK * pivots.max(initial=0.0)))].tolist()
 
 
-def _exact_left(values: ExactDual, y: np.ndarray, whole: list[list[Fraction]], k: int) -> list[list[Fraction]]:
+def _exact_left(
+    values: ExactDual, y: np.ndarray, whole: list[list[Fraction]], k: int
+) -> list[list[Fraction]]:
     """Return A(q), shape [k][d]."""
     left = [[Fraction(0)] * len(row) for row in whole[:1] for _ in range(k)]
     for (i, c), weight in values.items():

@@ -6,7 +6,7 @@ weight from its largest pair to others. In both ways a class c+ gains what anoth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,8 +42,14 @@ class Moves:
 
     def taken(self, chosen: np.ndarray) -> Moves:
         """Some of the moves."""
-        parts = (each[chosen] for each in (self.samples, self.gains, self.loses, self.room, self.grows))
-        return Moves(*parts, self.tight, self.largest, self.support)
+        return replace(
+            self,
+            samples=self.samples[chosen],
+            gains=self.gains[chosen],
+            loses=self.loses[chosen],
+            room=self.room[chosen],
+            grows=self.grows[chosen],
+        )
 
     def columns(self, X: np.ndarray, k: int) -> np.ndarray:
         """What each does to A(q) without its last row, and to the sum of q, shape [(k - 1) d + 1, v]."""

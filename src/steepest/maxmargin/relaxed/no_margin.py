@@ -78,7 +78,6 @@ def vanishing_near(
     X = np.ldexp(features, -sizes)
     X = X[:, X.any(axis=0)]
     for near in _near(q / q.sum(), y, X, caps, far):
-        near = np.where(near > 0, near, 0.0)
         if surely_exist(near, y, X, caps):
             return near
         independent = _independent(X[near.any(axis=1)])
@@ -91,9 +90,7 @@ def vanishing_near(
     return None
 
 
-def _near(
-    q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray, far: bool
-) -> Iterator[np.ndarray]:
+def _near(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray, far: bool) -> Iterator[np.ndarray]:
     yield corrected(q, y, X, caps)
     if far and X.size * q.shape[1] ** 2 <= _MOST_REPAIRED:
         repaired = nearest_within(q, y, X, caps, room=0.0)

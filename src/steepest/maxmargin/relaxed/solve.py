@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,14 +14,15 @@ from steepest.geometry import Entrywise, Norm
 from steepest.geometry.facts import MULTIPLE
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import feasible_dual
-from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
+from steepest.maxmargin.relaxed.bounds import exact_level, level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.last_digits import free_weights
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
 from steepest.maxmargin.relaxed.no_margin import vanishing_near
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
-from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.relaxed.terms import Shares, Terms
 from steepest.maxmargin.separability.decision import decide
 from steepest.maxmargin.separability.result import Separation
 from steepest.maxmargin.solution import MaxMarginSolution, Status
@@ -30,6 +32,8 @@ __all__ = ["solve_relaxed"]
 
 _ROUNDING = 0.5
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
+_MOST_EXACT = 1_000_000
+"""Numbers of free features of which levels are worked out without rounding."""
 _NEARLY_NONE = 1e-6
 """Upper bounds below this share of the largest feature are looked at: the margin may be none."""
 
@@ -51,7 +55,11 @@ def solve_relaxed(
     """
     X = as_numpy(problem.features)
     _require_bounded(X, problem, terms, deadline)
-    return _solved(X, problem, norm, terms, gap, method, deadline, start)
+    solution = _solved(X, problem, norm, terms, gap, method, deadline, start)
+    if solution.upper_bound == np.inf:
+        # Free weights may have a margin of roundings of the data alone, which is as large as one likes.
+        _require_bounded(X, problem, terms, deadline, solution.dual[terms.kept])
+    return solution
 
 
 def _solved(
@@ -96,8 +104,16 @@ def _separable(status: Status, lower: float, terms: Terms) -> bool | None:
     return False if status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE) else None
 
 
-def _require_bounded(X: np.ndarray, problem: Classification, terms: Terms, deadline: Deadline) -> None:
+def _require_bounded(
+    X: np.ndarray,
+    problem: Classification,
+    terms: Terms,
+    deadline: Deadline,
+    dual: np.ndarray | None = None,
+) -> None:
     """Refuse features whose free weights alone have a margin, which is then as large as one likes.
+
+    With dual weights [m, k] that do not balance, also one that floats cannot tell from 0.
 
     Raises:
         InvalidArgument: there are such.
@@ -107,11 +123,28 @@ def _require_bounded(X: np.ndarray, problem: Classification, terms: Terms, deadl
     free = terms.free_features(X)
     y = problem.labels[terms.kept]
     B = widest_free_margin(free, y, problem.n_classes, terms.caps, deadline)
-    if B is not None and level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), terms.caps) > 0:
+    if B is None:
+        return
+    level = level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), terms.caps)
+    tiny = False
+    if dual is not None and terms.shares is not None:
+        tiny = _has_tiny_level(free, y, (B, towards(dual, y).T @ free), terms.shares)
+    if level > 0 or tiny:
         what = "the intercept and these features" if terms.intercept else "these features"
+        why = "by themselves" if level > 0 else "of less than a rounding error by themselves"
         raise InvalidArgument(
-            "free", list(terms.columns), f"{what} have a margin by themselves, so that none is the largest"
+            "free", list(terms.columns), f"{what} have a margin {why}, so that none is the largest"
         )
+
+
+def _has_tiny_level(
+    free: np.ndarray, y: np.ndarray, candidates: Sequence[np.ndarray], shares: Shares
+) -> bool:
+    """Whether some weights have a positive level in exact arithmetic."""
+    if free.size * candidates[0].size * len(shares.factors) > _MOST_EXACT:
+        return False
+    units = np.eye(candidates[0].size).reshape(-1, *candidates[0].shape)
+    return any(exact_level(free, y, B, shares.caps) > 0 for B in (*candidates, *units, *-units))
 
 
 def _started(terms: Terms, start: MaxMarginSolution | None) -> Proposal | None:
@@ -249,9 +282,10 @@ class _Record:
 
     def settle(self, deadline: Deadline) -> None:
         """Look once more for what shows that there is no positive margin, where none was found."""
-        if self.best.lower <= 0.0 and self.ended is None and self.terms.caps is not None:
-            if not deadline.passed and self._vanishes(far=True):
-                self.ended = Status.NO_SOFT_MARGIN
+        if self.best.lower > 0.0 or self.ended is not None or deadline.passed:
+            return
+        if self._vanishes(far=True):
+            self.ended = Status.NO_SOFT_MARGIN
 
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""

@@ -44,7 +44,9 @@ class Shares:
         """The share of all weight that each class has."""
         sums = [Fraction(0)] * len(self.factors)
         for c, factor in enumerate(self.factors):
-            for weight, count in zip(*np.unique(self.weights[self.labels == c], return_counts=True), strict=True):
+            for weight, count in zip(
+                *np.unique(self.weights[self.labels == c], return_counts=True), strict=True
+            ):
                 sums[c] += factor * Fraction(float(weight)) * int(count)
         total = sum(sums, Fraction(0))
         return tuple(each / total for each in sums)
@@ -55,7 +57,9 @@ class Shares:
         total = self.nu * sum(
             factor * Fraction(float(weight)) * int(count)
             for c, factor in enumerate(self.factors)
-            for weight, count in zip(*np.unique(self.weights[self.labels == c], return_counts=True), strict=True)
+            for weight, count in zip(
+                *np.unique(self.weights[self.labels == c], return_counts=True), strict=True
+            )
         )
         known: dict[tuple[float, int], Fraction] = {}
         found = []

@@ -59,7 +59,7 @@ def exact_coefficients(found: Decided) -> np.ndarray:
     [[0.0, 0.0, 0.0], [inf, nan, -inf]]
     """
     W = found.weights
-    signs = np.array([[np.sign(a - b) for a, b in zip(row, W[0], strict=True)] for row in W], dtype=float)
+    signs = np.array([[(a > b) - (a < b) for a, b in zip(row, W[0], strict=True)] for row in W], dtype=float)
     free = found.free
     coefficients = np.full(signs.shape, np.nan)
     coefficients[:, found.columns] = np.where(free, np.nan, 0.0)[:, found.columns]

@@ -19,7 +19,7 @@ from math import gcd
 import numpy as np
 
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.separability.exact import Echelon, whole_numbers
+from steepest.maxmargin.separability.exact import Echelon
 from steepest.maxmargin.separability.exponents import row_and_column_exponents
 
 __all__ = ["Decided", "decide_exactly", "is_small_enough"]
@@ -40,7 +40,7 @@ class Decided:
     overlapped: np.ndarray
     """Pairs whose margin is 0 for all weights without negative margins, shape [p, 2]."""
     dual: dict[tuple[int, int], Fraction]
-    """Positive dual weights by their pair, of sum 1, with A(q) = 0 exactly; empty if no pair is overlapped."""
+    """Positive dual weights by their pair, of sum 1, with A(q) = 0 exactly; none if no pair is overlapped."""
     weights: tuple[tuple[Fraction, ...], ...]
     """Weights [k, d] whose margins are 0 at the overlapped pairs and positive at all others."""
     free: np.ndarray
@@ -155,7 +155,9 @@ class _Whole:
         r = len(self.columns)
         weights = [[Fraction(0)] * self.dimension for _ in range(classes)]
         for c in range(classes - 1):
-            for place, (j, power) in enumerate(zip(self.columns.tolist(), self.exponents.tolist(), strict=True)):
+            for place, (j, power) in enumerate(
+                zip(self.columns.tolist(), self.exponents.tolist(), strict=True)
+            ):
                 weights[c][j] = V[c * r + place] / Fraction(2) ** power
         free = np.zeros((classes, self.dimension), dtype=bool)
         for direction in basis:
@@ -167,7 +169,9 @@ class _Whole:
             i, factor = self.members[group][0]
             q[i, c] = each / factor
         total = sum(q.values())
-        of_samples = sorted((i, pairs[place][1]) for place in overlapped for i, _ in self.members[pairs[place][0]])
+        of_samples = sorted(
+            (i, pairs[place][1]) for place in overlapped for i, _ in self.members[pairs[place][0]]
+        )
         return Decided(
             np.array(of_samples, dtype=np.int64).reshape(-1, 2),
             {pair: each / total for pair, each in q.items()},
@@ -178,7 +182,7 @@ class _Whole:
 
 
 def _primitive(mantissas: np.ndarray, powers: np.ndarray) -> tuple[list[int], Fraction]:
-    """Return whole numbers without a common factor, and the number that gives the row when they are multiplied."""
+    """Return whole numbers without a common factor, and what they are to be multiplied by."""
     whole = [int(each) for each in np.ldexp(mantissas, 53)]
     used = [int(power) for each, power in zip(whole, powers, strict=True) if each]
     if not used:
@@ -224,7 +228,9 @@ def _alternative(
     while not deadline.passed:
         artificial = [i for i in range(m) if basis[i] < 0]
         if not any(inverse[i][-1] for i in artificial):
-            return {b: Fraction(row[-1], below) for b, row in zip(basis, inverse, strict=True) if row[-1]}, None
+            return {
+                b: Fraction(row[-1], below) for b, row in zip(basis, inverse, strict=True) if row[-1]
+            }, None
         prices = [sum(inverse[i][j] for i in artificial) for j in range(m)]
         worth = [_product(prices, column, size) for column, size in zip(columns, sizes, strict=True)]
         entering = max(
@@ -239,7 +245,7 @@ def _alternative(
 def _pivot(
     inverse: list[list[int]], below: int, basis: list[int], column: Column, size: int, entering: int
 ) -> int:
-    """Bring a column into the basis, whose inverse over ``below`` changes in place; return the new ``below``."""
+    """Bring a column into the basis, whose inverse over ``below`` changes in place; return what that is."""
     change = [_product(row, column, size) for row in inverse]
     leaving = -1
     for i, each in enumerate(change):

@@ -14,7 +14,12 @@ from steepest.maxmargin.separability.conditioned import Conditioned
 from steepest.maxmargin.separability.evidence import all_positive, relative_margins
 from steepest.maxmargin.separability.exact import exact_margins, with_products
 from steepest.maxmargin.separability.program import pair_columns
-from steepest.maxmargin.separability.rational import in_all_features, in_range, nearest_floats, rational_weights
+from steepest.maxmargin.separability.rational import (
+    in_all_features,
+    in_range,
+    nearest_floats,
+    rational_weights,
+)
 
 __all__ = ["Weak", "separating_weights", "weak_weights"]
 
