@@ -15,9 +15,13 @@ from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, DualAscent, c
 from steepest.maxmargin.first_order.projections import (
     BALL_PROJECTION,
     ENTRIES,
+    SCALED_PROJECTION,
     BallCode,
     BallProjection,
+    ScaledProjection,
     project_entries,
+    project_scaled_box,
+    project_scaled_sum,
 )
 from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, EntryBall
 from steepest.maxmargin.interior.quadratic import EUCLIDEAN
@@ -38,6 +42,11 @@ def _projection(norm: Entrywise) -> BallProjection:
 @DUAL_BALL.offered_by(Entrywise)
 def _dual_projection(norm: Entrywise) -> BallProjection:
     return _projection(norm.dual_norm)
+
+
+@SCALED_PROJECTION.offered_by(Entrywise)
+def _scaled_projection(norm: Entrywise) -> ScaledProjection | None:
+    return {math.inf: project_scaled_box, 1: project_scaled_sum}.get(norm.p)
 
 
 @BALL_BARRIER.offered_by(Entrywise)

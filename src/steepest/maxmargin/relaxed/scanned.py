@@ -24,7 +24,8 @@ from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.no_margin import vanishing_dual
 from steepest.maxmargin.relaxed.samples import Lowest, Samples, samples_of
 from steepest.maxmargin.relaxed.scanned_bounds import dual_above_by_scan, level_below_by_scan
-from steepest.maxmargin.relaxed.split import Point, point_near, solve_band
+from steepest.maxmargin.relaxed.point import Point, point_near
+from steepest.maxmargin.relaxed.split import solve_band
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification

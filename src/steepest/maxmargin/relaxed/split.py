@@ -11,7 +11,6 @@ In the Frobenius norm W is A(q), and nothing has to be split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,12 +19,14 @@ from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.forms.worst import within_caps
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.relaxed.ascent import sweep
 from steepest.maxmargin.relaxed.band import Band
+from steepest.maxmargin.relaxed.point import Point, dual_above, take_weights
+from steepest.maxmargin.relaxed.saddle import solve_saddle_of_band
 from steepest.maxmargin.scans.splitting import rebalanced
 
-__all__ = ["Point", "point_near", "serves", "solve_band"]
+__all__ = ["serves", "solve_band"]
 
 _SWEEPS, _EVERY = 3, 8
 """Sweeps of a step, and steps between two looks at all margins and the bounds."""
@@ -49,21 +50,6 @@ _NOTHING = 1e-12
 _LACKING = 1e-9
 """And what its dual weights may lack of 1, which others would have to add within their caps."""
 _FROBENIUS = Entrywise(2)
-
-
-@dataclass(frozen=True)
-class Point:
-    """Weights of penalised and free features, and dual weights, from which another computation may start."""
-
-    weights: np.ndarray
-    """Shape [k, p + f], in the features of a band."""
-    dual: np.ndarray
-    """Shape [m, k], of sum 1 less what is fixed."""
-    level: float
-    """The margin up to which samples have dual weight."""
-    reached: float = 1.0
-    """The relative gap within the band, but for rounding."""
-    steps: int = 0
 
 
 def serves(norm: Norm) -> bool:
@@ -179,14 +165,6 @@ class _Split:
             self.alpha = self.alpha / ratio
 
 
-def point_near(band: Band, weights: np.ndarray, dual: np.ndarray) -> Point:
-    """Weights [k, p + f] and dual weights [m, k] of other terms as a start: within the caps of these."""
-    q = dual / dual.sum() * (1.0 - band.mass)
-    if np.isfinite(band.caps).all():
-        q = within_caps(q / q.sum(), band.labels, band.caps / q.sum()) * q.sum()
-    return Point(weights, q, band.threshold(band.margins(weights).min(axis=1)))
-
-
 def solve_band(
     band: Band, norm: Norm, gap: float, deadline: Deadline, start: Point | None = None, pace: float = _PACE
 ) -> Iterator[Point]:
@@ -198,28 +176,26 @@ def solve_band(
     if not direct and start is None:
         # Dual weights in the Frobenius norm are near those of others.
         start = next(_points(_Split(band, _FROBENIUS, None, None), _START, deadline, pace), None)
+    if LINEAR_BALL.of(norm) is not None and start is not None:
+        yield from solve_saddle_of_band(band, norm, gap, deadline, start, _MOST_STEPS)
+        return
     ball = None if direct else BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto"')
     yield from _points(_Split(band, norm, start, None if ball is None else ball.project), gap, deadline, pace)
 
 
 def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) -> Iterator[Point]:
-    band, norm, p = split.band, split.norm, split.band.penalised
+    band, norm = split.band, split.norm
     best: Best = Best(split.weights, split.penalty * split.alpha)
     target, capped = gap, float(np.isfinite(band.caps).all())
     while True:
         W, seen = split.look()
         best_level = split.level
-        _take_weights(best, band, norm, W, seen.min(axis=1))
+        take_weights(best, band, norm, W, seen.min(axis=1))
         if split.project is not None:
-            _take_weights(best, band, norm, split.V, band.margins(split.V).min(axis=1))
+            take_weights(best, band, norm, split.V, band.margins(split.V).min(axis=1))
         A = split.penalty * split.pair_sum
-        # What does not balance may cost as much as margins differ by.
-        lowest = seen.min(axis=1)
-        price = float(np.abs(W[:, p:]).max(initial=0.0)) + max(0.0, split.last_level - float(lowest.min()))
-        size = max(float(norm(W[:, :p])), 1e-300)
-        left = float(np.abs(A[:, p:]).sum()) * price / size
-        total = split.total
-        upper = (float(norm.dual(A[:, :p])) + left) / max(total, 1e-300)
+        lowest, total = seen.min(axis=1), split.total
+        upper = dual_above(band, norm, W, A, total, split.last_level - float(lowest.min()))
         # What the dual weights lack has to come from somewhere, if there are caps.
         lacking = max(0.0, 1.0 - total) * capped
         best.take_dual(split.penalty * split.alpha, upper * (1.0 + lacking))
@@ -241,9 +217,3 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
             split.step()
             if deadline.passed:
                 break
-
-
-def _take_weights(best: Best, band: Band, norm: Norm, W: np.ndarray, lowest: np.ndarray) -> None:
-    size = float(norm(W[:, : band.penalised]))
-    if size > 0.0:
-        best.take_weights(W.copy(), band.level(W, lowest) / size)
