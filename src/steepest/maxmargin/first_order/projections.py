@@ -13,16 +13,12 @@ from steepest.capabilities import Capability
 __all__ = [
     "BALL_PROJECTION",
     "ENTRIES",
-    "SCALED_PROJECTION",
     "SINGULAR_VALUES",
     "BallCode",
     "BallProjection",
-    "ScaledProjection",
     "project_capped_simplex",
     "project_entries",
     "project_rows",
-    "project_scaled_box",
-    "project_scaled_sum",
     "project_simplex",
     "project_singular_values",
 ]
@@ -53,17 +49,9 @@ class BallProjection:
     """The same in compiled loops; None where there is none, and iterations are made of array operations."""
 
 
-ScaledProjection = Callable[[Array, Array, float | None], tuple[Array, float | None]]
-"""Nearest point of {V : ‖V / sizes‖ ≤ 1} to V [k, d] for sizes [d], with a number that speeds the next one."""
-
 BALL_PROJECTION: Capability[BallProjection] = Capability(
     "a projection on its unit ball",
     "The Euclidean projection on the unit ball, which first-order steps end in.",
-)
-
-SCALED_PROJECTION: Capability[ScaledProjection] = Capability(
-    "a projection on its unit ball in features of other sizes",
-    "The Euclidean projection on {V : ‖V / sizes‖ ≤ 1}, for steps of their own for every feature.",
 )
 
 
@@ -172,50 +160,6 @@ def project_singular_values(V: Array, guess: float | None, p: float) -> tuple[Ar
     factor = xp.where(singular > 0, kept / xp.where(singular > 0, singular, 1.0), 1.0)
     core = (U * factor) @ U.T
     return (core @ V if wide else V @ core), guess
-
-
-def project_scaled_box(V: Array, sizes: Array, guess: float | None) -> tuple[Array, float | None]:
-    """Nearest V with entries up to ``sizes`` [d].
-
-    >>> import numpy as np
-    >>> project_scaled_box(np.array([[2.0, -0.5]]), np.array([1.5, 0.25]), None)[0]
-    array([[ 1.5 , -0.25]])
-    """
-    xp = namespace(V)
-    return xp.clip(V, -sizes, sizes), guess
-
-
-def project_scaled_sum(V: Array, sizes: Array, guess: float | None) -> tuple[Array, float | None]:
-    """Nearest V with Σ abs(V) / sizes ≤ 1 for sizes [d]: entries shrink by θ / sizes.
-
-    Σ max(abs(V) - θ / sizes, 0) / sizes = 1 is solved for θ by Newton's method from the left ends, as
-    :func:`project_simplex` does.
-
-    >>> import numpy as np
-    >>> project_scaled_sum(np.array([[2.0, -3.0]]), np.array([1.0, 2.0]), None)[0]
-    array([[ 0. , -2. ]])
-    """
-    xp = namespace(V)
-    magnitudes, inverse = xp.abs(V), 1.0 / sizes
-    terms = magnitudes * inverse
-    if float(xp.sum(terms)) <= 1.0:
-        return V, guess
-    squares = xp.broadcast_to(inverse * inverse, V.shape)
-    # Entries are above their share of θ where magnitudes · sizes are above θ.
-    ratios = magnitudes * sizes
-    threshold = 0.0
-    if guess is not None:
-        above = ratios > guess
-        excess = float(xp.sum(xp.where(above, terms - guess * squares, 0.0)))
-        threshold = guess if excess >= 1.0 else 0.0
-    for _ in range(_SWEEPS):
-        above = ratios > threshold
-        rest = float(xp.sum(xp.where(above, terms, 0.0))) - 1.0
-        new = rest / float(xp.sum(xp.where(above, squares, 0.0)))
-        if new <= threshold:
-            break
-        threshold = new
-    return xp.sign(V) * xp.clip(magnitudes - threshold * inverse, 0.0, None), threshold
 
 
 def project_rows(V: Array, guess: float | None, inner: float, outer: float) -> tuple[Array, float | None]:

@@ -15,11 +15,13 @@ from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, DualAscent, c
 from steepest.maxmargin.first_order.projections import (
     BALL_PROJECTION,
     ENTRIES,
-    SCALED_PROJECTION,
     BallCode,
     BallProjection,
-    ScaledProjection,
     project_entries,
+)
+from steepest.maxmargin.first_order.scaled_projections import (
+    SCALED_PROJECTION,
+    ScaledProjection,
     project_scaled_box,
     project_scaled_sum,
 )

@@ -16,13 +16,16 @@ import numpy as np
 import scipy.sparse as sparse
 
 from steepest.geometry import Norm
-from steepest.maxmargin.first_order.projections import BALL_PROJECTION, SCALED_PROJECTION
+from steepest.maxmargin.column_generation import SINGLE_FEATURES
+from steepest.maxmargin.first_order.projections import BALL_PROJECTION
+from steepest.maxmargin.first_order.scaled_projections import SCALED_PROJECTION
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.relaxed.ascent import Active
 from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.capped import project_capped_pairs
+from steepest.maxmargin.relaxed.flows import with_balanced_flows
 from steepest.maxmargin.relaxed.point import Point, dual_above, take_weights
 from steepest.maxmargin.scans.pair_products import PairProducts
 
@@ -35,7 +38,9 @@ _SHARE = 0.99
 _POWER_ITERATIONS, _POWER_ACCURACY, _POWER_ROOM = 30, 1e-3, 1.02
 """Of the operator's norm: most iterations, change at which it stands, and what is added for the rest."""
 _EVERY = 40
-"""Steps between two looks at all margins and the bounds."""
+"""Most steps between two looks at all margins and the bounds."""
+_ROOM, _TIMES = 1000, 1
+"""Pairs and features that may be active beside as many as there are with weights."""
 _SINGLE = 1e-5
 """Gap from which on products in single precision serve: their error is a tenth of it."""
 _OF_ERRORS, _MOST_OF_ERRORS = 0.25, 2.0
@@ -69,27 +74,42 @@ class _Saddle:
         self.project, self.stretched = ball.project, SCALED_PROJECTION.of(norm)
         self.guess: float | None = None
         self.threshold, self.steps = math.inf, 0
+        self.found = np.zeros(0)
         size = float(norm(start.weights[:, : band.penalised]))
         self.vector = np.random.default_rng(0).standard_normal(start.weights.shape)
         self.seen = band.margins(start.weights / size)
         self.level = band.threshold(self.seen.min(axis=1))
-        active = band.active(start.dual, band.caps, self.seen, self.level, np.inf)
+        # As far as margins spread below the level; what more there is joins at the next looks.
+        far = self._limited(self.level - float(self.seen.min()), start.dual, self.seen)
+        active = band.active(start.dual, band.caps, self.seen, self.level, far)
         self.sizes = _sizes(band, active, split=self.stretched is None)
         W = start.weights / size * self.sizes
         self.weight = float(np.linalg.norm(start.dual) / (start.dual.sum() * np.linalg.norm(W)))
-        self._hold(active, start.dual)
+        self._hold(active, self._first_columns(start), start.dual)
         self._start(self._of(W, self._gathered(start.dual)))
 
-    def _hold(self, active: Active, alpha: np.ndarray) -> None:
-        """Go on among other samples and classes; all others stay at the dual weights that they have."""
+    def _limited(self, far: float, alpha: np.ndarray, seen: np.ndarray) -> float:
+        """Less than ``far`` where so many pairs are as near to the level that most of them are in vain."""
+        near = np.sort(seen[(alpha == 0.0) & (seen <= self.level + far)])
+        most = _ROOM + _TIMES * np.count_nonzero(alpha)
+        return far if len(near) <= most else max(0.0, float(near[most]) - self.level)
+
+    def _hold(self, active: Active, columns: np.ndarray, alpha: np.ndarray) -> None:
+        """Go on among other samples, classes and features.
+
+        All other dual weights stay as they are, and weights of other features 0.
+        """
         band, precision = self.band, self.precision
-        self.active = active
+        self.active, self.columns = active, columns
+        self.measured = int(np.searchsorted(columns, band.penalised))
         self.settled = alpha.copy()
         self.settled[self.places] = 0.0
-        self.products = _products(band, active, self.sizes, precision)
+        sizes = self.sizes[columns]
+        self.products = _products(band, active, columns, sizes, precision)
         self.caps = band.caps[active.rows]
         self.room = max(0.0, 1.0 - band.mass - float(self.settled.sum()))
-        self.fixed = ((band.pair_sum(self.settled) + band.fixed) / self.sizes).astype(precision)
+        fixed = (band.pair_sum(self.settled) + band.fixed)[:, columns]
+        self.fixed, self.inner = (fixed / sizes).astype(precision), sizes.astype(precision)
         self.size = self._operator_norm()
 
     @property
@@ -111,19 +131,51 @@ class _Saddle:
 
     def look(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights, dual weights and all margins as last computed."""
-        W = self.new.W.astype(np.float64) / self.sizes
+        W = self._everywhere(self.new.W) / self.sizes
         return W, self.dual(self.new.q), self.band.margins(W)
 
-    def take(self, alpha: np.ndarray, seen: np.ndarray, far: float) -> None:
-        """Choose the samples and classes anew by how far margins are from the level."""
+    def _everywhere(self, W: np.ndarray) -> np.ndarray:
+        """Weights of all features [k, p + f] in double precision."""
+        whole = np.zeros((len(W), self.band.width))
+        whole[:, self.columns] = W
+        return whole
+
+    def take(self, alpha: np.ndarray, seen: np.ndarray, far: float, columns: np.ndarray) -> None:
+        """Choose the samples and classes anew by how far margins are from the level, and the features."""
         band = self.band
         finite = np.isfinite(seen)
         self.level = band.threshold(seen.min(axis=1))
         far = max(far, _FAR * float(np.abs(seen[finite] - self.seen[finite]).max()))
-        self.seen = seen
-        points = [(point.W, self.dual(point.q)) for point in (self.current, self.new, self.anchor)]
-        self._hold(band.active(alpha, band.caps, seen, self.level, far), alpha)
+        self.seen, far = seen, self._limited(far, alpha, seen)
+        points = [
+            (self._everywhere(point.W), self.dual(point.q))
+            for point in (self.current, self.new, self.anchor)
+        ]
+        self._hold(band.active(alpha, band.caps, seen, self.level, far), columns, alpha)
         self.current, self.new, self.anchor = (self._of(W, self._gathered(q)) for W, q in points)
+
+    def _first_columns(self, start: Point) -> np.ndarray:
+        by_feature, (p, width) = SINGLE_FEATURES.of(self.norm), (self.band.penalised, self.band.width)
+        if by_feature is None:
+            return np.arange(width)
+        self.found = by_feature((self.band.pair_sum(start.dual) + self.band.fixed)[:, :p])
+        most = min(p, _ROOM + _TIMES * int(np.count_nonzero(start.dual.any(axis=1))))
+        return np.append(np.sort(np.argsort(-self.found)[:most]), np.arange(p, width))
+
+    def columns_near(self, A: np.ndarray, reached: float) -> np.ndarray:
+        """The features that may have weights, where the norm tells: those of nearly the largest A, and free."""
+        by_feature, p = SINGLE_FEATURES.of(self.norm), self.band.penalised
+        if by_feature is None:
+            return np.arange(self.band.width)
+        found = by_feature(A[:, :p])
+        moved = float(np.abs(found - self.found).max())
+        self.found = found
+        far = max(_FAR * moved, _LEAST_FAR * min(1.0, 10.0 * reached) * float(found.max()))
+        used = self._everywhere(self.new.W)[:, :p].any(axis=0)
+        near = np.where(used, -np.inf, found)
+        most = min(p, _ROOM + _TIMES * int(used.sum()))
+        used[np.argpartition(-near, most - 1)[:most]] |= near[np.argpartition(-near, most - 1)[:most]] >= found.max() - far
+        return np.concatenate([np.flatnonzero(used), np.arange(p, self.band.width)])
 
     def step(self) -> None:
         """One iteration."""
@@ -146,8 +198,8 @@ class _Saddle:
 
     def _nearest(self, W: np.ndarray) -> np.ndarray:
         """The projection of penalised weights on the ball, in features divided by their sizes."""
-        p = self.band.penalised
-        V, sizes = W[:, :p], self.sizes[:p].astype(self.precision)
+        p = self.measured
+        V, sizes = W[:, :p], self.inner[:p]
         if self.stretched is None:
             V, self.guess = self.project(V / sizes[0], self.guess)
             V = V * sizes[0]
@@ -171,10 +223,9 @@ class _Saddle:
         W, q, M = self.new
         value = float(np.vdot(q, M))
         of_weights = value - self._level(M)
-        p = self.band.penalised
-        A = (self.products.pair_sum(q) + self.fixed) * self.sizes
-        inner = float(np.vdot(A[:, :p], W[:, :p] / self.sizes[:p]))
-        of_dual = float(self.norm.dual(A[:, :p])) * float(self.norm(W[:, :p] / self.sizes[:p])) - inner
+        p = self.measured
+        A, V = ((self.products.pair_sum(q) + self.fixed) * self.inner)[:, :p], (W / self.inner)[:, :p]
+        of_dual = float(self.norm.dual(A)) * float(self.norm(V)) - float(np.vdot(A, V))
         if of_weights > 0.0 and of_dual > 0.0:
             ratio = (of_weights / of_dual) ** _OF_ERRORS
             self.weight *= min(max(ratio, 1.0 / _MOST_OF_ERRORS), _MOST_OF_ERRORS)
@@ -194,7 +245,7 @@ class _Saddle:
         self.since, self.first, self.previous = 0, math.inf, math.inf
 
     def _of(self, W: np.ndarray, q: np.ndarray) -> _Iterate:
-        W = np.ascontiguousarray(W, self.precision)
+        W = np.ascontiguousarray(W[:, self.columns], self.precision)
         return _Iterate(W, q.astype(self.precision), self.products.margins(W))
 
     def _restarts(self, residual: float) -> bool:
@@ -217,7 +268,7 @@ class _Saddle:
 
     def _operator_norm(self) -> float:
         """Largest singular value of W ↦ margins, with some room, by power iteration from the last vector."""
-        V, value = self.vector.astype(self.precision), 0.0
+        V, value = np.ascontiguousarray(self.vector[:, self.columns], self.precision), 0.0
         for _ in range(_POWER_ITERATIONS):
             V = self.products.pair_sum(self.products.margins(V / np.linalg.norm(V)))
             new = math.sqrt(float(np.linalg.norm(V)))
@@ -225,7 +276,7 @@ class _Saddle:
             value = new
             if settled:
                 break
-        self.vector = V
+        self.vector[:, self.columns] = V / np.linalg.norm(V)
         return _POWER_ROOM * value
 
 
@@ -237,15 +288,17 @@ def solve_saddle_of_band(
     best: Best = Best(start.weights, start.dual)
     target = gap
     while True:
-        for _ in range(_EVERY):
+        # Few at first, when samples and features are still chosen badly.
+        for _ in range(min(_EVERY, max(8, saddle.steps))):
             saddle.step()
             if deadline.passed:
                 break
         W, alpha, seen = saddle.look()
         lowest = seen.min(axis=1)
         take_weights(best, band, norm, W, lowest)
-        A, total = band.pair_sum(alpha) + band.fixed, float(alpha.sum()) + band.mass
-        best.take_dual(alpha, dual_above(band, norm, W, A, total, saddle.level - float(lowest.min())))
+        q, A = _balanced(band, alpha)
+        total = float(q.sum()) + band.mass
+        best.take_dual(q, dual_above(band, norm, W, A, total, saddle.level - float(lowest.min())))
         reached = min(1.0, best.relative_gap)
         deadline.tell("scans", saddle.steps, reached)
         over = deadline.passed or saddle.steps >= most
@@ -256,7 +309,19 @@ def solve_saddle_of_band(
             best.upper = np.inf
             if over or target < 1e-14:
                 return
-        saddle.take(alpha, seen, far)
+        saddle.take(alpha, seen, far, saddle.columns_near(A, reached))
+
+
+def _balanced(band: Band, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dual weights that vanish in free features but for rounding, where there are such near, and A of them."""
+    A, p = band.pair_sum(alpha) + band.fixed, band.penalised
+    if p == band.width:
+        return alpha, A
+    q = with_balanced_flows(alpha, band.labels, band.free, band.caps, A[:, p:])
+    rows = q.sum(axis=1)
+    over = rows > band.caps
+    q[over] *= (band.caps[over] / rows[over])[:, None]
+    return q, band.pair_sum(q) + band.fixed
 
 
 def _sizes(band: Band, active: Active, *, split: bool) -> np.ndarray:
@@ -274,15 +339,17 @@ def _sizes(band: Band, active: Active, *, split: bool) -> np.ndarray:
     return np.maximum(squares / largest, np.finfo(float).tiny) ** 0.25
 
 
-def _products(band: Band, active: Active, sizes: np.ndarray, precision: type) -> PairProducts:
+def _products(
+    band: Band, active: Active, columns: np.ndarray, sizes: np.ndarray, precision: type
+) -> PairProducts:
     X: Any = band.features[active.rows]
+    X = X if len(columns) == band.width else X[:, columns]
     if sparse.issparse(X):
         values = (X.data / sizes[X.indices]).astype(precision)
         features: Any = values, X.indices.astype(np.int64), X.indptr.astype(np.int64)
     else:
         features = np.divide(X, sizes, dtype=precision, casting="same_kind")
-    labels = band.labels[active.rows]
-    shape = band.classes, band.width
+    labels, shape = band.labels[active.rows], (band.classes, len(columns))
     return PairProducts(
         features, labels, active.starts, active.classes, shape, sparse.issparse(X), precision
     )
