@@ -50,6 +50,7 @@ _LEAST = 1e-2
 _FAR, _LEAST_FAR = 2.0, 0.05
 """As many times what margins moved by between two looks they may move until the next, and at least such a
 share of what the norm's bound is."""
+_MOST_STEPS = 100_000
 _AT_CAP = 1e-6
 """Samples as near to their caps as single precision tells are at their caps."""
 
@@ -281,9 +282,12 @@ class _Saddle:
 
 
 def solve_saddle_of_band(
-    band: Band, norm: Norm, gap: float, deadline: Deadline, start: Point, most: int
+    band: Band, norm: Norm, gap: float, deadline: Deadline, start: Point, pace: float
 ) -> Iterator[Point]:
-    """Yield points of smaller and smaller gaps within the band: about ``gap``, then a third of that, ..."""
+    """Yield points of smaller and smaller gaps within the band: about ``gap``, then a third of that, ...
+
+    It ends at the deadline, with whoever takes the points, or where a digit costs more than ``pace`` steps.
+    """
     saddle = _Saddle(band, norm, start, np.float32 if gap >= _SINGLE else np.float64)
     best: Best = Best(start.weights, start.dual)
     target = gap
@@ -301,7 +305,8 @@ def solve_saddle_of_band(
         best.take_dual(q, dual_above(band, norm, W, A, total, saddle.level - float(lowest.min())))
         reached = min(1.0, best.relative_gap)
         deadline.tell("scans", saddle.steps, reached)
-        over = deadline.passed or saddle.steps >= most
+        behind = saddle.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - saddle.steps / pace)
+        over = deadline.passed or behind
         far = _LEAST_FAR * min(1.0, 10.0 * reached) * abs(best.upper)
         if reached <= target or over:
             yield Point(best.weights, best.dual, saddle.level, reached, saddle.steps)

@@ -34,7 +34,7 @@ __all__ = ["solve_relaxed_by_scans"]
 
 _NUMBERS, _PAIRS = 1 << 25, 1 << 22
 """Numbers of the features of a band, 256 MB, and its dual weights, several times 32 MB."""
-_ROUNDING = 0.5
+_ROUNDING = 0.8
 """Share of the gap that a band is solved to, so that what the certificate adds has room."""
 _FIRST, _FASTER = 3e-2, 0.2
 """Gap of the first band, of some samples, and by what it falls from scan to scan at least."""

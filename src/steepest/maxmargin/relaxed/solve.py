@@ -28,7 +28,7 @@ from steepest.problem import Classification
 
 __all__ = ["solve_relaxed"]
 
-_ROUNDING = 0.5
+_ROUNDING = 0.8
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
 _NEARLY_NONE = 1e-6
 """Upper bounds below this share of the largest feature are looked at: the margin may be none."""

@@ -45,6 +45,8 @@ _FAR = 1.0
 """As many times what margins moved by between two looks they may move until the next."""
 _MOST_STEPS, _PACE = 20_000, 2500.0
 """Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
+_GRADIENT_STEPS = 5
+"""Gradient steps that cost what a step does here."""
 _NOTHING = 1e-12
 """An upper bound below this, in features of size 1, is that of a margin that is not positive."""
 _LACKING = 1e-9
@@ -177,7 +179,7 @@ def solve_band(
         # Dual weights in the Frobenius norm are near those of others.
         start = next(_points(_Split(band, _FROBENIUS, None, None), _START, deadline, pace), None)
     if LINEAR_BALL.of(norm) is not None and start is not None:
-        yield from solve_saddle_of_band(band, norm, gap, deadline, start, _MOST_STEPS)
+        yield from solve_saddle_of_band(band, norm, gap, deadline, start, _GRADIENT_STEPS * pace)
         return
     ball = None if direct else BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto"')
     yield from _points(_Split(band, norm, start, None if ball is None else ball.project), gap, deadline, pace)
