@@ -11,6 +11,8 @@ __all__ = ["project_capped_pairs"]
 
 _STEPS = 100
 """Far more steps than Newton's method within a bracket takes."""
+_TIGHT = 1e-12
+"""What caps leave to the sum where all are at their caps but for rounding."""
 _plain = numba.njit(nogil=True, error_model="numpy")
 
 
@@ -60,10 +62,10 @@ def project_capped_pairs(v, starts, caps, total, start, out):
     """Write the nearest point of {q ≥ 0, Σq = total, sums of samples ≤ caps} to v [s] into ``out``.
 
     The pairs of sample i are at ``starts[i]`` and on. It is max(v - θ - λ_i, 0), with λ_i > 0 in samples at
-    their caps alone; θ, which is returned, is looked for from ``start``. The caps of samples with pairs sum
-    to ``total`` or more.
+    their caps alone; θ, which is returned, is looked for from ``start``. It is -∞ where the caps of samples
+    with pairs sum to no more than ``total``, and all are at their caps.
     """
-    theta = _threshold(v, starts, caps, total, start)
+    theta = -np.inf if caps.sum() <= total * (1.0 + _TIGHT) else _threshold(v, starts, caps, total, start)
     for i in range(caps.shape[0]):
         first, last = starts[i], starts[i + 1]
         own = 0.0
