@@ -236,7 +236,7 @@ def _next_band(
     q[places[np.isin(old, known)]] = dual.values[known]
     if not q.any():
         q = band.first_dual()
-    return band, _Dual(chosen, q, outside, classes), Point(point.weights, q, level / samples.scale)
+    return band, _Dual(chosen, q, outside, classes), Point(point.weights, q, level / samples.scale, point.reached)
 
 
 def _rows_of_a_band(samples: Samples) -> int:

@@ -43,6 +43,8 @@ _START = 3e-2
 """Gap in the Frobenius norm from which other norms start."""
 _FAR = 1.0
 """As many times what margins moved by between two looks they may move until the next."""
+_OF_GAPS = 5.0
+"""From a start of a gap margins may move by as many times this share of how far they spread below the level."""
 _MOST_STEPS, _PACE = 20_000, 2500.0
 """Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
 _GRADIENT_STEPS = 5
@@ -64,7 +66,9 @@ class _Split:
 
     def __init__(self, band: Band, norm: Norm, start: Point | None, project: Callable | None):
         self.band, self.norm, self.project = band, norm, project
-        self.penalty, self.steps, self.guess, self.near = 1.0, 0, None, start is not None
+        self.penalty, self.steps, self.guess = 1.0, 0, None
+        # From the beginning anything may move, and near an optimum little.
+        self.spread = np.inf if start is None else min(1.0, _OF_GAPS * start.reached)
         self.alpha = band.first_dual() if start is None else start.dual.copy()
         A = self.fresh()
         p = band.penalised
@@ -124,8 +128,7 @@ class _Split:
         seen = band.margins(W)
         level = self.level + _STIFFNESS * (1.0 - self.total) / self.penalty
         if self.seen is None:
-            # From the beginning anything may move; from a start as far as margins spread below the level.
-            far = abs(level - float(seen.min())) if self.near else np.inf
+            far = self.spread * abs(level - float(seen.min()))
         else:
             finite = np.isfinite(seen)
             far = _FAR * float(np.abs(seen[finite] - self.seen[finite]).max()) + abs(level - self.last_level)
