@@ -11,7 +11,10 @@ from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.relaxed.band import Band
 
-__all__ = ["Point", "dual_above", "point_near", "take_weights"]
+__all__ = ["NOTHING", "Point", "dual_above", "point_near", "take_weights"]
+
+NOTHING = 1e-12
+"""An upper bound below this, in features of size 1, is that of a margin that is not positive."""
 
 
 @dataclass(frozen=True)

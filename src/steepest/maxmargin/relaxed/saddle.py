@@ -26,7 +26,7 @@ from steepest.maxmargin.relaxed.ascent import Active
 from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.capped import project_capped_pairs
 from steepest.maxmargin.relaxed.flows import with_balanced_flows
-from steepest.maxmargin.relaxed.point import Point, dual_above, take_weights
+from steepest.maxmargin.relaxed.point import NOTHING, Point, dual_above, take_weights
 from steepest.maxmargin.scans.pair_products import PairProducts
 
 __all__ = ["solve_saddle_of_band"]
@@ -306,7 +306,7 @@ def solve_saddle_of_band(
         reached = min(1.0, best.relative_gap)
         deadline.tell("scans", saddle.steps, reached)
         behind = saddle.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - saddle.steps / pace)
-        over = deadline.passed or behind
+        over = deadline.passed or behind or best.upper <= NOTHING
         far = _LEAST_FAR * min(1.0, 10.0 * reached) * abs(best.upper)
         if reached <= target or over:
             yield Point(best.weights, best.dual, saddle.level, reached, saddle.steps)

@@ -22,7 +22,7 @@ from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.relaxed.ascent import sweep
 from steepest.maxmargin.relaxed.band import Band
-from steepest.maxmargin.relaxed.point import Point, dual_above, take_weights
+from steepest.maxmargin.relaxed.point import NOTHING, Point, dual_above, take_weights
 from steepest.maxmargin.relaxed.saddle import solve_saddle_of_band
 from steepest.maxmargin.scans.splitting import rebalanced
 
@@ -49,10 +49,8 @@ _MOST_STEPS, _PACE = 20_000, 2500.0
 """Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
 _GRADIENT_STEPS = 5
 """Gradient steps that cost what a step does here."""
-_NOTHING = 1e-12
-"""An upper bound below this, in features of size 1, is that of a margin that is not positive."""
 _LACKING = 1e-9
-"""And what its dual weights may lack of 1, which others would have to add within their caps."""
+"""What dual weights of a bound that says so may lack of 1, which others would have to add within caps."""
 _FROBENIUS = Entrywise(2)
 
 
@@ -181,7 +179,8 @@ def solve_band(
     if not direct and start is None:
         # Dual weights in the Frobenius norm are near those of others.
         start = next(_points(_Split(band, _FROBENIUS, None, None), _START, deadline, pace), None)
-    if LINEAR_BALL.of(norm) is not None and start is not None:
+    polyhedral = LINEAR_BALL.of(norm) is not None and BALL_PROJECTION.of(norm) is not None
+    if polyhedral and start is not None and start.weights[:, : band.penalised].any():
         yield from solve_saddle_of_band(band, norm, gap, deadline, start, _GRADIENT_STEPS * pace)
         return
     ball = None if direct else BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto"')
@@ -207,7 +206,7 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
         reached = min(1.0, best.relative_gap)
         deadline.tell("scans", split.steps, reached)
         behind = split.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - split.steps / pace)
-        over = deadline.passed or behind or (lacking <= _LACKING and upper <= _NOTHING)
+        over = deadline.passed or behind or (lacking <= _LACKING and upper <= NOTHING)
         if reached <= target or over:
             yield Point(best.weights, best.dual, best_level, reached, split.steps)
             target = min(target, max(reached, 0.1 * target)) / 3.0
