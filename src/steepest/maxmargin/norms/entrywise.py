@@ -19,6 +19,12 @@ from steepest.maxmargin.first_order.projections import (
     BallProjection,
     project_entries,
 )
+from steepest.maxmargin.first_order.scaled_projections import (
+    SCALED_PROJECTION,
+    ScaledProjection,
+    project_scaled_box,
+    project_scaled_sum,
+)
 from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, EntryBall
 from steepest.maxmargin.interior.quadratic import EUCLIDEAN
 from steepest.maxmargin.optima.entry_faces import MaxFace, SumFace
@@ -38,6 +44,11 @@ def _projection(norm: Entrywise) -> BallProjection:
 @DUAL_BALL.offered_by(Entrywise)
 def _dual_projection(norm: Entrywise) -> BallProjection:
     return _projection(norm.dual_norm)
+
+
+@SCALED_PROJECTION.offered_by(Entrywise)
+def _scaled_projection(norm: Entrywise) -> ScaledProjection | None:
+    return {math.inf: project_scaled_box, 1: project_scaled_sum}.get(norm.p)
 
 
 @BALL_BARRIER.offered_by(Entrywise)

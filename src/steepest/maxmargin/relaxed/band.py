@@ -50,6 +50,12 @@ class Band:
         return row_squares(self.features)
 
     @cached_property
+    def free(self) -> np.ndarray:
+        """The features whose weights are free, shape [m, f]."""
+        found: Any = self.features[:, self.penalised :]
+        return found.toarray() if sparse.issparse(found) else found
+
+    @cached_property
     def compiled(self) -> Features:
         """The features as compiled loops know them."""
         if sparse.issparse(self.features):

@@ -11,13 +11,16 @@ from steepest.geometry import Norm
 from steepest.maxmargin.first_order.halpern import first_order
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
+from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.relaxed.all_at_caps import only_dual
 from steepest.maxmargin.relaxed.band import Band, joined_columns, row_squares
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
 from steepest.maxmargin.relaxed.prepared import Prepared
-from steepest.maxmargin.relaxed.split import Point, point_near, serves, solve_band
+from steepest.maxmargin.relaxed.point import Point, point_near
+from steepest.maxmargin.relaxed.split import serves, solve_band
 
 __all__ = ["Proposal", "proposed"]
 
@@ -60,6 +63,9 @@ def proposed(
 
     ``start`` has weights of penalised and of free features, not levelled, of a problem alike.
     """
+    only = only_dual(prepared.reduced.labels, prepared.reduced.classes, prepared.reduced.caps)
+    if only is not None:
+        yield _of_only_dual(prepared, norm, only)
     rows = prepared.reduced.classes - 1
     columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
     barrier, projection = BALL_BARRIER.of(norm) is not None, BALL_PROJECTION.of(norm) is not None
@@ -86,6 +92,14 @@ def proposed(
         yield _back(prepared, solve_relaxed_by_cuts(prepared, gap, deadline), 1.0)
     if method == "first-order" or (method == "auto" and projection and not inside):
         yield from _by_first_order(prepared, norm, gap, deadline)
+
+
+def _of_only_dual(prepared: Prepared, norm: Norm, q: np.ndarray) -> Proposal:
+    """The weights that dual weights without a choice lead to."""
+    level, labels = prepared.level, prepared.reduced.labels
+    W = np.asarray(norm.direction(towards(q, labels).T @ level.features), dtype=float)
+    free = np.zeros((len(W), level.free.shape[1]))
+    return Proposal(W, free, q, 1, "direction of the caps")
 
 
 def _point_of(prepared: Prepared, band: Band, scale: float, start: Proposal | None) -> Point | None:

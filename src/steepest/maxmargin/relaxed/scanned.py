@@ -24,7 +24,8 @@ from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.no_margin import vanishing_dual
 from steepest.maxmargin.relaxed.samples import Lowest, Samples, samples_of
 from steepest.maxmargin.relaxed.scanned_bounds import dual_above_by_scan, level_below_by_scan
-from steepest.maxmargin.relaxed.split import Point, point_near, solve_band
+from steepest.maxmargin.relaxed.point import Point, point_near
+from steepest.maxmargin.relaxed.split import solve_band
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.solution import MaxMarginSolution, Status
 from steepest.problem import Classification
@@ -33,7 +34,7 @@ __all__ = ["solve_relaxed_by_scans"]
 
 _NUMBERS, _PAIRS = 1 << 25, 1 << 22
 """Numbers of the features of a band, 256 MB, and its dual weights, several times 32 MB."""
-_ROUNDING = 0.5
+_ROUNDING = 0.8
 """Share of the gap that a band is solved to, so that what the certificate adds has room."""
 _FIRST, _FASTER = 3e-2, 0.2
 """Gap of the first band, of some samples, and by what it falls from scan to scan at least."""
@@ -236,7 +237,7 @@ def _next_band(
     q[places[np.isin(old, known)]] = dual.values[known]
     if not q.any():
         q = band.first_dual()
-    return band, _Dual(chosen, q, outside, classes), Point(point.weights, q, level / samples.scale)
+    return band, _Dual(chosen, q, outside, classes), Point(point.weights, q, level / samples.scale, point.reached)
 
 
 def _rows_of_a_band(samples: Samples) -> int:

@@ -30,7 +30,7 @@ from steepest.problem import Classification
 
 __all__ = ["solve_relaxed"]
 
-_ROUNDING = 0.5
+_ROUNDING = 0.8
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
 _MOST_EXACT = 1_000_000
 """Numbers of free features of which levels are worked out without rounding."""

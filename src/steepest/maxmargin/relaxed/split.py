@@ -11,7 +11,6 @@ In the Frobenius norm W is A(q), and nothing has to be split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,12 +19,14 @@ from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.forms.worst import within_caps
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.relaxed.ascent import sweep
 from steepest.maxmargin.relaxed.band import Band
+from steepest.maxmargin.relaxed.point import NOTHING, Point, dual_above, take_weights
+from steepest.maxmargin.relaxed.saddle import solve_saddle_of_band
 from steepest.maxmargin.scans.splitting import rebalanced
 
-__all__ = ["Point", "point_near", "serves", "solve_band"]
+__all__ = ["serves", "solve_band"]
 
 _SWEEPS, _EVERY = 3, 8
 """Sweeps of a step, and steps between two looks at all margins and the bounds."""
@@ -42,28 +43,15 @@ _START = 3e-2
 """Gap in the Frobenius norm from which other norms start."""
 _FAR = 1.0
 """As many times what margins moved by between two looks they may move until the next."""
+_OF_GAPS = 5.0
+"""From a start of a gap margins may move by as many times this share of how far they spread below the level."""
 _MOST_STEPS, _PACE = 20_000, 2500.0
 """Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
-_NOTHING = 1e-12
-"""An upper bound below this, in features of size 1, is that of a margin that is not positive."""
+_GRADIENT_STEPS = 5
+"""Gradient steps that cost what a step does here."""
 _LACKING = 1e-9
-"""And what its dual weights may lack of 1, which others would have to add within their caps."""
+"""What dual weights of a bound that says so may lack of 1, which others would have to add within caps."""
 _FROBENIUS = Entrywise(2)
-
-
-@dataclass(frozen=True)
-class Point:
-    """Weights of penalised and free features, and dual weights, from which another computation may start."""
-
-    weights: np.ndarray
-    """Shape [k, p + f], in the features of a band."""
-    dual: np.ndarray
-    """Shape [m, k], of sum 1 less what is fixed."""
-    level: float
-    """The margin up to which samples have dual weight."""
-    reached: float = 1.0
-    """The relative gap within the band, but for rounding."""
-    steps: int = 0
 
 
 def serves(norm: Norm) -> bool:
@@ -76,7 +64,9 @@ class _Split:
 
     def __init__(self, band: Band, norm: Norm, start: Point | None, project: Callable | None):
         self.band, self.norm, self.project = band, norm, project
-        self.penalty, self.steps, self.guess, self.near = 1.0, 0, None, start is not None
+        self.penalty, self.steps, self.guess = 1.0, 0, None
+        # From the beginning anything may move, and near an optimum little.
+        self.spread = np.inf if start is None else min(1.0, _OF_GAPS * start.reached)
         self.alpha = band.first_dual() if start is None else start.dual.copy()
         A = self.fresh()
         p = band.penalised
@@ -136,8 +126,7 @@ class _Split:
         seen = band.margins(W)
         level = self.level + _STIFFNESS * (1.0 - self.total) / self.penalty
         if self.seen is None:
-            # From the beginning anything may move; from a start as far as margins spread below the level.
-            far = abs(level - float(seen.min())) if self.near else np.inf
+            far = self.spread * abs(level - float(seen.min()))
         else:
             finite = np.isfinite(seen)
             far = _FAR * float(np.abs(seen[finite] - self.seen[finite]).max()) + abs(level - self.last_level)
@@ -179,14 +168,6 @@ class _Split:
             self.alpha = self.alpha / ratio
 
 
-def point_near(band: Band, weights: np.ndarray, dual: np.ndarray) -> Point:
-    """Weights [k, p + f] and dual weights [m, k] of other terms as a start: within the caps of these."""
-    q = dual / dual.sum() * (1.0 - band.mass)
-    if np.isfinite(band.caps).all():
-        q = within_caps(q / q.sum(), band.labels, band.caps / q.sum()) * q.sum()
-    return Point(weights, q, band.threshold(band.margins(weights).min(axis=1)))
-
-
 def solve_band(
     band: Band, norm: Norm, gap: float, deadline: Deadline, start: Point | None = None, pace: float = _PACE
 ) -> Iterator[Point]:
@@ -198,35 +179,34 @@ def solve_band(
     if not direct and start is None:
         # Dual weights in the Frobenius norm are near those of others.
         start = next(_points(_Split(band, _FROBENIUS, None, None), _START, deadline, pace), None)
+    polyhedral = LINEAR_BALL.of(norm) is not None and BALL_PROJECTION.of(norm) is not None
+    if polyhedral and start is not None and start.weights[:, : band.penalised].any():
+        yield from solve_saddle_of_band(band, norm, gap, deadline, start, _GRADIENT_STEPS * pace)
+        return
     ball = None if direct else BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto"')
     yield from _points(_Split(band, norm, start, None if ball is None else ball.project), gap, deadline, pace)
 
 
 def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) -> Iterator[Point]:
-    band, norm, p = split.band, split.norm, split.band.penalised
+    band, norm = split.band, split.norm
     best: Best = Best(split.weights, split.penalty * split.alpha)
     target, capped = gap, float(np.isfinite(band.caps).all())
     while True:
         W, seen = split.look()
         best_level = split.level
-        _take_weights(best, band, norm, W, seen.min(axis=1))
+        take_weights(best, band, norm, W, seen.min(axis=1))
         if split.project is not None:
-            _take_weights(best, band, norm, split.V, band.margins(split.V).min(axis=1))
+            take_weights(best, band, norm, split.V, band.margins(split.V).min(axis=1))
         A = split.penalty * split.pair_sum
-        # What does not balance may cost as much as margins differ by.
-        lowest = seen.min(axis=1)
-        price = float(np.abs(W[:, p:]).max(initial=0.0)) + max(0.0, split.last_level - float(lowest.min()))
-        size = max(float(norm(W[:, :p])), 1e-300)
-        left = float(np.abs(A[:, p:]).sum()) * price / size
-        total = split.total
-        upper = (float(norm.dual(A[:, :p])) + left) / max(total, 1e-300)
+        lowest, total = seen.min(axis=1), split.total
+        upper = dual_above(band, norm, W, A, total, split.last_level - float(lowest.min()))
         # What the dual weights lack has to come from somewhere, if there are caps.
         lacking = max(0.0, 1.0 - total) * capped
         best.take_dual(split.penalty * split.alpha, upper * (1.0 + lacking))
         reached = min(1.0, best.relative_gap)
         deadline.tell("scans", split.steps, reached)
         behind = split.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - split.steps / pace)
-        over = deadline.passed or behind or (lacking <= _LACKING and upper <= _NOTHING)
+        over = deadline.passed or behind or (lacking <= _LACKING and upper <= NOTHING)
         if reached <= target or over:
             yield Point(best.weights, best.dual, best_level, reached, split.steps)
             target = min(target, max(reached, 0.1 * target)) / 3.0
@@ -241,9 +221,3 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
             split.step()
             if deadline.passed:
                 break
-
-
-def _take_weights(best: Best, band: Band, norm: Norm, W: np.ndarray, lowest: np.ndarray) -> None:
-    size = float(norm(W[:, : band.penalised]))
-    if size > 0.0:
-        best.take_weights(W.copy(), band.level(W, lowest) / size)
