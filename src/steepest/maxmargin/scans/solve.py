@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sparse
 
 from steepest.features import Rows
 from steepest.geometry import Norm
@@ -78,9 +77,7 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
             found = solve_on_support(chosen, norm, aim, deadline)
             if found is not None:
                 return _found(*found, "scans, linear programs")
-        # Of a shared budget among sparse rows a step costs as much as a sweep does, and gains less.
-        budget_served = not (sparse.issparse(chosen.features) or _shares_few(source, norm))
-        if _is_polyhedral(norm) and (is_box(norm) or budget_served):
+        if _is_polyhedral(norm) and (is_box(norm) or not _shares_few(source, norm)):
             W, chosen, iterations = solve_saddle(chosen, norm, aim, deadline)
             method = "scans, primal-dual gradient"
         else:

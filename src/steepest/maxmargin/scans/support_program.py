@@ -132,7 +132,7 @@ def _next_parts(
 def _vertex(
     chosen: WorkingSet, ball: LinearBall, columns: np.ndarray, level: float, deadline: Deadline
 ) -> _Vertex | None:
-    """The optimum of the program of these pairs and parts, in margins divided by ``level``; None without one."""
+    """The optimum of the program of these pairs and parts, in margins divided by ``level``, or None."""
     margins = _margins(chosen, ball.lift[:, columns].tocoo()) / level
     budgets = ball.rows[:, columns]
     pairs, parts = margins.shape
