@@ -33,6 +33,9 @@ _MOST_STALLED = 4
 _ACCURATE, _ENOUGH = (1e-8, 1e-7), 10.0
 """What a Newton step may leave of its right-hand side, as many times the gap but within these bounds; beyond,
 the path is lost in a few steps."""
+_REST = 1e-3
+"""What refinement may leave, as a share of that: slacks and A(q) are made of each point afresh, so that only
+the products see it."""
 _LARGEST_SYSTEM = 6000
 """Unknowns of a dense system: 300 MB and half a minute to factor."""
 _NOTHING = 1e-15
@@ -177,7 +180,7 @@ def _step(pairs: Pairs, point: _Point, place: int, accurate: float) -> tuple[_Po
         centre - on_ball - change.variables * change.multipliers,
         point.A,
         rest,
-        EXACT,
+        max(EXACT, _REST * accurate),
     )
     primal, dual = _lengths(point, step, change, mask, _SHARE)
     q = point.q + dual * step.dq
