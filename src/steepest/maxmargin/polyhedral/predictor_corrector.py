@@ -231,11 +231,14 @@ def _lengths(
     point: _Point, step: Step, change: BallChange, mask: np.ndarray, share: float
 ) -> tuple[float, float]:
     """The longest steps up to 1 that keep primal, dual variables positive; a shorter one times ``share``."""
-    primal = max(_rate(point.s, step.ds, mask), _rate(point.ball.variables, change.variables))
-    dual = max(_rate(point.q, step.dq, mask), _rate(point.ball.multipliers, change.multipliers))
+    # Slacks and dual weights of true classes do not move.
+    primal = max(_rate(point.s, step.ds), _rate(point.ball.variables, change.variables))
+    dual = max(
+        _rate(np.where(mask, point.q, 1.0), step.dq), _rate(point.ball.multipliers, change.multipliers)
+    )
     return (min(1.0, share / primal) if primal > 0 else 1.0), (min(1.0, share / dual) if dual > 0 else 1.0)
 
 
-def _rate(values: np.ndarray, changes: np.ndarray, where: np.ndarray | bool = True) -> float:
-    """Reciprocal of the step at which the first value reaches zero."""
-    return float(np.max(np.divide(-changes, values, out=np.zeros_like(values), where=where)))
+def _rate(values: np.ndarray, changes: np.ndarray) -> float:
+    """Reciprocal of the step at which the first value reaches zero; not positive where none does."""
+    return -float((changes / values).min())
