@@ -333,5 +333,5 @@ def cholesky(M: np.ndarray) -> np.ndarray | None:
 
 
 def solved(factor: np.ndarray | None, right: np.ndarray) -> np.ndarray:
-    """The solution with a factor of :func:`cholesky`: LAPACK's, without the checks that small systems feel."""
+    """The solution with a factor of :func:`cholesky`: by LAPACK, without checks that small systems feel."""
     return lapack.dpotrs(factor, right, lower=1)[0]
