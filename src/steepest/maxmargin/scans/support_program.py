@@ -69,7 +69,8 @@ def solve_on_support(
 ) -> tuple[np.ndarray, WorkingSet, int] | None:
     """Weights, a working set with its dual weights, and pivots; the gap over all samples is at most ``gap``.
 
-    None where programs grow too large for that to pay, or time is over.
+    Where time is over first they are the best so far. None where there are none then, and where programs grow
+    too large to pay.
 
     Raises:
         MissingCapability: the norm's unit ball is not one of linear inequalities that are known.
@@ -80,34 +81,44 @@ def solve_on_support(
     values = ball.lift.T @ A.ravel()
     taken = np.zeros(len(values), dtype=bool)
     taken[np.argsort(-values, kind="stable")[: _FIRST_PARTS * len(chosen)]] = True
-    best: Best = Best(A, chosen)
-    level, pivots = float(norm.dual(A)) / float(chosen.alpha.sum()), 0
+    best: Best = Best(A, chosen, 0.0, float(norm.dual(A)) / float(chosen.alpha.sum()))
+    pivots = 0
     for _ in range(_MOST_ROUNDS):
+        if deadline.passed and best.lower > 0.0:
+            return best.weights, best.dual, pivots
         if len(chosen) > _MOST_PAIRS or deadline.passed:
             return None
         columns = np.flatnonzero(taken)
-        vertex = _vertex(chosen, ball, columns, level, deadline)
+        vertex = _vertex(chosen, ball, columns, best.upper, deadline)
         if vertex is None:
             return None
-        pivots, level = pivots + vertex.pivots, vertex.level
+        pivots += vertex.pivots
         whole = np.zeros(len(values))
         whole[columns] = vertex.parts
         W = np.asarray(ball.lift @ whole).reshape(A.shape)
         chosen = chosen.weighed(vertex.dual)
-        A = chosen.pair_sum()
-        inside, size = chosen.margins(W), float(norm(W))
-        if not (size > 0.0 and level > 0.0):
-            return None
-        low = low_pairs_of_all(source.rows, source.labels, W / source.scale, level, _ROOM + chosen.support)
-        best.take_weights(W, min(low.smallest, float(inside.min())) / size)
-        best.take_dual(chosen, float(norm.dual(A)))
+        A, size = chosen.pair_sum(), float(norm(W))
+        better = best.take_dual(chosen, float(norm.dual(A)))
+        keep, low = np.ones(len(chosen), dtype=bool), None
+        # Where few parts do not separate the pairs yet the level is 0, and what the pairs lack is no matter.
+        if size > 0.0 and vertex.level > 0.0:
+            inside, room = chosen.margins(W), _ROOM + chosen.support
+            low = low_pairs_of_all(source.rows, source.labels, W / source.scale, vertex.level, room)
+            better |= best.take_weights(W, min(low.smallest, float(inside.min())) / size)
+            keep = (chosen.alpha > 0.0) | (inside <= _NEAR * vertex.level)
         deadline.tell("scans", pivots, best.relative_gap)
         if best.within(gap):
             return best.weights, best.dual, pivots
+        if not best.upper > 0.0:
+            return None
         values, prices = ball.lift.T @ A.ravel(), ball.rows.T @ vertex.prices
-        chosen = chosen.kept((chosen.alpha > 0.0) | (inside <= _NEAR * level))
-        chosen = chosen.joined(low.samples, low.classes)
-        taken = _next_parts(taken, whole, values, prices, gap)
+        joining = _worth_joining(taken, whole, values, prices, gap)
+        # Only where a bound is better does anything leave: rounds would repeat each other otherwise.
+        if better:
+            taken &= (whole > 0.0) | (values >= _WORTH * prices)
+            chosen = chosen.kept(keep)
+        taken[joining] = True
+        chosen = chosen if low is None else chosen.joined(low.samples, low.classes)
     return None
 
 
@@ -118,15 +129,13 @@ def _most_weighed(alpha: np.ndarray) -> np.ndarray:
     return keep & (alpha > 0.0)
 
 
-def _next_parts(
+def _worth_joining(
     taken: np.ndarray, parts: np.ndarray, values: np.ndarray, prices: np.ndarray, gap: float
 ) -> np.ndarray:
-    """The parts that have weight or nearly, and those that are worth most beyond their price."""
+    """The parts that are worth most beyond their price, by their numbers."""
     joining = np.flatnonzero(~taken & (values > prices * (1.0 + _BEYOND * gap)))
     order = np.argsort(prices[joining] - values[joining], kind="stable")
-    following = taken & ((parts > 0.0) | (values >= _WORTH * prices))
-    following[joining[order[: _ROOM + np.count_nonzero(parts)]]] = True
-    return following
+    return joining[order[: _ROOM + np.count_nonzero(parts)]]
 
 
 def _vertex(
