@@ -23,8 +23,9 @@ def gaussian(classes=8, samples=60, dimension=40, seed=0):
 
 @pytest.fixture
 def few_are_many(monkeypatch):
-    """Interior points take no part, however few the unknowns are."""
+    """Neither interior points nor linear programs take part, however few the unknowns and pairs are."""
     monkeypatch.setattr(solve, "_FEW", 0)
+    monkeypatch.setattr(solve, "_FEW_PAIRS", 0)
 
 
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
@@ -60,13 +61,13 @@ def test_polyhedral_norms_agree_with_the_whole(norm):
 
 
 @pytest.mark.usefixtures("few_are_many")
-def test_sparse_features_are_split_and_give_the_margin_of_the_array():
+def test_a_budget_of_sparse_features_gives_the_margin_of_the_array():
     X, y = gaussian(classes=4, samples=40)
     X[np.random.default_rng(1).random(X.shape) < 0.6] = 0.0
     solution = st.max_margin(st.Classification(sparse.csr_array(X), y), "sum", 1e-4, method="scans")
     whole = st.max_margin(st.Classification(X, y), "sum", 1e-8)
     assert solution.status is Status.SOLVED
-    assert solution.method == "scans, split in projections"
+    assert solution.method == "scans, primal-dual gradient"
     assert solution.margin == pytest.approx(whole.margin, rel=2e-4)
 
 

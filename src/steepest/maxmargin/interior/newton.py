@@ -17,7 +17,7 @@ import scipy.linalg
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.interior.balls import BallPoint, BarrierPoint
 
-__all__ = ["EXACT", "ROUGH", "Newton", "Step", "System", "WeightsSystem", "cholesky"]
+__all__ = ["EXACT", "ROUGH", "Newton", "Step", "System", "WeightsSystem", "cholesky", "solved"]
 
 _REFINEMENTS, _SLOW = 25, 3
 """Most refinements of a solution, and how many may gain less than half."""
@@ -313,8 +313,7 @@ class WeightsSystem:
         return (ratio.sum(axis=1) / self.per_sample)[:, None]
 
     def _back(self, right: np.ndarray) -> np.ndarray:
-        flat = scipy.linalg.cho_solve((self.factor, True), right.ravel(), check_finite=False)
-        return flat.reshape(right.shape)
+        return solved(self.factor, right.ravel()).reshape(right.shape)
 
 
 def cholesky(M: np.ndarray) -> np.ndarray | None:
@@ -331,3 +330,8 @@ def cholesky(M: np.ndarray) -> np.ndarray | None:
         if info == 0 and np.isfinite(factor[-1]).all():
             return factor
     return None
+
+
+def solved(factor: np.ndarray | None, right: np.ndarray) -> np.ndarray:
+    """The solution with a factor of :func:`cholesky`: by LAPACK, without checks that small systems feel."""
+    return lapack.dpotrs(factor, right, lower=1)[0]

@@ -33,6 +33,9 @@ _MOST_STALLED = 4
 _ACCURATE, _ENOUGH = (1e-8, 1e-7), 10.0
 """What a Newton step may leave of its right-hand side, as many times the gap but within these bounds; beyond,
 the path is lost in a few steps."""
+_REST = 1e-3
+"""What refinement may leave, as a share of that: slacks and A(q) are made of each point afresh, so that only
+the products see it."""
 _LARGEST_SYSTEM = 6000
 """Unknowns of a dense system: 300 MB and half a minute to factor."""
 _NOTHING = 1e-15
@@ -177,7 +180,7 @@ def _step(pairs: Pairs, point: _Point, place: int, accurate: float) -> tuple[_Po
         centre - on_ball - change.variables * change.multipliers,
         point.A,
         rest,
-        EXACT,
+        max(EXACT, _REST * accurate),
     )
     primal, dual = _lengths(point, step, change, mask, _SHARE)
     q = point.q + dual * step.dq
@@ -228,11 +231,14 @@ def _lengths(
     point: _Point, step: Step, change: BallChange, mask: np.ndarray, share: float
 ) -> tuple[float, float]:
     """The longest steps up to 1 that keep primal, dual variables positive; a shorter one times ``share``."""
-    primal = max(_rate(point.s, step.ds, mask), _rate(point.ball.variables, change.variables))
-    dual = max(_rate(point.q, step.dq, mask), _rate(point.ball.multipliers, change.multipliers))
+    # Slacks and dual weights of true classes do not move.
+    primal = max(_rate(point.s, step.ds), _rate(point.ball.variables, change.variables))
+    dual = max(
+        _rate(np.where(mask, point.q, 1.0), step.dq), _rate(point.ball.multipliers, change.multipliers)
+    )
     return (min(1.0, share / primal) if primal > 0 else 1.0), (min(1.0, share / dual) if dual > 0 else 1.0)
 
 
-def _rate(values: np.ndarray, changes: np.ndarray, where: np.ndarray | bool = True) -> float:
-    """Reciprocal of the step at which the first value reaches zero."""
-    return float(np.max(np.divide(-changes, values, out=np.zeros_like(values), where=where)))
+def _rate(values: np.ndarray, changes: np.ndarray) -> float:
+    """Reciprocal of the step at which the first value reaches zero; not positive where none does."""
+    return -float((changes / values).min())

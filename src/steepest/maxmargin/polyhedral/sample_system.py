@@ -18,7 +18,7 @@ import scipy.linalg
 
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.interior.balls import EntryPoint
-from steepest.maxmargin.interior.newton import Step, cholesky
+from steepest.maxmargin.interior.newton import Step, cholesky, solved
 
 __all__ = ["SamplesSystem"]
 
@@ -37,7 +37,7 @@ class SamplesSystem:
         n, k = pairs.mask.shape
         self.delay = np.where(pairs.mask, s / np.where(pairs.mask, q, 1.0), 0.0)
         self.inverses = np.empty((k, n, n))
-        self.factor = None
+        self.factor: np.ndarray | None = None
         total = np.zeros((n, n))
         for c in range(k):
             inverse = _inverse(self.X, 1.0 / self.h[c], self.delay[:, c])
@@ -62,20 +62,20 @@ class SamplesSystem:
         if weight > 0.0:
             pulls.append(-self.X @ self.E.T)
         self.parts = [self._balanced(pull) for pull in pulls]
+        self.bordered = weight > 0.0
         self.sums = np.array([self._sums(part) for part in self.parts]).T
-        if weight > 0.0:
+        if self.bordered:
             self.sums[1, 1] -= 1.0 / weight + float(np.sum(self.E * u))
-        else:
-            self.sums = self.sums[:1]
 
-    def _sums(self, T: np.ndarray) -> tuple[float, float]:
-        """Σ dq and ⟨E, A⟩ of T."""
-        return -float(T[self.pairs.mask].sum()), float(np.sum(self.E * (T.T @ self.X)))
+    def _sums(self, T: np.ndarray) -> tuple[float, ...]:
+        """Σ dq of T, and ⟨E, A⟩ where there is a border."""
+        count = -float(T.sum(where=self.pairs.mask))
+        return (count, float(np.sum(self.E * (T.T @ self.X)))) if self.bordered else (count,)
 
     def _balanced(self, f: np.ndarray) -> np.ndarray:
         """T_c = S_c (u - f_c) with the u for which the T_c sum to zero, shape [n, k]."""
         right = self._times(f).sum(axis=1)
-        u = scipy.linalg.cho_solve((self.factor, True), right, check_finite=False)
+        u = solved(self.factor, right)
         return self._times(u[:, None] - f)
 
     def _times(self, F: np.ndarray) -> np.ndarray:
@@ -88,15 +88,15 @@ class SamplesSystem:
         b = r1 + pull
         ratio = r3 / self.s
         T = self._balanced(self.X @ (b / self.h).T + self.delay * ratio)
-        count, along = self._sums(T)
-        wanted = np.array([r2 - count, r4 - along - float(np.sum(self.E * b))])[: len(self.parts)]
-        scalars = wanted / self.sums[0] if len(wanted) == 1 else np.linalg.solve(self.sums, wanted)
+        count, *along = self._sums(T)
+        wanted = np.array([r2 - count, *(r4 - each - float(np.sum(self.E * b)) for each in along)])
+        scalars = np.linalg.solve(self.sums, wanted) if self.bordered else wanted / self.sums[0]
         for scalar, part in zip(scalars, self.parts, strict=True):
             T = T + scalar * part
         dq = np.where(pairs.mask, -T, 0.0)
         dsum = pairs.towards(dq)
         dgamma, tau = float(scalars[0]), float(scalars[1]) if len(scalars) > 1 else 0.0
-        dV = (b + dsum - tau * self.u) / self.h
+        dV = (b + dsum - tau * self.u if self.bordered else b + dsum) / self.h
         ds = np.where(pairs.mask, pairs.margins(dV) - dgamma, 0.0)
         return Step(dV, dgamma, dq, ds, dsum, tau)
 

@@ -18,7 +18,7 @@ import scipy.linalg
 
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.interior.balls import EntryPoint
-from steepest.maxmargin.interior.newton import Step, cholesky
+from steepest.maxmargin.interior.newton import Step, cholesky, solved
 
 __all__ = ["VertexSystem"]
 
@@ -88,9 +88,7 @@ class VertexSystem:
         # The rank-one part sees the weights at a bound too.
         bound = float(np.sum(E * right, where=~free)) - r4
         dV = np.zeros_like(self.h)
-        dV[free] = scipy.linalg.cho_solve(
-            (self.factor, True), (right - self.weight * bound * self.u)[free], check_finite=False
-        )
+        dV[free] = solved(self.factor, (right - self.weight * bound * self.u)[free])
         dgamma = missing + float(np.sum(self.g * dV)) / self.total
         dq = ratio - self.every_theta * np.where(pairs.mask, pairs.margins(dV) - dgamma, 0.0)
         dsum = pairs.towards(dq)

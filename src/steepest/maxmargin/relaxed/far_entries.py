@@ -43,7 +43,10 @@ def far_entries(X: np.ndarray) -> np.ndarray:
     >>> far_entries(np.array([[1e16, 1e3], [2.0, 2.0], [3.0, 3.0]])).tolist()
     [[True, False], [False, False], [False, False]]
     """
-    return _far(X)[0]
+    sizes, given = np.frexp(X)[1], X != 0
+    least, most = sizes.min(where=given, initial=0), sizes.max(where=given, initial=0)
+    # The middle of a feature is neither below its least nor above its largest.
+    return _far(X)[0] if int(most) - int(least) > _FAR else np.zeros(X.shape, dtype=bool)
 
 
 def views(X: np.ndarray, y: np.ndarray, classes: int, deadline: Deadline) -> Iterator[View]:

@@ -29,6 +29,8 @@ from steepest.problem import Classification
 
 __all__ = ["nearly_dependent", "solve_graded"]
 
+lapack: Any = scipy.linalg.lapack  # a compiled module without type stubs
+
 _FAR = 2.0**13
 """Times that a feature is larger than another where its weights cost 1/_FAR² of most norms."""
 _DEPENDENT = 2.0**-10
@@ -54,11 +56,29 @@ def nearly_dependent(X: np.ndarray) -> bool:
     """
     sizes = np.max(np.abs(X), axis=0)
     scaled = X[:, sizes > 0] / sizes[sizes > 0]
+    if _far_from_dependent(scaled):
+        return False
     found: Any = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)
     pivots = np.abs(np.diag(found[0]))
     lengths = np.linalg.norm(scaled, axis=0)[found[1][: len(pivots)]]
     nearly = (pivots < _DEPENDENT * lengths) & (pivots > _EXPLAINED * lengths)
     return bool(nearly.any())
+
+
+def _far_from_dependent(scaled: np.ndarray) -> bool:
+    """Whether the features' products show that all others together leave much of each, cheaply.
+
+    What the others leave of a feature of length 1 is one over the root of its place in the inverse.
+    """
+    samples, features = scaled.shape
+    if not 0 < features <= samples:
+        return False
+    unit = scaled / np.sqrt(np.einsum("ij,ij->j", scaled, scaled))
+    factor, failed = lapack.dpotrf(unit.T @ unit, lower=1)
+    if failed:
+        return False
+    rows = lapack.dtrtri(factor, lower=1)[0]
+    return float(np.einsum("ij,ij->j", rows, rows).max(initial=0.0)) < (2.0 * _DEPENDENT) ** -2
 
 
 def solve_graded(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:

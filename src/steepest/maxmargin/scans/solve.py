@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sparse
 
 from steepest.features import Rows
 from steepest.geometry import Norm
@@ -19,6 +18,7 @@ from steepest.maxmargin.scans.few_unknowns import solve_few_unknowns
 from steepest.maxmargin.scans.frobenius import solve_frobenius
 from steepest.maxmargin.scans.saddle import is_box, solve_saddle
 from steepest.maxmargin.scans.splitting import solve_split
+from steepest.maxmargin.scans.support_program import has_budgets, solve_on_support
 from steepest.maxmargin.scans.working_set import Source, WorkingSet, row_squares
 
 __all__ = ["Found", "solve_by_scans", "source_of"]
@@ -29,6 +29,8 @@ _FEW = 1000
 """Unknowns of which a Newton system costs some ten milliseconds."""
 _FEW_SAMPLES = 2
 """Samples a class up to which projections serve a shared budget better than gradient steps do."""
+_FEW_PAIRS = 3000
+"""Pairs with dual weight in the Frobenius norm up to which a shared budget's vertex is likely one of few."""
 _ROUNDING = 0.8
 """Share of the gap that is aimed at, so that what rounding adds in the certificate has room."""
 
@@ -71,15 +73,21 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
         W, rows, dual, iterations, method = solve_few_unknowns(chosen, norm, aim, deadline)
         return Found(W, rows, dual, iterations, method)
     if not frobenius and smallest > 0.0:
-        # Of a shared budget among sparse rows a step costs as much as a sweep does, and gains less.
-        budget_served = not (sparse.issparse(chosen.features) or _shares_few(source, norm))
-        if _is_polyhedral(norm) and (is_box(norm) or budget_served):
+        if has_budgets(norm) and chosen.support <= _FEW_PAIRS:
+            found = solve_on_support(chosen, norm, aim, deadline)
+            if found is not None:
+                return _found(*found, "scans, linear programs")
+        if _is_polyhedral(norm) and (is_box(norm) or not _shares_few(source, norm)):
             W, chosen, iterations = solve_saddle(chosen, norm, aim, deadline)
             method = "scans, primal-dual gradient"
         else:
             W, chosen, iterations = solve_split(chosen, norm, aim, deadline)
             method = "scans, split in projections"
-    dual = np.zeros((len(chosen.rows), source.classes))
+    return _found(W, chosen, iterations, method)
+
+
+def _found(W: np.ndarray, chosen: WorkingSet, iterations: int, method: str) -> Found:
+    dual = np.zeros((len(chosen.rows), chosen.source.classes))
     dual[chosen.place, chosen.other] = chosen.alpha
     return Found(W, chosen.rows, dual, iterations, method)
 
