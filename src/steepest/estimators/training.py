@@ -25,7 +25,7 @@ __all__ = ["Training", "checked_features", "checked_samples", "class_shares", "d
 _CHUNK = 1 << 22
 """Entries whose bits are mixed at a time: 32 MB."""
 _READ = 1 << 23
-"""Entries of a mapped file up to which it is read like an array, such as joblib makes of one for its workers."""
+"""Entries of a mapped file up to which it is taken like an array: joblib maps those of its workers."""
 
 
 @dataclass(frozen=True)
