@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -59,16 +60,18 @@ def test_labels_of_any_dtype_are_mapped_and_kept(labels, classes):
         ([["1"], ["2"]], [0, 1], r"X='<U1': give numbers; these are text or records"),
         ([[1.0], [2.0, 3.0]], [0, 1], r"X='list': give a rectangular array of real numbers"),
         (np.array([[1j], [2j]]), [0, 1], r"X='complex128': give real numbers; these are complex"),
-        (np.array([[1j], [2]], dtype=object), [0, 1], r"X=1j: give real numbers, and nothing else"),
-        (np.array([["1"], [2]], dtype=object), [0, 1], r"X='1': give real numbers, and nothing else"),
-        (np.array([[None], [2]], dtype=object), [0, 1], r"X=None: give real numbers, and nothing else"),
+        (np.array([[1j], [2]], dtype=object), [0, 1], r"X\[0, 0\]=1j: give real numbers, and nothing else"),
+        (np.array([["1"], [2]], dtype=object), [0, 1], r"X\[0, 0\]='1': this is text: encode its column"),
+        (np.array([[2], [None]], dtype=object), [0, 1], r"X\[1, 0\]=None: this value is missing: fill it"),
+        (np.array([[2, date(2020, 1, 1)]], dtype=object), [0], r"X\[0, 1\]=.*: these are dates: subtract"),
+        (np.array([[2, timedelta(1)]], dtype=object), [0], r"X\[0, 1\]=.*: these are durations: divide"),
         (np.array([[10**400], [2]], dtype=object), [0, 1], r"X='object': an integer lies beyond what"),
         (
             np.array([[0], [1]], "M8[D]"),
             [0, 1],
             r"X='datetime64\[D\]': these are dates: subtract one and divide",
         ),
-        (np.array([[0], [1]], "m8[s]"), [0, 1], r"X='timedelta64\[s\]': these are dates"),
+        (np.array([[0], [1]], "m8[s]"), [0, 1], r"X='timedelta64\[s\]': these are durations: divide"),
         (
             [[1.0, 0], [1e308, 1e307]],
             [0, 1],
@@ -163,7 +166,7 @@ def test_data_frames_are_taken_and_their_missing_values_refused():
     ]
     with pytest.raises(InvalidData, match=r"y\[1\]=.*: give every sample a label"):
         st.Classification([[1.0], [2.0]], pd.array(["a", None], dtype="string"))
-    with pytest.raises(InvalidData, match=r"X=<NA>: give real numbers, and nothing else"):
+    with pytest.raises(InvalidData, match=r"X\[1, 0\]=<NA>: this value is missing"):
         st.Classification(pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}, dtype=object), [0, 1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from numbers import Real
@@ -20,6 +21,9 @@ Array = Any
 _NUMPY = array_namespace(np.zeros(0))
 _EXACT_INTEGERS = 2**53
 """Up to here float64 holds every integer."""
+_DATES = "these are dates: subtract one and divide by np.timedelta64(1, 'D'), for days"
+_NUMBERS = "give real numbers, and nothing else"
+_DURATIONS = "these are durations: divide by np.timedelta64(1, 'D'), for days"
 
 
 def namespace(*arrays: Array) -> Any:
@@ -161,23 +165,35 @@ def _refuse_rounded(integers: list[int], argument: str) -> None:
             raise InvalidArgument(argument, integer, remedy)
 
 
+def _remedy_for(entry: Any) -> str:
+    """What to do with an entry of a table that is no number."""
+    if entry is None or type(entry).__name__ in ("NAType", "NaTType"):
+        return "this value is missing: fill it, or drop its row or column"
+    if isinstance(entry, (date, np.datetime64)):
+        return _DATES
+    if isinstance(entry, (timedelta, np.timedelta64)):
+        return _DURATIONS
+    if isinstance(entry, (str, bytes)):
+        return "this is text: encode its column as numbers, such as one of 0 and 1 for each value"
+    return _NUMBERS
+
+
 def _real_numbers(array: Array, argument: str) -> Array:
     """Return Python's own numbers in an array of objects; refuse every other dtype that is left."""
     kind = np.dtype(array.dtype).kind if isinstance(array, np.ndarray) else "c"
     if kind == "c":
         raise InvalidArgument(argument, str(array.dtype), "give real numbers; these are complex")
     if kind in "mM":
-        raise InvalidArgument(
-            argument,
-            str(array.dtype),
-            "these are dates: subtract one and divide by np.timedelta64(1, 'D'), for days",
-        )
+        raise InvalidArgument(argument, str(array.dtype), _DATES if kind == "M" else _DURATIONS)
     if kind != "O":
         raise InvalidArgument(argument, str(array.dtype), "give numbers; these are text or records")
     entries = array.ravel().tolist()
-    for entry in entries:
+    for position, entry in enumerate(entries):
         if not isinstance(entry, (Real, Decimal, np.bool_)):
-            raise InvalidArgument(argument, entry, "give real numbers, and nothing else")
+            place = ", ".join(str(each) for each in np.unravel_index(position, array.shape))
+            if not place:
+                raise InvalidArgument(argument, entry, _NUMBERS)
+            raise InvalidArgument(f"{argument}[{place}]", entry, _remedy_for(entry))
     try:
         _refuse_rounded([each for each in entries if isinstance(each, int)], argument)
     except OverflowError as error:

@@ -62,6 +62,27 @@ def test_the_hard_margin_of_two_classes_is_that_of_a_support_vector_machine(inte
     assert scores.min() == pytest.approx(ours.margin_, rel=1e-9)
 
 
+@pytest.mark.parametrize(("gap", "norm"), [(1e-4, "frobenius"), (1e-8, "frobenius"), (1e-4, "max")])
+def test_the_support_is_what_holds_the_margin_up_and_nothing_else(gap, norm):
+    X, y = iris(return_X_y=True)
+    X, y = X[y < 2], y[y < 2]
+    hard = MaxMarginClassifier(norm, gap=gap).fit(X, y)
+    scores = hard.decision_function(X) * np.where(y == 1, 1, -1)
+    assert np.flatnonzero(scores < hard.margin_ * (1 + 10 * gap)).tolist() == hard.support_.tolist()
+    # In the Frobenius norm W is in the direction of A(q), here of two opposite rows.
+    q = hard.dual_coef_.sum(axis=1) * np.where(y[hard.support_] == 1, 1, -1)
+    if norm == "frobenius":
+        assert hard.support_.tolist() == SVC(kernel="linear", C=1e9).fit(X, y).support_.tolist()
+        A = q @ X[hard.support_]
+        np.testing.assert_allclose(hard.coef_[0], np.sqrt(2) * A / np.linalg.norm(A), atol=2 * np.sqrt(gap))
+    # Samples of little weight count too: below the level of the margins all are at their caps.
+    soft = MaxMarginClassifier(norm, gap=gap, nu=0.2).fit(X, y, np.where(np.arange(100) % 3 == 0, 0.1, 1.0))
+    margins = soft.decision_function(X) * np.where(y == 1, 1, -1)
+    level = margins[soft.support_].max()
+    assert set(np.flatnonzero(margins < level - 1e-2)) <= set(soft.support_)
+    assert len(soft.support_) < 40
+
+
 @pytest.mark.parametrize("nu", [0.3, 0.6])
 def test_the_soft_margin_of_two_classes_is_that_of_nu_svc(nu):
     X, y = overlapping(classes=2)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from steepest.errors import InvalidData
-from steepest.estimators import MaxMarginClassifier, solving
+from steepest.errors import InvalidArgument, InvalidData
+from steepest.estimators import MaxMarginClassifier, solving, training
 from steepest.estimators.training import distinct, encoded_labels
 from steepest.maxmargin import max_margin
 
@@ -89,6 +89,7 @@ def test_a_mapped_file_reaches_the_solver_as_it_is(tmp_path, monkeypatch):
         return max_margin(problem, *arguments, **settings)
 
     monkeypatch.setattr(solving, "_SMALL_ENTRIES", 0)
+    monkeypatch.setattr(training, "_READ", 0)
     for limit in ("_READ", "_SMALL"):
         monkeypatch.setattr(f"steepest.maxmargin.solve.{limit}", 0)
     monkeypatch.setattr(solving, "max_margin", watched)
@@ -102,3 +103,25 @@ def test_a_mapped_file_reaches_the_solver_as_it_is(tmp_path, monkeypatch):
     assert mapped.dual_coef_.shape == (len(mapped.support_), 3)
     assert mapped.dual_coef_.sum() == pytest.approx(1)
     assert (mapped.predict(X) == y).all()
+
+
+def test_a_small_mapped_file_is_fitted_as_the_same_array_is(tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    fits = [MaxMarginClassifier(nu=0.7).fit(each, X[:, 0] > 0).coef_ for each in (X, mapped)]
+    assert np.array_equal(*fits)
+
+
+def test_masked_entries_are_refused_and_one_number_weighs_all():
+    X, y = np.arange(8.0)[:, None], np.arange(8) // 4
+    masked = np.ma.masked_array(X, mask=X == 2.0)
+    labels, weights = np.ma.masked_array(y, mask=y == 1), np.ma.masked_array(np.ones(len(y)), mask=y == 1)
+    classifier = MaxMarginClassifier(nu=0.5)
+    for name, arguments in (("X", (masked, y)), ("y", (X, labels)), ("sample_weight", (X, y, weights))):
+        with pytest.raises(InvalidArgument, match=rf"{name}='MaskedArray': \d+ of \d+ entries are masked"):
+            classifier.fit(*arguments)
+    fitted = classifier.fit(np.ma.masked_array(X), y, 2.0)
+    assert np.array_equal(fitted.coef_, MaxMarginClassifier(nu=0.5).fit(X, y).coef_)
+    with pytest.raises(InvalidArgument, match="X='MaskedArray'"):
+        fitted.predict(masked)

@@ -85,7 +85,12 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
     support_: np.ndarray
     """The samples that hold the margin up, as indices into X, shape [s]."""
     dual_coef_: np.ndarray
-    """Dual weights q_ic of the support, shape [s, k]: 0 at the true class, of sum 1 over all."""
+    """Dual weights q_ic of the support, shape [s, k]: 0 at the true class, of sum 1 over all.
+
+    With A(q) = Σ_i Σ_c q_ic (e_{y_i} - e_c) x_iᵀ the upper bound is ‖A(q)‖_*. In the Frobenius norm W is
+    A(q) / ‖A(q)‖ but for about the root of the gap; in others it is one of the points of the unit ball at
+    which ⟨A(q), W⟩ = ‖A(q)‖_*, within the gap.
+    """
     n_iter_: int
     """Iterations of the method that gave the solution."""
     solution_: MaxMarginSolution

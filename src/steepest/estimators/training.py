@@ -7,6 +7,7 @@ whether a sample comes twice or with twice the weight.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from steepest.arrays import Array, as_numpy
+from steepest.arrays import Array, as_numpy, plain_array
 from steepest.errors import InvalidArgument, InvalidData
 from steepest.estimators.compatibility import validate_data
 
@@ -23,6 +24,8 @@ __all__ = ["Training", "checked_features", "checked_samples", "class_shares", "d
 
 _CHUNK = 1 << 22
 """Entries whose bits are mixed at a time: 32 MB."""
+_READ = 1 << 23
+"""Entries of a mapped file up to which it is taken like an array: joblib maps those of its workers."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,13 @@ def class_shares(labels: np.ndarray, weights: np.ndarray, classes: int) -> np.nd
 
 def checked_features(estimator: Any, X: Any) -> Array:
     """Return the rows to be predicted, as scikit-learn checks them against those of the fit."""
+    X = _without_mask(X, "X")
     return validate_data(estimator, X, accept_sparse="csr", dtype="numeric", reset=False)
+
+
+def _without_mask(values: Any, argument: str) -> Any:
+    """Return values as they are, a masked array without masked entries as a plain one; checks drop masks."""
+    return plain_array(values, argument) if isinstance(values, np.ma.MaskedArray) else values
 
 
 def checked_samples(
@@ -70,9 +79,11 @@ def checked_samples(
     """Return features [n, d], labels [n] as they were given, and weights [n] of at least 0.
 
     Raises:
-        ValueError: as scikit-learn refuses features and labels; InvalidArgument, which is one, for weights.
+        ValueError: as scikit-learn refuses features and labels; InvalidArgument, which is one, for weights
+            and masked entries.
     """
-    given = X
+    given = X = _without_mask(X, "X")
+    y = _without_mask(y, "y")
     X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype="numeric", reset=reset)
     check_classification_targets(y)
     # The check returns a view that no longer says that it is of a file.
@@ -84,9 +95,15 @@ def checked_samples(
 def _checked_weights(sample_weight: Any, samples: int) -> np.ndarray:
     if sample_weight is None:
         return np.ones(samples)
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(samples, sample_weight)
     weights = as_numpy(
         check_array(
-            sample_weight, dtype="float64", ensure_2d=False, allow_nd=True, input_name="sample_weight"
+            _without_mask(sample_weight, "sample_weight"),
+            dtype="float64",
+            ensure_2d=False,
+            allow_nd=True,
+            input_name="sample_weight",
         )
     )
     if weights.shape != (samples,):
@@ -143,9 +160,9 @@ def _class_weights(
 def distinct(X: Array, labels: np.ndarray, classes: np.ndarray, weights: np.ndarray) -> Training:
     """Return samples of positive weight, equal rows of a class taken together, in an order of their own.
 
-    Rows of a file that is mapped into memory stay where they are, one for each sample.
+    Rows of a large file that is mapped into memory stay where they are, one for each sample.
     """
-    if isinstance(X, np.memmap) and np.all(weights > 0):
+    if isinstance(X, np.memmap) and X.size > _READ and np.all(weights > 0):
         return Training(X, labels, classes, weights, np.arange(len(labels)), np.ones(len(labels)))
     used = np.flatnonzero(weights > 0)
     keys = _keys(X)[used]

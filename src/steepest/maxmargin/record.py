@@ -9,7 +9,7 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
 from steepest.maxmargin.certificates.bounds import dual_above, margin_below, simplex_weights
-from steepest.maxmargin.forms.best import Best
+from steepest.maxmargin.forms.best import CUTOFFS, Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.reduced import reduce
 from steepest.maxmargin.optima.faces import EXPOSED_FACE
@@ -21,8 +21,6 @@ from steepest.problem import Classification
 
 __all__ = ["Record"]
 
-_CUTOFFS = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10)
-"""Relative sizes below which dual weights are left out, where the gap holds without them: most at first."""
 _REFINABLE = 1e-4
 """Gap beyond which Newton's method on the face has nothing to start from."""
 _UNIT = 1e-12
@@ -113,7 +111,7 @@ class Record:
         """Leave out dual weights so small that the gap holds without them: interior points have no zeros."""
         best = self.best
         largest = float(best.dual.max())
-        for cutoff in _CUTOFFS:
+        for cutoff in CUTOFFS:
             kept = best.dual >= cutoff * largest
             if np.count_nonzero(kept) == np.count_nonzero(best.dual):
                 return

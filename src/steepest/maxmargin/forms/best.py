@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from steepest.arrays import Array
 
-__all__ = ["Best", "relative_gap"]
+__all__ = ["CUTOFFS", "Best", "relative_gap"]
+
+CUTOFFS = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10)
+"""Relative sizes below which dual weights are left out, where the gap holds without them: most at first."""
 
 
 def relative_gap(lower: float, upper: float) -> float:

@@ -69,7 +69,7 @@ class Correction:
 
 
 def feasible_dual(
-    q: np.ndarray, y: np.ndarray, free: np.ndarray, terms: Terms
+    q: np.ndarray, y: np.ndarray, free: np.ndarray, terms: Terms, *, moved: bool = True
 ) -> tuple[np.ndarray, Correction] | None:
     """Return dual weights near q with a bound on what is left to exact ones; None where none are near.
 
@@ -78,12 +78,13 @@ def feasible_dual(
         y: labels, shape [m].
         free: all free features, shape [m, f], the intercept's ones first.
         terms: the conditions.
+        moved: whether a linear program may look for dual weights farther away where none are near.
     """
     q = q / q.sum()
     found = _feasible(q, y, free, terms)
     if found is not None and not found[0].any():
         return None
-    if found is None and terms.caps is not None and q.size <= _MOST_REPAIRED:
+    if found is None and moved and terms.caps is not None and q.size <= _MOST_REPAIRED:
         repaired = nearest_within(q, y, free, terms.caps)
         found = None if repaired is None else _feasible(repaired, y, free, terms)
     if found is None and terms.shares is not None and terms.caps is not None:
@@ -189,7 +190,10 @@ def _balanced(q: np.ndarray, y: np.ndarray, caps: np.ndarray | None) -> np.ndarr
         members = index[y == start]
         if len(members):
             rows = whole[members].sum(axis=1)
-            place = np.argmax(rows if caps is None else caps[members] * whole.sum() - rows)
+            room = rows if caps is None else caps[members] * whole.sum() - rows
+            # Rather to a sample that has dual weight already, which leaves the support as it is.
+            held = np.where(rows > 0, room, -np.inf)
+            place = np.argmax(held if held.max() >= 2 * abs(surplus[a]) else room)
             whole[members[place], end] += abs(surplus[a])
         else:
             # A class without samples can be left by nothing, so nothing may come to it.

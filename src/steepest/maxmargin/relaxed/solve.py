@@ -12,7 +12,7 @@ from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Entrywise, Norm
 from steepest.geometry.facts import MULTIPLE
-from steepest.maxmargin.forms.best import Best
+from steepest.maxmargin.forms.best import CUTOFFS, Best
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import feasible_dual
@@ -34,6 +34,8 @@ _ROUNDING = 0.8
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
 _MOST_EXACT = 1_000_000
 """Numbers of free features of which levels are worked out without rounding."""
+_ROOM = 1e-6
+"""Share of the caps of a class below which what is left of them may be rounding."""
 _NEARLY_NONE = 1e-6
 """Upper bounds below this share of the largest feature are looked at: the margin may be none."""
 
@@ -227,13 +229,54 @@ class _Record:
         q = np.where(self.y[:, None] == np.arange(dual.shape[1]), 0.0, np.maximum(dual, 0.0))
         if not np.isfinite(q).all() or not q.any():
             return False
+        found = self._bounded(q)
+        return found is not None and self.best.take_dual(*found)
+
+    def _bounded(self, q: np.ndarray, *, moved: bool = True) -> tuple[np.ndarray, float] | None:
+        """Return dual weights near q that meet all conditions, and their upper bound; None where none do."""
         free, level = self.X[:, self.prepared.level.features.shape[1] :], self.prepared.level
-        found = feasible_dual(q, self.y, free, self.terms)
+        found = feasible_dual(q, self.y, free, self.terms, moved=moved)
         if found is None:
-            return False
+            return None
         q, correction = found
-        upper = relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction)
-        return self.best.take_dual(q, upper)
+        return q, relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction)
+
+    def clear_support(self, gap: float) -> None:
+        """Leave out dual weights so small that the gap holds without them: interior points have no zeros.
+
+        A sample of little weight has little dual weight at its cap, so that sizes are in units of the caps.
+        """
+        best, caps = self.best, self.terms.caps
+        sizes = best.dual if caps is None else best.dual / caps[:, None]
+        largest = float(sizes.max())
+        for cutoff in CUTOFFS:
+            kept = sizes >= cutoff * largest
+            if caps is not None:
+                kept |= self._with_room(sizes, kept, caps)
+            if np.count_nonzero(kept) == np.count_nonzero(best.dual):
+                return
+            found = self._bounded(np.where(kept, best.dual, 0.0), moved=False)
+            if found is None:
+                continue
+            q, upper = found
+            if upper <= best.upper or upper - best.lower <= gap * upper:
+                best.dual, best.upper = q, upper
+                return
+
+    def _with_room(self, sizes: np.ndarray, kept: np.ndarray, caps: np.ndarray) -> np.ndarray:
+        """The pairs of one sample more of each class whose kept samples are all at their caps.
+
+        Caps are kept to rounding, and what that takes from these samples has to go to another.
+        """
+        rows, used = self.best.dual.sum(axis=1), kept.any(axis=1)
+        added = np.zeros_like(kept)
+        for a in np.unique(self.y[used]):
+            own = self.y == a
+            inside = own & used
+            if np.sum(caps[inside] - rows[inside]) < _ROOM * np.sum(caps[inside]):
+                next_one = int(np.argmax(np.where(own & ~used, sizes.sum(axis=1), -1.0)))
+                added[next_one] = self.best.dual[next_one] > 0
+        return added
 
     def ends(self, deadline: Deadline) -> bool:
         """Whether it is known that there is no positive margin; a hard one asks that of the data once."""
@@ -290,6 +333,8 @@ class _Record:
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""
         problem, terms, best = self.problem, self.terms, self.best
+        if best.lower > 0.0:
+            self.clear_support(gap)
         penalised = terms.penalised(problem.dimension)
         W = np.zeros((problem.n_classes, problem.dimension))
         W[:, penalised] = best.weights[:, : len(penalised)]
