@@ -9,12 +9,20 @@ import numpy as np
 from steepest.descent.engines.compiled.kernels import all_equal, finite, inlined, plain, power_of, vectorised
 from steepest.signals.numbers import HIDDEN
 
-__all__ = ["add_quickly", "corrected_quickly", "count_kept_apart", "reference_of", "settled_quickly"]
+__all__ = [
+    "APART",
+    "add_quickly",
+    "corrected_quickly",
+    "count_kept_apart",
+    "reference_of",
+    "seen",
+    "settled_quickly",
+]
 
 _CLAMPED = math.exp(-650.0)
 """Residuals below this part of the largest may be what kernels do not keep apart."""
-# Rows move to a new reference where what is added to them has grown or shrunk by e^46.
-_APART = 46.0
+APART = 46.0
+"""Rows move to a new reference where what is added to them has grown or shrunk by e^46."""
 _LARGE_ROW, _LARGE_ENTRY = 1e100, 1e20
 _SERIAL, _STEP, _SCALE = range(3)
 
@@ -48,7 +56,7 @@ def add_quickly(
     age = step + 1 - reference[_STEP]
     growth = ((units[0] - reference[_SCALE]) - age * head) - age * tail
     # With β = 0 nothing lasts for longer than a step.
-    if beta == 0.0 or not abs(growth) < _APART:
+    if beta == 0.0 or not abs(growth) < APART:
         reference[_SERIAL] += 1.0
         reference[_STEP], reference[_SCALE] = step + 1, units[0]
         growth = 0.0
@@ -113,7 +121,7 @@ def _moved(mantissas, scales, steps, reference, beta, head, tail, sample):
         age = int(reference[_STEP]) - steps[sample]
         decay, decay_scale = power_of(beta, head, tail, age)
         distance = (scale - reference[_SCALE]) + decay_scale
-        if distance > _APART:
+        if distance > APART:
             return False
         # Entries that underflow are far below those that are added, at least e^-650 each.
         factor = decay * math.exp(distance)
@@ -148,7 +156,7 @@ def _scale_row(rows, i, factor):
 
 
 @inlined
-def _seen(one, other):
+def seen(one, other):
     """Return the sum of two numbers, or 0 if its rounding hides it."""
     total = one + other
     return total if abs(total) > HIDDEN * (abs(one) + abs(other)) else 0.0
@@ -173,11 +181,11 @@ def settled_quickly(mantissas, scales, compared, compared_scales, sample, decay,
         unlike += 1 if compared_scales[sample, c] != top else 0
         largest = max(largest, abs(mantissas[sample, c]))
     distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
-    quickly = unlike == 0 and top > -math.inf and distance < _APART and largest < _LARGE_ENTRY
+    quickly = unlike == 0 and top > -math.inf and distance < APART and largest < _LARGE_ENTRY
     if quickly:
         kept = decay * math.exp(distance)
         for c in range(mantissas.shape[1]):
-            mantissas[sample, c] = _seen(kept * mantissas[sample, c], gain * compared[sample, c])
+            mantissas[sample, c] = seen(kept * mantissas[sample, c], gain * compared[sample, c])
             scales[sample, c] = top
     return quickly
 
@@ -201,7 +209,7 @@ def corrected_quickly(
         largest = max(largest, abs(mantissas[sample, c]))
     top = max(here, there)
     distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
-    quickly = unlike == 0 and abs(here - there) < _APART and distance < _APART and largest < _LARGE_ENTRY
+    quickly = unlike == 0 and abs(here - there) < APART and distance < APART and largest < _LARGE_ENTRY
     if quickly:
         kept, of_row, of_other = (
             decay * _exponential(distance),
@@ -213,9 +221,9 @@ def corrected_quickly(
             old[i, c], old_scales[i, c] = other, there
             if replaces:
                 compared[sample, c], compared_scales[sample, c] = new / factor, here
-            change = _seen(of_row * new, -factor * (of_other * other))
-            before = _seen(kept * mantissas[sample, c], gain * (of_other * other))
-            mantissas[sample, c] = _seen(before, (1.0 - beta) * change)
+            change = seen(of_row * new, -factor * (of_other * other))
+            before = seen(kept * mantissas[sample, c], gain * (of_other * other))
+            mantissas[sample, c] = seen(before, (1.0 - beta) * change)
             rows[i, c] = change
             scales[sample, c], row_scales[i, c] = top, top
     return quickly

@@ -13,6 +13,7 @@ from steepest.compilation import compiled_and_kept
 from steepest.descent.engines import averages, graded_kernels
 from steepest.descent.engines.compiled import (
     certainty,
+    deferred,
     directions,
     exactness,
     kernels,
@@ -31,6 +32,7 @@ from steepest.descent.engines.compiled.certainty import (
     saga_totals,
     sized,
 )
+from steepest.descent.engines.compiled.deferred import EVEN, defer, note_even, renewed_quickly
 from steepest.descent.engines.compiled.directions import CERTAIN_RATIO, DOUBTFUL, direction
 from steepest.descent.engines.compiled.exactness import (
     add_totals,
@@ -59,6 +61,7 @@ from steepest.descent.engines.compiled.terms import (
     add_compared,
     kept_rows,
     record,
+    record_deferred,
     renew,
     total_compared,
 )
@@ -123,12 +126,16 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     data, everything, snapshot, 1.0 / n, work, snapshot_gradient, by_rows, taken
                 )
                 copy_row(totals, 2, work[7], 0)
-                if kept is not None:
+                if kept is not None and not renewed_quickly(
+                    labels, orders, first_epoch, m, b, step, taken, totals[2], snapshot_scale[0], kept
+                ):
+                    record_deferred(data, orders, first_epoch, m, b, kept)
                     if not kept_rows(
                         data, everything, snapshot, work, taken[0], taken[1], 1.0 * n, 1.0, kept
                     ):
                         return truncated, offset, BY_REFERENCE
                     renew(data, step, kept)
+                    note_even(kept)
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]
@@ -161,7 +168,14 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                             labels, indices, taken[0], taken[1], kept.mantissas, kept.scales, kept.steps,
                             kept.references, kept.reference, kept.beta, kept.head, kept.tail, step,
                         )  # fmt: skip
-                    if first < indices.shape[0]:
+                    if corrected and position == 0:
+                        record_deferred(data, orders, first_epoch, m, b, kept)
+                    later = corrected and loss_kind != CALLBACK
+                    later = later and defer(indices, step, factor, taken, kept.deferred)
+                    if not later and first < indices.shape[0]:
+                        if corrected:
+                            record_deferred(data, orders, first_epoch, m, b, kept)
+                            kept.deferred.counts[EVEN] = 0
                         if not kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept):
                             return truncated, offset, BY_REFERENCE
                         record(data, indices, first, step, corrected, False, factor, kept)
@@ -220,6 +234,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 if most == 0 and not certain(followed, kept.bounds):
                     if kept_table is None and not corrected:
                         kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
+                    if corrected:
+                        record_deferred(data, orders, first_epoch, m, b, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not repair(data, followed, followed_scale, kind == MAX, kept):
                         if beta == 0.0:
@@ -234,6 +250,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 if kept is not None:
                     if kept_table is None and not corrected:
                         kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
+                    if corrected:
+                        record_deferred(data, orders, first_epoch, m, b, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not graded_direction_of(power, data, kept, graded, step_direction):
                         if beta == 0.0:
@@ -250,6 +268,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 move_on(W, step_sizes[offset], step_direction, beta, previous)
             else:
                 move(W, step_sizes[offset], step_direction)
+        if kept is not None and corrected:
+            record_deferred(data, orders, first_epoch, m, b, kept)
         if beta == 0.0:
             scale_into(signal, 1.0, momentum)
             momentum_scale[0] = scale
@@ -260,7 +280,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
 
 def _digest_of_sources() -> str:
     modules = (losses, norms, kernels, gradients, directions, exactness, certainty, graded_kernels, table)
-    modules = (*modules, terms, shared_scales, numbers, averages, saga)
+    modules = (*modules, deferred, terms, shared_scales, numbers, averages, saga)
     files = [each.__file__ for each in modules if each.__file__ is not None]
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 

@@ -13,6 +13,7 @@ from steepest.descent.engines.averages import (
     ROUNDING_OF_ENTRY,
     ROUNDING_OF_SIGN,
 )
+from steepest.descent.engines.compiled.deferred import BATCHES, EVEN, Deferred
 from steepest.descent.engines.compiled.gradient import exact_row
 from steepest.descent.engines.compiled.kernels import all_equal, plain, power_of
 from steepest.descent.engines.compiled.shared_scales import (
@@ -31,6 +32,7 @@ __all__ = [
     "kept_rows",
     "plus",
     "record",
+    "record_deferred",
     "renew",
     "total_compared",
 ]
@@ -78,6 +80,8 @@ class KeptCoefficients(NamedTuple):
     """Step and scale of most coefficients, after their number; see shared_scales.py."""
     references: np.ndarray
     """Of each sample the number of the reference that it stands in, or -1, shape [n]."""
+    deferred: Deferred
+    """Batches that are not in the coefficients yet."""
     beta: float
     """0 for a heavy ball, which averages nothing."""
     head: float
@@ -123,6 +127,7 @@ class KeptCoefficients(NamedTuple):
             np.zeros(k),
             np.zeros(n, dtype=np.int64),
             *reference_of(fields["term_log_scales"][0], fields["term_steps"][0]),
+            Deferred.of(n, k),
             beta,
             float(powers.head[0]),
             float(powers.tail[0]),
@@ -321,6 +326,25 @@ def record(data, indices, first, step, corrected, replaces, factor, kept):
         _share_scale(kept.mantissas, kept.scales, sample)
         if replaces:
             _share_scale(kept.compared, kept.compared_scales, sample)
+
+
+@plain
+def record_deferred(data, orders, first_epoch, batches, batch_size, kept):
+    """Record the batches that were put down; what is left in the rows is of the last of them."""
+    rows, ends, units, factors, steps, counts = kept.deferred
+    labels, first = data[2], 0
+    for batch in range(counts[BATCHES]):
+        position, order = steps[batch] % batches, orders[steps[batch] // batches - first_epoch]
+        start, b = position * batch_size, ends[batch] - first
+        indices = order[start : start + b]
+        for i in range(b):
+            for c in range(rows.shape[1]):
+                kept.rows[i, c], kept.row_scales[i, c] = rows[first + i, c], units[batch]
+            kept.rows[i, labels[indices[i]]] = 0.0
+        record(data, indices, 0, steps[batch], True, False, factors[batch], kept)
+        first = ends[batch]
+        counts[EVEN] = 0
+    counts[BATCHES] = 0
 
 
 @plain
