@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.geometry import norm_label
+from steepest.geometry import Schatten, norm_label, same_norm
 from steepest.problem import Classification
 from steepest.theory.effective_margin import MethodLike
 from steepest.theory.limits.batches import Batches, every_batch
@@ -30,6 +30,7 @@ __all__ = ["limit_direction", "limit_margin"]
 
 _FAR, _FAR_SMOOTHED = 65536.0, 16384.0
 """A limit's path ends where R γ is so large: the error of a margin is about 1 / (R γ) there."""
+_SPECTRAL = Schatten(np.inf)
 _MOST_NUMBERS = 1 << 28
 """In an array: 2 GiB."""
 _SOME = 200
@@ -176,11 +177,13 @@ def _missing(plan: Plan) -> str | None:
     """Return why the mean field is not available, or None."""
     k, d = plan.problem.n_classes, plan.problem.dimension
     if not _has_field(plan):
-        return (
-            f"the mean field is worked out in the frobenius and the max norm alone; in the "
-            f"{norm_label(plan.norm)} norm parts of a batch's gradient e^(R gap) times smaller count "
-            f"in full, and their derivatives are not known here"
-        )
+        worked_out = "the mean field is worked out in the frobenius and the max norm alone"
+        if same_norm(plan.norm, _SPECTRAL):
+            return (
+                f"{worked_out}; in the spectral norm it jumps where parts of a batch's gradient e^(R gap) "
+                f"times smaller tie, and no smoothing of that is known which leaves the limit alone"
+            )
+        return f"{worked_out}, and the derivative of the {norm_label(plan.norm)} norm's direction is missing"
     n = plan.problem.samples
     largest = max(plan.least * k * d, n * k * k, n * k * d if is_smoothed(plan.norm) else n * d)
     if largest > _MOST_NUMBERS:
