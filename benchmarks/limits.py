@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.tables import machine, print_table
 from steepest import Method, PolynomialDecay, descend, max_margin
 from steepest.datasets import gaussian, mixture
+from steepest.geometry import norm_label
 from steepest.problem import Classification
 from steepest.theory import limit_direction
 
@@ -23,6 +25,7 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--first-seed", type=int, default=2000)
     parser.add_argument("--steps", type=int, default=50_000)
     parser.add_argument("--norms", nargs="+", default=["frobenius", "max"])
+    parser.add_argument("--momentum", nargs="+", type=float, default=[0.0], help="in turn, of the data sets")
     given = parser.parse_args(arguments)
     print(f"{machine('numpy', 'numba', 'scipy')}, {given.steps} steps\n")
     rows = []
@@ -30,21 +33,23 @@ def run(arguments: list[str]) -> None:
         within = 0
         for number in range(given.sets):
             seed = given.first_seed + number
-            row, holds = _compared(seed, norm, _BATCH_SIZES[number // 2 % 4], given.steps)
+            momentum = given.momentum[number // 8 % len(given.momentum)]
+            method = Method(norm, batch_size=_BATCH_SIZES[number // 2 % 4], momentum=momentum)
+            row, holds = _compared(seed, method, given.steps)
             within += holds
             rows.append(row)
             print(" ".join(row), flush=True)
         print(f"{norm}: {within} of {given.sets} within twice the estimate\n", flush=True)
-    columns = ["data", "seed", "norm", "b", "predicted", "± estimate", "measured", "within 2", "seconds"]
+    columns = ["data", "seed", "norm", "b", "β", "predicted", "± estimate", "measured", "within 2", "seconds"]
     print_table(columns, rows)
 
 
-def _compared(seed: int, norm: str, batch_size: int, steps: int) -> tuple[list[str], bool]:
+def _compared(seed: int, method: Method, steps: int) -> tuple[list[str], bool]:
     start = time.process_time()
     problem = _problem(seed)
-    solution = max_margin(problem, norm)
+    solution = max_margin(problem, method.norm)
     schedule = PolynomialDecay(0.225 / solution.margin, 0.3)
-    method = Method(norm, batch_size=batch_size, schedule=schedule)
+    method = replace(method, schedule=schedule)
     R = float(np.sum(schedule(np.arange(steps))))
     found = limit_direction(problem, method, at=R, margin=solution)
     ran = descend(problem, method, steps, reference=solution, records=[steps])
@@ -53,8 +58,9 @@ def _compared(seed: int, norm: str, batch_size: int, steps: int) -> tuple[list[s
     return [
         problem.name,
         str(seed),
-        norm,
-        str(batch_size),
+        norm_label(method.norm),
+        str(method.batch_size),
+        f"{method.momentum:g}",
         f"{found.relative_error:.4f}",
         f"{found.error.total:.4f}",
         f"{measured:.4f}",

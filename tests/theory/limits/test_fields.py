@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from steepest import Classification, norm
+from steepest.descent.engines.graded import GradedSum, graded_polar_factor
 from steepest.losses import Samples, loss, residuals, weighted_gradient
 from steepest.theory.limits import slopes as ways
 from steepest.theory.limits.batches import aged_epochs, every_batch, number_of_batches, sampled_batches
@@ -109,3 +110,26 @@ def test_all_ways_to_solve_for_a_newton_step_agree(name, size, monkeypatch):
     samples, classes = np.divmod(np.arange(27), 3)
     norms = np.sqrt(np.sum(slopes.columns(samples, classes) ** 2, axis=(1, 2)))
     assert (norms <= slopes.sizes().ravel() * (1 + 1e-9) + 1e-12).all()
+
+
+@pytest.mark.parametrize("smaller", [3.0, 300.0, 8000.0])
+def test_spectral_directions_jump_at_ties_of_shares_that_weigh_nothing(smaller):
+    # Two samples of class 0 whose strongest wrong class is 1: which has more of class 2 decides a sign. That
+    # is why limits in the spectral norm are not available.
+    draw = np.random.default_rng(int(smaller))
+    features, pulls = draw.normal(size=(2, 4)), np.array([[1.0, -1.0, 0.0], [1.0, 0.0, -1.0]])
+    which, lefts = np.array([0, 1, 0, 1]), pulls[[0, 0, 1, 1]]
+
+    def direction(more):
+        return graded_polar_factor(
+            GradedSum(np.array([0.0, 0.0, more - smaller, -smaller]), lefts, which, features)
+        )
+
+    assert np.linalg.norm(direction(1e-6) - direction(-1e-6), 2) == pytest.approx(2.0, abs=1e-5)
+    # By hand: the second left and right vectors are orthogonal to e_0 - e_1 and to x_0 + x_1.
+    left, right = np.array([0.5, 0.5, -1.0]), features[0] - features[1]
+    right -= features.sum(axis=0) * (right @ features.sum(axis=0)) / np.sum(features.sum(axis=0) ** 2)
+    if smaller > 100:
+        for more in (1e-6, -1e-6):
+            seen = left @ direction(more) @ right / (np.linalg.norm(left) * np.linalg.norm(right))
+            assert seen == pytest.approx(np.sign(more), abs=1e-5)

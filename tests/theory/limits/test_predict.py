@@ -177,12 +177,29 @@ def test_fresh_data_is_predicted_within_twice_the_estimate(name, number):
     assert found.error.total < 0.2
 
 
-def test_momentum_of_gradients_is_predicted_at_equal_length(problem, solutions):
-    # In the max-norm a floor remains at every β, and ages of samples matter.
-    beta, steps, schedule = 0.9, 20_000, PolynomialDecay(0.2 / solutions["max"].margin, 0.5)
-    method = Method("max", 3, beta, schedule=schedule)
-    R = float(np.sum(schedule(np.arange(steps))))
-    run = descend(problem, method, steps, reference=solutions["max"], records=[steps])
-    measured = 1.0 - float(run.normalized_margin[-1]) / solutions["max"].margin
-    found = limit_direction(problem, method, at=R, margin=solutions["max"])
-    assert abs(found.relative_error - measured) <= 2.0 * found.error.total + 0.01
+def test_momentum_of_gradients_is_predicted_at_equal_length():
+    # In the max-norm a floor remains at every β. Averages are over some 30 samples, and one width of signs
+    # for 5 of them puts the error at twice what it is.
+    data = gaussian(4, 8, 32, seed=9015)
+    solution = max_margin(data, "max")
+    R, errors = 40.0 / solution.margin, []
+    for initial in (0.1, 0.01):
+        schedule = PolynomialDecay(initial / solution.margin, 0.3)
+        steps = int(np.searchsorted(np.cumsum(schedule(np.arange(200_000))), R)) + 1
+        method = Method("max", 5, 0.8, schedule=schedule)
+        run = descend(data, method, steps, reference=solution, records=[steps])
+        errors.append(1.0 - float(run.normalized_margin[-1]) / solution.margin)
+        found = limit_direction(data, method, at=R, margin=solution, batches=1000)
+        assert abs(found.relative_error - errors[-1]) <= 2.0 * found.error.total < 0.3, initial
+    # As the steps become small, so does what is due to them, and the mean field itself is seen.
+    assert found.error.steps < 0.02
+
+
+def test_momentum_whose_steps_outgrow_its_memory_is_not_predicted():
+    # η γ = 0.2 a step is more than log(1/β): gradients of long ago count more than new ones.
+    data = gaussian(3, 4, 16, seed=1)
+    solution = max_margin(data, "max")
+    method = Method("max", 3, 0.9, schedule=PolynomialDecay(0.2 / solution.margin, 0.0))
+    found = limit_direction(data, method, at=20.0 / solution.margin, margin=solution, batches=150)
+    assert found.error.steps == math.inf
+    assert found.finds_max_margin() is None

@@ -4,6 +4,7 @@
 - ``batches``: which batches the expectation is over, with the ages of samples where there is momentum
 - ``pulls``, ``entries``, ``fields``: the mean field and its Jacobian, at any size of the weights
 - ``path``: dW/dR = F(W) by implicit Euler steps and Newton's method
+- ``following``, ``refinement``, ``uncertainty``: paths of a method without their errors, and what is left
 - ``predict``, ``result``: the limit, its error estimate and what is known of it, in words
 - ``smallest``: from which batch size on the limit is the max margin
 """

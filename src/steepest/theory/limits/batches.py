@@ -42,6 +42,18 @@ class Batches:
         return Batches(sparse.csr_array(self.members[rows]), shares, logs)
 
     @property
+    def effective_size(self) -> float:
+        """How many samples of equal weight a batch amounts to: its size, or (Σ w)² / Σ w² of ages.
+
+        >>> round(every_batch(3, 2).effective_size, 9)
+        1.5
+        """
+        weights = np.ones(len(self.samples)) if self.logs is None else np.exp(self.logs)
+        starts = self.members.indptr[:-1]
+        sums, squares = np.add.reduceat(weights, starts), np.add.reduceat(weights**2, starts)
+        return float(self.shares @ (sums**2 / squares))
+
+    @property
     def rows(self) -> np.ndarray:
         """The batch of each entry of ``members``, shape [M b]."""
         return np.repeat(np.arange(len(self.shares)), np.diff(self.members.indptr))
@@ -117,7 +129,8 @@ def aged_epochs(
         generator: of the orders of the epochs and the moments.
 
     A moment is a uniformly random step of an epoch; epochs before it are shuffled independently. W is taken
-    to stand still meanwhile, as it does when η → 0.
+    to stand still meanwhile, as it does when η → 0. Each moment draws from a generator of its own, so that
+    other weights are seen at the same moments and orders.
 
     >>> mean = aged_epochs(2, 1, lambda steps: 0.5 ** np.arange(steps), 2, np.random.default_rng(0))
     >>> mean.members.toarray().tolist()
@@ -128,12 +141,12 @@ def aged_epochs(
     epochs = 2 + math.ceil(int(np.count_nonzero(ages > _NEGLIGIBLE * ages[:steps].min())) / steps)
     ages = weights(epochs * steps)
     logs = np.empty((least, samples))
-    for row in range(least):
-        now = generator.integers(steps)
+    for row, own in enumerate(generator.spawn(least)):
+        now = own.integers(steps)
         total = np.zeros(samples)
         for epoch in range(epochs):
             position = np.empty(samples, dtype=np.int64)
-            position[generator.permutation(samples)] = np.arange(samples) // batch_size
+            position[own.permutation(samples)] = np.arange(samples) // batch_size
             age = now + epoch * steps - position
             seen = (age >= 0) & (age < len(ages))
             total[seen] += ages[age[seen]]

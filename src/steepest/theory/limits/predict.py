@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.errors import InvalidArgument
-from steepest.geometry import norm_label
+from steepest.geometry import Schatten, norm_label, same_norm
 from steepest.problem import Classification
 from steepest.theory.effective_margin import MethodLike
-from steepest.theory.limits.batches import (
-    Batches,
-    aged_epochs,
-    every_batch,
-    number_of_batches,
-    sampled_batches,
-)
-from steepest.theory.limits.fields import Field, field_of, is_smoothed
-from steepest.theory.limits.path import Path, follow
+from steepest.theory.limits.batches import Batches, every_batch
+from steepest.theory.limits.fields import field_of, is_smoothed
+from steepest.theory.limits.following import MOMENTA, WIDTH, followed, samples_of
+from steepest.theory.limits.path import Path
 from steepest.theory.limits.plan import Plan, planned
 from steepest.theory.limits.pulls import LOG_RESIDUALS
+from steepest.theory.limits.refinement import end_of, finer, finite_steps, sharper
 from steepest.theory.limits.result import LimitDirection, LimitError, LimitPath
 from steepest.theory.limits.single_samples import (
     constant_directions,
     has_constant_directions,
     single_sample_bias,
 )
-from steepest.theory.limits.uncertainty import batch_directions, forgetting, scatter
+from steepest.theory.limits.uncertainty import scatter
 
 __all__ = ["limit_direction", "limit_margin"]
 
-_EVERY = 6000
-"""Up to so many different batches all are taken."""
 _FAR, _FAR_SMOOTHED = 65536.0, 16384.0
 """A limit's path ends where R γ is so large: the error of a margin is about 1 / (R γ) there."""
-_WIDTH, _SHARPER = 1.0, ((0.3, 2.0), (0.1, 2.0**0.5), (0.03, 2.0**0.25))
-"""Of signs, over the square root of the batch size: sums of b terms of both signs balance to about that.
-With the growth of R a step: the sharper signs are, the smaller the steps that Newton's method can take."""
-_SETTLED = 5e-3
-"""Signs are made sharper until that changes the relative error by less, twice at least."""
-_MOST_SOLVES, _MOST_SHARPER = 1500, 150
-"""Newton steps of a path, and of those that only refine the width of signs."""
-_HURRY = 2.0
+_SPECTRAL = Schatten(np.inf)
 _MOST_NUMBERS = 1 << 28
 """In an array: 2 GiB."""
 _SOME = 200
 """Directions of samples that the scatter of a run is estimated from."""
 _FULL_BATCH = ("svrg", "loopless-svrg", "saga")
-_MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
-    "ema": lambda beta, steps: beta ** np.arange(steps),
-    # β M_t + (1 - β) V_t: the step's own gradient counts 1 + β times as much as the average gives it.
-    "nesterov": lambda beta, steps: np.concatenate([[1.0 + beta], beta * beta ** np.arange(1, steps)]),
-}
 
 
 def limit_direction(
@@ -142,7 +122,7 @@ def _closed_forms(plan: Plan) -> Iterator[LimitDirection]:
     plain = plan.signal == "minibatch" and plan.kind in ("none", "heavy-ball")
     if plain and plan.batch_size == 1 and has_constant_directions(plan.problem, plan.norm):
         yield _single_samples(plan)
-    if plan.at is None and plan.kind in _MOMENTA and not is_smoothed(plan.norm) and _has_field(plan):
+    if plan.at is None and plan.kind in MOMENTA and not is_smoothed(plan.norm) and _has_field(plan):
         yield _momentum_in_frobenius(plan)
 
 
@@ -197,11 +177,13 @@ def _missing(plan: Plan) -> str | None:
     """Return why the mean field is not available, or None."""
     k, d = plan.problem.n_classes, plan.problem.dimension
     if not _has_field(plan):
-        return (
-            f"the mean field is worked out in the frobenius and the max norm alone; in the "
-            f"{norm_label(plan.norm)} norm parts of a batch's gradient e^(R gap) times smaller count "
-            f"in full, and their derivatives are not known here"
-        )
+        worked_out = "the mean field is worked out in the frobenius and the max norm alone"
+        if same_norm(plan.norm, _SPECTRAL):
+            return (
+                f"{worked_out}; in the spectral norm it jumps where parts of a batch's gradient e^(R gap) "
+                f"times smaller tie, and no smoothing of that is known which leaves the limit alone"
+            )
+        return f"{worked_out}, and the derivative of the {norm_label(plan.norm)} norm's direction is missing"
     n = plan.problem.samples
     largest = max(plan.least * k * d, n * k * k, n * k * d if is_smoothed(plan.norm) else n * d)
     if largest > _MOST_NUMBERS:
@@ -211,7 +193,7 @@ def _missing(plan: Plan) -> str | None:
         return f"the loss {plan.loss.name} does not offer {LOG_RESIDUALS.name}"
     if plan.signal != "minibatch" and plan.batch_size < plan.problem.samples:
         return f"at a given R {plan.signal} still depends on the ages of its corrections"
-    if plan.kind not in ("none", "heavy-ball", *_MOMENTA):
+    if plan.kind not in ("none", "heavy-ball", *MOMENTA):
         return f"momentum of the kind {plan.kind} is not known to the mean field"
     return None
 
@@ -220,23 +202,23 @@ def _mean_field(plan: Plan) -> LimitDirection:
     reason = _missing(plan)
     if reason is not None:
         return plan.result("not available", reason)
-    samples = list(_samples(plan))
+    samples = list(samples_of(plan))
     far = _FAR_SMOOTHED if is_smoothed(plan.norm) else _FAR
     until = far / plan.margin if plan.at is None else plan.at
     if plan.kind == "heavy-ball" and plan.at is not None:
         until /= 1.0 - plan.momentum
     paths = [
-        _path(plan, each, until, 2.0, _WIDTH, f"sample {number} of {len(samples)}")
+        followed(plan, each, until, 2.0, WIDTH, f"sample {number} of {len(samples)}")
         for number, each in enumerate(samples, 1)
     ]
     if any(not len(each.lengths) for each in paths):
         return plan.result("not available", "Newton's method failed at the first step")
-    ends = [_end(plan, each) for each in paths]
+    ends = [end_of(plan, each) for each in paths]
     state = np.mean(ends, axis=0)
     spread = float(np.std([plan.error_of(each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
-    state, doubling = _finer(plan, samples[0], paths[0], state, until)
-    state, width = _sharper(plan, samples[0], paths[0], state, until)
-    error = LimitError(spread, doubling, width, _scatter(plan, _field(plan, samples[0]), state))
+    state, doubling = finer(plan, samples[0], paths[0], state, until)
+    state, width, last = sharper(plan, samples[0], paths[0], state, until)
+    error = LimitError(spread, doubling, width, finite_steps(plan, samples[0], state, last, until))
     return plan.directed(
         "predicted",
         _told(samples, paths, until),
@@ -245,112 +227,6 @@ def _mean_field(plan: Plan) -> LimitDirection:
         weights=None if plan.at is None else state,
         path=_shown(plan, paths[0]),
     )
-
-
-def _samples(plan: Plan) -> Iterator[Batches]:
-    n, b = plan.problem.samples, plan.batch_size
-    if plan.kind in _MOMENTA and b < n:
-        weights = _MOMENTA[plan.kind]
-        for repeat in range(plan.repeats):
-            generator = np.random.default_rng([plan.seed, repeat])
-            yield aged_epochs(
-                n, b, lambda steps: weights(plan.momentum, steps), max(50, plan.least // 3), generator
-            )
-    elif number_of_batches(n, b) <= max(_EVERY, plan.least):
-        yield every_batch(n, b)
-    else:
-        for repeat in range(plan.repeats):
-            yield sampled_batches(n, b, plan.least, np.random.default_rng([plan.seed, repeat]))
-
-
-def _path(
-    plan: Plan,
-    batches: Batches,
-    until: float,
-    growth: float,
-    width: float,
-    doing: str,
-    most: int = _MOST_SOLVES,
-) -> Path:
-    # A limit does not depend on how its path began.
-    hurry = 1.0 if plan.at is not None else _HURRY
-    field = _field(plan, batches)
-
-    def reached(R: float) -> None:
-        plan.tell(doing, R, until)
-
-    return follow(field, _width(plan, width), until, growth, most, hurry, reached)
-
-
-def _field(plan: Plan, batches: Batches) -> Field:
-    field = field_of(plan.problem, plan.norm, plan.loss, batches)
-    if field is None:
-        raise InvalidArgument("norm", norm_label(plan.norm), "use frobenius or max")
-    return field
-
-
-def _end(plan: Plan, path: Path) -> np.ndarray:
-    """Return F at the end for a limit, and the weights there at a given R."""
-    return path.growths[-1] if plan.at is None else path.weights[-1]
-
-
-def _width(plan: Plan, width: float) -> float:
-    return width / math.sqrt(plan.batch_size)
-
-
-def _finer(
-    plan: Plan, batches: Batches, path: Path, state: np.ndarray, until: float
-) -> tuple[np.ndarray, float]:
-    """Return the state without the error of finite steps, and what is left of it.
-
-    At a given R implicit Euler is of first order, so that the error is twice what halving the steps changes.
-    For a limit the change over the last doubling of R shows how far away it is.
-    """
-    if plan.at is None:
-        before = int(np.searchsorted(path.lengths, 0.5 * path.lengths[-1] * (1 + 1e-9), side="right")) - 1
-        later = [plan.error_of(each) for each in path.growths[max(0, before) :]]
-        return state, max(abs(each - later[-1]) for each in later)
-    finer = _path(plan, batches, until, math.sqrt(2.0), _WIDTH, "with smaller steps")
-    if not finer.complete:
-        return state, math.inf
-    change = finer.weights[-1] - path.weights[-1]
-    return state + 2.0 * change, abs(plan.error_of(state + 2.0 * change) - plan.error_of(state + change))
-
-
-def _sharper(
-    plan: Plan, batches: Batches, path: Path, state: np.ndarray, until: float
-) -> tuple[np.ndarray, float]:
-    """Return the state with the width of signs extrapolated to 0, and what sharper ones last changed of that.
-
-    Where a path of sharper signs cannot be followed to its end, those before it are the last word.
-    """
-    if not is_smoothed(plan.norm):
-        return state, 0.0
-    part = "growths" if plan.at is None else "weights"
-    before, wider, found, left = path, _WIDTH, state, math.inf
-    for number, (width, growth) in enumerate(_SHARPER):
-        doing = f"with signs {_WIDTH / width:.3g} times sharper"
-        most = _MOST_SHARPER if number else _MOST_SOLVES
-        sharp = _path(plan, batches, until, growth, width, doing, most)
-        if not len(sharp.lengths) or (number and not sharp.complete):
-            break
-        reached = int(np.argmin(np.abs(before.lengths - sharp.lengths[-1])))
-        scale = 1.0 if plan.at is None else path.lengths[-1] / sharp.lengths[-1]
-        change = scale * (getattr(sharp, part)[-1] - getattr(before, part)[reached])
-        sharpest = state + change / (1.0 - width / wider)
-        left = abs(plan.error_of(sharpest) - plan.error_of(found if number else state + change))
-        before, wider, found, state = sharp, width, sharpest, state + change
-        # Averages over ages have many times the terms to follow: there the first change has to do.
-        if not sharp.complete or plan.kind in _MOMENTA or (number and left < _SETTLED):
-            break
-    return found, left
-
-
-def _scatter(plan: Plan, field: Field, state: np.ndarray) -> float:
-    if plan.at is None or plan.steps is None:
-        return 0.0
-    forget = forgetting(field, state, _width(plan, _WIDTH), plan.at)
-    return scatter(plan, batch_directions(field, state), state, forget, bent=is_smoothed(plan.norm))
 
 
 def _shown(plan: Plan, path: Path) -> LimitPath:
