@@ -9,6 +9,7 @@ __all__ = ["REPAY_BLOCKS", "plus_product", "symmetric_product"]
 
 REPAY_BLOCKS = 384
 """Rows from which blocks of a product take less time than the whole."""
+_REPAY_BLOCKS_IF_WIDE = 192
 _BLOCKS = 4
 
 
@@ -45,8 +46,10 @@ def plus_product(
 
 
 def _repays_blocks(A: Tensor, B: Tensor) -> bool:
-    alone = A.shape[-2] >= REPAY_BLOCKS and A.numel() == A.shape[-2] * A.shape[-1]
-    return alone and A.is_cpu and not (torch.compiler.is_compiling() or A.requires_grad or B.requires_grad)
+    rows, columns = A.shape[-2:]
+    wide = rows >= _REPAY_BLOCKS_IF_WIDE and columns >= 4 * rows and A.dtype == torch.float32
+    repays = (rows >= REPAY_BLOCKS or wide) and A.numel() == rows * columns
+    return repays and A.is_cpu and not (torch.compiler.is_compiling() or A.requires_grad or B.requires_grad)
 
 
 def _in_blocks(
