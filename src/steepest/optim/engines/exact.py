@@ -17,7 +17,7 @@ from torch import Tensor
 
 from steepest.geometry.polar import rank_cutoff, spectral_map
 from steepest.optim.engines.prepared import computing_dtype, prepared
-from steepest.optim.engines.products import symmetric_product
+from steepest.optim.engines.products import product, symmetric_product
 from steepest.optim.engines.rational import LEAST_RATIO, inverse_root
 
 __all__ = ["SpectralFunction", "by_gram", "by_svd", "ones"]
@@ -93,12 +93,14 @@ def _by_roots(X: Tensor) -> Tensor:
     """Return the polar factors (X Xᵀ)^(-1/2) X of matrices [b, m, n]."""
     mapped = torch.empty_like(X)
     left: list[int] = []
+    tall = X.stride(-2) < X.stride(-1)
     for index, matrix in enumerate(X):
-        root = inverse_root(symmetric_product(matrix, matrix.mT))
+        rows = matrix.contiguous() if tall else matrix
+        root = inverse_root(symmetric_product(rows, rows.mT))
         if root is None:
             left.append(index)
         else:
-            torch.mm(root, matrix, out=mapped[index])
+            mapped[index] = product(matrix.mT, root).mT if tall else product(root, matrix)
     if left:
         mapped[left] = _corrected(X[left], ones)
     return mapped

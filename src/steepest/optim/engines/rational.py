@@ -66,15 +66,15 @@ def _root(G: Tensor, lowest: float, highest: float) -> Tensor | None:
     # The step multiplies by R = p + q T with T = (I + c G)⁻¹. As G T = (I - T) / c, the matrix R G R has no
     # other product in it than T².
     p, q, c = step.p, step.q, step.c
-    H = plus_product(T, q * (q - 2 * p) / c, T, T, -q * q / c, symmetric=True)
+    H = plus_product(T, q * (q - 2 * p) / c, T, T.mT, -q * q / c, symmetric=True)
     H.add_(G, alpha=p * p / highest)
     H.diagonal().add_(2 * p * q / c - 1)
-    squares = symmetric_product(H, H)
+    squares = symmetric_product(H, H.mT)
     if not _is_within(squares, _SLACK * step.largest):
         return None
     R = T.mul_(q / math.sqrt(highest))
     R.diagonal().add_(p / math.sqrt(highest))
-    return symmetric_product(_series(H, squares, step.largest), R)
+    return symmetric_product(_series(H, squares, step.largest), R.mT)
 
 
 class _Step(NamedTuple):
@@ -114,7 +114,7 @@ def _series(H: Tensor, squares: Tensor, largest: float) -> Tensor:
         found = squares.mul(3 / 8).add_(H, alpha=-1 / 2 - 15 / 64 * r)
     else:
         higher = squares.mul(35 / 128).add_(H, alpha=-5 / 16 - 315 / 1024 * r)
-        found = plus_product(squares, 3 / 8, higher, squares, 1.0, symmetric=True)
+        found = plus_product(squares, 3 / 8, higher, squares.mT, 1.0, symmetric=True)
         found.add_(H, alpha=-1 / 2 + 315 / 4096 * r * r)
     found.diagonal().add_(1.0)
     return found
