@@ -25,7 +25,7 @@ __all__ = ["SpectralFunction", "by_gram", "by_svd", "ones"]
 SpectralFunction = Callable[[Tensor], Tensor]
 """f of singular values [..., m] of any order, up to a positive factor common to a matrix; maps 0 to 0."""
 
-_REPAY_ROOTS = 96
+_REPAY_ROOTS = 160
 """Rows from which the inverse square root of a Gram matrix takes less time than its eigenvalues."""
 
 
@@ -142,4 +142,4 @@ def _mapped(X: Tensor, G: Tensor, function: SpectralFunction, cutoff: float) -> 
     kept = squares > cutoff**2 * largest
     values = torch.where(kept, squares, 0.0).sqrt()
     factors = function(values) / torch.where(kept, values, 1.0)
-    return symmetric_product(Q * factors[:, None, :], Q.mT) @ X, well
+    return product(symmetric_product(Q * factors[:, None, :], Q.mT), X), well

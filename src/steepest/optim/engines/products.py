@@ -23,12 +23,18 @@ _REPAY_LINEAR = 1 << 20
 
 
 def product(A: Tensor, B: Tensor) -> Tensor:
-    """Return A B of matrices [m, n] and [n, k].
+    """Return A B of matrices [..., m, n] and [..., n, k].
 
     >>> product(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
     tensor([[11.]])
     """
-    return linear_product(A, B) if _repays_linear(A, B) else A @ B
+    if not _repays_linear(A, B):
+        return A @ B
+    if A.ndim == 2:
+        return linear_product(A, B)
+    flat = (each.reshape(-1, *each.shape[-2:]) for each in (A, B))
+    found = torch.stack([linear_product(*each) for each in zip(*flat, strict=True)])
+    return found.reshape(*A.shape[:-1], B.shape[-1])
 
 
 def symmetric_product(A: Tensor, B: Tensor, mirrored: bool = True) -> Tensor:
@@ -44,7 +50,7 @@ def symmetric_product(A: Tensor, B: Tensor, mirrored: bool = True) -> Tensor:
     """
     if _repays_blocks(A, B):
         return _in_blocks(None, 0.0, A, B, 1.0, mirrored)
-    return product(A, B) if A.ndim == 2 else A @ B
+    return product(A, B)
 
 
 def plus_product(
