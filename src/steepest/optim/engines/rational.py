@@ -1,11 +1,11 @@
 """Inverse square roots of well-conditioned Gram matrices, by one rational step and one polynomial.
 
-An eigenvalue decomposition in single precision costs as much as five to seven products of its size. Where the
-extreme eigenvalues are near each other two steps do, of as many digits: with G scaled to eigenvalues in
-[ℓ², 1], the best rational function of its type, σ ↦ σ (a + b σ²) / (1 + c σ²), brings all singular values near
-1 (Nakatsukasa, Bai and Gygi, "Optimizing Halley's iteration for computing the matrix polar decomposition",
-SIAM Journal on Matrix Analysis and Applications 31, 2010), for one Cholesky decomposition and its inverse;
-and with I + H for what G has become, a short series of (I + H)^(-1/2) does the rest.
+An eigenvalue decomposition in single precision costs as much as five to ten products of its size. Where the
+extreme eigenvalues are near each other, two steps do: with G scaled to eigenvalues in [ℓ², 1], the best
+rational function of its type, σ ↦ σ (a + b σ²) / (1 + c σ²), brings all singular values near 1 (Nakatsukasa,
+Bai and Gygi, "Optimizing Halley's iteration for computing the matrix polar decomposition", SIAM Journal on
+Matrix Analysis and Applications 31, 2010), for one Cholesky decomposition and its inverse; and with I + H for
+what G has become, a short series of (I + H)^(-1/2) does the rest.
 
 The bounds of the eigenvalues are estimates, from a few steps of Lanczos. What comes of them is certified:
 that no eigenvalue of H is outside of the interval for which the series was made is shown by a Cholesky
@@ -31,7 +31,7 @@ _LARGE = 384
 """Rows from which a product costs more than some steps of Lanczos that save one."""
 _LANCZOS_STEPS = {False: 12, True: 20}
 _MARGINS = {False: ((0.8, 1.05), (0.4, 1.2)), True: ((0.92, 1.02), (0.5, 1.1))}
-"""By how much the extreme eigenvalues may lie outside of what Lanczos has seen, tried in turn; where large."""
+"""By how much extreme eigenvalues may lie outside of what Lanczos has seen, tried in turn; by whether large."""
 _SLACK = 1.1
 """By how much the eigenvalues of H may be larger than they are meant to be."""
 _TRUNCATION = 5e-6
@@ -78,7 +78,7 @@ def _root(G: Tensor, lowest: float, highest: float) -> Tensor | None:
 
 
 class _Step(NamedTuple):
-    """The rational step G ↦ R G R with R = p + q (I + c G)⁻¹, and the largest modulus that is left of RGR - I."""
+    """The rational step G ↦ I + H = R G R with R = p + q (I + c G)⁻¹, and the largest modulus of H."""
 
     p: float
     q: float
