@@ -31,7 +31,7 @@ _LARGE = 384
 """Rows from which a product costs more than some steps of Lanczos that save one."""
 _LANCZOS_STEPS = {False: 12, True: 20}
 _MARGINS = {False: ((0.8, 1.05), (0.4, 1.2)), True: ((0.92, 1.02), (0.5, 1.1))}
-"""By how much extreme eigenvalues may lie outside of what Lanczos has seen, tried in turn; by whether large."""
+"""By how much extreme eigenvalues may lie outside of what Lanczos has seen, tried in turn."""
 _SLACK = 1.1
 """By how much the eigenvalues of H may be larger than they are meant to be."""
 _TRUNCATION = 5e-6
