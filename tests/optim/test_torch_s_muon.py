@@ -26,7 +26,7 @@ def fill(params, step):
 
 
 def torch_s_engine(S):
-    """Return what torch.optim.Muon makes of matrices [b, k, d], in its strides, which decide how it rounds."""
+    """Return what torch.optim.Muon makes of matrices [b, k, d], in its strides, which decide roundings."""
     # Of half precision it divides what it is given in place.
     found = [torch_s._zeropower_via_newtonschulz(each.clone(), COEFFICIENTS, 5, 1e-7) for each in S]
     tall = S.shape[-2] > S.shape[-1]
