@@ -22,7 +22,7 @@ from steepest.geometry import Norm, norm
 from steepest.optim.directions import is_spectral
 from steepest.optim.fused_parameters import (
     experts_layout,
-    fused_parts,
+    fused_layout,
     is_vector_by_name,
     looks_fused,
     warn_of_fused,
@@ -242,16 +242,15 @@ def _layout_of(owned: Owned, role: Role) -> Layout:
     module, param = owned.module, owned.param
     if role == "embedding":
         return Layout.rows(param.ndim)
-    parts = fused_parts(owned)
     if role == "vector":
         if param.ndim == 1:
-            return Layout.fused(parts)
+            return fused_layout(owned)
         return Layout((1,), batch=(0,)) if is_vector_by_name(owned) else Layout(tuple(range(param.ndim)))
     if isinstance(module, nn.modules.conv._ConvNd):
         return Layout.convolution(module.groups, module.transposed)
     if owned.is_raw and param.ndim == 3:
         return experts_layout(owned)
-    return Layout.fused(parts, transposed=is_transposed(module))
+    return fused_layout(owned, transposed=is_transposed(module))
 
 
 def _require_route(argument: str, value: object) -> None:
