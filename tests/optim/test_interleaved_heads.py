@@ -1,4 +1,4 @@
-"""Projections whose heads have their queries, keys and values beside each other, by the modules around them."""
+"""Projections whose heads have queries, keys and values beside each other, by the modules around them."""
 
 from __future__ import annotations
 

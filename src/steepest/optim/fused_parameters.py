@@ -23,7 +23,7 @@ __all__ = ["experts_layout", "fused_layout", "is_vector_by_name", "looks_fused",
 
 # One part after the other along the outputs, in every model known by these names.
 _ATTENTION = re.compile(r"(^|\.)(w?qkv|qkv_proj|to_qkv|c_attn|attn_qkv|in_proj)$", re.IGNORECASE)
-_GATE = re.compile(r"(^|\.)(gate_up_proj|gate_up|up_gate|w13|w1_w3)$")
+_GATE = re.compile(r"(^|\.)(gate_up_proj|gate_up|up_gate|w12|w13|w1_w3)$")
 # As in BLOOM, GPT-NeoX, Falcon and Megatron: heads or groups may lie between the parts.
 _UNSAID = re.compile(r"(^|\.)(\w*qkv\w*|query_key_value|c_attn|\w*gate_up\w*)$", re.IGNORECASE)
 
