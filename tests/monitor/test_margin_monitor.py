@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -231,11 +233,11 @@ def test_tensorboard_reads_what_was_written(tmp_path):
 def test_measurements_keep_to_their_share_of_the_time(cost):
     """Whatever they cost; one that has a part of the seconds it needs is followed by one of twice as many.
 
-    Of 50 seconds they have 1 + 2 + 3 · 15, or 1 + 2 + 4 + 8 + 16.
+    The first waits for two seconds. Of 50 they have 2 + 3 · 16, or 2 + 4 + 8 + 16.
     """
     from steepest.monitor.schedule import schedule_of
 
-    within, spent, trained, measured, needed = schedule_of(None, 0.05), 0.0, 0.0, 0, 0.0
+    within, spent, trained, measured, needed = schedule_of(None, 0.05), 0.0, 0.0, 0, 2.0
     for step in range(10_000):
         seconds = within(step, spent=spent, elapsed=trained + spent, needed=needed)
         if seconds:
@@ -243,8 +245,39 @@ def test_measurements_keep_to_their_share_of_the_time(cost):
             needed = cost if taken == cost else 2 * taken
             spent, measured = spent + taken, measured + 1
         trained += 0.1
-        assert spent <= 0.05 * trained + 1.0
-    assert measured == {0.01: 4999, 3.0: 17, 40.0: 5}[cost]
+        assert spent <= 0.05 * trained + 1e-9
+    assert measured == {0.01: 4999, 3.0: 16, 40.0: 4}[cost]
+
+
+@pytest.mark.parametrize(("steps", "measured"), [(100, []), (123, [120])])
+def test_by_default_the_first_measurement_waits_until_it_fits_too(steps, measured, monkeypatch):
+    """With a clock that training alone moves, a second a step: four batches are taken for four steps."""
+    import torch
+
+    from steepest.monitor import margin_monitor
+
+    now = [0.0]
+    monkeypatch.setattr(margin_monitor, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    X, y = features()
+    model = linear(np.zeros((3, 6)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watching = monitor(model, batches(X, y), norms=["frobenius"]).attach(optimizer)
+    for _ in range(steps):
+        now[0] += 1.0
+        torch.nn.functional.cross_entropy(model(torch.asarray(X)), torch.asarray(y)).backward()
+        optimizer.step()
+    # They and two seconds are a twentieth of 120.
+    assert [record.step for record in watching.records] == measured
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        watching.detach()
+        watching.detach()
+    messages = [str(each.message) for each in said]
+    expected = (
+        "MarginMonitor: no measurement fitted a share of 0.05 of 100 steps; give a larger share=, or every= "
+        "for the steps to measure at"
+    )
+    assert messages == ([] if measured else [expected])
 
 
 def test_a_network_in_distributed_data_parallel_is_measured_as_its_module(tmp_path):

@@ -14,7 +14,6 @@ from steepest.geometry import Schatten, norm
 from steepest.optim import COEFFICIENTS, Iterative, spectral_direction
 from steepest.optim.engines.coefficients import mapped_value
 from steepest.optim.engines.measured import multiplies_bfloat16_fast
-from steepest.optim.engines.products import plus_product, symmetric_product
 from steepest.optim.engines.spectral import exact
 
 EXACT = ("auto", "svd", "gram")
@@ -187,17 +186,6 @@ def test_the_processor_is_measured_once_and_without_the_caller_s_random_numbers(
     spectral_direction(torch.eye(5))
     assert multiplies_bfloat16_fast("cpu") in (True, False)
     assert torch.equal(torch.randn(2), expected)
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(385, 400), (384, 1), (3, 5)])
-def test_symmetric_products_in_blocks_are_the_whole_ones(rows, columns):
-    X = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0))
-    whole = X @ X.mT
-    torch.testing.assert_close(symmetric_product(X, X.mT), whole)
-    torch.testing.assert_close(symmetric_product(X[None], X.mT[None], mirrored=False)[0].tril(), whole.tril())
-    found = plus_product(whole, 0.5, X, X.mT, -2.0, symmetric=True)
-    torch.testing.assert_close(found, -1.5 * whole)
-    torch.testing.assert_close(found, found.mT)
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 390, 400), (3, 2, 256, 512)])

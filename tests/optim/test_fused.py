@@ -186,3 +186,41 @@ def test_large_groups_are_fused_by_default_and_small_ones_load_no_compiler():
 def test_the_option_is_a_switch():
     with pytest.raises(InvalidArgument, match=r"^fused='yes': give True or False"):
         SignSGD(parameters(), fused="yes")
+
+
+@pytest.mark.parametrize("cls", [SignSGD, NormalizedSGD])
+@pytest.mark.parametrize(
+    "odd", ["none", "no gradient", "sparse", "double", "strided", "empty", "gradient's strides", "parts"]
+)
+def test_groups_that_are_stepped_at_once_and_those_that_are_not_move_alike(cls, odd):
+    found = []
+    for fused in (True, False):
+        generator = torch.Generator().manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(4, 6, generator=generator)) for _ in range(3)]
+        grads: list[torch.Tensor | None] = [torch.randn(4, 6, generator=generator) for _ in range(3)]
+        if odd == "no gradient":
+            grads[1] = None
+        elif odd == "sparse":
+            grads[1] = torch.eye(4, 6).to_sparse()
+        elif odd == "double":
+            params[1] = torch.nn.Parameter(params[1].detach().double())
+            grads[1] = torch.ones(4, 6, dtype=torch.float64)
+        elif odd == "strided":
+            params[1] = torch.nn.Parameter(torch.ones(6, 4).T)
+        elif odd == "empty":
+            params[1], grads[1] = torch.nn.Parameter(torch.zeros(0, 6)), torch.zeros(0, 6)
+        elif odd == "gradient's strides":
+            grads[1] = torch.arange(24.0).reshape(6, 4).T
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad
+        layout = "parts=1,1" if odd == "parts" else None
+        versions = [param._version for param in params]
+        cls(params, lr=0.1, weight_decay=0.5, fused=fused, layout=layout).step()
+        assert all(
+            param._version > version
+            for param, version in zip(params, versions, strict=True)
+            if param.grad is not None and param.numel()
+        )
+        found.append([param.detach() for param in params])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)

@@ -249,6 +249,30 @@ def test_the_last_linear_layer_is_a_head_unless_it_is_one_of_many():
     assert routes(perceptron)["2.weight"][0] == "row-2/inf"
 
 
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm([3, 4])
+        self.layer_scale = nn.Parameter(torch.ones(8, 1, 1))
+        self.queries = nn.Parameter(torch.zeros(5, 8))
+        self.w12 = nn.Linear(4, 12)
+        self.last = nn.Linear(6, 3)
+        self.lora_A = nn.ModuleDict({"default": nn.Linear(8, 2, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Linear(2, 12, bias=False)})
+
+
+def test_gains_of_any_shape_learned_queries_and_adapters():
+    found = routes(Odd())
+    assert found["norm.weight"] == found["norm.bias"] == ("frobenius", ((1, 12, 1),))
+    assert found["layer_scale"] == ("frobenius", ((1, 8, 1),))
+    assert found["queries"] == ("row-2/inf", ((1, 5, 8),))
+    assert found["w12.weight"] == ("spectral", ((1, 6, 4),) * 2)
+    # An adapter is no head, though it be the last linear layer that is trained.
+    assert found["last.weight"] == ("row-2/inf", ((1, 3, 6),))
+    assert found["lora_A.default.weight"] == ("spectral", ((1, 2, 8),))
+    assert found["lora_B.default.weight"] == ("spectral", ((1, 12, 2),))
+
+
 def test_what_modules_do_not_tell_names_and_the_user_do():
     policy = Policy(
         heads=Route("max", scale=1e-2),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import length_hint
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch.optim import Optimizer
 
 from steepest.arguments import real_number
 from steepest.arrays import as_numpy
-from steepest.errors import InvalidArgument
+from steepest.errors import InvalidArgument, SteepestWarning
 from steepest.geometry import Norm, norm_label
 from steepest.geometry import norm as norm_of
 from steepest.losses import Loss, log_loss
@@ -24,10 +26,14 @@ from steepest.monitor.head import Head, head_layer, read_head
 from steepest.monitor.homogeneous import NetworkMargin, degree_of, form_of, network_margin
 from steepest.monitor.margins import Alignment, alignment_of_step, certified_margins
 from steepest.monitor.record import MarginRecord, writer_of
-from steepest.monitor.schedule import schedule_of
+from steepest.monitor.schedule import WithinShare, schedule_of
 
 __all__ = ["MarginMonitor"]
 
+_LOADING = 1.0
+"""Seconds in which the compiled code of max margins is loaded."""
+_FIRST = 1.0
+"""Seconds for the max margins of the first measurement."""
 NORMS = ("max", "frobenius", "spectral", "row-2/inf")
 
 
@@ -47,9 +53,9 @@ class MarginMonitor:
         layer: the head, a :class:`torch.nn.Linear` or its name; the last one by default.
         norms: norms or their names.
         every: a number of steps, the steps themselves, or a function of a step; None for ``share``.
-        share: what measurements may take of the time of training alone, the first one apart, in which max
-            margins have a second; they have as much as the share leaves them, and their bounds hold after
-            any time.
+        share: what measurements may take of the time of training alone. The first waits until it has about
+            two seconds, which is 40 seconds of training by default; max margins have as much as the share
+            leaves them, and their bounds hold after any time.
         gap: relative gap of the certified max margins.
         time_limit: seconds for each of them; None for no limit.
         loss: the loss whose gradient steps are aligned with, over the loader, without weight decay.
@@ -119,7 +125,8 @@ class MarginMonitor:
         """What was measured so far."""
         self._hooks: list[Any] = []
         self._step = 0
-        self._spent = self._needed = self._elsewhere = 0.0
+        self._spent = self._elsewhere = self._unused = 0.0
+        self._needed: float | None = None
         self._started: float | None = None
         self._pending: tuple[Head, MarginRecord] | None = None
         self._form: tuple[object, ...] = ()
@@ -142,9 +149,16 @@ class MarginMonitor:
         return self
 
     def detach(self) -> None:
-        """Leave the optimiser alone; records stay."""
+        """Leave the optimiser alone; records stay, and a warning says so where no measurement fitted."""
         for hook in self._hooks:
             hook.remove()
+        if self._hooks and self._step and not self.records and isinstance(self._due, WithinShare):
+            warnings.warn(
+                f"MarginMonitor: no measurement fitted a share of {self._due.share:g} of {self._step} steps; "
+                "give a larger share=, or every= for the steps to measure at",
+                SteepestWarning,
+                stacklevel=2,
+            )
         self._hooks = []
 
     def measure(self) -> MarginRecord:
@@ -159,9 +173,21 @@ class MarginMonitor:
         now = time.perf_counter()
         self._started = now if self._started is None else self._started
         elapsed = now - self._started
-        seconds = self._due(self._step, spent=self._spent, elapsed=elapsed, needed=self._needed)
+        first = self._needed is None
+        needed = self._first_need(elapsed) if self._needed is None else self._needed
+        seconds = self._due(self._step, spent=self._spent + self._unused, elapsed=elapsed, needed=needed)
         if seconds:
             self._pending = self._measured(seconds)
+            if first and math.isfinite(seconds):
+                # What it has left would else be spent at once, on the same features again.
+                self._unused = max(0.0, seconds - self._spent)
+
+    def _first_need(self, elapsed: float) -> float:
+        """Return the seconds that the first measurement is expected to need, by the time of a step so far."""
+        batches = length_hint(self._loader, 1)
+        passes = batches if self._network_norms is None else 3 * batches
+        self._elsewhere = passes * elapsed / max(1, self._step) + _LOADING
+        return self._elsewhere + _FIRST
 
     def _after(self) -> None:
         self._step += 1
@@ -173,7 +199,7 @@ class MarginMonitor:
             alignments = self._alignments(head, moved)
             taken = time.perf_counter() - started
             self._spent += taken
-            self._needed += taken
+            self._needed = (self._needed or 0.0) + taken
             self._keep(replace(record, alignments=alignments, seconds=record.seconds + taken))
 
     def _alignments(self, head: Head, moved: np.ndarray) -> dict[str, Alignment]:
@@ -182,9 +208,8 @@ class MarginMonitor:
     def _measured(self, seconds: float = math.inf) -> tuple[Head, MarginRecord]:
         started = time.perf_counter()
         head = read_head(self._model, self._layer, self._loader, self._read)
-        if self._step:
-            # All but the max margins takes what it took before; the first measurement's seconds are theirs.
-            seconds -= self._elsewhere
+        # All but the max margins takes what it took before.
+        seconds -= self._elsewhere
         begun = time.perf_counter()
         margins = dict(certified_margins(head, self._norms, self._gap, self._time_limit, seconds))
         searched = time.perf_counter() - begun

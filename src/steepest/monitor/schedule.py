@@ -16,7 +16,7 @@ __all__ = ["AtSteps", "Schedule", "WithinShare", "schedule_of"]
 class Schedule(Protocol):
     """Says whether to measure before a step, and for how long."""
 
-    def __call__(self, step: int, *, spent: float, elapsed: float, needed: float) -> float:
+    def __call__(self, step: int, /, *, spent: float, elapsed: float, needed: float) -> float:
         """Return the seconds that a measurement may take now: 0 for none, infinity for what it needs.
 
         By the step's number, the seconds spent on measuring, those since the start, measuring included, and
@@ -54,10 +54,10 @@ class Every:
 
 @dataclass(frozen=True)
 class WithinShare:
-    """Measure before the first step, and then whenever that fits a share of the time of training.
+    """Measure whenever that fits a share of the time of training.
 
-    The first measurement may look for max margins for a second. Any other waits until the share, less what
-    has been spent, is what it is expected to need, and takes no longer.
+    A measurement waits until the share, less what has been spent, is what it is expected to need, and takes
+    no longer. So none comes before the first step.
 
     >>> within = WithinShare(0.05)
     >>> (
@@ -65,21 +65,17 @@ class WithinShare:
     ...     within(10, spent=1.0, elapsed=40.0, needed=1.0),
     ...     within(11, spent=1.0, elapsed=41.0, needed=1.0),
     ... )
-    (1.0, 0.0, 1.0)
+    (0.0, 0.0, 1.0)
     """
 
     share: float
 
-    def __call__(self, step: int, *, spent: float, elapsed: float, needed: float) -> float:
+    def __call__(self, _step: int, /, *, spent: float, elapsed: float, needed: float) -> float:
         """Return what is left of the share of the seconds of training, if it is enough."""
         left = self.share * (elapsed - spent) - spent
-        if step == 0:
-            return _FIRST
         return left if left >= max(needed, _LEAST) else 0.0
 
 
-_FIRST = 1.0
-"""Seconds for the max margins of the first measurement."""
 _LEAST = 1e-3
 """Seconds below which a clock tells nothing."""
 

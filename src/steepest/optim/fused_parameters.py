@@ -19,11 +19,11 @@ from steepest.errors import SteepestWarning
 from steepest.optim.layouts import Layout
 from steepest.optim.owners import Owned, is_transposed
 
-__all__ = ["experts_layout", "fused_parts", "is_vector_by_name", "looks_fused", "warn_of_fused"]
+__all__ = ["experts_layout", "fused_layout", "is_vector_by_name", "looks_fused", "warn_of_fused"]
 
 # One part after the other along the outputs, in every model known by these names.
 _ATTENTION = re.compile(r"(^|\.)(w?qkv|qkv_proj|to_qkv|c_attn|attn_qkv|in_proj)$", re.IGNORECASE)
-_GATE = re.compile(r"(^|\.)(gate_up_proj|gate_up|up_gate|w13|w1_w3)$")
+_GATE = re.compile(r"(^|\.)(gate_up_proj|gate_up|up_gate|w12|w13|w1_w3)$")
 # As in BLOOM, GPT-NeoX, Falcon and Megatron: heads or groups may lie between the parts.
 _UNSAID = re.compile(r"(^|\.)(\w*qkv\w*|query_key_value|c_attn|\w*gate_up\w*)$", re.IGNORECASE)
 
@@ -31,11 +31,32 @@ _UNSAID = re.compile(r"(^|\.)(\w*qkv\w*|query_key_value|c_attn|\w*gate_up\w*)$",
 _VECTOR = re.compile(r"(^|_)(bias|A_log)$")
 
 _QUERY_HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head", "num_q_heads")
-_KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "num_query_groups")
+_KEY_HEADS = (
+    "num_key_value_heads",
+    "num_kv_heads",
+    "n_kv_heads",
+    "n_kv_head",
+    "num_query_groups",
+    "kv_heads",
+)
+
+# Whose heads, or groups of heads that share a key, have their queries, keys and values beside each other.
+_BY_HEAD = {
+    "BloomAttention": "query_key_value",
+    "FalconAttention": "query_key_value",
+    "GPTNeoXAttention": "query_key_value",
+    "GPTNeoXJapaneseAttention": "query_key_value",
+    "PersimmonAttention": "query_key_value",
+    "GPTBigCodeAttention": "c_attn",
+    "InternLM2Attention": "wqkv",
+}
+# Of Megatron, which splits heads between ranks.
+_OF_MEGATRON = "num_attention_heads_per_partition", "num_query_groups_per_partition"
+_CODEGEN_BLOCKS = 4
 
 
-def fused_parts(owned: Owned) -> tuple[int, ...]:
-    """Return the relative lengths of what a module fuses along its outputs, in weights and biases alike.
+def fused_layout(owned: Owned, transposed: bool = False) -> Layout:
+    """Return the layout of what a module fuses along its outputs, in weights and biases alike.
 
     >>> class Attention(nn.Module):
     ...     def __init__(self):
@@ -44,9 +65,35 @@ def fused_parts(owned: Owned) -> tuple[int, ...]:
     ...         self.qkv_proj = nn.Linear(64, 96)
     >>> attention = Attention()
     >>> weight = attention.qkv_proj.weight
-    >>> fused_parts(Owned("qkv_proj.weight", attention.qkv_proj, "weight", weight, attention))
-    (4, 1, 1)
+    >>> str(fused_layout(Owned("qkv_proj.weight", attention.qkv_proj, "weight", weight, attention)))
+    'outputs=0 parts=4,1,1'
     """
+    by_head = _by_head(owned)
+    if by_head is not None:
+        return Layout.fused(*by_head, transposed=transposed)
+    return Layout.fused(_fused_parts(owned), transposed=transposed)
+
+
+def _by_head(owned: Owned) -> tuple[tuple[int, ...], int] | None:
+    """Return parts and how often they are repeated, if the module around the projection is known for that."""
+    parent, name = owned.parent, owned.path.rpartition(".")[2]
+    kinds = [] if parent is None else [kind.__name__ for kind in type(parent).__mro__]
+    if "CodeGenAttention" in kinds and name == "qkv_proj":
+        return (1, 1, 1), _CODEGEN_BLOCKS
+    queries, keys = _number(parent, _QUERY_HEADS), _number(parent, _KEY_HEADS)
+    if name == "linear_qkv" and all(hasattr(parent, each) for each in _OF_MEGATRON):
+        queries, keys = (_number(parent, (each,)) for each in _OF_MEGATRON)
+    elif not any(_BY_HEAD.get(kind) == name for kind in kinds):
+        return None
+    if not queries:
+        return None
+    if getattr(parent, "multi_query", False) and not getattr(parent, "new_decoder_architecture", False):
+        return (queries, 1, 1), 1
+    groups = keys or queries
+    return ((queries // groups, 1, 1), groups) if queries % groups == 0 else None
+
+
+def _fused_parts(owned: Owned) -> tuple[int, ...]:
     module = owned.module
     if isinstance(module, nn.MultiheadAttention) and owned.own_name.startswith("in_proj_"):
         return (1, 1, 1)
@@ -100,7 +147,7 @@ def looks_fused(owned: Owned) -> bool:
         return False
     is_map = owned.is_raw or _sides(owned.module) is not None or isinstance(owned.module, _ConvNd)
     name = owned.name if owned.is_raw else owned.path
-    return is_map and _UNSAID.search(name) is not None and fused_parts(owned) == (1,)
+    return is_map and _UNSAID.search(name) is not None and fused_layout(owned).parts == (1,)
 
 
 def warn_of_fused(weights: Sequence[Owned]) -> None:

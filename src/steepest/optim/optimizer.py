@@ -15,7 +15,7 @@ from steepest.geometry import Norm
 from steepest.optim.averages import Averages, averages_of, fit, in_full, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
-from steepest.optim.fused.groups import step_fused
+from steepest.optim.fused.groups import step_all, step_fused
 from steepest.optim.gradients import dense_gradient
 from steepest.optim.layouts import Layout
 from steepest.optim.lists import neg
@@ -217,7 +217,7 @@ class SteepestDescent(Optimizer):
 
     def is_shared(self) -> bool:
         """Return whether other processes hold parameters too, copies or shards of them."""
-        if self._distribution is None and any_sharded(self._params()):
+        if self._distribution is None and any(any_sharded(group["params"]) for group in self.param_groups):
             self._distribution = _distribution(None)
         return self._distribution is not None
 
@@ -239,6 +239,11 @@ class SteepestDescent(Optimizer):
         make_averages(self.state, params, group["momentum_dtype"])
 
     def _step_group(self, group: dict[str, Any], index: int, shared: bool) -> None:
+        if not (shared or group["momentum"] or group["maximize"] or torch.compiler.is_compiling()):
+            steps, own = self._steps(group, index), group["params"]
+            _refuse_flattened(own, steps)
+            if step_all(own, [*map(_GRADIENT, own)], steps, group["lr"], group["weight_decay"]):
+                return
         params = _trained(group)
         if shared:
             params = [param for param in params if not self._distribution.shares(param)]
@@ -304,6 +309,8 @@ def descend(
     signals.keep()
 
 
+_tensor: Any = Tensor
+_GRADIENT = _tensor.grad.__get__
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach", "fused")
 
 

@@ -22,7 +22,7 @@ from steepest.geometry import Norm, norm
 from steepest.optim.directions import is_spectral
 from steepest.optim.fused_parameters import (
     experts_layout,
-    fused_parts,
+    fused_layout,
     is_vector_by_name,
     looks_fused,
     warn_of_fused,
@@ -36,11 +36,15 @@ __all__ = ["Policy", "Role", "Route", "policy_of"]
 
 Role = Literal["matrix", "embedding", "head", "vector"]
 
-EMBEDDING_NAME = re.compile(r"(^|[._])(w[tp]e|\w*emb(ed(ding)?s?)?|tokens?|pos_\w*|position\w*)([._]|$)")
+EMBEDDING_NAME = re.compile(
+    r"(^|[._])(w[tp]e|\w*emb(ed(ding)?s?)?|tokens?|pos_\w*|position\w*|queries|latents|prototypes|codebook)([._]|$)"
+)
 # Not what lies in a stack of blocks, which are numbered.
 HEAD_NAME = re.compile(
     r"^(?!.*(^|\.)\d+\.)(.*\.)?(\w*head|fc|classifier|unembed\w*|embed_out|score|to_logits)$"
 )
+ADAPTER_NAME = re.compile(r"(^|\.)lora_")
+_NORMALISING = (nn.LayerNorm, nn.RMSNorm)
 _NUMBER = re.compile(r"\d+")
 
 
@@ -196,13 +200,13 @@ def _options(route: Route, role: Role, own: Layout, lr: Number) -> dict[str, Any
 
 
 def _last_linear(weights: list[list[Owned]]) -> int | None:
-    """Return the parameter of a head that no name tells of: the last linear layer.
+    """Return the parameter of a head that no name tells of: the last linear layer that is no adapter.
 
     It is none if it is the only matrix, or one of several alike in a stack of blocks; nor where there is a
     head by name, or a linear layer that shares its weight with an embedding.
     """
     matrices = [each for each in weights if each[0].param.ndim > 1 and not each[0].is_gain]
-    linear = [each for each in matrices if isinstance(each[0].module, nn.Linear)]
+    linear = [each for each in matrices if _is_linear(each[:1]) and not ADAPTER_NAME.search(each[0].name)]
     has_head = any(_is_head_by_name(each) or (_is_table(each) and _is_linear(each)) for each in matrices)
     if has_head or len(matrices) < 2 or not linear:
         return None
@@ -217,14 +221,14 @@ def _is_linear(owned: list[Owned]) -> bool:
 
 def _role(owned: list[Owned], last: int | None) -> Role:
     param, module = owned[0].param, owned[0].module
-    if param.ndim < 2 or owned[0].is_gain or is_vector_by_name(owned[0]):
+    if param.ndim < 2 or owned[0].is_gain or is_vector_by_name(owned[0]) or isinstance(module, _NORMALISING):
         return "vector"
     if _is_table(owned):
         return "embedding"
     if id(param) == last or _is_head_by_name(owned):
         return "head"
     is_map = isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
-    return "vector" if not is_map and all(side == 1 for side in param.shape[:-1]) else "matrix"
+    return "vector" if not is_map and sum(side != 1 for side in param.shape) <= 1 else "matrix"
 
 
 def _is_table(owned: list[Owned]) -> bool:
@@ -242,16 +246,15 @@ def _layout_of(owned: Owned, role: Role) -> Layout:
     module, param = owned.module, owned.param
     if role == "embedding":
         return Layout.rows(param.ndim)
-    parts = fused_parts(owned)
     if role == "vector":
         if param.ndim == 1:
-            return Layout.fused(parts)
+            return fused_layout(owned)
         return Layout((1,), batch=(0,)) if is_vector_by_name(owned) else Layout(tuple(range(param.ndim)))
     if isinstance(module, nn.modules.conv._ConvNd):
         return Layout.convolution(module.groups, module.transposed)
     if owned.is_raw and param.ndim == 3:
         return experts_layout(owned)
-    return Layout.fused(parts, transposed=is_transposed(module))
+    return fused_layout(owned, transposed=is_transposed(module))
 
 
 def _require_route(argument: str, value: object) -> None:

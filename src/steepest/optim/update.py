@@ -20,6 +20,7 @@ __all__ = ["Number", "Steps", "add", "batches", "decay", "move"]
 Number = float | Tensor
 """A number, or a tensor of one number, which may change between steps of a compiled or captured step."""
 
+_PLAIN = Layout()
 _LARGEST_BATCH = 1 << 18
 _LARGEST_BATCH_OF_MATRICES = 1 << 20
 _LARGEST_ACCELERATED_BATCH = 1 << 26
@@ -75,6 +76,13 @@ class Steps:
         if shape not in self._of_whole:
             self.prepare(tuple(shape))
         return self._of_whole[shape]
+
+    def factors_of_whole(self, tensors: list[Tensor]) -> list[float] | None:
+        """Return the factors of tensors that are one matrix each; None if one of them is not."""
+        if self.scale == "unit" and self.direction.factor is None and self.layout == _PLAIN:
+            return [1.0] * len(tensors)
+        factors = [self.factor_of_whole(each.shape) for each in tensors]
+        return None if None in factors else factors  # pyright: ignore[reportReturnType]
 
     def _factor(self, rows: int, columns: int) -> float:
         divisor = self.direction.divisor(rows, columns)

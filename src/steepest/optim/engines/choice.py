@@ -11,7 +11,7 @@ from torch import Tensor
 
 from steepest.errors import InvalidArgument
 from steepest.optim.engines.coefficients import COEFFICIENTS
-from steepest.optim.engines.exact import SpectralFunction, by_gram, by_svd
+from steepest.optim.engines.exact import SpectralFunction, by_gram, by_svd, ones
 from steepest.optim.engines.iterative import Form, Iterative, Precision
 from steepest.optim.engines.measured import fastest
 
@@ -64,11 +64,6 @@ def _measured(side: int, _threads: int) -> str:
 
 def _unit(name: str, S: Tensor) -> Tensor:
     return EXACT[name](S, ones)
-
-
-def ones(values: Tensor) -> Tensor:
-    """Return 1 for every singular value that is not 0: the spectral function of the polar factor."""
-    return (values > 0).to(values.dtype)
 
 
 def exact(S: Tensor, function: SpectralFunction, name: str = "auto") -> Tensor:

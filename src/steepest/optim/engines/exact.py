@@ -17,15 +17,21 @@ from torch import Tensor
 
 from steepest.geometry.polar import rank_cutoff, spectral_map
 from steepest.optim.engines.prepared import computing_dtype, prepared
-from steepest.optim.engines.products import symmetric_product
+from steepest.optim.engines.products import product, symmetric_product
+from steepest.optim.engines.rational import LEAST_RATIO, inverse_root
 
-__all__ = ["SpectralFunction", "by_gram", "by_svd"]
+__all__ = ["SpectralFunction", "by_gram", "by_svd", "ones"]
 
 SpectralFunction = Callable[[Tensor], Tensor]
 """f of singular values [..., m] of any order, up to a positive factor common to a matrix; maps 0 to 0."""
 
-_WELL_CONDITIONED = 1 / 40
-"""From this ratio of the extreme eigenvalues on, a Gram matrix loses less than two digits."""
+_REPAY_ROOTS = 160
+"""Rows from which the inverse square root of a Gram matrix takes less time than its eigenvalues."""
+
+
+def ones(values: Tensor) -> Tensor:
+    """Return 1 for every singular value that is not 0: the spectral function of the polar factor."""
+    return (values > 0).to(values.dtype)
 
 
 def by_svd(S: Tensor, function: SpectralFunction) -> Tensor:
@@ -55,6 +61,8 @@ def by_gram(S: Tensor, function: SpectralFunction) -> Tensor:
     if X.dtype == torch.float32 and _is_nearly_square(X):
         # Hardly a square matrix is well conditioned: float32 would be tried in vain.
         mapped = _corrected(X, function)
+    elif function is ones and _repays_roots(X):
+        mapped = _by_roots(X)
     else:
         mapped = _tried_and_corrected(X, function)
     return ready.restored(mapped.reshape(ready.matrix.shape))
@@ -76,6 +84,28 @@ def _tried_and_corrected(X: Tensor, function: SpectralFunction) -> Tensor:
     return mapped
 
 
+def _repays_roots(X: Tensor) -> bool:
+    recorded = torch.is_grad_enabled() and X.requires_grad
+    return X.dtype == torch.float32 and X.is_cpu and X.shape[-2] >= _REPAY_ROOTS and not recorded
+
+
+def _by_roots(X: Tensor) -> Tensor:
+    """Return the polar factors (X Xᵀ)^(-1/2) X of matrices [b, m, n]."""
+    mapped = torch.empty_like(X)
+    left: list[int] = []
+    tall = X.stride(-2) < X.stride(-1)
+    for index, matrix in enumerate(X):
+        rows = matrix.contiguous() if tall else matrix
+        root = inverse_root(symmetric_product(rows, rows.mT))
+        if root is None:
+            left.append(index)
+        else:
+            mapped[index] = product(matrix.mT, root).mT if tall else product(root, matrix)
+    if left:
+        mapped[left] = _corrected(X[left], ones)
+    return mapped
+
+
 def _lower_gram(X: Tensor) -> Tensor:
     """Return the lower triangle of X Xᵀ of matrices [b, m, n]; above it there may be anything."""
     return symmetric_product(X, X.mT, mirrored=False)
@@ -89,7 +119,7 @@ def _may_be_well_conditioned(G: Tensor) -> Tensor:
     half = -(-G.shape[-1] // 2)
     R, failures = torch.linalg.cholesky_ex(G[:, :half, :half])
     sizes = R.diagonal(dim1=-2, dim2=-1).square()
-    return (failures == 0) & (sizes.amin(-1) > _WELL_CONDITIONED * sizes.amax(-1))
+    return (failures == 0) & (sizes.amin(-1) > LEAST_RATIO * sizes.amax(-1))
 
 
 def _corrected(X: Tensor, function: SpectralFunction) -> Tensor:
@@ -108,8 +138,8 @@ def _mapped(X: Tensor, G: Tensor, function: SpectralFunction, cutoff: float) -> 
     """Return U f(Σ) Vᵀ of X [b, m, n] with Gram matrices G, and which of them [b] are well conditioned."""
     squares, Q = torch.linalg.eigh(G)
     largest = squares[:, -1:]
-    well = squares[:, 0] > _WELL_CONDITIONED * squares[:, -1]
+    well = squares[:, 0] > LEAST_RATIO * squares[:, -1]
     kept = squares > cutoff**2 * largest
     values = torch.where(kept, squares, 0.0).sqrt()
     factors = function(values) / torch.where(kept, values, 1.0)
-    return symmetric_product(Q * factors[:, None, :], Q.mT) @ X, well
+    return product(symmetric_product(Q * factors[:, None, :], Q.mT), X), well

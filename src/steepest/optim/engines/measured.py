@@ -9,10 +9,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-__all__ = ["fastest", "multiplies_bfloat16_fast"]
+__all__ = ["fastest", "linear_layers_multiply_faster", "linear_product", "multiplies_bfloat16_fast"]
 
 _SIDE = 192
 _REPEATS = 3
+_CLEARLY = 0.8
+"""Less than this share of another time is no accident: all processes of a machine decide alike."""
 
 
 @torch.compiler.assume_constant_result
@@ -31,6 +33,21 @@ def multiplies_bfloat16_fast(device_type: str) -> bool:
     X = _matrices(_SIDE, _SIDE, 1)[0]
     X16 = X.bfloat16()
     return seconds(lambda: X16 @ X16.mT) < seconds(lambda: X @ X.mT)
+
+
+@cache
+def linear_layers_multiply_faster(_threads: int) -> bool:
+    """Return whether float32 matrices on the host are multiplied faster as PyTorch's linear layers do it."""
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        return False
+    X = _matrices(2 * _SIDE, 2 * _SIDE, 1)[0]
+    return seconds(lambda: linear_product(X, X.mT)) < _CLEARLY * seconds(lambda: X @ X.mT)
+
+
+def linear_product(A: Tensor, B: Tensor) -> Tensor:
+    """Return A B of float32 matrices on the host, as PyTorch's compiler has linear layers computed."""
+    # Some strides are computed a thousand times slower.
+    return torch.ops.mkldnn._linear_pointwise(A.contiguous(), B.mT.contiguous(), None, "none", [], "")
 
 
 def fastest(engines: dict[str, Callable[[Tensor], Tensor]], shape: tuple[int, int], count: int) -> str:

@@ -6,14 +6,38 @@ import torch
 from torch import Tensor
 
 from steepest.optim.averages import Averages
-from steepest.optim.fused.steps import fitting, pieces, step
+from steepest.optim.fused.steps import all_fit, fitting, pieces, step
 from steepest.optim.lists import lerp_
 from steepest.optim.update import Number, Steps
 
-__all__ = ["LARGE", "step_fused"]
+__all__ = ["LARGE", "step_all", "step_fused"]
 
 LARGE = 1 << 18
 """Entries of a group from which a step repays a compilation, of a second or two and once a machine."""
+
+
+def step_all(
+    params: list[Tensor], grads: list[Tensor | None], steps: Steps, lr: Number, weight_decay: Number
+) -> bool:
+    """Step all parameters by their gradients if compiled code can, each of them; return whether it has.
+
+    That it can is found without a look at one after the other: of many small ones it takes most of the time.
+    """
+    kind = steps.direction.fused
+    if kind is None or isinstance(lr, Tensor) or isinstance(weight_decay, Tensor) or not _is_wanted(steps):
+        return False
+    if not all_fit(params, grads):
+        return False
+    factors = steps.factors_of_whole(params)
+    if factors is None:
+        return False
+    signals: list[Tensor] = grads  # pyright: ignore[reportAssignmentType]
+    given = pieces(params, signals, None, [lr * factor for factor in factors])
+    if not given.counts.all():
+        return False
+    torch.autograd.graph.increment_version(params)
+    step(kind, given, 1 - lr * weight_decay, 0.0, False)
+    return True
 
 
 def step_fused(

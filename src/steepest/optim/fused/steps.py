@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from steepest.optim.fused.threads import in_threads, threads_for
 
-__all__ = ["Kind", "Pieces", "fitting", "pieces", "step"]
+__all__ = ["Kind", "Pieces", "all_fit", "fitting", "pieces", "step"]
 
 Kind = Literal["sign", "unit"]
 """What a signal becomes: its signs, or itself over its length."""
@@ -23,6 +23,9 @@ _PLAIN = {Tensor, torch.nn.Parameter}
 _FLOAT32 = torch.float32
 _LASTING = {4: torch.channels_last, 5: torch.channels_last_3d}
 _BYTES = 4
+_tensor: Any = Tensor
+_IS_CONTIGUOUS = _tensor.is_contiguous
+_LAYOUT, _DTYPE, _IS_CPU = (getattr(_tensor, name).__get__ for name in ("layout", "dtype", "is_cpu"))
 
 
 class Pieces(NamedTuple):
@@ -52,6 +55,24 @@ class Pieces(NamedTuple):
         averages = None if self.averages is None else self.averages[which] + skipped
         moved, signals = self.params[which] + skipped, self.signals[which] + skipped
         return Pieces(moved, signals, averages, counts, self.rates[which])
+
+
+def all_fit(params: list[Tensor], grads: list[Tensor | None]) -> bool:
+    """Return whether compiled code can step all parameters by dense gradients: quick, and no for doubt.
+
+    >>> all_fit([torch.zeros(3)], [torch.ones(3)]), all_fit([torch.zeros(3)], [None])
+    (True, False)
+    """
+    # What is asked of every tensor costs more than the step of a small one: no Python code runs for any.
+    if not {*map(type, params), *map(type, grads)} <= _PLAIN:
+        return False
+    return (
+        all(map(_IS_CPU, params))
+        and {*map(_LAYOUT, grads)} == {torch.strided}
+        and {*map(_DTYPE, params), *map(_DTYPE, grads)} == {_FLOAT32}
+        and all(map(_IS_CONTIGUOUS, params))
+        and all(map(_IS_CONTIGUOUS, grads))
+    )
 
 
 def fitting(params: list[Tensor], *others: list[Tensor]) -> list[int]:

@@ -1,0 +1,93 @@
+"""Inverse square roots without eigenvalues: right wherever one is returned, whatever the spectrum hides."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from steepest.optim import spectral_direction
+from steepest.optim.engines import products, rational
+from steepest.optim.engines.exact import by_gram, ones
+from steepest.optim.engines.rational import inverse_root
+
+
+def with_eigenvalues(values):
+    """Return a symmetric float32 matrix with these eigenvalues, and its inverse square root."""
+    side = len(values)
+    basis = torch.randn(side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    Q = torch.linalg.qr(basis)[0]
+    G = (Q * values) @ Q.mT
+    return ((G + G.mT) / 2).float(), (Q * values**-0.5) @ Q.mT
+
+
+def error(found, expected):
+    return float(
+        torch.linalg.matrix_norm(found.double() - expected, 2) / torch.linalg.matrix_norm(expected, 2)
+    )
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 200, 400])
+@pytest.mark.parametrize(("ratio", "scale"), [(1.0, 1.0), (0.3, 1e-8), (0.1, 1e8), (0.05, 1.0), (0.03, 1.0)])
+def test_well_conditioned_matrices_have_roots_to_rounding(side, ratio, scale):
+    values = scale * torch.linspace(ratio, 1.0, side, dtype=torch.float64)
+    G, expected = with_eigenvalues(values)
+    before = G.clone()
+    found = inverse_root(G)
+    assert torch.equal(G, before)
+    if ratio >= 0.05:
+        assert found is not None
+    assert found is None or error(found, expected) < 1e-5
+
+
+@pytest.mark.parametrize("side", [30, 400])
+@pytest.mark.parametrize("lowest", [0.24, 0.2, 0.1, 0.03, 1e-3, 0.0, -0.1])
+def test_an_eigenvalue_that_the_estimate_has_not_seen_is_found_out(side, lowest, monkeypatch):
+    monkeypatch.setattr(rational, "_extremes", lambda _G: (0.25, 1.0))
+    values = torch.linspace(0.25, 1.0, side, dtype=torch.float64)
+    values[0] = lowest
+    G, expected = with_eigenvalues(values)
+    found = inverse_root(G)
+    if lowest > 0.15:
+        assert found is not None
+    if lowest <= 0.0:
+        assert found is None
+    assert found is None or error(found, expected) < 1e-5
+
+
+@pytest.mark.parametrize("rows", [3, 64, 400])
+@pytest.mark.parametrize("faster", [True, False])
+def test_products_do_not_depend_on_strides(rows, faster, monkeypatch):
+    monkeypatch.setattr(products, "linear_layers_multiply_faster", lambda _threads: faster)
+    X = torch.randn(rows, 450, generator=torch.Generator().manual_seed(4))
+    for A, B in ((X, X.mT), (X.mT, X), (X[:, ::3], X.mT[::3]), (X.mT[:, : rows // 2], X[: rows // 2])):
+        exact = A.double() @ B.double()
+        # Of a sum of n products, n roundings of what is summed.
+        bound = A.shape[1] * torch.finfo(torch.float32).eps * (A.abs().double() @ B.abs().double())
+        assert ((products.product(A, B) - exact).abs() <= bound).all()
+        assert ((products.symmetric_product(A, B) - exact).abs() <= bound).all()
+        assert ((products.product(A[None], B[None])[0] - exact).abs() <= bound).all()
+        found = products.plus_product(exact.float(), 0.5, A, B, -2.0, symmetric=True)
+        assert ((found + 1.5 * exact).abs() <= 4 * bound).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 200, 700), (3, 700, 200)])
+def test_a_batch_of_good_and_bad_matrices_is_exact_throughout(shape):
+    S = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    S[1] = S[1][:, :50] @ S[1][:50]
+    S[2] *= 1e-6
+    mapped = by_gram(S, ones)
+    for one, found in zip(S.double(), mapped.double(), strict=True):
+        U, values, Vt = torch.linalg.svd(one, full_matrices=False)
+        kept = values > 5e-5 * values[0]
+        expected = (U * kept) @ Vt
+        assert (found - expected).norm() / expected.norm() < 1e-5
+    alone = torch.stack([by_gram(each, ones) for each in S])
+    assert torch.equal(alone, mapped)
+
+
+def test_steps_that_are_differentiated_take_eigenvalues():
+    S = torch.randn(170, 600, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    spectral_direction(S, "gram").square().sum().backward()
+    assert S.grad is not None
+    # The length of a polar factor is constant.
+    assert S.grad.abs().max() < 1e-4
