@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch.nn import Linear, ReLU, Sequential
-from torch.nn.functional import cross_entropy
+from torch.nn import Linear, ReLU, Sequential, functional
 
 import steepest as st
 from steepest.optim import SteepestDescent
@@ -33,9 +32,9 @@ def curve(name: str, rate: float, seed: int, steps: int) -> np.ndarray:
     schedule, losses = torch.optim.lr_scheduler.LinearLR(chosen, 1.0, 0.02, steps), []
     for step, batch in enumerate(torch.randint(1200, (steps + 1, 128))):
         if step % 10 == 0:
-            losses.append(cross_entropy(model(X[1200:]), y[1200:]).item())
+            losses.append(functional.cross_entropy(model(X[1200:]), y[1200:]).item())
         model.zero_grad()
-        cross_entropy(model(X[batch]), y[batch]).backward()
+        functional.cross_entropy(model(X[batch]), y[batch]).backward()
         chosen.step()
         schedule.step()
     return np.array(losses)
@@ -48,9 +47,10 @@ def draw(path: Path, steps: int = 300, rates: tuple[float, ...] = RATES) -> Path
         tried = [(rate, np.array([curve(name, rate, seed, steps) for seed in range(3)])) for rate in rates]
         rate, losses = min(tried, key=lambda each: np.median(each[1][:, -1]))
         label = f"{name} at {rate:.2g}: {np.median(losses[:, -1]):.3f}"
-        panel.semilogy(np.median(losses, 0), label=label)
-        panel.fill_between(range(len(losses[0])), losses.min(0), losses.max(0), alpha=0.2)
-    panel.set(xlabel="step / 10", ylabel="loss on held-out digits")
+        panel.semilogy(range(0, steps + 1, 10), np.median(losses, 0), label=label)
+        panel.fill_between(range(0, steps + 1, 10), losses.min(0), losses.max(0), alpha=0.2)
+    panel.yaxis.set(major_formatter="{x:g}", minor_formatter="{x:g}")
+    panel.set(xlabel="step", ylabel="loss on held-out digits")
     panel.legend()
     figure.savefig(path, dpi=110)
     return path

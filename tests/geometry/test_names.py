@@ -82,6 +82,7 @@ def test_exponents_are_exact_whatever_they_are_given_as(family):
     assert family(4 / 3) == family(Fraction(4, 3))
     assert family(4 / 3).p == Fraction(4, 3)
     assert family(1.1).p == Fraction(11, 10)
+    assert family(1.000001).p == Fraction(1000001, 1000000)
     assert family(3) == family(3.0) == family(np.int64(3)) == family(np.float32(3))
     assert isinstance(family(3).p, Fraction)
     assert family(math.inf).p == math.inf

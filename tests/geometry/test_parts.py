@@ -223,6 +223,47 @@ def test_matrices_that_do_not_split_are_refused():
         st.RowNorm(0.5, 2)
 
 
+def test_bounds_on_rounding_by_hand():
+    """In units of rounding, of a matrix 3 x 5, whose 15 entries are a number of 4 bits."""
+    expected = {
+        Entrywise(3): 204,
+        st.RowNorm(2, math.inf): 2.1 * 204,
+        Schatten(1): 30,
+        st.ScaledNorm(Schatten(1)): 38,
+        BlockNorm(Schatten(1), 3): 30 + 1.1 * 204,
+        FOREIGN: 240,
+    }
+    for norm, units in expected.items():
+        assert rounding(norm, (3, 5)) == pytest.approx(units * 2.0**-53, rel=1e-14, abs=0.0), norm
+
+
+def test_bounds_of_errors_by_hand():
+    error = np.array([[1.0, 2.0], [0.0, 2.0]])
+    expected = {
+        Entrywise(math.inf): 5.0,
+        Entrywise(1): 2.0,
+        Entrywise(2): 3.0,
+        Schatten(math.inf): 3 * 2**0.5,
+        Schatten(4): 3 * 2**0.25,
+        Schatten(1): 3.0,
+        st.RowNorm(2, math.inf): 5**0.5 + 2,
+        st.ScaledNorm(Schatten(1), 1, 1): 0.75,
+        BlockNorm(Entrywise(1), 2): 4.0,
+        Foreign(Entrywise(math.inf)): 5.0,
+    }
+    for norm, bound in expected.items():
+        assert dual_of_error(norm, error) == pytest.approx(bound, rel=1e-13), norm
+
+
+def test_norms_of_rows_and_of_blocks_are_strictly_convex_or_polyhedral_as_their_parts_are():
+    for inner, outer, polyhedral in ((1, math.inf, True), (1, 1, True), (2, 1, False), (2, 2, False)):
+        assert is_true(POLYHEDRAL, st.RowNorm(inner, outer)) == polyhedral
+        assert is_true(STRICTLY_CONVEX, st.RowNorm(inner, outer)) == (inner == outer == 2)
+    for blocks, outer, strictly in ((1, math.inf, True), (2, math.inf, False), (2, 1, False), (2, 2, True)):
+        assert is_true(STRICTLY_CONVEX, BlockNorm(Entrywise(2), blocks, outer)) == strictly
+        assert not is_true(STRICTLY_CONVEX, BlockNorm(Entrywise(1), blocks, outer))
+
+
 def test_balls_of_blocks_are_polyhedral_where_all_their_parts_are():
     for outer, polyhedral in ((1, True), (math.inf, True), (2, False)):
         assert is_true(POLYHEDRAL, BlockNorm(Entrywise(1), 2, outer)) == polyhedral

@@ -104,7 +104,3 @@ def instances(draw, norms=NORMS, **settings):
     return make_instance(
         np.random.default_rng(seed), draw(st.sampled_from(norms)), draw(st.sampled_from(LOSSES)), **settings
     )
-
-
-def log_uniform(low, high):
-    return st.floats(np.log(low), np.log(high)).map(np.exp)

@@ -12,5 +12,16 @@ TERMINATED = 143
 """By SIGTERM, otherwise like Ctrl-C."""
 
 
+def code_of(answer: bool | None) -> int:
+    """Return the code of an answer: yes, no, or None where it could not be decided.
+
+    >>> code_of(True), code_of(False), code_of(None)
+    (0, 1, 3)
+    """
+    if answer is None:
+        return RUN_ERROR
+    return DONE if answer else NEGATIVE
+
+
 class Told(int):
     """An exit code whose reason the command itself has told."""

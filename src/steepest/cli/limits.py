@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
-from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, RUN_ERROR, Told
+from steepest.cli.exits import INTERRUPTED, Told, code_of
 from steepest.cli.names import Loss, Norm, as_batch_size
+from steepest.cli.options import AsJson, MaxMarginGap, Momentum, VarianceReduction
 from steepest.cli.output import check_writable, print_json, written_before
 from steepest.cli.terminal import saying, solving
 from steepest.errors import InvalidArgument
@@ -35,10 +36,8 @@ def limits(
             show_default=False,
         ),
     ] = None,
-    momentum: Annotated[float, typer.Option(metavar="BETA", help="Momentum, from 0 up to below 1.")] = 0.0,
-    variance_reduction: Annotated[
-        bool, typer.Option("--variance-reduction", help="Variance-reduced gradients (SVRG).")
-    ] = False,
+    momentum: Momentum = 0.0,
+    variance_reduction: VarianceReduction = False,
     loss: Loss = "cross-entropy",
     at: Annotated[
         float | None,
@@ -51,7 +50,7 @@ def limits(
     tolerance: Annotated[
         float, typer.Option(help="Relative error up to which a margin counts as the max margin.")
     ] = 2e-3,
-    gap: Annotated[float, typer.Option(help="Relative gap of the max margin that is small enough.")] = 1e-6,
+    gap: MaxMarginGap = 1e-6,
     batches: Annotated[
         int | None,
         typer.Option(
@@ -67,7 +66,7 @@ def limits(
         Path | None,
         typer.Option(metavar="FILE.npz", help="Write the directions, their batch sizes and margins."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print in which direction mini-batch descent goes on DATA, predicted from the data without a run.
 
@@ -131,7 +130,7 @@ def limits(
     else:
         said = "is not linearly separable" if solution.separable is False else "is not known to be separable"
         typer.echo(f"{problem.name} {said}, so there is no max margin to find", err=True)
-    raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[solution.separable])
+    raise typer.Exit(code_of(solution.separable))
 
 
 def _write(output: Path, found: SmallestBatch) -> None:

@@ -10,7 +10,8 @@ import typer
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, RUN_ERROR
 from steepest.cli.names import Norm
-from steepest.cli.output import check_writable, print_json, written_before
+from steepest.cli.options import AsJson, TimeLimit
+from steepest.cli.output import check_writable, portable_classes, print_json, written_before
 from steepest.cli.terminal import solving
 
 if TYPE_CHECKING:
@@ -28,10 +29,7 @@ def margin(
     label: Label = None,
     separator: Separator = None,
     encoding: Encoding = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Stop after so many seconds with the best bounds so far."),
-    ] = None,
+    time_limit: TimeLimit = None,
     canonical: Annotated[
         bool,
         typer.Option(
@@ -54,7 +52,7 @@ def margin(
         Path | None,
         typer.Option(metavar="FILE.npz", help="Write weights, dual weights, support and bounds there."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the max margin of DATA in a norm, between two bounds that are computed from the data itself.
 
@@ -191,7 +189,7 @@ def _write(output: Path, problem: Classification, solution: MaxMarginSolution) -
             weights=solution.weights,
             dual=solution.dual,
             support=solution.support,
-            classes=problem.classes if problem.classes.dtype != object else problem.classes.astype(str),
+            classes=portable_classes(problem),
             margin=solution.margin,
             upper_bound=solution.upper_bound,
             norm=_norm_of(solution),

@@ -8,13 +8,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from steepest.errors import InvalidArgument, RunError
 
-__all__ = ["check_writable", "print_json", "written_before"]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from steepest.problem import Classification
+
+__all__ = ["check_writable", "portable_classes", "print_json", "written_before"]
 
 
 def print_json(found: Mapping[str, Any]) -> None:
@@ -63,6 +68,12 @@ def check_writable(argument: str, path: Path, endings: Iterable[str]) -> None:
         raise InvalidArgument(argument, str(path), f"no such file can be: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK):
         raise InvalidArgument(argument, str(path), f"the folder {path.parent} cannot be written to")
+
+
+def portable_classes(problem: Classification) -> np.ndarray:
+    """Return the classes as .npz files hold them that are read without pickle: objects as text."""
+    classes = problem.classes
+    return classes if classes.dtype != object else classes.astype(str)
 
 
 def _valid(value: Any) -> Any:

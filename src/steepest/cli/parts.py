@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from textwrap import TextWrapper
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from steepest.cli.options import AsJson
 from steepest.cli.output import print_json
 
 _WIDTH = 100
 
 
 def parts(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List what there is by name: norms, losses, signals, and data sets with their options.
 

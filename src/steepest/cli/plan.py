@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steepest.cli.options import AsJson, Quick
 from steepest.cli.output import print_json
 from steepest.cli.run import Settings, Spec
 from steepest.cli.terminal import progress
@@ -26,10 +27,8 @@ def plan(
             help="The folder of results, whose cells are not computed again. Default: results/NAME.",
         ),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="The reduced form that the experiment defines.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quick: Quick = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print how many runs an experiment has, how they batch, and a measured estimate of time and memory.
 

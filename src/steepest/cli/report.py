@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steepest.cli.options import AsJson
 from steepest.cli.output import print_json
 from steepest.cli.terminal import waiting
 from steepest.cli.verdicts import claim_in_json
@@ -33,7 +34,7 @@ def report(
             help="Draw the errors that are predicted of mini-batches without momentum; takes up to minutes.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write everything that a folder of results holds into one HTML page, which opens without a network.
 

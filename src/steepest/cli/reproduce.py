@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steepest.cli import completion
+from steepest.cli.options import AsJson, Quiet
 from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 from steepest.errors import InvalidArgument
@@ -50,8 +51,8 @@ def reproduce(
     workers: Workers = None,
     backend: Backend = "auto",
     scheduler: Scheduler = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the experiment of a FIGURE of the paper, draw it, and check what the paper says of it.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steepest.cli import completion
+from steepest.cli.options import AsJson, Quick, Quiet
 from steepest.cli.places import Backend, Scheduler, Workers, executor
 from steepest.cli.verdicts import carry_out_and_show
 
@@ -42,14 +43,12 @@ def run(
             "Default: results/NAME.",
         ),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="The reduced form that the experiment defines.")
-    ] = False,
+    quick: Quick = False,
     workers: Workers = None,
     backend: Backend = "auto",
     scheduler: Scheduler = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the experiment that a TOML file describes; what the folder holds already is not computed again.
 

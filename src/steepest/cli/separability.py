@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steepest.cli.data import Data, Encoding, Label, Separator, load_named_data
-from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
-from steepest.cli.output import check_writable, print_json, written_before
+from steepest.cli.exits import code_of
+from steepest.cli.options import AsJson, TimeLimit
+from steepest.cli.output import check_writable, portable_classes, print_json, written_before
 from steepest.cli.terminal import waiting
 
 if TYPE_CHECKING:
@@ -29,15 +30,12 @@ def separability(
     label: Label = None,
     separator: Separator = None,
     encoding: Encoding = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Stop after so many seconds with what was found."),
-    ] = None,
+    time_limit: TimeLimit = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz", help="Write weights, dual weights, overlaps and coefficients."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print whether any weights separate the classes of DATA, with evidence from the data itself.
 
@@ -70,7 +68,7 @@ def separability(
             print_json(_summary(found, names, kept))
         else:
             typer.echo(_text(found, names, kept))
-    raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[found.separable])
+    raise typer.Exit(code_of(found.separable))
 
 
 def _summary(found: Separability, names: tuple[str, ...] | None, output: Path | None) -> dict[str, Any]:
@@ -161,7 +159,7 @@ def _write(output: Path, found: Separability) -> None:
             file,
             weights=found.weights,
             dual=found.dual,
-            classes=problem.classes if problem.classes.dtype != object else problem.classes.astype(str),
+            classes=portable_classes(problem),
             kind=found.kind.name.lower(),
             exact=found.exact,
             **known,

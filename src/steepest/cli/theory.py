@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steepest.cli.data import Data, Encoding, Label, Separator, load_data
-from steepest.cli.exits import DONE, NEGATIVE, RUN_ERROR
+from steepest.cli.exits import code_of
 from steepest.cli.names import Loss, Norm, as_batch_size
+from steepest.cli.options import AsJson, MaxMarginGap, Momentum, VarianceReduction
 from steepest.cli.output import check_writable, print_json
 from steepest.cli.tables import Tables
 from steepest.cli.terminal import progress, solving
@@ -36,10 +37,8 @@ def theory(
     batch_size: Annotated[
         str, typer.Option(metavar="B", help="Samples a step, a whole number, or full for all of them.")
     ] = "full",
-    momentum: Annotated[float, typer.Option(metavar="BETA", help="Momentum, from 0 up to below 1.")] = 0.0,
-    variance_reduction: Annotated[
-        bool, typer.Option("--variance-reduction", help="Variance-reduced gradients (SVRG).")
-    ] = False,
+    momentum: Momentum = 0.0,
+    variance_reduction: VarianceReduction = False,
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -48,7 +47,7 @@ def theory(
         ),
     ] = None,
     loss: Loss = "cross-entropy",
-    gap: Annotated[float, typer.Option(help="Relative gap of the max margin that is small enough.")] = 1e-6,
+    gap: MaxMarginGap = 1e-6,
     label: Label = None,
     separator: Separator = None,
     encoding: Encoding = None,
@@ -91,7 +90,7 @@ def theory(
     steps: Annotated[
         int, typer.Option(metavar="T", help="Steps of each run of --momentum-table and --figure.")
     ] = 20_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print what the theory says of a method on DATA: its assumptions, its constants and what they promise.
 
@@ -147,7 +146,7 @@ def theory(
         print_json(_summary(summary, solution, method, rows) | tables.to_dict())
     else:
         typer.echo(_text(summary, method, rows, tables, [dimension_figure, figure]))
-    raise typer.Exit({True: DONE, False: NEGATIVE, None: RUN_ERROR}[solution.separable])
+    raise typer.Exit(code_of(solution.separable))
 
 
 def _parsed_schedule(text: str) -> PolynomialDecay:

@@ -24,17 +24,9 @@ def measured_alignment(problem: Classification, method: MethodLike, W: Any) -> n
     without momentum ‖Ξ_B‖_*/G ≤ Σ_i |c_i| w_i with c_i = m - 1 for the b largest w_i and 1 for the others;
     with momentum K(β, m) Σ_i w_i. Variance reduction has no such noise.
 
-    >>> from types import SimpleNamespace
-    >>> from steepest import PolynomialDecay
+    >>> from steepest import Method
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
-    >>> method = SimpleNamespace(
-    ...     norm="max",
-    ...     batch_size=1,
-    ...     momentum=0.9,
-    ...     variance_reduction=False,
-    ...     loss="cross-entropy",
-    ...     schedule=PolynomialDecay(),
-    ... )
+    >>> method = Method("max", batch_size=1, momentum=0.9)
     >>> float(measured_alignment(problem, method, np.zeros((2, 1))).round(4))
     1.4105
     """

@@ -230,17 +230,9 @@ def predicted_margin_bound(
         steps: t at which to bound, increasing, shape [r].
         constants: "sharp", "paper" or "fan".
 
-    >>> from types import SimpleNamespace
-    >>> from steepest import PolynomialDecay
+    >>> from steepest import Method, PolynomialDecay
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
-    >>> method = SimpleNamespace(
-    ...     norm="max",
-    ...     batch_size=None,
-    ...     momentum=0.0,
-    ...     variance_reduction=False,
-    ...     loss="cross-entropy",
-    ...     schedule=PolynomialDecay(0.2, 0.5),
-    ... )
+    >>> method = Method("max", schedule=PolynomialDecay(0.2, 0.5))
     >>> predicted_margin_bound(problem, method, 2.0, np.array([100, 10_000])).gap.round(3)
     array([0.415, 0.048])
     """

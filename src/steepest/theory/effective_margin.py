@@ -211,17 +211,9 @@ def effective_margin(
     Raises:
         InvalidArgument: a batch size, momentum, loss or margin that cannot be used.
 
-    >>> from types import SimpleNamespace
-    >>> from steepest import PolynomialDecay
+    >>> from steepest import Method
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
-    >>> method = SimpleNamespace(
-    ...     norm="max",
-    ...     batch_size=1,
-    ...     momentum=0.0,
-    ...     variance_reduction=False,
-    ...     loss="cross-entropy",
-    ...     schedule=PolynomialDecay(),
-    ... )
+    >>> method = Method("max", batch_size=1)
     >>> rho = effective_margin(problem, method, margin=2.0)
     >>> rho.value, rho.vacuous
     (-2.0, True)

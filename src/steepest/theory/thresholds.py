@@ -57,17 +57,9 @@ def thresholds(
     Raises:
         InvalidArgument: the schedule is not a :class:`~steepest.PolynomialDecay`.
 
-    >>> from types import SimpleNamespace
-    >>> from steepest import PolynomialDecay
+    >>> from steepest import Method, PolynomialDecay
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
-    >>> method = SimpleNamespace(
-    ...     norm="max",
-    ...     batch_size=None,
-    ...     momentum=0.0,
-    ...     variance_reduction=False,
-    ...     loss="cross-entropy",
-    ...     schedule=PolynomialDecay(0.2, 0.5),
-    ... )
+    >>> method = Method("max", schedule=PolynomialDecay(0.2, 0.5))
     >>> thresholds(problem, method, margin=2.0)
     Thresholds(drift=0.0, descent=0.0, separation=12.0)
     """

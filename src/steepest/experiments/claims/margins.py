@@ -52,8 +52,7 @@ _PAPER = "Section 5, Figures 1, 3 and 4"
     "full-batch-converges",
     "The full batch converges to the max-margin solution, at least at the predicted rate.",
     "mean exponent of the error > the predicted one - 0.05; 1 - cosine falls in both of the last two "
-    "half-decades "
-    "of steps where the solution is unique, and in a long run shows no floor",
+    "half-decades of steps where the solution is unique, and in a long run shows no floor",
     sentence="(a)-(b) show that without momentum, the implicit bias converges to max-margin solution in the "
     f"full-batch case; Corollaries 4.2 and 4.5 ({_PAPER})",
 )
@@ -94,11 +93,9 @@ def full_batch_rate_is_attained(runs: Runs) -> Measurements:
     "mini-batch-without-momentum-lags",
     "Without momentum small batches stay behind the full batch, the more the smaller they are.",
     "b ≤ n/10: mean error and 1 - cosine > 1.15 × full; slope of log error on log b < 0 (1 - cosine where "
-    "the "
-    "solution is unique)",
-    sentence="... but fails under mini-batch sampling ((a)-(b)); with the margin gap shrinking as the "
-    "batch size "
-    f"increases ({_PAPER}; Section 4.1)",
+    "the solution is unique)",
+    sentence="... but fails under mini-batch sampling ((a)-(b)); with the margin gap shrinking as the batch "
+    f"size increases ({_PAPER}; Section 4.1)",
 )
 def mini_batch_lags(runs: Runs) -> Measurements:
     """Measure how far small batches without momentum stay behind, and how that depends on their size."""
@@ -119,8 +116,7 @@ def mini_batch_lags(runs: Runs) -> Measurements:
     "mini-batch-without-momentum-has-a-floor",
     "Without momentum small batches do not converge to the max margin at all, however long they run.",
     "b ≤ n/10: the floor of error = floor + A t^-e over the last two decades of steps is above 0 in the "
-    "mean, and "
-    "needed (AIC better by more than 4)",
+    "mean, and needed (AIC better by more than 4)",
     steps=LONG_RUN,
 )
 def mini_batch_has_a_floor(runs: Runs) -> Measurements:
@@ -143,9 +139,8 @@ def mini_batch_has_a_floor(runs: Runs) -> Measurements:
     "Momentum 0.5 brings small batches closer, but not all the way.",
     "β = 0.5, b ≤ n/10: mean error and 1 - cosine below those of β = 0, and > 1.15 × full (1 - cosine where "
     "the solution is unique)",
-    sentence="(c)-(d) show that moderate momentum partially improves convergence, yielding smaller "
-    "relative error "
-    f"and higher cosine similarity than the no-momentum case, though discrepancies remain ({_PAPER})",
+    sentence="(c)-(d) show that moderate momentum partially improves convergence, yielding smaller relative "
+    f"error and higher cosine similarity than the no-momentum case, though discrepancies remain ({_PAPER})",
 )
 def moderate_momentum_helps(runs: Runs) -> Measurements:
     """Measure what momentum 0.5 gains on none, in error and cosine, and what is left to the full batch."""
@@ -172,9 +167,8 @@ def large_momentum_recovers(runs: Runs) -> Measurements:
 @claim(
     "variance-reduction-recovers",
     "Variance reduction brings mini-batches of every size to the full batch's error, whatever the momentum.",
-    "variance reduction, every b and β: mean error and 1 - cosine from 1/1.3 to 1.3 × full, and error so "
-    "of the "
-    "full batch without momentum (1 - cosine where the solution is unique)",
+    "variance reduction, every b and β: mean error and 1 - cosine from 1/1.3 to 1.3 × full, and error so of "
+    "the full batch without momentum (1 - cosine where the solution is unique)",
     sentence="(g)-(i) confirm that variance reduction eliminates the dependence on batch size and momentum, "
     f"ensuring convergence to the full-batch max-margin solution across all settings ({_PAPER})",
 )
@@ -195,8 +189,7 @@ def variance_reduction_recovers(runs: Runs) -> Measurements:
     "With variance reduction even single samples get there, given more steps.",
     "b = 1, variance reduction: mean exponent of the error > 0.1 over the last decade of steps",
     sentence="variance reduction ensures convergence regardless of batch size, albeit at a slower "
-    "convergence rate "
-    "(Section 1, Theorem 4.6)",
+    "convergence rate (Section 1, Theorem 4.6)",
 )
 def batch_one_needs_longer(runs: Runs) -> Measurements:
     """Measure whether single samples with variance reduction still gain, and the steps that they need."""

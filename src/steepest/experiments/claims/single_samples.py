@@ -38,12 +38,10 @@ _FAR = 0.9
     "batch-one-bias",
     "Single samples without momentum lead to the bias direction and drive the loss to 0.",
     "‖W_t - R_t B‖ ≤ 2 n η₀ max ‖D_i‖ at every record of every data set, which proves the direction; 1 - "
-    "cosine to "
-    "the bias and the loss fall by more than half, in the mean, over the last decade of steps",
+    "cosine to the bias and the loss fall by more than half, in the mean, over the last decade of steps",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("bias",)),
     sentence="On the Orthogonal Scale-Skewed dataset, the training loss converges to zero and W_t/‖W_t‖ → "
-    "B/‖B‖ "
-    "(Theorem 4.9); the similarity to our theoretically derived bias direction steadily approaches 1 "
+    "B/‖B‖ (Theorem 4.9); the similarity to our theoretically derived bias direction steadily approaches 1 "
     "(Appendix J)",
 )
 def batch_one_bias(runs: Runs) -> Measurements:
@@ -72,13 +70,12 @@ def batch_one_bias(runs: Runs) -> Measurements:
     "Single samples without momentum lead to no max margin: a statement about how data is drawn, not "
     "about all data.",
     "b = 1: mean error > 1.15 × that of the full batch at the last step, and its mean exponent < 0.1, in "
-    "every "
-    "norm; mean cosine to the max-margin solution < 0.9 where it is unique; the share of data sets above "
-    "is shown",
+    "every norm; mean cosine to the max-margin solution < 0.9 where it is unique; the share of data sets "
+    "above is shown",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("bias", "reference")),
     sentence="Regardless of the norm considered, the relative error remains high and does not converge to "
-    "zero; the "
-    "cosine similarity to the true max-margin solution stagnates well below 1 (Figure 2, Appendix J)",
+    "zero; the cosine similarity to the true max-margin solution stagnates well below 1 (Figure 2, Appendix "
+    "J)",
 )
 def batch_one_misses_the_max_margin(runs: Runs) -> Measurements:
     """Measure errors and cosines to every max margin.
@@ -138,13 +135,11 @@ def batch_one_spectral_is_frobenius(runs: Runs) -> Measurements:
 @claim(
     "batch-one-ignores-scales",
     "Where single samples lead depends on the class counts alone, unlike the max margin.",
-    "same counts, other scales: 1 - cosine of the final weights ≤ 1e-6 on every data set, while the "
-    "cosine to the "
-    "Frobenius max-margin solution changes by > 0.05 in the mean",
+    "same counts, other scales: 1 - cosine of the final weights ≤ 1e-6 on every data set, while the cosine "
+    "to the Frobenius max-margin solution changes by > 0.05 in the mean",
     needs=Needs(("max", "frobenius"), run=OneRun(1), keys=("reference", "weights")),
     sentence="the limiting direction is independent of the sample scales and depends only on the class "
-    "labels and "
-    "their frequencies (Section 4.4)",
+    "labels and their frequencies (Section 4.4)",
 )
 def batch_one_ignores_scales(runs: Runs) -> Measurements:
     """Measure how far apart runs end on data of the same counts and other scales, and their max margins."""

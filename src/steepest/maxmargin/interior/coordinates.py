@@ -34,7 +34,7 @@ class InCoordinates:
     to_weights: np.ndarray
     """C, shape [r, d]."""
     from_weights: np.ndarray
-    """U with C Uᵀ = I, shape [d, r] transposed: A(q) in X is A(q) in Z times U, shape [r, d]."""
+    """U, shape [r, d], with C Uᵀ = I: A(q) of the features X is that of Z times U."""
 
     def __call__(self, V: Array) -> Array:
         """Return the norm of matrices [..., m, r] as [...]."""

@@ -86,9 +86,9 @@ def limit_direction(
     Raises:
         InvalidArgument: an argument that cannot be used, or data that is not known to be separable.
 
-    >>> from types import SimpleNamespace
+    >>> from steepest import Method
     >>> problem = Classification([[2.0, 1.0], [-1.0, 1.0], [-2.0, -3.0]], [0, 1, 1])
-    >>> method = SimpleNamespace(norm="max", batch_size=1, momentum=0.0, loss="cross-entropy")
+    >>> method = Method("max", batch_size=1)
     >>> found = limit_direction(problem, method)
     >>> found.kind, round(found.margin, 3), round(found.relative_error, 3)
     ('exact', 1.333, 0.467)
@@ -106,9 +106,9 @@ def limit_margin(
     NaN where no direction is available; ``problem``, ``method``, ``at``, the further ``settings`` and the
     errors are the same.
 
-    >>> from types import SimpleNamespace
+    >>> from steepest import Method
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])
-    >>> method = SimpleNamespace(norm="max", batch_size=1, momentum=0.0, loss="cross-entropy")
+    >>> method = Method("max", batch_size=1)
     >>> limit_margin(problem, method)
     2.0
     """

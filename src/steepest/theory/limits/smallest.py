@@ -84,9 +84,9 @@ def smallest_converging_batch(
     Raises:
         InvalidArgument: no batch sizes, one that cannot be used, or what :func:`limit_direction` refuses.
 
-    >>> from types import SimpleNamespace
+    >>> from steepest import Method
     >>> problem = Classification([[2.0, 1.0], [-1.0, 1.0], [-2.0, -3.0]], [0, 1, 1])
-    >>> method = SimpleNamespace(norm="max", batch_size=1, momentum=0.0, loss="cross-entropy")
+    >>> method = Method("max", batch_size=1)
     >>> smallest_converging_batch(problem, method, [1, 3]).batch_size
     3
     """
