@@ -65,17 +65,17 @@ def test_codes_that_a_program_in_floats_takes_for_zero_are_decided_in_rational_n
 @pytest.mark.parametrize("seed", range(6))
 def test_the_exact_program_has_dual_weights_or_weights_that_separate(seed):
     X, y = with_codes(seed, apart=seed % 2 == 0, columns=1 + seed % 4, classes=2)
-    pairs = all_pairs(y, 2)
-    found = decide_exactly(X, y, 2, pairs, Deadline())
+    found = decide_exactly(X, y, 2, Deadline())
     assert found is not None
-    assert (found.weights is not None) is separable(X, y)
-    if found.weights is not None:
-        rows = [[Fraction(entry) for entry in row] for row in X.tolist()]
-        logits = [[sum(map(mul, row, w)) for w in found.weights] for row in rows]
-        assert all(logits[i][y[i]] > logits[i][c] for i, c in pairs.tolist())
-    else:
-        assert found.dual is not None
-        assert sum(found.dual.values()) == 1
+    assert (not len(found.overlapped)) is separable(X, y)
+    rows = [[Fraction(entry) for entry in row] for row in X.tolist()]
+    logits = [[sum(map(mul, row, w)) for w in found.weights] for row in rows]
+    zero = {tuple(pair) for pair in found.overlapped.tolist()}
+    for i, c in all_pairs(y, 2).tolist():
+        margin = logits[i][y[i]] - logits[i][c]
+        assert margin == 0 if (i, c) in zero else margin > 0
+    assert sum(found.dual.values()) == (1 if zero else 0)
+    assert set(found.dual) <= zero
 
 
 def test_dual_weights_that_run_off_overflow_nothing():

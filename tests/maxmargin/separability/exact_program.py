@@ -1,4 +1,4 @@
-"""Whether any weights separate, by a simplex method in rational numbers: independent of the library."""
+"""What weights tell apart, by a simplex method in rational numbers: independent of the library."""
 
 from __future__ import annotations
 
@@ -10,46 +10,78 @@ import numpy as np
 def separable(X, y):
     """Say whether some weights give every sample's class the highest score, by Gordan's alternative.
 
-    Phase one of the simplex method with Bland's rule looks for q >= 0 with A(q) = 0 and sum 1.
+    They do if and only if no q >= 0 of sum 1 has A(q) = 0.
     """
+    columns = pair_columns(X, y)
+    conditions = len(columns[0])
+    return not is_combination(
+        [[*column, Fraction(1)] for column in columns], [Fraction(0)] * conditions + [Fraction(1)]
+    )
+
+
+def kind(X, y):
+    """Return the name of the kind of separation.
+
+    By Stiemke's alternative weights tell no pairs apart if and only if some q > 0 has A(q) = 0.
+    """
+    if separable(X, y):
+        return "SEPARABLE"
+    columns = pair_columns(X, y)
+    left = [-sum(column[i] for column in columns) for i in range(len(columns[0]))]
+    return "NOT_SEPARABLE" if is_combination(columns, left) else "WEAKLY_SEPARABLE"
+
+
+def no_soft_margin(X, y, caps):
+    """Say whether dual weights of sum 1 have A(q) = 0, of which no sample has more than its cap."""
+    columns, n = pair_columns(X, y, scaled=False), len(X)
+    pairs = [i for i in range(n) for _ in range(int(max(y)))]
+    zero, unit = [Fraction(0)] * len(columns[0]), np.eye(n, dtype=int)
+    full = [
+        [*column, *map(Fraction, unit[i].tolist()), Fraction(1)]
+        for column, i in zip(columns, pairs, strict=True)
+    ]
+    slacks = [[*zero, *map(Fraction, row.tolist()), Fraction(0)] for row in unit]
+    return is_combination([*full, *slacks], [*zero, *caps, Fraction(1)])
+
+
+def pair_columns(X, y, *, scaled=True):
+    """Return a column of A for every pair (i, c), without the rows of the last class."""
     y = np.unique(y, return_inverse=True)[1]
     k, d = int(y.max()) + 1, X.shape[1]
     columns = []
     for i, row in enumerate(X.tolist()):
+        whole = [Fraction(entry) for entry in row]
+        size = (max(map(abs, whole)) or Fraction(1)) if scaled else Fraction(1)
         for c in range(k):
             if c != y[i]:
                 column = [Fraction(0)] * (k * d)
-                for j, entry in enumerate(map(Fraction, row)):
-                    column[y[i] * d + j] += entry
-                    column[c * d + j] -= entry
-                largest = max(map(abs, column))
-                if largest == 0:
-                    return False
-                # The rows of the last class are minus the sum of the others; the sum of q comes last.
-                columns.append([each / largest for each in column[: (k - 1) * d]] + [Fraction(1)])
-    m = len(columns[0])
-    inverse = [[Fraction(int(i == j)) for j in range(m)] for i in range(m)]
-    basis, values = list(range(-m, 0)), [Fraction(0)] * (m - 1) + [Fraction(1)]
+                for j, entry in enumerate(whole):
+                    column[y[i] * d + j] += entry / size
+                    column[c * d + j] -= entry / size
+                columns.append(column[: (k - 1) * d])
+    return columns
+
+
+def is_combination(columns, right):
+    """Say whether some p >= 0 has Σ p_j columns_j = right, by phase one with Bland's rule."""
+    signs = [1 if each >= 0 else -1 for each in right]
+    rows = [[sign * column[i] for column in columns] + [abs(right[i])] for i, sign in enumerate(signs)]
+    basis = [-1] * len(rows)
     while True:
-        if not any(value for b, value in zip(basis, values, strict=True) if b < 0):
-            return False
-        artificial = [i for i in range(m) if basis[i] < 0]
-        prices = [sum(inverse[i][j] for i in artificial) for j in range(m)]
-        entering = next((j for j, a in enumerate(columns) if _product(prices, a) > 0), None)
-        if entering is None:
+        artificial = [row for row, b in zip(rows, basis, strict=True) if b < 0]
+        if not any(row[-1] for row in artificial):
             return True
-        change = [_product(row, columns[entering]) for row in inverse]
-        rising = [i for i in range(m) if change[i] > 0]
-        leaving = min(rising, key=lambda i: (values[i] / change[i], basis[i]))
-        inverse[leaving] = [each / change[leaving] for each in inverse[leaving]]
-        values[leaving] /= change[leaving]
-        for i in range(m):
-            if i != leaving and change[i]:
-                pairs = zip(inverse[i], inverse[leaving], strict=True)
-                inverse[i] = [a - change[i] * b for a, b in pairs]
-                values[i] -= change[i] * values[leaving]
+        worth = [j for j in range(len(columns)) if sum(row[j] for row in artificial) > 0]
+        if not worth:
+            return False
+        entering = worth[0]
+        rising = [i for i, row in enumerate(rows) if row[entering] > 0]
+        leaving = min(rising, key=lambda i: (rows[i][-1] / rows[i][entering], basis[i]))
+        pivot = rows[leaving] = [each / rows[leaving][entering] for each in rows[leaving]]
+        used = [j for j, each in enumerate(pivot) if each]
+        for i, row in enumerate(rows):
+            factor = row[entering]
+            if i != leaving and factor:
+                for j in used:
+                    row[j] -= factor * pivot[j]
         basis[leaving] = entering
-
-
-def _product(a, b):
-    return sum((x * z for x, z in zip(a, b, strict=True) if x and z), Fraction(0))
