@@ -165,6 +165,10 @@ def max_margin(
         if relaxed and _stays_elsewhere(problem):
             _check_relaxed_scans(norm, method)
             return _soft(solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start), terms.nu)
+        if terms.caps is not None and method == "auto" and _is_better_read_in_blocks(problem, norm):
+            start = solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start)
+            if start.status is not Status.GAP_NOT_REACHED:
+                return _soft(start, terms.nu)
         if relaxed:
             return _soft(solve_relaxed(problem, norm, terms, gap, method, deadline, start), terms.nu)
         solution = _solution(problem, norm, gap, method, deadline)
@@ -215,6 +219,13 @@ def _stays_elsewhere(problem: Classification) -> bool:
     """Whether the features are not to become an array in memory."""
     n, d = problem.rows.shape
     return not problem.loaded and not (problem.rows.becomes_array and 8 * n * d <= _READ)
+
+
+def _is_better_read_in_blocks(problem: Classification, norm: Norm) -> bool:
+    """Whether features in a file are first scanned there: an array of them costs more memory, and time."""
+    multiple = MULTIPLE.of(norm)
+    serves = methods.RELAXED_SCANS.serves(norm if multiple is None else multiple[0])
+    return not problem.loaded and problem.multiplications >= _LARGE and serves
 
 
 def _check_start(problem: Classification, start: object) -> None:

@@ -106,7 +106,12 @@ def test_gradient_steps_end_where_a_linear_program_does(norm, of_zeros):
     X, y, band = _band(3, of_zeros=of_zeros)
     point = next(solve_band(band, st.norm(norm), 1e-7, Deadline()))
     solution = st.max_margin(
-        st.Classification(X, y), norm, 1e-8, nu=0.6, intercept=True, method="interior-point" if norm in ("max", "sum") else "cutting-planes"
+        st.Classification(X, y),
+        norm,
+        1e-8,
+        nu=0.6,
+        intercept=True,
+        method="interior-point" if norm in ("max", "sum") else "cutting-planes",
     )
     W = point.weights[:, :-1]
     level = band.level(point.weights, band.margins(point.weights).min(axis=1)) / float(st.norm(norm)(W))
@@ -127,7 +132,9 @@ def test_sparse_soft_margins_in_polyhedral_norms_are_certified(norm, monkeypatch
     assert max(found.margin, array.margin) <= min(found.upper_bound, array.upper_bound)
 
 
-@pytest.mark.parametrize("norm", ["frobenius", "spectral", "nuclear", "max", "sum", "row-2/inf", "entrywise-3"])
+@pytest.mark.parametrize(
+    "norm", ["frobenius", "spectral", "nuclear", "max", "sum", "row-2/inf", "entrywise-3"]
+)
 def test_two_classes_whose_caps_all_bind_have_their_margin_in_closed_form(norm):
     rng = np.random.default_rng(2)
     y = np.array([0] * 9 + [1] * 21)

@@ -233,3 +233,17 @@ def test_nearly_all_samples_at_their_caps_leave_no_gap(seed):
     found = st.max_margin(problem, "frobenius", 1e-8, nu=0.9999, intercept=True, sample_weight=weights)
     assert found.status is Status.SOLVED
     assert_feasible(found, problem, weights / (0.9999 * weights.sum()))
+
+
+def test_features_in_a_small_file_stay_there_unless_scans_fall_short(tmp_path, monkeypatch):
+    X, y = texts(classes=2)
+    np.save(tmp_path / "X.npy", X)
+    monkeypatch.setattr("steepest.maxmargin.solve._LARGE", 0)
+    mapped = st.Classification(np.load(tmp_path / "X.npy", mmap_mode="r"), y)
+    found = st.max_margin(mapped, "frobenius", 1e-6, nu=0.5)
+    assert found.method.startswith("scans")
+    assert not mapped.loaded
+    monkeypatch.setattr("steepest.maxmargin.relaxed.split._MOST_STEPS", 1)
+    read = st.max_margin(mapped, "frobenius", 1e-6, nu=0.5)
+    assert mapped.loaded
+    assert_same(found, read, 1e-6)

@@ -16,7 +16,7 @@ _STEPS = 100
 """Most steps of Newton's method, which needs five to ten."""
 
 ScaledProjection = Callable[[np.ndarray, np.ndarray, float | None], tuple[np.ndarray, float | None]]
-"""Nearest point of {V : ‖V / sizes‖ ≤ 1} to V [k, d] for sizes [d], with a number that speeds the next one."""
+"""Nearest point of {V : ‖V / sizes‖ ≤ 1} to V [k, d] for sizes [d], and a number that speeds the next one."""
 
 SCALED_PROJECTION: Capability[ScaledProjection] = Capability(
     "a projection on its unit ball in features of other sizes",
@@ -24,13 +24,15 @@ SCALED_PROJECTION: Capability[ScaledProjection] = Capability(
 )
 
 
-def project_scaled_box(V: np.ndarray, sizes: np.ndarray, guess: float | None) -> tuple[np.ndarray, None]:
+def project_scaled_box(
+    V: np.ndarray, sizes: np.ndarray, guess: float | None
+) -> tuple[np.ndarray, float | None]:
     """Nearest V with entries up to ``sizes`` [d].
 
     >>> project_scaled_box(np.array([[2.0, -0.5]]), np.array([1.5, 0.25]), None)[0]
     array([[ 1.5 , -0.25]])
     """
-    return np.clip(V, -sizes, sizes), None
+    return np.clip(V, -sizes, sizes), guess
 
 
 def project_scaled_sum(

@@ -1,7 +1,7 @@
 """Soft margins whose caps sum to 1, as with ν = 1: every sample has all the dual weight that it may have.
 
-The level of the margins plays no part then: γ_1 = max_{‖W‖ ≤ 1} Σ_i cap_i (smallest margin of sample i) is the
-mean of all margins. Of two classes the dual weights are the caps themselves, and W is the direction of A(caps).
+The level of the margins plays no part then: γ_1 = max_{‖W‖ ≤ 1} Σ_i cap_i (smallest margin of sample i) is
+the mean of all margins. Of two classes the dual weights are the caps, and W is the direction of A(caps).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Dual weights of chosen pairs within the caps of their samples: the Euclidean projection on them, compiled."""
+"""The Euclidean projection on dual weights of chosen pairs within the caps of their samples, compiled."""
 
 from __future__ import annotations
 

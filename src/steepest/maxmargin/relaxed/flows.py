@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 
 __all__ = ["with_balanced_flows"]
 
@@ -49,8 +48,8 @@ def with_balanced_flows(
                 system[c, :, c] += flows[c]
                 system[a, :, c] -= flows[c]
                 system[c, :, a] -= flows[c]
-    found = scipy.linalg.lstsq(system.reshape(k * f, k * f), left.ravel(), cond=_DEPENDENT)
-    prices = F @ np.asarray(found[0]).reshape(k, f).T
+    found = np.linalg.lstsq(system.reshape(k * f, k * f), left.ravel(), rcond=_DEPENDENT)[0]
+    prices = F @ found.reshape(k, f).T
     change = prices - prices[np.arange(len(F)), labels][:, None]
     balanced = q.copy()
     balanced[moving] = own * np.maximum(1.0 + change, 0.0)

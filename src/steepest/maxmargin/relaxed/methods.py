@@ -18,8 +18,8 @@ from steepest.maxmargin.relaxed.all_at_caps import only_dual
 from steepest.maxmargin.relaxed.band import Band, joined_columns, row_squares
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
-from steepest.maxmargin.relaxed.prepared import Prepared
 from steepest.maxmargin.relaxed.point import Point, point_near
+from steepest.maxmargin.relaxed.prepared import Prepared
 from steepest.maxmargin.relaxed.split import serves, solve_band
 
 __all__ = ["Proposal", "proposed"]

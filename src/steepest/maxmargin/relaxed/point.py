@@ -47,9 +47,7 @@ def take_weights(best: Best, band: Band, norm: Norm, W: np.ndarray, lowest: np.n
         best.take_weights(W.copy(), band.level(W, lowest) / size)
 
 
-def dual_above(
-    band: Band, norm: Norm, W: np.ndarray, A: np.ndarray, total: float, below: float
-) -> float:
+def dual_above(band: Band, norm: Norm, W: np.ndarray, A: np.ndarray, total: float, below: float) -> float:
     """About the bound of dual weights near those of sum ``total`` whose A(q) [k, p + f] is A.
 
     What does not balance in free features may cost as much as margins differ by: that, of weights W, is

@@ -149,8 +149,7 @@ class _Saddle:
         far = max(far, _FAR * float(np.abs(seen[finite] - self.seen[finite]).max()))
         self.seen, far = seen, self._limited(far, alpha, seen)
         points = [
-            (self._everywhere(point.W), self.dual(point.q))
-            for point in (self.current, self.new, self.anchor)
+            (self._everywhere(point.W), self.dual(point.q)) for point in (self.current, self.new, self.anchor)
         ]
         self._hold(band.active(alpha, band.caps, seen, self.level, far), columns, alpha)
         self.current, self.new, self.anchor = (self._of(W, self._gathered(q)) for W, q in points)
@@ -164,7 +163,7 @@ class _Saddle:
         return np.append(np.sort(np.argsort(-self.found)[:most]), np.arange(p, width))
 
     def columns_near(self, A: np.ndarray, reached: float) -> np.ndarray:
-        """The features that may have weights, where the norm tells: those of nearly the largest A, and free."""
+        """The features that may have weights, where the norm tells: those near the largest A, and free ones."""
         by_feature, p = SINGLE_FEATURES.of(self.norm), self.band.penalised
         if by_feature is None:
             return np.arange(self.band.width)
@@ -172,10 +171,11 @@ class _Saddle:
         moved = float(np.abs(found - self.found).max())
         self.found = found
         far = max(_FAR * moved, _LEAST_FAR * min(1.0, 10.0 * reached) * float(found.max()))
-        used = self._everywhere(self.new.W)[:, :p].any(axis=0)
-        near = np.where(used, -np.inf, found)
+        used = np.asarray(self._everywhere(self.new.W)[:, :p].any(axis=0), dtype=bool)
+        others = np.where(used, -np.inf, found)
         most = min(p, _ROOM + _TIMES * int(used.sum()))
-        used[np.argpartition(-near, most - 1)[:most]] |= near[np.argpartition(-near, most - 1)[:most]] >= found.max() - far
+        joining = np.argpartition(-others, most - 1)[:most]
+        used[joining] |= others[joining] >= float(found.max()) - far
         return np.concatenate([np.flatnonzero(used), np.arange(p, self.band.width)])
 
     def step(self) -> None:
@@ -318,7 +318,7 @@ def solve_saddle_of_band(
 
 
 def _balanced(band: Band, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Dual weights that vanish in free features but for rounding, where there are such near, and A of them."""
+    """Dual weights near ``alpha`` that vanish in free features, where there are such, and A of them."""
     A, p = band.pair_sum(alpha) + band.fixed, band.penalised
     if p == band.width:
         return alpha, A
@@ -355,6 +355,4 @@ def _products(
     else:
         features = np.divide(X, sizes, dtype=precision, casting="same_kind")
     labels, shape = band.labels[active.rows], (band.classes, len(columns))
-    return PairProducts(
-        features, labels, active.starts, active.classes, shape, sparse.issparse(X), precision
-    )
+    return PairProducts(features, labels, active.starts, active.classes, shape, sparse.issparse(X), precision)

@@ -22,9 +22,9 @@ from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.relaxed.balance import feasible_dual
 from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.no_margin import vanishing_dual
+from steepest.maxmargin.relaxed.point import Point, point_near
 from steepest.maxmargin.relaxed.samples import Lowest, Samples, samples_of
 from steepest.maxmargin.relaxed.scanned_bounds import dual_above_by_scan, level_below_by_scan
-from steepest.maxmargin.relaxed.point import Point, point_near
 from steepest.maxmargin.relaxed.split import solve_band
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.solution import MaxMarginSolution, Status
@@ -237,7 +237,11 @@ def _next_band(
     q[places[np.isin(old, known)]] = dual.values[known]
     if not q.any():
         q = band.first_dual()
-    return band, _Dual(chosen, q, outside, classes), Point(point.weights, q, level / samples.scale, point.reached)
+    return (
+        band,
+        _Dual(chosen, q, outside, classes),
+        Point(point.weights, q, level / samples.scale, point.reached),
+    )
 
 
 def _rows_of_a_band(samples: Samples) -> int:

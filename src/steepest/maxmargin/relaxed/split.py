@@ -44,10 +44,10 @@ _START = 3e-2
 _FAR = 1.0
 """As many times what margins moved by between two looks they may move until the next."""
 _OF_GAPS = 5.0
-"""From a start of a gap margins may move by as many times this share of how far they spread below the level."""
+"""Margins may move by as many times the gap of a start, as a share of how far they spread below the level."""
 _MOST_STEPS, _PACE = 20_000, 2500.0
 """Most steps, and how many a digit of the gap may cost: beyond, the margin is likely not positive."""
-_GRADIENT_STEPS = 5
+_GRADIENT_STEPS = 3
 """Gradient steps that cost what a step does here."""
 _LACKING = 1e-9
 """What dual weights of a bound that says so may lack of 1, which others would have to add within caps."""
