@@ -111,7 +111,9 @@ def _require_finite(host: np.ndarray, first: int) -> None:
 
 def _require_room_for_sums(host: np.ndarray, entries: int, first: int) -> None:
     """Refuse features whose sums over a sample and over all samples leave float64."""
-    lengths = np.abs(host).max(axis=1) / np.finfo(np.float64).max * (2.0 * entries)
+    # Without an array of their sizes, which would double the memory.
+    sizes = np.maximum(host.max(axis=1), -host.min(axis=1))
+    lengths = sizes / np.finfo(np.float64).max * (2.0 * entries)
     if lengths.max() >= 1.0:
         row = int(lengths.argmax())
         column = int(np.abs(host[row]).argmax())

@@ -16,7 +16,13 @@ from steepest.geometry import Norm
 from steepest.geometry import norm as as_norm
 from steepest.geometry.facts import UNIT_ROUNDOFF as _UNIT
 from steepest.geometry.facts import dual_of_error, rounding
-from steepest.maxmargin.certificates.products import accurate_product, exact_product, product
+from steepest.maxmargin.certificates.products import (
+    AT_ONCE,
+    absolute_product,
+    accurate_product,
+    exact_product,
+    product,
+)
 from steepest.maxmargin.forms.best import relative_gap
 from steepest.maxmargin.forms.pairs import towards
 from steepest.problem import Classification, as_problem
@@ -31,6 +37,8 @@ _EXACT = 100_000
 """Terms of sums that are then added without an error where even doubled precision is too coarse."""
 _COLUMNS = 1 << 22
 """Numbers of sparse features that are made dense at a time."""
+_MOST = 4
+"""Rows are copied where less than one in so many has dual weight."""
 _SUM = 1e-14
 """Sums of dual weights this near to 1 are 1 to rounding: a hundred additions may be off by as much."""
 
@@ -174,10 +182,12 @@ def dual_above(X: Any, y: np.ndarray, q: np.ndarray, norm: Norm, *, sharp: bool 
     """
     rows = np.nonzero(q.any(axis=1))[0]
     total = float(q.sum())
-    T = towards(q[rows], y[rows])
-    A, error = product(T.T, X[rows])
+    # Of large arrays a copy of most rows takes more memory than zeros take time.
+    whole = len(rows) == len(q) or (X.size > AT_ONCE and _MOST * len(rows) > len(q))
+    T, features = (towards(q, y), X) if whole else (towards(q[rows], y[rows]), X[rows])
+    A, error = product(T.T, features)
     # The true class holds a rounded sum, so each of its terms carries k more roundings.
-    error += (q.shape[1] + 2) * _UNIT * (np.abs(T).T @ np.abs(X[rows]))
+    error += (q.shape[1] + 2) * _UNIT * absolute_product(T.T, features)
     value, allowance = float(norm.dual(A)), dual_of_error(norm, error)
     if sharp and allowance > (_ENOUGH_OF_SPARSE if sparse.issparse(X) else _ENOUGH) * value:
         A, error = _accurate_pair_sum(X[rows], y[rows], q[rows])

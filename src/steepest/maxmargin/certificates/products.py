@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sparse
 
-__all__ = ["accurate_product", "exact_product", "product"]
+__all__ = ["AT_ONCE", "absolute_product", "accurate_product", "exact_product", "product"]
+
+AT_ONCE = 1 << 20
+"""Numbers of an array from which no copy of it is made as a whole: 8 MB."""
 
 _UNIT = 2.0**-53
 _SPLIT = 2.0**27 + 1.0
@@ -25,7 +30,26 @@ def product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     steps = A.shape[1] + 2
     factor = steps * _UNIT / (1 - steps * _UNIT)
-    return A @ B, factor * (np.abs(A) @ np.abs(B)) * (1 + factor) + steps * np.finfo(float).smallest_subnormal
+    terms = absolute_product(A, B)
+    return A @ B, factor * terms * (1 + factor) + steps * np.finfo(float).smallest_subnormal
+
+
+def absolute_product(A: Any, B: Any) -> np.ndarray:
+    """Return |A||B| of arrays or sparse arrays, without a copy of a large one as a whole.
+
+    >>> absolute_product(np.array([[1.0, -2.0]]), np.array([[-3.0], [4.0]])).tolist()
+    [[11.0]]
+    """
+    if sparse.issparse(A) or sparse.issparse(B) or max(A.size, B.size) <= AT_ONCE:
+        return np.abs(A) @ np.abs(B)
+    step = max(1, AT_ONCE // max(A.shape[1], B.shape[1]))
+    if A.size >= B.size:
+        B = np.abs(B)
+        return np.concatenate([np.abs(A[s : s + step]) @ B for s in range(0, len(A), step)])
+    total = np.zeros((A.shape[0], B.shape[1]))
+    for s in range(0, len(B), step):
+        total += np.abs(A[:, s : s + step]) @ np.abs(B[s : s + step])
+    return total
 
 
 def accurate_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
