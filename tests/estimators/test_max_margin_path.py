@@ -100,7 +100,7 @@ def test_a_grid_of_separable_data_begins_at_the_hard_margin():
     [
         (1, "^nus=1: give a whole number of at least 2"),
         ([], "^nus=.*: give a whole number of at least 2, or the values"),
-        ("many", "^nus='many': give a whole number"),
+        ("many", "^nus='many': give a whole number.*values of nu; norms are given by name, norm="),
         ([0.1, 1.5], r"^nus\[1\]=1\.5: give a share in \(0, 1\]"),
     ],
 )

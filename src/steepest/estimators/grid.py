@@ -61,7 +61,8 @@ def grid(
         return np.geomspace(top if low is None else min(low, top), top, number)
     values = as_numpy(plain_array(nus, "nus"))
     if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "fiu":
-        raise InvalidArgument("nus", nus, "give a whole number of at least 2, or the values of nu")
+        by_name = "; norms are given by name, norm=" if isinstance(nus, str) else ""
+        raise InvalidArgument("nus", nus, f"give a whole number of at least 2, or the values of nu{by_name}")
     return np.unique([checked_nu(float(each), f"nus[{i}]") for i, each in enumerate(values)])
 
 

@@ -50,8 +50,9 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
         time_limit: seconds for each solution, None for no limit.
 
     A hard margin of data that cannot be separated, and a ν at which no margin is positive, end in a
-    :class:`MarginWarning` and in the fit of the smallest ν that has one, to some per cent; where no ν
-    has one the weights are 0 and the heaviest class is predicted.
+    :class:`MarginWarning` and in the fit of the smallest ν that has one, to one per cent for up to 1e6
+    multiplications of all logits and to some per cent beyond; where no ν has one the weights are 0 and the
+    heaviest class is predicted.
 
     >>> import numpy as np
     >>> X, y = [[0.0, 3.0], [1.0, 2.0], [4.0, 0.0], [5.0, 1.0]], ["low", "low", "high", "high"]

@@ -19,6 +19,10 @@ __all__ = ["highest_nu", "largest_nu", "least_hinge_loss", "smallest_nu"]
 
 _ABOVE, _BELOW = 1.03, 0.95
 """Times the least loss seen: the ν that is surely above ν*, and the next one to try."""
+_NEAR = 1.005
+"""Times the ν that is surely below ν*: near enough to it where solutions are quick."""
+_QUICK = 1_000_000
+"""Multiplications of all logits up to which a solution takes a fraction of a second."""
 _COARSE = 0.1
 """Gap of the solutions on the way, of which weights alone are used."""
 _BELOW_LARGEST = 1.0 - 1e-4
@@ -60,10 +64,13 @@ def least_hinge_loss(margins: np.ndarray, shares: np.ndarray) -> float:
 def smallest_nu(
     problem: Classification, training: Training, settings: Settings, least: float
 ) -> float | None:
-    """Return a ν of at least ``least`` whose margin is positive, and few per cent above the smallest such ν.
+    """Return a ν of at least ``least`` whose margin is positive, little above the smallest such ν.
+
+    That is one per cent at most where solutions are quick, and a few per cent elsewhere.
 
     From the largest ν down, each solution's weights bound ν* by their hinge loss, which is below ν. The next
-    ν is below that, until its margin is not positive. None: that of the largest ν is not.
+    ν is below that, until its margin is not positive; then ν* is between the two. None: that of the largest
+    ν is not.
     """
     shares = training.weights / training.weights.sum()
     # Below the share of the lightest sample the margin is the hard one.
@@ -76,7 +83,19 @@ def smallest_nu(
         if nu <= least:
             return least
         nu = max(min(_BELOW * loss, nu * _BELOW), least)
-    return None if loss is None else min(max(_ABOVE * loss, least), highest)
+    if loss is None:
+        return None
+    if problem.multiplications > _QUICK:
+        return min(max(_ABOVE * loss, least), highest)
+    below = nu
+    while loss > _NEAR * below:
+        nu = float(np.sqrt(below * loss))
+        solution = solved(problem, training.weights, settings, nu, _COARSE)
+        if solution.margin > 0.0:
+            loss = min(loss, nu, _loss(problem, solution, shares))
+        else:
+            below = nu
+    return min(max(_NEAR * loss, least), highest)
 
 
 def _loss(problem: Classification, solution: MaxMarginSolution, shares: np.ndarray) -> float:

@@ -157,6 +157,9 @@ def max_margin(
         if canonical:
             remedy = "leave it out: the set of optima is known of hard margins without free weights alone"
             raise InvalidArgument("canonical", canonical, remedy)
+        if method in METHODS and method not in RELAXED_METHODS:
+            remedy = f"with nu, an intercept or free features give one of {', '.join(RELAXED_METHODS)}"
+            raise InvalidArgument("method", method, remedy)
         one_of("method", method, RELAXED_METHODS)
     if callback is not None and (isinstance(callback, type) or not callable(callback)):
         raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
