@@ -1,4 +1,4 @@
-"""Batches of corrected gradients whose coefficients are recorded later: at a snapshot, or when a step asks."""
+"""Batches of corrected gradients whose coefficients are recorded later: at a snapshot or when asked for."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def note_even(kept):
 
 
 @plain
-def renewed_quickly(labels, orders, first_epoch, batches, batch_size, step, taken, sizes, sizes_scale, kept):
+def renewed_quickly(  # noqa: C901 (one pass over an epoch)
+    labels, orders, first_epoch, batches, batch_size, step, taken, sizes, sizes_scale, kept
+):
     """Record an epoch and bring all coefficients up to a step, compared from there on with what was taken.
 
     Return False, without a change, where scales are not shared or far apart. ``sizes`` [k] are what absolute
