@@ -77,7 +77,7 @@ class Version:
 def best_times(
     versions: Sequence[Version], case: tuple[str, str, str, int], turns: int, budget: float
 ) -> list[float]:
-    """Return the best of some turns of each version, in seconds a step; a turn is to last ``budget`` seconds."""
+    """Return the best of some turns of each version, seconds a step; a turn takes some ``budget`` seconds."""
     for each in versions:
         each.seconds(case, 4)
     steps = max(100, min(20_000, round(budget / (versions[0].seconds(case, 100) / 100))))

@@ -12,7 +12,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from tests.contracts.loops import through
 from tests.contracts.losses import BARE, every_compiled_loss, every_loss
@@ -225,11 +225,16 @@ def test_a_run_below_1e_minus_1000_follows_the_exact_signal(engine, momentum, re
 
 
 @pytest.mark.parametrize("engine", ["reference", *FAST])
-@given(cuts=some.lists(some.integers(1, 39), max_size=4), signal=some.sampled_from(sorted(REGISTERED)))
+@given(
+    cuts=some.lists(some.integers(1, 39), max_size=4),
+    signal=some.sampled_from(sorted(REGISTERED)),
+    norm=some.sampled_from(["spectral", "max"]),
+)
+@example(cuts=[13, 14, 31], signal="svrg", norm="max")
 @settings(max_examples=12)
-def test_results_do_not_depend_on_where_a_run_is_cut(engine, cuts, signal):
+def test_results_do_not_depend_on_where_a_run_is_cut(engine, cuts, signal, norm):
     problem = random_problem()
-    method = st.Method("spectral", 5, 0.8, signal=signal, schedule=st.PolynomialDecay(0.2, 0.5))
+    method = st.Method(norm, 5, 0.8, signal=signal, schedule=st.PolynomialDecay(0.2, 0.5))
     whole = advance(engine, problem, method, np.zeros((4, 20)), 40)
     parts = advance(engine, problem, method, np.zeros((4, 20)), 40, stop_at=sorted(cuts))
     np.testing.assert_array_equal(parts.weights, whole.weights)

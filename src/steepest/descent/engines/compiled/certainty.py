@@ -6,6 +6,7 @@ import math
 
 from steepest.descent.engines.averages import LEAST, ROUNDING_OF_ENTRY
 from steepest.descent.engines.compiled.kernels import count_below, plain, power_of
+from steepest.descent.engines.compiled.shared_scales import found_quickly
 from steepest.descent.engines.compiled.terms import plus
 from steepest.signals.saga import UNIT
 
@@ -165,10 +166,19 @@ def found_coefficients(data, indices, step, corrected, kept):  # noqa: C901 (inn
     places[:] = -1
     for i in range(indices.shape[0]):
         places[indices[i]] = i
+    last, decay, decay_scale, gain = -1, 1.0, 0.0, 0.0
     for i in range(n):
-        decay, decay_scale = power_of(beta, kept.head, kept.tail, step + 1 - kept.steps[i])
-        gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
+        age = step + 1 - kept.steps[i]
+        if age != last:
+            last = age
+            decay, decay_scale = power_of(beta, kept.head, kept.tail, age)
+            gain = (1.0 - decay * math.exp(decay_scale)) / n if corrected else 0.0
         at = places[i]
+        if corrected and not kept.ahead and found_quickly(
+            kept.mantissas, kept.scales, kept.compared, kept.compared_scales, kept.found, kept.found_scales,
+            i, decay, decay_scale, gain,
+        ):  # fmt: skip
+            continue
         for c in range(k):
             value, scale = kept.mantissas[i, c] * decay, kept.scales[i, c] + decay_scale
             row = i if corrected else 0
@@ -193,17 +203,22 @@ def found_coefficients(data, indices, step, corrected, kept):  # noqa: C901 (inn
                 kept.base[labels[i]] = max(kept.base[labels[i]], scale)
     for i in range(n):
         label, others = labels[i], 0.0
+        there = kept.base[label]
         for c in range(k):
             value, scale = kept.found[i, c], kept.found_scales[i, c]
+            if scale == there and scale == kept.base[c] and abs(value) > 1e-290:
+                kept.plain[i, c] = value
+                others += value
+                continue
             kept.plain[i, c] = 0.0
             if value != 0.0:
                 kept.plain[i, c] = _in_units(value, scale - kept.base[c])
-                others += _in_units(value, scale - kept.base[label])
+                others += _in_units(value, scale - there)
         kept.plain[i, label] = -others
 
 
 @plain
 def _in_units(value, distance):
     # What is too small for an ordinary number is still there, for sums that hang on it.
-    size = value * math.exp(distance)
+    size = value if distance == 0.0 else value * math.exp(distance)
     return size if abs(size) > 1e-290 else math.copysign(1e-290, value)

@@ -1,4 +1,4 @@
-"""Batches of corrected gradients whose coefficients are recorded later: at a snapshot, or when a step asks."""
+"""Batches of corrected gradients whose coefficients are recorded later: at a snapshot or when asked for."""
 
 from __future__ import annotations
 
@@ -76,12 +76,13 @@ def note_even(kept):
 
 
 @plain
-def renewed_quickly(labels, orders, first_epoch, batches, batch_size, step, taken, sizes, sizes_scale, kept):
+def renewed_quickly(  # noqa: C901 (one pass over an epoch)
+    labels, orders, first_epoch, batches, batch_size, step, taken, kept
+):
     """Record an epoch and bring all coefficients up to a step, compared from there on with what was taken.
 
-    Return False, without a change, where scales are not shared or far apart. ``sizes`` [k] are what absolute
-    coefficients of the gradient of the snapshot add up to, in units of e^sizes_scale. The arithmetic is that
-    of ``record`` and ``renew`` in terms.py, operation by operation.
+    Return False, without a change, where scales are not shared or far apart. The arithmetic is that of
+    ``record`` and ``renew`` in terms.py, operation by operation.
     """
     rows, ends, units, factors, steps, counts = kept.deferred
     mantissas, compared, old, current = kept.mantissas, kept.compared, kept.old, kept.rows
@@ -131,9 +132,6 @@ def renewed_quickly(labels, orders, first_epoch, batches, batch_size, step, take
         compared[i, labels[i]] = 0.0
     if taken[1][0] != there:
         kept.compared_scales[:] = taken[1][0]
-    for c in range(k):
-        kept.compared_sizes[c] = sizes[c]
-    kept.compared_scale[0] = sizes_scale
     counts[BATCHES] = 0
     return True
 

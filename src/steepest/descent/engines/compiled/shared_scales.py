@@ -6,7 +6,16 @@ import math
 
 import numpy as np
 
-from steepest.descent.engines.compiled.kernels import all_equal, finite, inlined, plain, power_of, vectorised
+from steepest.descent.engines.compiled.kernels import (
+    LARGEST_SIZE,
+    LEAST_SIZE,
+    all_equal,
+    finite,
+    inlined,
+    plain,
+    power_of,
+    vectorised,
+)
 from steepest.signals.numbers import HIDDEN
 
 __all__ = [
@@ -14,6 +23,7 @@ __all__ = [
     "add_quickly",
     "corrected_quickly",
     "count_kept_apart",
+    "found_quickly",
     "reference_of",
     "seen",
     "settled_quickly",
@@ -187,6 +197,42 @@ def settled_quickly(mantissas, scales, compared, compared_scales, sample, decay,
         for c in range(mantissas.shape[1]):
             mantissas[sample, c] = seen(kept * mantissas[sample, c], gain * compared[sample, c])
             scales[sample, c] = top
+    return quickly
+
+
+@inlined
+def found_quickly(
+    mantissas, scales, compared, compared_scales, found, found_scales, sample, decay, decay_scale, gain
+):
+    """Write what :func:`settled_quickly` would make of a sample's coefficients; False where scales differ.
+
+    It has what :func:`~steepest.descent.engines.compiled.terms.plus` would have, to the last bit.
+    """
+    scale, there = scales[sample, 0], compared_scales[sample, 0]
+    unlike, largest, least = 0, 0.0, math.inf
+    for c in range(mantissas.shape[1]):
+        unlike += 1 if scales[sample, c] != scale else 0
+        unlike += 1 if compared_scales[sample, c] != there else 0
+        size, other = abs(decay * mantissas[sample, c]), abs(gain * compared[sample, c])
+        largest = max(largest, size, other)
+        least = min(least, size if size > 0.0 else math.inf, other if other > 0.0 else math.inf)
+    here = scale + decay_scale
+    # Scales that are finite, near, and entries that no sum takes out of their range.
+    quickly = unlike == 0 and abs(here - there) < APART and gain > 0.0
+    quickly = quickly and largest < LARGEST_SIZE and least > LEAST_SIZE
+    if quickly:
+        top = max(here, there)
+        of_one, of_other = _exponential(here - top), _exponential(there - top)
+        for c in range(mantissas.shape[1]):
+            one, other = decay * mantissas[sample, c], gain * compared[sample, c]
+            total = seen(one * of_one, other * of_other)
+            found[sample, c] = total
+            found_scales[sample, c] = top if total != 0.0 else -math.inf
+            # A number alone keeps its own scale.
+            if one == 0.0:
+                found[sample, c], found_scales[sample, c] = other, there
+            if other == 0.0:
+                found[sample, c], found_scales[sample, c] = one, here
     return quickly
 
 

@@ -126,16 +126,17 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     data, everything, snapshot, 1.0 / n, work, snapshot_gradient, by_rows, taken
                 )
                 copy_row(totals, 2, work[7], 0)
-                if kept is not None and not renewed_quickly(
-                    labels, orders, first_epoch, m, b, step, taken, totals[2], snapshot_scale[0], kept
-                ):
-                    record_deferred(data, orders, first_epoch, m, b, kept)
-                    if not kept_rows(
-                        data, everything, snapshot, work, taken[0], taken[1], 1.0 * n, 1.0, kept
-                    ):
-                        return truncated, offset, BY_REFERENCE
-                    renew(data, step, kept)
-                    note_even(kept)
+                if kept is not None:
+                    if not renewed_quickly(labels, orders, first_epoch, m, b, step, taken, kept):
+                        record_deferred(data, orders, first_epoch, m, b, kept)
+                        if not kept_rows(
+                            data, everything, snapshot, work, taken[0], taken[1], 1.0 * n, 1.0, kept
+                        ):
+                            return truncated, offset, BY_REFERENCE
+                        renew(step, kept)
+                        note_even(kept)
+                    copy_totals(totals[2], kept.compared_sizes)
+                    kept.compared_scale[0] = snapshot_scale[0]
             position = step % m
             order = everything if m == 1 else orders[step // m - first_epoch]
             indices = order[position * b : min(n, (position + 1) * b)]

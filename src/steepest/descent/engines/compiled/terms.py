@@ -197,10 +197,9 @@ def kept_rows(data, indices, W, work, taken, scales, factor, whole, kept):
 
 
 @plain
-def renew(data, step, kept):
+def renew(step, kept):
     """Bring all coefficients up to a step, and compare from there on with the rows that were taken down."""
     n, k = kept.mantissas.shape
-    labels = data[2]
     last, decay, decay_scale, gain = -1, 1.0, 0.0, 0.0
     for i in range(n):
         age = step - kept.steps[i]
@@ -223,7 +222,6 @@ def renew(data, step, kept):
                 kept.compared_scales[i, c],
             )
             kept.compared[i, c], kept.compared_scales[i, c] = kept.rows[i, c], kept.row_scales[i, c]
-    total_compared(labels, kept)
 
 
 @plain
