@@ -62,6 +62,7 @@ _THOROUGH = (
     "tests/optim/test_contract.py::test_pytorch_s_own_file",
     "tests/optim/test_fused.py::test_large_groups",
     "tests/optim/test_fused.py::test_threads_of_a_forked",
+    "tests/theory/limits/test_outside.py",
     "tests/theory/limits/test_predict.py::test_momentum_of_gradients",
     "tests/test_wrong_arguments.py::test_only_errors_of_ours_come_of_wrong_arguments_of_experiments",
 )

@@ -216,8 +216,8 @@ def _mean_field(plan: Plan) -> LimitDirection:
     ends = [end_of(plan, each) for each in paths]
     state = np.mean(ends, axis=0)
     spread = float(np.std([plan.error_of(each) for each in ends], ddof=1)) if len(ends) > 1 else 0.0
-    state, doubling = finer(plan, samples[0], paths[0], state, until)
     state, width, last = sharper(plan, samples[0], paths[0], state, until)
+    state, doubling = finer(plan, samples[0], paths[0], last, state, until)
     error = LimitError(spread, doubling, width, finite_steps(plan, samples[0], state, last, until))
     return plan.directed(
         "predicted",
