@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
-from steepest.optim.eight_bits import BLOCK, decoded, encode_, scales_of
+from steepest.optim.eight_bits import BLOCK, blocks_of, decoded, encode_, scales_of
 from steepest.optim.lists import copy_
 from steepest.optim.shards import is_sharded, local, sharded_as
 
@@ -83,8 +83,12 @@ class Averages:
         for index, grad in enumerate(grads):
             own = [self.kept[index], grad]
             if grad.numel() > size and all(each.is_contiguous() for each in own):
-                pieces = [each.view(-1).split(size) for each in own]
-                scales = [] if self.scales is None else self.scales[index].split(size // BLOCK)
+                cut = blocks_of(grad.shape)
+                # Rows that are blocks of their own stay whole.
+                step, shape = (max(1, size // cut.row), (-1, cut.row)) if cut.by_rows else (size, (-1,))
+                pieces = [each.view(shape).split(step) for each in own]
+                in_scales = step if cut.by_rows else step // BLOCK
+                scales = [] if self.scales is None else self.scales[index].split(in_scales)
             else:
                 pieces = [[each] for each in own]
                 scales = [] if self.scales is None else [self.scales[index]]
