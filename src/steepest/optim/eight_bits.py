@@ -32,7 +32,7 @@ _PIECE = 256
 
 
 class Blocks(NamedTuple):
-    """How a tensor is cut: its rows, entries of a row, and blocks of a row, all but the last of one length."""
+    """How a tensor is cut: rows, entries and blocks of a row, and the length of these but for the last."""
 
     rows: int
     row: int
@@ -82,8 +82,8 @@ def encode_(codes: list[Tensor], scales: list[Tensor], tensors: list[Tensor]) ->
     ([127, -64, 0, 2], tensor([4.0000e-30]))
     """
     for length, indices in _by_length(tensors).items():
-        own = [[each[index] for index in indices] for each in (codes, scales, tensors)]
-        _encode_(*own, length)
+        own_codes, own_scales, own = ([each[index] for index in indices] for each in (codes, scales, tensors))
+        _encode_(own_codes, own_scales, own, length)
 
 
 def _encode_(codes: list[Tensor], scales: list[Tensor], tensors: list[Tensor], length: int) -> None:
@@ -158,6 +158,6 @@ def _shaped(blocks: Tensor, like: list[Tensor]) -> list[Tensor]:
     cuts = [blocks_of(each.shape) for each in like]
     pieces = blocks.split([cut.rows * cut.of_row for cut in cuts])
     return [
-        piece.reshape(cut.rows, -1)[:, : cut.row].reshape(each.shape)
+        piece.reshape(cut.rows, cut.of_row * cut.length)[:, : cut.row].reshape(each.shape)
         for piece, cut, each in zip(pieces, cuts, like, strict=True)
     ]
