@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
-from steepest.optim.eight_bits import BLOCK, decoded, encode_, scales_of
+from steepest.optim.eight_bits import BLOCK, blocks_of, decoded, encode_, scales_of
 from steepest.optim.lists import copy_
-from steepest.optim.shards import is_sharded, local, sharded_as
+from steepest.optim.shards import is_one_of_several, is_sharded, local, sharded_as
 
-__all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "in_full", "make_averages"]
+__all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "for_files", "make_averages"]
 
 BUFFER = "momentum_buffer"
 """The entry of a parameter's state for its average, under the name that torch.optim.Muon and SGD have."""
@@ -83,8 +83,12 @@ class Averages:
         for index, grad in enumerate(grads):
             own = [self.kept[index], grad]
             if grad.numel() > size and all(each.is_contiguous() for each in own):
-                pieces = [each.view(-1).split(size) for each in own]
-                scales = [] if self.scales is None else self.scales[index].split(size // BLOCK)
+                cut = blocks_of(grad.shape)
+                # Rows that are blocks of their own stay whole.
+                step, shape = (max(1, size // cut.row), (-1, cut.row)) if cut.by_rows else (size, (-1,))
+                pieces = [each.view(shape).split(step) for each in own]
+                in_scales = step if cut.by_rows else step // BLOCK
+                scales = [] if self.scales is None else self.scales[index].split(in_scales)
             else:
                 pieces = [[each] for each in own]
                 scales = [] if self.scales is None else [self.scales[index]]
@@ -143,9 +147,13 @@ def fit(own: Any, param: Tensor, dtype: str | None) -> None:
         _keep(own, torch.view_as_complex(average) if param.is_complex() else average, dtype)
 
 
-def in_full(own: Any, param: Tensor) -> Any:
-    """Return the state of a shard as files have it: without codes, which lie in blocks of this very shard."""
-    if CODES not in own or not is_sharded(param):
+def for_files(own: Any, param: Tensor) -> Any:
+    """Return the state of a parameter as files have it: in a process group averages in 8 bits are in full.
+
+    So any number of ranks, with shards or copies, loads them; they become the same codes again, to the bit,
+    where blocks are the same.
+    """
+    if CODES not in own or not (is_sharded(param) or is_one_of_several()):
         return own
     others = {name: value for name, value in own.items() if name not in (CODES, SCALES)}
     return {**others, BUFFER: _decoded(own, param)}

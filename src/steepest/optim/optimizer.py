@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
-from steepest.optim.averages import Averages, averages_of, fit, in_full, make_averages
+from steepest.optim.averages import Averages, averages_of, fit, for_files, make_averages
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.fused.groups import step_all, step_fused
@@ -180,11 +180,11 @@ class SteepestDescent(Optimizer):
         self._handle = register(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return states and options; averages of shards in full, for any number of ranks to load."""
+        """Return states and options, those of shards for any number of ranks to load."""
         found = super().state_dict()
         for index, param in enumerate(self._params()):
             if index in found["state"]:
-                found["state"][index] = in_full(found["state"][index], param)
+                found["state"][index] = for_files(found["state"][index], param)
         return found
 
     def routing(self) -> Routing:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+import torch.distributed
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
 
-__all__ = ["any_sharded", "is_sharded", "local", "refuse_flattened", "sharded_as"]
+__all__ = ["any_sharded", "is_one_of_several", "is_sharded", "local", "refuse_flattened", "sharded_as"]
 
 
 def any_sharded(tensors: Iterable[Tensor]) -> bool:
@@ -50,6 +51,11 @@ def sharded_as(param: Tensor, own: Tensor) -> Tensor:
         shape=whole.shape,
         stride=whole.stride(),
     )
+
+
+def is_one_of_several() -> bool:
+    """Return whether this process belongs to a process group."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def refuse_flattened(params: Iterable[Tensor]) -> None:

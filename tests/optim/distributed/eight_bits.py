@@ -15,7 +15,7 @@ from steepest.optim import NormalizedSGD, SteepestDescent
 from steepest.optim.shards import local
 
 SHAPES = ((40, 70), (3, 500), (1, 300))
-"""Among them 3 rows for 4 ranks, and one row, so that some shards are empty."""
+"""Among them 3 rows for 4 ranks, and one row, so that some shards are empty; the first has short rows."""
 RATE = 0.02
 
 
@@ -47,6 +47,25 @@ def _trained(params: list[nn.Parameter], optimizer: SteepestDescent, seeds: rang
             param.grad = distribute_tensor(grad, mesh, [Shard(0)])
         optimizer.step()
     return [whole(param) for param in params]
+
+
+def resumed_by_copies(folder: str, before: int, after: int) -> list[Tensor]:
+    """Load what shards have saved into plain parameters, of which every rank has a copy, and train on."""
+    params = [nn.Parameter(each) for each in tensors(0)]
+    optimizer = NormalizedSGD(
+        params, lr=RATE, norm="row-2/inf", momentum=0.9, momentum_dtype="int8", distributed=dist.group.WORLD
+    )
+    for param in params:
+        param.grad = torch.zeros_like(param)
+    optimizer.step()
+    found = _state(params, optimizer)
+    load(found, checkpoint_id=folder)
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": found["state"]})
+    for seed in range(before + 1, before + after + 1):
+        for param, grad in zip(params, tensors(seed), strict=True):
+            param.grad = grad
+        optimizer.step()
+    return [param.detach() for param in params]
 
 
 def _made(name: str | None) -> tuple[list[nn.Parameter], SteepestDescent]:
