@@ -116,7 +116,7 @@ class _Certified:
             return False
         found = vanishing_dual(self.samples, self.chosen, self.best.dual)
         if found is not None:
-            self.best.dual, self.none = found, True
+            self.best.dual, self.best.upper, self.none = found, 0.0, True
         return self.none
 
 
