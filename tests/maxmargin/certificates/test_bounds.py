@@ -15,7 +15,8 @@ from tests.problems import random_problem
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.maxmargin import certificate
-from steepest.maxmargin.certificates.bounds import margin_below
+from steepest.maxmargin.certificates import bounds as rounded
+from steepest.maxmargin.certificates.bounds import dual_above, margin_below
 from steepest.maxmargin.certificates.products import accurate_product, product
 
 
@@ -109,3 +110,15 @@ def test_a_margin_that_doubled_precision_hides_beside_one_that_it_shows_is_taken
     W = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
     below = margin_below(X, np.array([0, 0]), W, st.norm("max"))
     assert 2.0**-70 * (1 - 1e-12) <= below <= 2.0**-70
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6])
+def test_the_upper_bound_of_large_features_is_that_of_the_rows_with_dual_weight(monkeypatch, share):
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(50, 8)), np.arange(50) % 3
+    q = np.where((np.arange(50) < 50 * share)[:, None], generator.random((50, 3)), 0.0)
+    q[np.arange(50), y] = 0.0
+    small = dual_above(X, y, q, st.norm("sum"))
+    monkeypatch.setattr(rounded, "AT_ONCE", 1)
+    large = dual_above(X, y, q, st.norm("sum"))
+    assert large == pytest.approx(small, rel=1e-12)

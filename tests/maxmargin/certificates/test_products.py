@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from steepest.maxmargin.certificates import products
-from steepest.maxmargin.certificates.products import accurate_product, exact_product, product
+from steepest.maxmargin.certificates.products import (
+    absolute_product,
+    accurate_product,
+    exact_product,
+    product,
+)
 
 EVERY = pytest.mark.parametrize("multiply", [product, accurate_product, exact_product])
 
@@ -102,3 +107,12 @@ def test_rows_are_multiplied_in_chunks_as_at_once(monkeypatch):
     monkeypatch.setattr(products, "_CHUNK", 4)
     np.testing.assert_array_equal(accurate_product(A, B), whole)
     assert sizes == [2, 1]
+
+
+@pytest.mark.parametrize("shape", [(40, 6, 3), (3, 40, 6), (3, 6, 40)])
+def test_sizes_of_large_factors_are_multiplied_in_blocks(monkeypatch, shape):
+    r, m, c = shape
+    generator = np.random.default_rng(0)
+    A, B = generator.normal(size=(r, m)), generator.normal(size=(m, c))
+    monkeypatch.setattr(products, "AT_ONCE", 30)
+    np.testing.assert_allclose(absolute_product(A, B), np.abs(A) @ np.abs(B), rtol=1e-14)

@@ -15,6 +15,7 @@ from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.pairs import all_pairs
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.coordinates import InCoordinates
+from steepest.maxmargin.relaxed import solve_graded
 from steepest.maxmargin.relaxed.far_entries import views
 from steepest.maxmargin.relaxed.leading import coordinates
 from steepest.maxmargin.relaxed.nearest_floats import nearest_floats
@@ -219,6 +220,21 @@ def test_features_are_nearly_dependent_where_others_explain_them():
     assert not nearly_dependent(np.c_[ones, 1e6 * np.arange(5)])
     assert not nearly_dependent(np.c_[ones, 10 + np.arange(5)])
     assert not nearly_dependent(np.zeros((3, 2)))
+
+
+def test_features_that_are_said_to_be_apart_are_so_by_pivots_too(monkeypatch):
+    """The shortcut by products says nothing that the factorisation with pivots would not."""
+    generator = np.random.default_rng(0)
+    cases = []
+    for _ in range(200):
+        X = generator.normal(size=(int(generator.integers(2, 20)), int(generator.integers(2, 8))))
+        X[:, 0] = X[:, 1] + 10.0 ** generator.uniform(-16, 1) * X[:, 0]
+        cases.append(X * 10.0 ** generator.uniform(-6, 6, X.shape[1]))
+    found = [nearly_dependent(X) for X in cases]
+    assert any(found)
+    assert any(solve_graded._far_from_dependent(X / np.abs(X).max(axis=0)) for X in cases)
+    monkeypatch.setattr(solve_graded, "_far_from_dependent", lambda scaled: False)
+    assert found == [nearly_dependent(X) for X in cases]
 
 
 @pytest.mark.parametrize("norm", ["max", "sum", "entrywise-3", "spectral", "nuclear"])
