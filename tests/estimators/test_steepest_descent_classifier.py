@@ -46,6 +46,8 @@ def test_a_fit_ends_at_its_certified_gap_or_says_so():
     with pytest.warns(GapWarning, match=r"^after 3 passes the certified gap is .*tol=0\.001") as told:
         SteepestDescentClassifier(tol=1e-3, max_iter=3).fit(X, y)
     assert told[0].filename == __file__
+    with pytest.warns(GapWarning, match="not all margins are positive: .*separability"):
+        SteepestDescentClassifier(tol=1e-3, max_iter=3).fit(*overlapping(classes=3))
 
 
 @pytest.mark.parametrize("momentum_kind", ["ema", "nesterov", "heavy-ball"])
@@ -99,6 +101,8 @@ def test_a_warm_start_goes_on_from_the_weights():
         InvalidData, match=r"with warm_start=True give samples of the same classes, \[0, 1, 2\]"
     ):
         warm.fit(X[y < 2], y[y < 2])
+    with pytest.raises(InvalidData, match=r"X=\(\d+, 1\): with warm_start=True give features .* as before"):
+        warm.fit(X[:, :1], y)
 
 
 def test_probabilities_are_the_softmax_of_scores():

@@ -109,8 +109,8 @@ def test_a_small_mapped_file_is_fitted_as_the_same_array_is(tmp_path):
     X = np.random.default_rng(0).normal(size=(30, 3))
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    fits = [MaxMarginClassifier(nu=0.7).fit(each, X[:, 0] > 0).coef_ for each in (X, mapped)]
-    assert np.array_equal(*fits)
+    of_array, of_file = (MaxMarginClassifier(nu=0.7).fit(each, X[:, 0] > 0).coef_ for each in (X, mapped))
+    assert np.array_equal(of_array, of_file)
 
 
 def test_masked_entries_are_refused_and_one_number_weighs_all():

@@ -153,7 +153,7 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: features or labels that scikit-learn refuses.
             InvalidArgument: any other argument that cannot be used; it is a ValueError too.
-            InvalidData: with ``warm_start``, samples of other classes than before.
+            InvalidData: with ``warm_start``, samples of other classes or of other features than before.
 
         Warns:
             GapWarning: all passes were made, and the certified gap is above ``tol``.
@@ -165,6 +165,10 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
         if start is not None and not np.array_equal(classes, self.classes_):
             remedy = f"with warm_start=True give samples of the same classes, {self.classes_.tolist()}"
             raise InvalidData("y", classes.tolist(), remedy)
+        columns = X.shape[1] + switch("fit_intercept", self.fit_intercept)
+        if start is not None and start.shape[1] != columns:
+            remedy = "with warm_start=True give features and fit_intercept as before, with"
+            raise InvalidData("X", tuple(X.shape), f"{remedy} {start.shape[1]} weights a class")
         tolerance = self.tol
         if tolerance is not None:
             tolerance = real_number("tol", tolerance, "give a gap between 0 and 1, or None", above=0, below=1)
@@ -196,6 +200,8 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
                 f"after {self.n_iter_} passes the certified gap is {self.gap_:.2g}, and tol={self.tol:g} was "
                 "asked for: give more passes (max_iter), other steps, or a larger tol"
             )
+            if self.margin_ <= 0.0:
+                message += "; not all margins are positive: steepest.separability says whether they can be"
             warnings.warn(message, GapWarning, stacklevel=2)
         return self
 
