@@ -125,3 +125,9 @@ def test_without_constants_descent_runs_and_the_theory_says_what_is_missing():
     assert lower.holds()
     assert upper.holds()
     assert noise_lemmas.sampling_noise(problem, BARE, W, np.array([0]), 2).holds()
+
+
+@pytest.mark.parametrize("total", [1e-12, 0.5, 20.0, 35.0, 50.0, 600.0])
+def test_odds_of_a_total_by_hand(total):
+    odds = lemma_constants("cross-entropy").log_total_odds(np.array([math.log(total)]))
+    assert odds[0] == pytest.approx(total + math.log(-math.expm1(-total)), rel=1e-12)

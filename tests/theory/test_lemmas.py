@@ -170,3 +170,13 @@ def test_the_exponential_loss_may_exceed_exp_of_minus_the_margin():
     assert math.exp(float(log_loss(problem, "exponential", W))) == pytest.approx(2.0)
     assert math.exp(-float(problem.margin(W))) == 1.0
     assert loss_lemmas.separation(problem, "exponential", W).holds()
+
+
+def test_small_losses_by_one_condition_of_two():
+    """Two losses of .3: L = .3 ≤ log 2 / 2, while G = 1 - e^-.3 = .259 > 1/4; L / G ≤ 2 log 2."""
+    problem = Classification([[1.0], [-1.0]], [0, 1])
+    half = -0.5 * math.log(math.expm1(0.3))
+    found = loss_lemmas.small_loss_ratio(problem, "cross-entropy", np.array([[half], [-half]]))
+    assert found is not None
+    assert found.left == pytest.approx(0.3 / -math.expm1(-0.3))
+    assert found.right == pytest.approx(2 * math.log(2))

@@ -131,6 +131,7 @@ def test_the_interval_over_data_sets_covers_their_mean_as_often_as_it_says():
     assert (fit.runs, fit.points, fit.predicted) == (10, 400, 0.5)
     assert "over 10 runs" in str(fit)
     # Student's with 9 degrees of freedom, by hand.
+    assert theory.fit_rate(runs, decades=1.0) == fit
     exponents = [theory.fit_rate(run).exponent for run in runs]
     half = 2.262157 * np.std(exponents, ddof=1) / np.sqrt(10)
     assert fit.interval == pytest.approx((np.mean(exponents) - half, np.mean(exponents) + half), rel=1e-6)
@@ -170,6 +171,8 @@ def test_measured_exponent_beside_the_predicted_one():
 def test_errors():
     with pytest.raises(InvalidArgument, match="0 < exponent <= 1"):
         theory.predicted_exponent(0.0)
+    with pytest.raises(InvalidArgument, match="0 < exponent <= 1"):
+        theory.predicted_exponent(1.5)
     with pytest.raises(InvalidArgument, match="at least 2"):
         theory.predicted_rate(0.5, 10, 1)
     with pytest.raises(InvalidArgument, match="momentum=1"):
@@ -187,3 +190,10 @@ def test_errors():
         theory.fit_exponent(t, 1 / t, decades=0)
     run = SimpleNamespace(method=SimpleNamespace(schedule=np.cos), steps=t, relative_margin_error=1 / t)
     assert theory.fit_rate(run).predicted is None  # pyright: ignore[reportArgumentType]
+
+
+def test_one_batch_an_epoch_unless_said():
+    t = np.array([10, 1000])
+    said = theory.predicted_rate(0.5, 100, t, momentum=0.5, batches=1)
+    np.testing.assert_array_equal(theory.predicted_rate(0.5, 100, t, momentum=0.5), said)
+    assert np.all(said != theory.predicted_rate(0.5, 100, t, momentum=0.5, batches=2))
