@@ -126,9 +126,10 @@ def _decoded(codes: list[Tensor], scales: list[Tensor], length: int) -> list[Ten
 
 
 def _by_length(tensors: list[Tensor]) -> dict[int, list[int]]:
+    lengths = {shape: blocks_of(shape).length for shape in {each.shape for each in tensors}}
     found: dict[int, list[int]] = {}
     for index, each in enumerate(tensors):
-        found.setdefault(blocks_of(each.shape).length, []).append(index)
+        found.setdefault(lengths[each.shape], []).append(index)
     return found
 
 
@@ -145,19 +146,23 @@ def _computing(dtype: torch.dtype) -> torch.dtype:
 
 def _blocks(tensors: list[Tensor], length: int) -> Tensor:
     """Return the entries of all tensors, each row filled up with zeros, shape [blocks, length]."""
+    cuts = {shape: blocks_of(shape) for shape in {each.shape for each in tensors}}
     full = []
     for each in tensors:
-        cut = blocks_of(each.shape)
-        rows = each.reshape(cut.rows, cut.row)
+        cut = cuts[each.shape]
         left = cut.of_row * length - cut.row
-        full.append((torch.nn.functional.pad(rows, (0, left)) if left else rows).reshape(-1, length))
+        rows = torch.nn.functional.pad(each.reshape(cut.rows, cut.row), (0, left)) if left else each
+        full.append(rows.reshape(-1, length))
     return full[0] if len(full) == 1 else torch.cat(full)
 
 
 def _shaped(blocks: Tensor, like: list[Tensor]) -> list[Tensor]:
-    cuts = [blocks_of(each.shape) for each in like]
-    pieces = blocks.split([cut.rows * cut.of_row for cut in cuts])
-    return [
-        piece.reshape(cut.rows, cut.of_row * cut.length)[:, : cut.row].reshape(each.shape)
-        for piece, cut, each in zip(pieces, cuts, like, strict=True)
-    ]
+    cuts = {shape: blocks_of(shape) for shape in {each.shape for each in like}}
+    pieces = blocks.split([cuts[each.shape].rows * cuts[each.shape].of_row for each in like])
+    found = []
+    for piece, each in zip(pieces, like, strict=True):
+        cut = cuts[each.shape]
+        filled = piece.numel() > each.numel()
+        own = piece.reshape(cut.rows, cut.of_row * cut.length)[:, : cut.row] if filled else piece
+        found.append(own.reshape(each.shape))
+    return found
