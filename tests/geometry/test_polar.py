@@ -189,3 +189,9 @@ def test_a_graded_neighbour_in_the_batch_changes_nothing(kind):
     np.testing.assert_array_equal(together[0], kind.back(polar_factor(kind(batch[:1])))[0])
     np.testing.assert_array_equal(together[2], 0)
     assert np.isnan(together[3]).all()
+
+
+def test_singular_values_within_rounding_are_not_counted_as_left_out():
+    """4 √2 eps of the largest is 1.256e-15 in two rows."""
+    counts = [int(singular_values_below_cutoff(np.diag([1.0, small]))) for small in (1.2e-15, 1.3e-15)]
+    assert counts == [0, 1]
