@@ -16,6 +16,7 @@ from steepest.geometry.rows import ColumnNorm, RowNorm
 from steepest.maxmargin.column_generation import SINGLE_FEATURES
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION, BallProjection, project_rows
+from steepest.maxmargin.first_order.scaled_projections import SCALED_PROJECTION
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.optima.faces import EXPOSED_FACE
 from steepest.maxmargin.peers.clarabel import CONIC_PROGRAM, Form, linear_form
@@ -30,7 +31,14 @@ def _of_entries(capability: Capability[Any], norm: RowNorm | ColumnNorm) -> Any:
     return None if same is None else capability.of(same)
 
 
-for _capability in (BALL_BARRIER, DUAL_ASCENT, EXPOSED_FACE, POLYHEDRAL_BALL, SINGLE_FEATURES):
+for _capability in (
+    BALL_BARRIER,
+    DUAL_ASCENT,
+    EXPOSED_FACE,
+    POLYHEDRAL_BALL,
+    SCALED_PROJECTION,
+    SINGLE_FEATURES,
+):
     _capability.offered_by(RowNorm, ColumnNorm)(partial(_of_entries, _capability))
 
 
