@@ -19,6 +19,7 @@ from steepest.maxmargin.separability.program import basic_null_weights, pair_col
 __all__ = [
     "Null",
     "all_positive",
+    "few_null_weights",
     "null_weights",
     "relative_margins",
     "relative_residual",
@@ -183,17 +184,30 @@ def null_weights(
         deadline: when to stop.
         guess: dual weights of the pairs that are near some, shape [p], which save the program.
     """
-    unknowns = (classes - 1) * conditioned.features.shape[1]
-    chosen = np.ones(len(pairs), dtype=bool)
-    if unknowns >= _EXACT_SUPPORT and guess is not None:
-        chosen = _of_two_classes(y, classes, pairs, guess)
-    exact = _basic(X, y, classes, conditioned, pairs[chosen], deadline)
-    if exact is not None:
-        return exact
+    few = few_null_weights(X, y, classes, conditioned, pairs, deadline, guess)
+    if few is not None:
+        return few
     # Corrections of many pairs take a second, which nothing may be left of.
     if guess is None or deadline.passed:
         return None
     return zero_to_rounding(X, y, classes, conditioned, pairs, guess)
+
+
+def few_null_weights(
+    X: np.ndarray,
+    y: np.ndarray,
+    classes: int,
+    conditioned: Conditioned,
+    pairs: np.ndarray,
+    deadline: Deadline,
+    guess: np.ndarray | None = None,
+) -> Null | None:
+    """The same of no more pairs than are needed, of two classes where a guess of many unknowns names these."""
+    unknowns = (classes - 1) * conditioned.features.shape[1]
+    chosen = np.ones(len(pairs), dtype=bool)
+    if unknowns >= _EXACT_SUPPORT and guess is not None:
+        chosen = _of_two_classes(y, classes, pairs, guess)
+    return _basic(X, y, classes, conditioned, pairs[chosen], deadline)
 
 
 def _basic(
