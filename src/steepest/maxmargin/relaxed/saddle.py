@@ -163,7 +163,7 @@ class _Saddle:
         return np.append(np.sort(np.argsort(-self.found)[:most]), np.arange(p, width))
 
     def columns_near(self, A: np.ndarray, reached: float) -> np.ndarray:
-        """The features that may have weights, where the norm tells: those near the largest A, and free ones."""
+        """The features that may have weights, if the norm tells: those near the largest A, and free ones."""
         by_feature, p = SINGLE_FEATURES.of(self.norm), self.band.penalised
         if by_feature is None:
             return np.arange(self.band.width)

@@ -73,7 +73,7 @@ class Case:
     def __post_init__(self) -> None:
         self.X, self.y = as_numpy(self.problem.features), self.problem.labels
         self.k = self.problem.n_classes
-        self.views = conditionings(self.X, self.y)
+        self.views = conditionings(self.X, self.y, self.deadline)
         self._look(next(self.views))
 
     def _look(self, view: Conditioned) -> None:

@@ -115,9 +115,9 @@ def raised(margins: Any, deadline: Deadline) -> tuple[np.ndarray, np.ndarray, np
 
     None where that takes too long. ``margins`` are a matrix, dense or sparse, of shape [p, u].
 
-    >>> v, levels, q = raised(np.array([[1.0], [-1.0]]), Deadline())
-    >>> levels.tolist(), bool((q >= 1).all())
-    ([0.0, 0.0], True)
+    >>> _, levels, q = raised(np.array([[1.0], [-1.0]]), Deadline())
+    >>> bool(levels.round().any()), bool((q >= 1).all())
+    (False, True)
     """
     p, free = margins.shape
     constraints: Any = sparse.hstack([-sparse.csr_array(margins), sparse.eye_array(p)], format="csr")
