@@ -24,8 +24,12 @@ def _rare_features(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_the_split_is_that_of_the_program_over_all_weights(seed):
     X, y = _rare_features(seed)
     Z = condition(X).features
-    found = split_by_likelihood(Z, y, fit_likelihood(Z, y, 4, Deadline()), Deadline())
+    fit = fit_likelihood(Z, y, 4, Deadline())
+    assert fit is not None
+    found = split_by_likelihood(Z, y, fit, Deadline())
     expected = split_pairs(Z, y, 4, Deadline())
+    assert found is not None
+    assert expected is not None
     assert found.inseparable.tolist() == expected.inseparable.tolist()
     assert 0 < len(found.inseparable) < 3 * len(y)
     logits = Z @ found.weights.T
@@ -37,6 +41,7 @@ def test_a_fit_of_no_time_gives_no_split():
     X, y = _rare_features(0)
     Z = condition(X).features
     fit = fit_likelihood(Z, y, 4, Deadline())
+    assert fit is not None
     assert split_by_likelihood(Z, y, fit, Deadline.after(1e-9)) is None
 
 
@@ -51,6 +56,8 @@ def test_digits_with_labels_drawn_anew_are_weakly_separable():
     y[noisy] = generator.integers(0, 10, noisy.sum())
     found = separability(Classification(X, y), intercept=True)
     assert found.kind.name == "WEAKLY_SEPARABLE"
+    assert found.overlapped is not None
+    assert found.coefficients is not None
     # A program over all 558 weights, which takes a minute or two, finds as many.
     assert len(found.overlapped) == 15280
     X = np.column_stack([X, np.ones(len(X))])

@@ -43,7 +43,8 @@ def split_by_likelihood(Z: np.ndarray, y: np.ndarray, fit: Fit, deadline: Deadli
 
     >>> from steepest.maxmargin.separability.likelihood import fit_likelihood
     >>> Z, y = np.array([[1.0, 0.0], [1.0, 0.0], [0.5, 1.0]]), np.array([0, 1, 1])
-    >>> split = split_by_likelihood(Z, y, fit_likelihood(Z, y, 2, Deadline()), Deadline())
+    >>> fit = fit_likelihood(Z, y, 2, Deadline())
+    >>> split = split_by_likelihood(Z, y, fit, Deadline())
     >>> split.inseparable.tolist(), split.weights.round(6).tolist()
     ([[0, 1], [1, 0]], [[0.0, 0.0], [0.0, 1.0]])
     """
