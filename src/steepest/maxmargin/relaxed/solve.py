@@ -239,7 +239,8 @@ class _Record:
         if found is None:
             return None
         q, correction = found
-        return q, relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction)
+        lower = self.best.lower
+        return q, relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction, lower)
 
     def clear_support(self, gap: float) -> None:
         """Leave out dual weights so small that the gap holds without them: interior points have no zeros.
