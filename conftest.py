@@ -56,6 +56,7 @@ _THOROUGH = (
     "tests/experiments/test_reproduction.py::test_all_figures",
     "tests/maxmargin/relaxed/test_no_margin.py::test_many_features_and_classes",
     "tests/maxmargin/first_order/test_halpern.py::test_code_compiled_now",
+    "tests/maxmargin/separability/test_recession.py::test_digits_with_labels_drawn_anew",
     "tests/maxmargin/test_hard_inputs.py::test_a_thousand_classes",
     "tests/maxmargin/relaxed/test_saddle.py::test_gradient_steps_end",
     "tests/monitor/test_margin_monitor.py::test_a_network_in_distributed",

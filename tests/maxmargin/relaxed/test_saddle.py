@@ -15,6 +15,8 @@ from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.capped import project_capped_pairs
 from steepest.maxmargin.relaxed.flows import with_balanced_flows
+from steepest.maxmargin.relaxed.point import Point
+from steepest.maxmargin.relaxed.saddle import solve_saddle_of_band
 from steepest.maxmargin.relaxed.split import solve_band
 
 SEEDS = strategies_of.integers(0, 10_000)
@@ -168,3 +170,17 @@ def test_caps_that_sum_to_one_but_for_rounding_move_no_dual_weights():
     q = np.zeros((100, 3))
     q[:, 1] = caps
     np.testing.assert_allclose(within_caps(q, y, caps), q, rtol=1e-14, atol=0.0)
+
+
+@pytest.mark.parametrize("norm", ["max", "sum"])
+def test_steps_start_where_all_dual_weight_is_settled_at_caps(norm):
+    """Columns of 2^±200 leave starts whose only dual weight is that of samples outside of the band."""
+    _, _, band = _band(3)
+    weights = np.zeros((3, 13))
+    weights[:, :3] = np.eye(3)
+    start = Point(weights, np.zeros((60, 3)), 0.0, 1.0, 0)
+    with np.errstate(all="raise", under="ignore"):
+        point = next(solve_saddle_of_band(band, st.norm(norm), 1e-4, Deadline(), start, 1000.0))
+    expected = next(solve_band(band, st.norm(norm), 1e-7, Deadline()))
+    assert point.reached <= 1e-4
+    assert point.level == pytest.approx(expected.level, abs=1e-2)

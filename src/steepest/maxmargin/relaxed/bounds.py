@@ -27,6 +27,8 @@ __all__ = ["exact_level", "level_below", "relaxed_dual_above"]
 
 _UNIT = 2.0**-53
 _ENOUGH = 1e-11
+_OF_GAP = 1e-6
+"""The same as a share of the gap that the bound leaves."""
 
 
 def level_below(
@@ -74,7 +76,13 @@ def exact_level(X: np.ndarray, y: np.ndarray, W: np.ndarray, caps: Sequence[Frac
 
 
 def relaxed_dual_above(
-    Z: np.ndarray, error: np.ndarray, y: np.ndarray, q: np.ndarray, norm: Norm, correction: Correction
+    Z: np.ndarray,
+    error: np.ndarray,
+    y: np.ndarray,
+    q: np.ndarray,
+    norm: Norm,
+    correction: Correction,
+    lower: float = np.inf,
 ) -> float:
     """Return ‖A(q)‖_* / Σq rounded up, for the exact dual weights near q that the correction describes.
 
@@ -85,6 +93,7 @@ def relaxed_dual_above(
         q: dual weights, shape [m, k], 0 at the true class.
         norm: the norm of the penalised weights.
         correction: how far the exact dual weights are from q.
+        lower: a lower bound of what this bounds from above: sums far beyond it need fewer digits.
     """
     rows = np.nonzero(q.any(axis=1))[0]
     T = towards(q[rows], y[rows])
@@ -92,7 +101,8 @@ def relaxed_dual_above(
     sizes = np.abs(T).T
     slack = slack + (q.shape[1] + 2) * _UNIT * (sizes @ np.abs(Z[rows]))
     value = float(norm.dual(A))
-    if dual_of_error(norm, slack) > _ENOUGH * value:
+    apart = max(0.0, value - lower * float(q.sum()))
+    if dual_of_error(norm, slack) > max(_ENOUGH * value, _OF_GAP * apart):
         A, slack = accurate_product(T.T, Z[rows])
         # The true class holds a rounded sum of up to k - 1 terms.
         slack = slack + (q.shape[1] + 2) * _UNIT * (sizes @ np.abs(Z[rows]))

@@ -35,7 +35,7 @@ class Point:
 def point_near(band: Band, weights: np.ndarray, dual: np.ndarray) -> Point:
     """Weights [k, p + f] and dual weights [m, k] of other terms as a start: within the caps of these."""
     q = dual / dual.sum() * (1.0 - band.mass)
-    if np.isfinite(band.caps).all():
+    if np.isfinite(band.caps).all() and q.any():
         q = within_caps(q / q.sum(), band.labels, band.caps / q.sum()) * q.sum()
     return Point(weights, q, band.threshold(band.margins(weights).min(axis=1)))
 

@@ -85,7 +85,10 @@ class _Saddle:
         active = band.active(start.dual, band.caps, self.seen, self.level, far)
         self.sizes = _sizes(band, active, split=self.stretched is None)
         W = start.weights / size * self.sizes
-        self.weight = float(np.linalg.norm(start.dual) / (start.dual.sum() * np.linalg.norm(W)))
+        mass = float(start.dual.sum())
+        # All dual weight may be that of samples at their caps, which is settled.
+        spread = float(np.linalg.norm(start.dual)) / mass if mass > 0 else 1.0
+        self.weight = spread / float(np.linalg.norm(W))
         self._hold(active, self._first_columns(start), start.dual)
         self._start(self._of(W, self._gathered(start.dual)))
 

@@ -239,7 +239,8 @@ class _Record:
         if found is None:
             return None
         q, correction = found
-        return q, relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction)
+        lower = self.best.lower
+        return q, relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction, lower)
 
     def clear_support(self, gap: float) -> None:
         """Leave out dual weights so small that the gap holds without them: interior points have no zeros.
@@ -333,7 +334,7 @@ class _Record:
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""
         problem, terms, best = self.problem, self.terms, self.best
-        if best.lower > 0.0:
+        if best.lower > 0.0 and best.dual.any():
             self.clear_support(gap)
         penalised = terms.penalised(problem.dimension)
         W = np.zeros((problem.n_classes, problem.dimension))

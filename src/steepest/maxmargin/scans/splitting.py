@@ -122,6 +122,8 @@ def solve_split(
     while split.steps < _MOST_STEPS:
         for _ in range(_EVERY):
             split.step()
+            if deadline.passed:
+                break
         total = float(split.chosen.alpha.sum())
         if total > 0.0:
             best.take_dual(split.chosen, float(norm.dual(split.chosen.pair_sum())) / total)

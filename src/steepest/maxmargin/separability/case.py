@@ -16,13 +16,15 @@ from steepest.maxmargin.separability.coefficients import coefficients_at_infinit
 from steepest.maxmargin.separability.conditioned import Conditioned, conditionings
 from steepest.maxmargin.separability.evidence import (
     Null,
+    few_null_weights,
     null_weights,
     relative_margins,
     relative_residual,
     separates,
+    zero_to_rounding,
 )
 from steepest.maxmargin.separability.exact_program import decide_exactly, is_small_enough
-from steepest.maxmargin.separability.likelihood import fit_likelihood, split_by_likelihood
+from steepest.maxmargin.separability.likelihood import fit_likelihood
 from steepest.maxmargin.separability.overlap import all_overlap
 from steepest.maxmargin.separability.program import Split, split_pairs
 from steepest.maxmargin.separability.rational import (
@@ -32,6 +34,7 @@ from steepest.maxmargin.separability.rational import (
     nearest_floats,
     rational_weights,
 )
+from steepest.maxmargin.separability.recession import split_by_likelihood
 from steepest.maxmargin.separability.repeated import repeated_sample
 from steepest.maxmargin.separability.result import Separability, Separation
 from steepest.maxmargin.separability.weak import Weak, separating_weights, weak_weights
@@ -70,7 +73,7 @@ class Case:
     def __post_init__(self) -> None:
         self.X, self.y = as_numpy(self.problem.features), self.problem.labels
         self.k = self.problem.n_classes
-        self.views = conditionings(self.X, self.y)
+        self.views = conditionings(self.X, self.y, self.deadline)
         self._look(next(self.views))
 
     def _look(self, view: Conditioned) -> None:
@@ -138,10 +141,19 @@ class Case:
         found = self._if_separating(fit.weights) if self.null is None else None
         if found is not None:
             return found
-        split = split_by_likelihood(self.Z, self.y, fit)
         # The program is sure where a fit is a guess: of a few pairs its vertices are better evidence.
-        found = None if split is None or self.small else self._from_split(split)
-        return found if found is not None and found.kind is Separation.WEAKLY_SEPARABLE else None
+        split = None if self.small else split_by_likelihood(self.Z, self.y, fit, self.deadline)
+        return None if split is None else self._if_shown(split)
+
+    def _if_shown(self, split: Split) -> Separability | None:
+        """Decide by a split that was guessed, if dual weights at all its inseparable pairs show these."""
+        where = self.X, self.y, self.k, self.conditioned, split.inseparable
+        shown = zero_to_rounding(*where, split.multipliers)
+        if shown is None:
+            return None
+        if self.null is None or self.null.exact is None:
+            self.null = few_null_weights(*where, self.deadline, split.multipliers) or shown
+        return self._from_split(split)
 
     def _by_program(self) -> Separability | None:
         self.tried.append("linear program")

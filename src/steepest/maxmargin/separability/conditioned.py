@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from steepest.doubled import two_sum
+from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.separability.exponents import middle, row_and_column_exponents
 
 __all__ = [
@@ -38,6 +39,9 @@ _ROUNDING = 1e-13
 """The same where columns are too many for doubled precision."""
 _MOST_OPERATIONS = 3e8
 """Of an elimination in doubled precision, which then takes some ten seconds."""
+_SECONDS = 3e-8
+"""That one of these takes."""
+_NEVER = Deadline()
 _DOUBLED = 2.0**-98
 """Relative rounding error of sums in doubled precision, with room for many."""
 _SPLIT = 2.0**27 + 1.0
@@ -93,7 +97,7 @@ class Conditioned:
         return scipy.linalg.solve_triangular(self.upper, flat, check_finite=False).T.reshape(V.shape)
 
 
-def condition(X: np.ndarray, by_largest: Any = None) -> Conditioned:
+def condition(X: np.ndarray, by_largest: Any = None, deadline: Deadline = _NEVER) -> Conditioned:
     """Return the features X [n, d] conditioned; rows of zeros stay what they are.
 
     Args:
@@ -101,6 +105,7 @@ def condition(X: np.ndarray, by_largest: Any = None) -> Conditioned:
         by_largest: which features are brought to 1 by their largest entry instead of their middle one, shape
             [d]: a code of 1e16 for what is missing, in samples of several classes, leaves room for tiny
             weights alone, so that all other entries of such a feature are as good as 0. None: no feature.
+        deadline: an elimination that would end after it is not begun.
 
     >>> dates = np.array([[1.7e9, 1.0], [1.7e9 + 1, 1.0], [1.7e9 + 2, 1.0]])
     >>> Z = condition(dates).features
@@ -114,13 +119,17 @@ def condition(X: np.ndarray, by_largest: Any = None) -> Conditioned:
             np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, None, X.shape[1]
         )
     Z, exponents, rows = _equilibrated(X[:, used], None if by_largest is None else by_largest[used])
+    as_they_are = Conditioned(Z, used, exponents, rows, None, None, X.shape[1])
+    if _surely_well_conditioned(Z):
+        return as_they_are
     factored: Any = scipy.linalg.qr(Z, mode="r", pivoting=True, check_finite=False)
     triangle, order = factored
     pivots = np.abs(np.diag(triangle))
     if len(pivots) == len(used) and pivots.min() >= _WELL_CONDITIONED * pivots.max():
-        return Conditioned(Z, used, exponents, rows, None, None, X.shape[1])
+        return as_they_are
     n, d = Z.shape
-    if float(n) * d * min(n, d) > _MOST_OPERATIONS:
+    operations = float(n) * d * min(n, d)
+    if operations > _MOST_OPERATIONS or operations * _SECONDS > deadline.remaining:
         kept = np.sort(order[: int(np.count_nonzero(pivots > _ROUNDING * pivots.max()))])
         return Conditioned(Z[:, kept], used[kept], exponents[kept], rows, None, None, X.shape[1], sure=False)
     lower, upper, chosen, pivots, left = eliminated(Z)
@@ -133,7 +142,18 @@ def condition(X: np.ndarray, by_largest: Any = None) -> Conditioned:
     )
 
 
-def conditionings(X: np.ndarray, y: np.ndarray) -> Iterator[Conditioned]:
+def _surely_well_conditioned(Z: np.ndarray) -> bool:
+    """Whether squares, which take a fraction of the time of a QR factorisation, show its pivots to be alike.
+
+    The least pivot is no less than the least singular value, the largest no more than the largest.
+    """
+    if len(Z) < Z.shape[1]:
+        return False
+    squares = np.linalg.eigvalsh(Z.T @ Z)
+    return bool(squares[0] >= (2 * _WELL_CONDITIONED) ** 2 * squares[-1])
+
+
+def conditionings(X: np.ndarray, y: np.ndarray, deadline: Deadline = _NEVER) -> Iterator[Conditioned]:
     """Yield the features X [n, d] conditioned, and where some entries dwarf the others in other ways too.
 
     First those features are brought to 1 by their largest entry whose huge entries are in samples of several
@@ -142,14 +162,14 @@ def conditionings(X: np.ndarray, y: np.ndarray) -> Iterator[Conditioned]:
     huge = _huge(X)
     columns = huge.any(axis=0)
     if not columns.any():
-        yield condition(X)
+        yield condition(X, None, deadline)
         return
     several = np.array([len(np.unique(y[huge[:, j]])) > 1 for j in range(X.shape[1])])
-    yield condition(X, several)
+    yield condition(X, several, deadline)
     if (several != columns).any():
-        yield condition(X, columns)
+        yield condition(X, columns, deadline)
     if several.any():
-        yield condition(X)
+        yield condition(X, None, deadline)
 
 
 def _huge(X: np.ndarray) -> np.ndarray:
@@ -174,7 +194,9 @@ def _equilibrated(X: np.ndarray, by_largest: Any) -> tuple[np.ndarray, np.ndarra
         columns = middle(sizes - rows, used, axis=0)
         if by_largest is not None:
             columns = np.where(by_largest, _largest(sizes - rows, used, axis=0), columns)
-        rows = _largest(sizes - columns, used, axis=1)[:, None]
+        before, rows = rows, _largest(sizes - columns, used, axis=1)[:, None]
+        if (rows == before).all():
+            break
     rows, columns = rows[:, 0] + first, columns + base
     with np.errstate(under="ignore"):
         return np.ldexp(X, -(rows[:, None] + columns)), -columns, rows

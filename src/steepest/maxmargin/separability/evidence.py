@@ -19,6 +19,7 @@ from steepest.maxmargin.separability.program import basic_null_weights, pair_col
 __all__ = [
     "Null",
     "all_positive",
+    "few_null_weights",
     "null_weights",
     "relative_margins",
     "relative_residual",
@@ -125,13 +126,13 @@ def _balanced(X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def relative_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
     """Return the margin of every pair relative to its terms, shape [n, k]; infinite at the true class."""
     X, W = _balanced(X, W)
-    index = np.arange(len(y))
     found = np.empty((len(y), len(W)))
-    for c in range(len(W)):
-        rows = W[y] - W[c]
-        terms = np.einsum("ij,ij->i", np.abs(X), np.abs(rows))
-        found[:, c] = np.einsum("ij,ij->i", X, rows) / np.where(terms > 0, terms, 1.0)
-    found[index, y] = np.inf
+    for true in range(len(W)):
+        members = np.flatnonzero(y == true)
+        block, differences = X[members], (W[true] - W).T
+        terms = np.abs(block) @ np.abs(differences)
+        found[members] = (block @ differences) / np.where(terms > 0, terms, 1.0)
+    found[np.arange(len(y)), y] = np.inf
     return found
 
 
@@ -183,17 +184,30 @@ def null_weights(
         deadline: when to stop.
         guess: dual weights of the pairs that are near some, shape [p], which save the program.
     """
-    unknowns = (classes - 1) * conditioned.features.shape[1]
-    chosen = np.ones(len(pairs), dtype=bool)
-    if unknowns >= _EXACT_SUPPORT and guess is not None:
-        chosen = _of_two_classes(y, classes, pairs, guess)
-    exact = _basic(X, y, classes, conditioned, pairs[chosen], deadline)
-    if exact is not None:
-        return exact
+    few = few_null_weights(X, y, classes, conditioned, pairs, deadline, guess)
+    if few is not None:
+        return few
     # Corrections of many pairs take a second, which nothing may be left of.
     if guess is None or deadline.passed:
         return None
     return zero_to_rounding(X, y, classes, conditioned, pairs, guess)
+
+
+def few_null_weights(
+    X: np.ndarray,
+    y: np.ndarray,
+    classes: int,
+    conditioned: Conditioned,
+    pairs: np.ndarray,
+    deadline: Deadline,
+    guess: np.ndarray | None = None,
+) -> Null | None:
+    """The same of no more pairs than are needed: of many unknowns, of the two classes that a guess names."""
+    unknowns = (classes - 1) * conditioned.features.shape[1]
+    chosen = np.ones(len(pairs), dtype=bool)
+    if unknowns >= _EXACT_SUPPORT and guess is not None:
+        chosen = _of_two_classes(y, classes, pairs, guess)
+    return _basic(X, y, classes, conditioned, pairs[chosen], deadline)
 
 
 def _basic(
@@ -245,12 +259,18 @@ def zero_to_rounding(
     """
     if not conditioned.sure or len(pairs) * classes * conditioned.features.shape[1] > _LARGEST_SYSTEM:
         return None
+    r = conditioned.features.shape[1]
     A = pair_columns(conditioned.features, y, classes, pairs).toarray()
     values = q / q.sum()
+    true, other = y[pairs[:, 0]], pairs[:, 1]
     for _ in range(_CORRECTIONS):
         terms = np.abs(A) @ values
         used = terms > 0
-        left = accurate_product(A[used], values[:, None])[0][:, 0]
+        sums = np.zeros(len(A))
+        for c in range(classes):
+            rows, members = slice(c * r, (c + 1) * r), (true == c) | (other == c)
+            sums[rows] = accurate_product(A[rows, members], values[members, None])[0][:, 0]
+        left = sums[used]
         if np.all(np.abs(left) <= _ROUNDING * terms[used]):
             dense = np.zeros((len(y), classes))
             in_X = conditioned.dual(pairs[:, 0], values)

@@ -35,16 +35,28 @@ def middle(values: np.ndarray, used: np.ndarray, axis: int) -> np.ndarray:
     array([1, 0])
     """
     counts = used.sum(axis=axis)
-    ordered = np.sort(np.where(used, values, np.iinfo(values.dtype).max), axis=axis)
-    places = np.expand_dims(np.maximum(counts - 1, 0) // 2, axis)
-    return np.where(counts > 0, np.take_along_axis(ordered, places, axis).squeeze(axis), 0)
+    # Exponents of products of floats fit in 32 bits; rows that lie together are sorted several times faster.
+    last = np.moveaxis(values, axis, -1).astype(np.int32, order="C")
+    if used.all():
+        place = max(last.shape[-1] - 1, 0) // 2
+        found = np.partition(last, place, axis=-1)[..., place] if last.shape[-1] else counts
+        return found.astype(values.dtype)
+    last[~np.moveaxis(used, axis, -1)] = np.iinfo(np.int32).max
+    last.sort(axis=-1)
+    places = np.maximum(counts - 1, 0)[..., None] // 2
+    return np.where(counts > 0, np.take_along_axis(last, places, -1)[..., 0], 0).astype(values.dtype)
 
 
 def _column_exponents(sizes: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Return the exponents of columns, each from one that it has the most samples in common with."""
     n, d = sizes.shape
     columns = np.zeros(d, dtype=sizes.dtype)
+    if used.all() and d:
+        # The first has all samples in common with every other.
+        return middle(sizes - sizes[:, :1], used, axis=0)
     counts = used.sum(axis=0)
+    # Counts of samples are whole numbers that a float holds.
+    in_floats = used.astype(np.float64)
     # Samples that a column has in common with one that is known, and which that is.
     common, nearest = np.zeros(d, dtype=np.int64), np.zeros(d, dtype=np.int64)
     left = counts > 0
@@ -59,7 +71,7 @@ def _column_exponents(sizes: np.ndarray, used: np.ndarray) -> np.ndarray:
             apart = sizes[:, column] - sizes[:, nearest[column]]
             columns[column] = columns[nearest[column]] + middle(apart, both, axis=0)
         left[column] = False
-        shared = used[:, column].astype(np.float64) @ used if n else common
+        shared = in_floats[:, column] @ in_floats if n else common
         closer = left & (shared > common)
         common[closer], nearest[closer] = shared[closer], column
     return columns

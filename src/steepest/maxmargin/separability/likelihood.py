@@ -15,9 +15,8 @@ import numpy as np
 import scipy.linalg
 
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.separability.program import Split, pair_columns
 
-__all__ = ["Fit", "fit_likelihood", "split_by_likelihood"]
+__all__ = ["Fit", "fit_likelihood"]
 
 _MOST_STEPS = 60
 _MOST_HALVINGS = 30
@@ -28,12 +27,6 @@ _SECONDS = 2.5e-10
 _CONVERGED = 1e-22
 """Share of the loss that a further step would gain: the gradient is then zero to rounding."""
 _RIDGE = 1e-13
-_GONE = 1e-7
-"""Probabilities below this are of margins that run off; maxima that leave smaller ones are not guessed at."""
-_APART = 1e-3
-"""Share of the largest margin that the others must reach once they are freed of what is inseparable."""
-_OF_RANK = 1e-10
-_MOST_ENTRIES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -89,31 +82,6 @@ def fit_likelihood(Z: np.ndarray, y: np.ndarray, classes: int, deadline: Deadlin
         if operations * _SECONDS > deadline.remaining:
             break
     return Fit(V, p, False, False)
-
-
-def split_by_likelihood(Z: np.ndarray, y: np.ndarray, fit: Fit) -> Split | None:
-    """Return the split of pairs that a fit without a maximum suggests; None where it suggests none.
-
-    Margins that grow with every step leave probabilities of next to nothing; the other margins approach a
-    maximum of the likelihood of their own, and what is left of the weights orthogonal to them runs off.
-    """
-    k, r = fit.weights.shape
-    wrong = y[:, None] != np.arange(k)
-    zero = wrong & (fit.probabilities > _GONE)
-    pairs = np.argwhere(zero)
-    if not len(pairs) or len(pairs) == wrong.sum() or len(pairs) * 2 * r > _MOST_ENTRIES:
-        return None
-    A = pair_columns(Z, y, k, pairs)[r:]
-    sizes, vectors = np.linalg.eigh((A @ A.T).toarray())
-    directions = vectors[:, sizes <= _OF_RANK * sizes[-1]]
-    V = np.zeros((k, r))
-    V[1:] = (directions @ (directions.T @ (fit.weights - fit.weights[0])[1:].ravel())).reshape(k - 1, r)
-    scores = Z @ V.T
-    margins = scores[np.arange(len(y)), y][:, None] - scores
-    lowest = float(margins[wrong & ~zero].min())
-    if lowest <= _APART * float(np.abs(margins).max()):
-        return None
-    return Split(V / lowest, pairs, fit.probabilities[zero])
 
 
 def _loss(Z: np.ndarray, y: np.ndarray, V: np.ndarray) -> tuple[float, np.ndarray]:

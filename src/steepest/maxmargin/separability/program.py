@@ -20,7 +20,7 @@ import scipy.sparse as sparse
 
 from steepest.maxmargin.forms.candidate import Deadline
 
-__all__ = ["Split", "basic_null_weights", "pair_columns", "split_pairs"]
+__all__ = ["Split", "basic_null_weights", "pair_columns", "raised", "split_pairs"]
 
 _FIRST_PAIRS = 2000
 _SECONDS = 5e-7
@@ -101,11 +101,26 @@ def _solve(
     A: Any, classes: int, r: int, deadline: Deadline
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return V [k, r], the levels s [p] and the multipliers q [p] of the program over some pairs."""
-    p = A.shape[1]
     free = (classes - 1) * r
     # A common shift of all classes changes no margin: the last class stays at the origin.
-    margins: Any = sparse.csr_array(A[:free]).T
-    constraints: Any = sparse.hstack([-margins, sparse.eye_array(p)], format="csr")
+    found = raised(sparse.csr_array(A[:free]).T, deadline)
+    if found is None:
+        return None
+    V = np.concatenate([found[0].reshape(classes - 1, r), np.zeros((1, r))])
+    return V, *found[1:]
+
+
+def raised(margins: Any, deadline: Deadline) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return weights v [u], levels s [p] and multipliers q [p] of max Σ s, ``margins`` v ≥ s, 0 ≤ s ≤ 1.
+
+    None where that takes too long. ``margins`` are a matrix, dense or sparse, of shape [p, u].
+
+    >>> _, levels, q = raised(np.array([[1.0], [-1.0]]), Deadline())
+    >>> bool(levels.round().any()), bool((q >= 1).all())
+    (False, True)
+    """
+    p, free = margins.shape
+    constraints: Any = sparse.hstack([-sparse.csr_array(margins), sparse.eye_array(p)], format="csr")
     objective = np.concatenate([np.zeros(free), -np.ones(p)])
     bounds = np.zeros((free + p, 2))
     bounds[:free], bounds[free:] = (-np.inf, np.inf), (0.0, 1.0)
@@ -120,8 +135,7 @@ def _solve(
     )
     if found.x is None or found.status != 0:
         return None
-    V = np.concatenate([found.x[:free].reshape(classes - 1, r), np.zeros((1, r))])
-    return V, found.x[free:], -found.ineqlin.marginals
+    return found.x[:free], found.x[free:], -found.ineqlin.marginals
 
 
 def basic_null_weights(A: Any, deadline: Deadline) -> np.ndarray | None:
