@@ -39,10 +39,10 @@ _STEPS = (
 _DAMPINGS = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.25, 0.0))
 """Shares of the way to the path and of the second-order corrections, fullest first."""
 _PROXIMITIES = (0.9, 0.5, 0.2)
-"""Distances from the path, in the local norm, that a step may end at: below 1 it can come back most times, and
-the closer the more surely. A path that is lost begins anew with the next."""
+"""Distances from the path, in the local norm, that a step may end at: below 1 it can come back most times,
+and the closer the more surely. A path that is lost begins anew with the next."""
 _LOST, _FAR = 0.5, 1e-3
-"""The relative gap from which on a path that ends was lost, where the upper bound was of size 1 at the start and
+"""The relative gap from which on a path that ends was lost, where the upper bound, of size 1 at the start,
 is still above the second: rounding ends one much later."""
 _SMALLEST_PRODUCT = 1e-3
 """Share of μ below which no product s q may fall, so that no pair leaves the path behind."""
