@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
@@ -19,8 +21,9 @@ _ASKED = 0.87
 @pytest.mark.parametrize("centers", [2, 3])
 def test_only_an_intercept_puts_most_rows_of_the_check_into_one_class(centers):
     X, y = make_blobs(centers=centers, random_state=0, cluster_std=20)
-    train, held_out, labels, _ = train_test_split(X, y, test_size=0.5, random_state=0)
-    # Where W x is largest for one class lies within a half-plane through the origin. All there are begin at a row.
+    parts: Any = train_test_split(X, y, test_size=0.5, random_state=0)
+    train, held_out, labels, _ = parts
+    # Where one class has the largest logit lies within a half-plane through the origin, at a row.
     angles = np.arctan2(held_out[:, 1], held_out[:, 0])
     ahead = (angles - angles[:, None]) % (2 * np.pi)
     most = float(np.mean(ahead <= np.pi, axis=1).max())

@@ -25,7 +25,8 @@ def test_breast_cancer_is_solved_by_the_interior_point(norm, margin):
 
 def _of_unequal_classes():
     rng = np.random.default_rng(0)
-    rng.random(400), rng.normal(size=(400, 10))  # the draws of these data that lost the path
+    rng.random(400)  # the draws of these data are those that lost the path
+    rng.normal(size=(400, 10))
     y = rng.choice(3, p=[0.02, 0.08, 0.9], size=400)
     X = rng.normal(size=(400, 10))
     X[:, :2] += 4 * (y[:, None] == np.arange(2))

@@ -30,7 +30,7 @@ class Progress:
     iterations: int
     """Its iterations so far."""
     method_gap: float
-    """Relative gap of its own bounds, rounding not accounted for; at most 1. It is ahead of the certified one."""
+    """Relative gap of its own bounds, ahead of the certified ones, rounding not accounted for; at most 1."""
     margin: float
     """The certified lower bound so far, in units of the features."""
     upper_bound: float
