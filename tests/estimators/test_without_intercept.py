@@ -20,7 +20,8 @@ _ASKED = 0.87
 )  # ν is raised until it balances
 @pytest.mark.parametrize("centers", [2, 3])
 def test_only_an_intercept_puts_most_rows_of_the_check_into_one_class(centers):
-    X, y = make_blobs(centers=centers, random_state=0, cluster_std=20)
+    made: Any = make_blobs(centers=centers, random_state=0, cluster_std=20)
+    X, y = made
     parts: Any = train_test_split(X, y, test_size=0.5, random_state=0)
     train, held_out, labels, _ = parts
     # Where one class has the largest logit lies within a half-plane through the origin, at a row.
