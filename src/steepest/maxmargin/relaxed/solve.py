@@ -333,7 +333,7 @@ class _Record:
     def solution(self, gap: float, seconds: float, *, stopped: bool) -> MaxMarginSolution:
         """Return the solution in all features and samples of the problem."""
         problem, terms, best = self.problem, self.terms, self.best
-        if best.lower > 0.0:
+        if best.lower > 0.0 and best.dual.any():
             self.clear_support(gap)
         penalised = terms.penalised(problem.dimension)
         W = np.zeros((problem.n_classes, problem.dimension))
