@@ -10,11 +10,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 from tests.problems import random_problem
 
 import steepest as st
 from steepest.errors import InvalidArgument, InvalidData
+from steepest.features.validated import rows_elsewhere
+
+ONE_PLACE = coo_array(([2**53, 1], ([0, 0], [0, 0])), shape=(2, 1))
+"""An integer that float64 rounds, as two that it does not round."""
+
+
+def test_sparse_integers_are_taken_where_float64_holds_them_as_dense_ones_are():
+    large = np.array([[2**53 + 2, 0], [0, -(2**62)]])
+    rows = rows_elsewhere(csr_array(large))
+    assert rows is not None
+    assert rows.take(np.arange(2)).toarray().tolist() == large.tolist()
+    assert st.Classification(large, [0, 1]).features.tolist() == large.tolist()
 
 
 @pytest.mark.parametrize(
@@ -82,6 +94,8 @@ def test_labels_of_any_dtype_are_mapped_and_kept(labels, classes):
         (np.ma.masked_equal([[1.0], [2.0]], 2), [0, 1], r"X='MaskedArray': 1 of 2 entries are masked"),
         ([[2**53 + 1], [0]], [0, 1], r"X=9007199254740993: float64 would round it: subtract an offset"),
         ([[2**53 + 1], [0.5]], [0, 1], r"X=9007199254740993: float64 would round it: subtract an offset"),
+        (csr_array([[2**53 + 1], [0]]), [0, 1], r"X=9007199254740993: float64 would round it: subtract an"),
+        (ONE_PLACE, [0, 1], r"X=9007199254740993: float64 would round it: subtract an offset"),
         ([np.ma.masked_equal([1.0], 1), [2.0]], [0, 1], r"X='MaskedArray': some entries are masked"),
         (np.array([[2**64 - 1], [0]], np.uint64), [0, 1], r"X=18446744073709551615: float64 would round it"),
         (np.ndarray, [0, 1], r"X=<class 'numpy.ndarray'>: this is a class: give an array"),

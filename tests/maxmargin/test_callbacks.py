@@ -38,7 +38,9 @@ def test_every_method_tells_and_is_stopped_with_bounds_that_hold(norm, arguments
 
     stopped = st.max_margin(CLOUDS, norm, callback=once, **arguments)
     assert len(told) == 1
-    assert 0 <= told[0].relative_gap <= 1
+    assert 0 <= told[0].method_gap <= 1
+    certified = 1 - told[0].margin / told[0].upper_bound
+    assert told[0].relative_gap == pytest.approx(certified)  # 1 where the bounds are 0 and infinity
     assert stopped.status is Status.STOPPED
     assert stopped.margin <= known.upper_bound
     assert known.margin <= stopped.upper_bound

@@ -104,9 +104,10 @@ def _of_max_margin(found: Progress) -> str:
     left = (
         f"about {found.remaining_seconds:,.0f} s left" if found.remaining_seconds < _KNOWN else "still open"
     )
-    bounds = f"{found.margin:.6g} to {found.upper_bound:.6g}, " if found.margin > 0 else ""
+    certified = f"certified {found.margin:.6g} to {found.upper_bound:.6g} (gap {found.relative_gap:.1g}), "
     return (
-        f"{found.method}, {bounds}gap {found.relative_gap:.1g}, {found.iterations:,} iterations, "
+        f"{found.method}, {certified if found.margin > 0 else ''}"
+        f"gap {found.method_gap:.1g} not yet certified, {found.iterations:,} iterations, "
         f"{found.iterations_per_second:,.0f} a second, {found.seconds:,.0f} s, {left}"
     )
 

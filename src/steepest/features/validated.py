@@ -41,13 +41,27 @@ def rows_elsewhere(X: Any) -> Rows | None:
         array.sum_duplicates()
         if 0 in array.shape:
             raise InvalidData("X", array.shape, "give features of shape [n, d] with n and d at least 1")
-        if X.dtype.kind in "iu" and np.abs(array.data).max(initial=0.0) > _EXACT_INTEGERS:
-            raise InvalidData("X", str(X.dtype), "float64 rounds integers above 2^53: subtract an offset")
+        if X.dtype.kind in "iu" and np.abs(array.data).max(initial=0.0) >= _EXACT_INTEGERS:
+            _require_exact(X, array)
         return _finite(SparseRows(array))
     if is_spread(X):
         return _finite(spread_rows(X))
     mapped = isinstance(X, np.memmap) and X.ndim == 2 and X.dtype in (np.float32, np.float64)
     return _finite(DenseRows(X)) if mapped and 0 not in X.shape else None
+
+
+def _require_exact(X: Any, rounded: Any) -> None:
+    """Refuse sparse whole numbers that float64 rounds, as dense ones are refused."""
+    wide = np.uint64 if X.dtype == np.uint64 else np.int64
+    whole: Any = import_module("scipy.sparse").csr_array(X, dtype=wide, copy=True)
+    whole.sum_duplicates()
+    try:
+        as_floating(whole.data, "X")
+    except InvalidArgument as error:
+        raise InvalidData(error.argument, error.value, error.remedy) from error
+    if not np.array_equal(whole.data.astype(np.float64), rounded.data):
+        remedy = "entries of one place add up to integers that float64 rounds: subtract an offset first"
+        raise InvalidData("X", str(X.dtype), remedy)
 
 
 def _finite(rows: Rows) -> Rows:

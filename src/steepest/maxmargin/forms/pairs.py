@@ -13,6 +13,9 @@ from steepest.maxmargin.forms.worst import mean_of_worst
 
 __all__ = ["Pairs", "all_pairs", "dense_dual", "pair_rows", "towards"]
 
+_SHARE_OF_CAPS = 0.5
+"""What an even start may take of the caps: the rest is room of its own for each sample."""
+
 
 def all_pairs(labels: np.ndarray, classes: int) -> np.ndarray:
     """Pairs (i, c) with c ≠ y_i, shape [n (k-1), 2], ordered by sample.
@@ -115,10 +118,18 @@ class Pairs:
 
     @cached_property
     def uniform(self) -> np.ndarray:
-        """Equal dual weights of a sample's pairs, and of samples in proportion to caps, shape [n, k]."""
-        caps = self.reduced.caps
+        """Equal dual weights of a sample's pairs, and of samples in proportion to caps, shape [n, k].
+
+        Those of an even start are so within each class, and the classes' are equal where caps leave room.
+        """
+        caps, k = self.reduced.caps, self.reduced.classes
         of_sample = np.full(len(self.y), 1.0 / len(self.y)) if caps is None else caps / caps.sum()
-        return np.where(self.mask, of_sample[:, None] / (self.reduced.classes - 1), 0.0)
+        of_class = np.bincount(self.y, weights=of_sample, minlength=k)
+        if self.reduced.even and of_class.min() > 0.0:
+            even = of_sample / (k * of_class[self.y])
+            if caps is None or np.all(even <= _SHARE_OF_CAPS * caps):
+                of_sample = even
+        return np.where(self.mask, of_sample[:, None] / (k - 1), 0.0)
 
     def balanced(self) -> Pairs:
         """The same pairs, with features multiplied so that ‖A(uniform q)‖_* is 1 where it is positive."""

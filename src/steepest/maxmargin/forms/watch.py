@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+from steepest.maxmargin.forms.best import relative_gap
+
 __all__ = ["Progress", "ProgressCallback", "Watch", "watched"]
 
 _APART = 0.05
@@ -27,18 +29,23 @@ class Progress:
     """The method at work."""
     iterations: int
     """Its iterations so far."""
-    relative_gap: float
-    """Of its own bounds, rounding not accounted for; at most 1."""
+    method_gap: float
+    """Relative gap of its own bounds, ahead of the certified ones, rounding not accounted for; at most 1."""
     margin: float
     """The certified lower bound so far, in units of the features."""
     upper_bound: float
-    """The certified upper bound so far."""
+    """The certified upper bound so far; infinite before there is one."""
     seconds: float
     """Since the computation began."""
     iterations_per_second: float
     """Of the method at work, on average."""
     remaining_seconds: float
-    """Until the gap that was asked for, if it goes on falling as of late; infinite where it does not fall."""
+    """Until the gap that was asked for, if the method's falls on as of late; infinite where it does not."""
+
+    @property
+    def relative_gap(self) -> float:
+        """Relative gap of the certified bounds so far; 1 before there are two."""
+        return relative_gap(self.margin, self.upper_bound) if self.upper_bound < math.inf else 1.0
 
 
 ProgressCallback = Callable[[Progress], bool | None]

@@ -26,6 +26,8 @@ __all__ = ["Path", "Point", "solve_interior_point"]
 
 _MOST_ITERATIONS = 200
 """Far beyond the twenty to sixty that problems take."""
+_FALLS = 0.99
+"""Share of the least μ below which an iteration has come further."""
 _MOST_STALLED = 5
 """Iterations without better bounds inside after which only rounding is left."""
 # fmt: off
@@ -36,8 +38,12 @@ _STEPS = (
 """Shares of the way along the path, longest first: to try one costs less than another factorisation."""
 _DAMPINGS = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.25, 0.0))
 """Shares of the way to the path and of the second-order corrections, fullest first."""
-_PROXIMITY = 0.9
-"""Distance from the path, in the local norm, that a step may end at; below 1 it can come back."""
+_PROXIMITIES = (0.9, 0.5, 0.2)
+"""Distances from the path, in the local norm, that a step may end at: below 1 it can come back most times,
+and the closer the more surely. A path that is lost begins anew with the next."""
+_LOST, _FAR = 0.5, 1e-3
+"""The relative gap from which on a path that ends was lost, where the upper bound, of size 1 at the start,
+is still above the second: rounding ends one much later."""
 _SMALLEST_PRODUCT = 1e-3
 """Share of μ below which no product s q may fall, so that no pair leaves the path behind."""
 _AT_START = 0.3
@@ -70,17 +76,30 @@ def solve_interior_point(reduced: Reduced, gap: float, deadline: Deadline) -> Ca
 
 
 def _followed(reduced: Reduced, ball: Ball, gap: float, deadline: Deadline) -> Candidate:
-    """The end of the central path."""
+    """The end of the central path, which is followed more closely where it is lost."""
     path = Path.of(Pairs(reduced).balanced(), ball, WeightsSystem)
-    point: Point | None = path.start()
-    best = Best(point.V, point.q)
-    inside, stalled, iterations = Best(point.V, point.q), 0, 0
+    first = path.start()
+    best, iterations = Best(first.V, first.q), 0
+    for proximity in _PROXIMITIES:
+        iterations += _follow(replace(path, proximity=proximity), first, best, gap, deadline)
+        if best.relative_gap < _LOST or best.upper < _FAR or deadline.passed:
+            break
+    return Candidate(best.weights, best.dual, iterations, "interior point")
+
+
+def _follow(path: Path, first: Point, best: Best, gap: float, deadline: Deadline) -> int:
+    """Follow a path from its first point, keep the best met, and return the number of iterations."""
+    point: Point | None = first
+    inside, stalled, least, iterations = Best(point.V, point.q), 0, np.inf, 0
     pace = Pace(deadline)
     for iterations in range(_MOST_ITERATIONS):
         lower, upper = path.consider(best, point.V, point.q)
         # Progress is that of points inside: their ends run ahead of them, and not evenly.
         improved = [inside.take_weights(point.V, lower), inside.take_dual(point.q, upper)]
-        stalled = 0 if any(improved) else stalled + 1
+        # Far from the end free weights in a large ball hold both bounds back while the path goes on.
+        mu, far = float(point.products.mean()), inside.relative_gap >= _LOST and inside.upper >= _FAR
+        stalled = 0 if any(improved) or (far and mu < _FALLS * least) else stalled + 1
+        least = min(least, mu)
         deadline.tell("interior point", iterations, best.relative_gap)
         if best.within(gap) or best.upper <= _NOTHING or stalled > _MOST_STALLED or not pace.allows():
             break
@@ -94,7 +113,7 @@ def _followed(reduced: Reduced, ball: Ball, gap: float, deadline: Deadline) -> C
         point = path.follow(point, directions)
         if point is None:
             break
-    return Candidate(best.weights, best.dual, iterations, "interior point")
+    return iterations
 
 
 @dataclass(frozen=True)
@@ -151,6 +170,8 @@ class Path:
     system: Callable[[Any, Any, float, np.ndarray, np.ndarray], System]
     """The Newton system of pairs at a point of the ball, for a weight of its Hessian, q and slacks."""
     kappa: float
+    proximity: float = _PROXIMITIES[0]
+    """Distance from the path, in the local norm, that a step may end at."""
 
     @classmethod
     def of(cls, pairs: Any, ball: Barrier, system: Callable[..., System]) -> Path:
@@ -266,7 +287,7 @@ class Path:
             return None
         A = point.A + sum(weight * step.dsum for weight, step in parts)
         scale = self.kappa * new_mu
-        if not ball.inverse_norm(A - scale * ball.gradient) <= _PROXIMITY * scale:
+        if not ball.inverse_norm(A - scale * ball.gradient) <= self.proximity * scale:
             return None
         gamma = point.gamma + sum(weight * step.dgamma for weight, step in parts)
         margins = self.pairs.margins(V) - gamma

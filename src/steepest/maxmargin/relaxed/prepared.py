@@ -98,6 +98,7 @@ class Prepared:
             basis=None,
             norm=Beside(norm, padded.shape[1], 1.0, anchored),
             caps=caps,
+            even=True,
         )
 
     def weights(self, V: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
