@@ -66,6 +66,7 @@ _THOROUGH = (
     "tests/optim/test_fused.py::test_threads_of_a_forked",
     "tests/theory/limits/test_outside.py",
     "tests/theory/limits/test_predict.py::test_momentum_of_gradients",
+    "tests/theory/test_realised_along_runs.py",
     "tests/test_wrong_arguments.py::test_only_errors_of_ours_come_of_wrong_arguments_of_experiments",
 )
 """Tests of several seconds each: left out where pytest is given no path, run by ``pytest -m thorough``."""

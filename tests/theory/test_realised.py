@@ -1,5 +1,6 @@
 """The realised-alignment bound: along runs of every kind, from dense, sparse and weighted records."""
 
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -15,7 +16,7 @@ from steepest.errors import InvalidArgument
 from steepest.geometry import norm_label
 from steepest.theory import effective_margin, feature_radius, realised_bound
 from steepest.theory.batch_condition import batch_alignment, batch_condition
-from steepest.theory.stretches import Ground, least_falls, measured_stretches
+from steepest.theory.stretches import Ground, Stretches, least_falls, measured_stretches
 
 pytestmark = pytest.mark.filterwarnings("ignore::steepest.errors.SteepestWarning")
 
@@ -190,5 +191,26 @@ def test_the_condition_on_the_batch_size_is_far_from_the_worst_case():
     assert max(condition.worst_case[:3]) < 0 < condition.worst_case[3]
     assert condition.smallest is not None
     assert condition.smallest <= 12
+    usual = batch_condition(problem, "frobenius", solution, partitions=1)
+    assert [row.batch_size for row in usual.rows] == [1, 2, 5, 10, 20, 24]
     with pytest.raises(InvalidArgument, match="partitions"):
         batch_alignment(problem, "max", 4, solution.weights, partitions=0)
+
+
+def test_where_nothing_can_be_computed_nothing_is_proven():
+    """Weights that no run has, at which residuals overflow: +inf in place of NaN would be a false bound."""
+    problem, ground = separable(0), Ground.of(separable(0), "max", "cross-entropy")
+    lost = np.array([np.nan, 0.5])
+    stretches = Stretches(lost, lost, np.full(2, 0.1), np.full(3, -2.0), np.full(3, -2.1))
+    falls = least_falls(ground, stretches, np.ones(3))
+    assert np.isneginf(falls[0])
+    assert 0 < falls[1] < np.inf
+    run = descend(problem, Method("max", schedule=PolynomialDecay(0.3, 0.5)), 3, records=[0, 1, 2, 3])
+    sizes = np.array([3.0, 1e150, 9e149, 3.0])
+    broken = replace(run, weights=sizes[:, None, None] * np.eye(3, 4))
+    with np.errstate(all="ignore"):
+        bound = realised_bound(problem, broken, since=0)
+    assert np.isneginf(bound.gains[2])
+    assert np.all(np.isneginf(bound.explained[1:]))
+    assert np.all(np.isneginf(bound.floor[1:3]))
+    assert bound.floor[3] == bound.floor[0]

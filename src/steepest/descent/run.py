@@ -104,8 +104,9 @@ def descend(
         stop_at_gap: a run ends at the first record whose normalised margin is certified to be within this
             fraction of the max margin: margin(W_t)/‖W_t‖ ≥ (1 - gap) · upper_bound, with no solver.
         alignment: keep in ``Trajectory.alignment`` how far every step went against the full gradient, for
-            :func:`steepest.theory.realised_bound`; costs a full gradient a step. Without it that bound takes
-            the recorded steps as they are, at no cost to the run.
+            :func:`steepest.theory.realised_bound`; costs a full gradient a step, some 100 times a compiled
+            step of a small batch. Without it that bound takes the recorded steps as they are, at no cost to
+            the run and one full gradient a record afterwards.
 
     Returns:
         One :class:`Trajectory`, or a list of them in the order of ``methods``. A run does not depend on
