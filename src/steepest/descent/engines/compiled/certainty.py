@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 from steepest.descent.engines.averages import LEAST, ROUNDING_OF_ENTRY
-from steepest.descent.engines.compiled.kernels import count_below, plain, power_of
+from steepest.descent.engines.compiled.kernels import count_below, plain, power_of, vectorised
+from steepest.descent.engines.compiled.norms import COLUMNS, MAX, ROWS
 from steepest.descent.engines.compiled.shared_scales import found_quickly
 from steepest.descent.engines.compiled.terms import plus
 from steepest.signals.saga import UNIT
 
-__all__ = ["certain", "copy_totals", "found_coefficients", "repair", "saga_totals", "sized"]
+__all__ = ["certain", "copy_totals", "found_coefficients", "needed", "repair", "saga_totals", "sized"]
+
+_LEAST_PART = 2e-10
 
 
 @plain
@@ -114,9 +117,73 @@ def copy_totals(totals, out):
 
 
 @plain
+def needed(kind, power, across, followed, bounds, space):
+    """Lower the bounds of rows to what a direction needs, for ten digits of it beside its norm.
+
+    An entry is known to within e = 1e-10 times the bound of its row. Where entries count by |g|^s, with
+    s = q - 1 and the dual norm of q of N entries g, each entry of the direction is then known to within
+
+        (s e |g|^(s-1) / ‖g‖_q^(s-1) + s e N^(1/q)) / ‖g‖_q,   ‖g‖_q ≥ N^(1/q - 1) Σ |g|.
+
+    So much for s ≥ 1, rows of length 2 among them: no small entry matters where the mean modulus is beyond
+    the bound. For s < 1, an entry matters down to where e |g|^(s-1) is 1e-10 ‖g‖_q^s.
+    """
+    if kind == MAX or not 0.0 < power < math.inf:
+        return
+    k, d = followed.shape
+    # Shares of rows or columns are powers of their sizes.
+    factor = 2.0 * max(1.0, power, across if across < math.inf else 1.0)
+    if kind == ROWS:
+        for c in range(k):
+            total = _sum_of_sizes(followed[c])
+            bounds[c] = _needed(bounds[c], bounds[c], total, d, power, factor)
+        return
+    top = 0.0
+    for c in range(k):
+        top = max(top, bounds[c])
+    total, count = 0.0, k * d
+    if kind == COLUMNS:
+        _add_sizes(followed, space[0])
+        total, count = math.inf, k
+        for j in range(d):
+            total = min(total, space[0, j])
+    else:
+        total = _sum_of_sizes(followed.reshape(-1))
+    for c in range(k):
+        bounds[c] = _needed(bounds[c], top, total, count, power, factor)
+
+
+@plain
+def _needed(bound, largest, total, count, power, factor):
+    if not factor * largest * count <= total:
+        return bound
+    if power >= 1.0:
+        return -1.0
+    size = total * count ** (-power / (1.0 + power))
+    return bound * max((bound / size) ** (power / (1.0 - power)), _LEAST_PART)
+
+
+@vectorised
+def _sum_of_sizes(entries):
+    total = 0.0
+    for j in range(entries.shape[0]):
+        total += abs(entries[j])
+    return total
+
+
+@vectorised
+def _add_sizes(matrix, out):
+    for j in range(matrix.shape[1]):
+        out[j] = abs(matrix[0, j])
+    for c in range(1, matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            out[j] += abs(matrix[c, j])
+
+
+@plain
 def certain(followed, bounds):
     """Whether every entry of what a step follows is above the bound of its row."""
-    largest = 0.0
+    largest = -1.0
     for c in range(bounds.shape[0]):
         largest = max(largest, bounds[c])
     # One pass over all entries settles it as a rule: rows are seldom far apart.

@@ -28,6 +28,7 @@ from steepest.descent.engines.compiled.certainty import (
     certain,
     copy_totals,
     found_coefficients,
+    needed,
     repair,
     saga_totals,
     sized,
@@ -232,6 +233,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     kept_scale, followed_scale, kept.beta, kept.ahead, kept.of_sign, kept.of_rounding,
                 )  # fmt: skip
                 rank = most
+                if most == 0:
+                    needed(kind, power, across, followed, kept.bounds, kept.matrix)
                 if most == 0 and not certain(followed, kept.bounds):
                     if kept_table is None and not corrected:
                         kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
