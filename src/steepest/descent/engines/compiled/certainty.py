@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 from steepest.descent.engines.averages import LEAST, ROUNDING_OF_ENTRY
-from steepest.descent.engines.compiled.kernels import count_below, plain, power_of
+from steepest.descent.engines.compiled.kernels import count_below, plain, power_of, vectorised
+from steepest.descent.engines.compiled.norms import COLUMNS, MAX, ROWS
 from steepest.descent.engines.compiled.shared_scales import found_quickly
 from steepest.descent.engines.compiled.terms import plus
 from steepest.signals.saga import UNIT
 
-__all__ = ["certain", "copy_totals", "found_coefficients", "repair", "saga_totals", "sized"]
+__all__ = ["certain", "copy_totals", "found_coefficients", "needed", "repair", "saga_totals", "sized"]
+
+_LEAST_PART = 2e-10
 
 
 @plain
@@ -114,9 +117,101 @@ def copy_totals(totals, out):
 
 
 @plain
+def needed(kind, power, across, followed, bounds, space):
+    """Lower the bounds of rows to what a direction needs, for ten digits of it beside its norm.
+
+    An entry is known to within e = 1e-10 times the bound of its row. Where entries count by |g|^s, with
+    s = q - 1 and the dual norm of q of N entries g, those of the direction are then known to within
+
+        s e |g|^(s-1) / ‖g‖_q^s + s e N^(1/q) / ‖g‖_q,   ‖g‖_q ≥ N^(1/q) (mean |g|^r)^(1/r) for r ≤ q.
+
+    So much for s ≥ 1, rows of length 2 among them: no small entry matters where that mean is beyond the
+    bound. For s < 1 an entry matters down to where e |g|^(s-1) is 1e-10 ‖g‖_q^s. Return a lower bound of the
+    ‖g‖_q beside which entries count so, and 0 where each counts by itself.
+    """
+    if kind == MAX or not 0.0 < power < math.inf:
+        return 0.0
+    k, d = followed.shape
+    count = d if kind == ROWS else k if kind == COLUMNS else k * d
+    root = count ** (1.0 / (1.0 + power))
+    # Shares of rows or columns are powers of their sizes, over a sum of them.
+    shares = 2.0 * across if across < math.inf else 0.0
+    factor = max(1.0, power) * (1.0 + 1.0 / root) + shares
+    if kind == ROWS:
+        whole = math.inf
+        for c in range(k):
+            mean = _mean(_total(followed[c], power), count, power)
+            whole = min(whole, root * mean if factor * bounds[c] <= mean else 0.0)
+            bounds[c] = _needed(bounds[c], bounds[c], mean, root, power, factor)
+        return whole
+    top = 0.0
+    for c in range(k):
+        top = max(top, bounds[c])
+    if kind == COLUMNS:
+        least = _least_total(followed, power, space[0])
+    else:
+        least = _total(followed.reshape(-1), power)
+    mean = _mean(least, count, power)
+    for c in range(k):
+        bounds[c] = _needed(bounds[c], top, mean, root, power, factor)
+    return root * mean if factor * top <= mean else 0.0
+
+
+@plain
+def _needed(bound, largest, mean, root, power, factor):
+    if not factor * largest <= mean:
+        return bound
+    if power >= 1.0:
+        return -1.0
+    return bound * _part(bound / (root * mean), power)
+
+
+@plain
+def _part(bound, power):
+    """Return the part of a bound, itself given beside ‖g‖_q, that an entry must exceed where s < 1."""
+    return max(bound ** (power / (1.0 - power)), _LEAST_PART)
+
+
+@plain
+def _mean(total, count, power):
+    return math.sqrt(total / count) if power >= 1.0 else total / count
+
+
+@vectorised
+def _total(entries, power):
+    """Sum of squares where the dual exponent is 2 or more, of moduli otherwise."""
+    total = 0.0
+    if power >= 1.0:
+        for j in range(entries.shape[0]):
+            total += entries[j] * entries[j]
+    else:
+        for j in range(entries.shape[0]):
+            total += abs(entries[j])
+    return total
+
+
+@vectorised
+def _least_total(matrix, power, sums):
+    """Return the least of such sums over the columns."""
+    for j in range(matrix.shape[1]):
+        sums[j] = 0.0
+    for c in range(matrix.shape[0]):
+        if power >= 1.0:
+            for j in range(matrix.shape[1]):
+                sums[j] += matrix[c, j] * matrix[c, j]
+        else:
+            for j in range(matrix.shape[1]):
+                sums[j] += abs(matrix[c, j])
+    least = math.inf
+    for j in range(matrix.shape[1]):
+        least = min(least, sums[j])
+    return least
+
+
+@plain
 def certain(followed, bounds):
     """Whether every entry of what a step follows is above the bound of its row."""
-    largest = 0.0
+    largest = -1.0
     for c in range(bounds.shape[0]):
         largest = max(largest, bounds[c])
     # One pass over all entries settles it as a rule: rows are seldom far apart.
@@ -129,11 +224,13 @@ def certain(followed, bounds):
 
 
 @plain
-def repair(data, followed, followed_scale, signs, kept):
+def repair(data, followed, followed_scale, signs, power, whole, kept):
     """Write what a step follows with its uncertain entries made of their terms; return False if one stays so.
 
-    The coefficients are those that were found; for ``signs`` an entry may stand in units of its row.
+    The coefficients are those that were found; for ``signs`` an entry may stand in units of its row. Beside
+    ``whole``, what :func:`needed` returned, entries must be as certain as there.
     """
+    relaxed = whole > 0.0 and power < 1.0
     X, repaired = data[0], kept.matrix
     n, k = kept.plain.shape
     if kept.carries:
@@ -152,7 +249,10 @@ def repair(data, followed, followed_scale, signs, kept):
                 term = kept.plain[i, c] * X[i, j]
                 total += term if abs(kept.plain[i, c]) > 1e-280 else 0.0
                 size += abs(term)
-            if size > 0.0 and not abs(total) > kept.of_sign * size:
+            least = kept.of_sign * size
+            if relaxed:
+                least *= _part(least * unit / whole, power)
+            if size > 0.0 and not abs(total) > least:
                 return False
             repaired[c, j] = total * unit
     return True

@@ -28,6 +28,7 @@ from steepest.descent.engines.compiled.certainty import (
     certain,
     copy_totals,
     found_coefficients,
+    needed,
     repair,
     saga_totals,
     sized,
@@ -231,14 +232,16 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                     largest_length, kept.totals, kept.sizes, kept.sizes_scale, kept.bounds, rounding,
                     kept_scale, followed_scale, kept.beta, kept.ahead, kept.of_sign, kept.of_rounding,
                 )  # fmt: skip
-                rank = most
+                rank, whole = most, 0.0
+                if most == 0:
+                    whole = needed(kind, power, across, followed, kept.bounds, kept.matrix)
                 if most == 0 and not certain(followed, kept.bounds):
                     if kept_table is None and not corrected:
                         kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
                     if corrected:
                         record_deferred(data, orders, first_epoch, m, b, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
-                    if not repair(data, followed, followed_scale, kind == MAX, kept):
+                    if not repair(data, followed, followed_scale, kind == MAX, power, whole, kept):
                         if beta == 0.0:
                             scale_into(signal, 1.0, momentum)
                             momentum_scale[0] = scale
