@@ -267,3 +267,23 @@ def test_with_fixed_radius_only_the_older_bound_grows_with_the_dimension():
     (row,) = theory.dimension_comparison(PAIR, method, 2.0, [1], step=at)
     summed = theory.predicted_margin_bound(PAIR, method, 2.0, np.array([at]), "paper")
     assert summed.gap[0] / 2.0 <= row.paper_gap < 1
+
+
+def test_where_the_drift_has_started_by_hand():
+    """a = 1/2, η₀ = 0.9, β = 1/2, R = 1: contraction once η ≤ log(3/2) / 2, and fading by 3/4 a step."""
+    contraction = (1.8 / math.log(1.5)) ** 2
+    growth = 1.8 * (1 + 2 * (math.sqrt(contraction) - 1))
+    fading = math.log(4 / 3)
+    excess = growth + math.log(4 + contraction) - math.log(8 * 0.75 * 0.9) + 2 * math.log(0.5)
+    expected = 4 / fading * (excess + 0.5 * math.log(2 / fading) - 0.5) + 1
+    assert expected > 2 * contraction
+    assert theory.drift_start_bound(PolynomialDecay(0.9, 0.5), 0.5, 1.0) == pytest.approx(expected)
+
+
+def test_measured_alignment_by_hand():
+    """W = 0, two classes, max-norm: G = 1/2, w_i = |x_i| / (3/2) and ‖∇L‖_* / G = 8/3; m - 1 = 2 for one."""
+    problem = Classification([[1.0], [-1.0], [2.0]], [0, 1, 0])
+    plain, reduced = Method("max", batch_size=1), Method("max", batch_size=1, variance_reduction=True)
+    noise = (2 * 2 + 1 + 1) / 1.5
+    assert theory.measured_alignment(problem, plain, np.zeros((2, 1))) == pytest.approx(8 / 3 - 2 * noise)
+    assert theory.measured_alignment(problem, reduced, np.zeros((2, 1))) == pytest.approx(8 / 3)
