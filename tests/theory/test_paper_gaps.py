@@ -14,6 +14,7 @@ from steepest import Classification, Method, PolynomialDecay, descend, theory
 from steepest.errors import InvalidArgument
 from steepest.theory.constants import noise_factor, noise_share, papers_required_momentum
 from steepest.theory.descent_lemma import closed_form_error, descent_errors, descent_errors_of
+from steepest.theory.dimensions import settled_gap
 from steepest.theory.drift import drift_bound, drift_constant
 from steepest.theory.effective_margin import setting
 from steepest.theory.steps import step_sum
@@ -287,3 +288,21 @@ def test_measured_alignment_by_hand():
     noise = (2 * 2 + 1 + 1) / 1.5
     assert theory.measured_alignment(problem, plain, np.zeros((2, 1))) == pytest.approx(8 / 3 - 2 * noise)
     assert theory.measured_alignment(problem, reduced, np.zeros((2, 1))) == pytest.approx(8 / 3)
+
+
+def test_growth_before_the_drift_fades_by_hand():
+    """η_t = 1/(t+1), β = 1/2, R = 2: until η ≤ log 2 / 4, five steps, e^{2RΣη} β^t grows."""
+    bound = drift_bound(PolynomialDecay(1.0, 1.0), 0.5, 2.0)
+    expected = 4 * (1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) - 5 * math.log(2)
+    assert bound.log_growth == pytest.approx(expected)
+
+
+def test_the_closed_gap_one_step_after_its_start_by_hand():
+    problem = Classification([[1.0], [-1.0]], [0, 1])
+    schedule = PolynomialDecay(0.2, 0.5)
+    numbers = setting(problem, Method("max", schedule=schedule))
+    rho = theory.EffectiveMargin(1.5, 0.0, 1.0, 1, 0.0)
+    start = step_sum(schedule, 8)
+    size = 0.2 / 3
+    lost = 1.5 * start + 0.5 * (1.5 * size + 2) + closed_form_error(numbers, 8) * size
+    assert settled_gap(numbers, rho, 8, 9) == pytest.approx(lost / (1.5 * (start + size)))
