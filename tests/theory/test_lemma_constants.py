@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,3 +132,21 @@ def test_without_constants_descent_runs_and_the_theory_says_what_is_missing():
 def test_odds_of_a_total_by_hand(total):
     odds = lemma_constants("cross-entropy").log_total_odds(np.array([math.log(total)]))
     assert odds[0] == pytest.approx(total + math.log(-math.expm1(-total)), rel=1e-12)
+
+
+def test_losses_after_growth_and_small_deficits_by_hand():
+    """Three classes: L(0) = 2 times e^growth where G = L, log 3 + growth where G ≤ 1; the series."""
+    exponential, cross_entropy = (
+        lemma_constants("exponential"),
+        lemma_constants("cross-entropy"),
+    )
+    assert exponential.log_loss_after(3, 0.7) == pytest.approx(math.log(2) + 0.7)
+    assert cross_entropy.log_loss_after(3, 0.7) == pytest.approx(math.log(math.log(3) + 0.7))
+    for log_total in (math.log(9.9e-5), math.log(1.1e-4), -1.0, 3.0):
+        with mpmath.workdps(40):
+            y = mpmath.exp(mpmath.mpf(log_total))
+            deficit = float(1 - (1 - mpmath.exp(-y)) / y)
+        relative = 1e-12 if log_total < math.log(1e-4) or log_total > -2 else 1e-11
+        assert float(cross_entropy.deficit_of(np.array(log_total))) == pytest.approx(
+            deficit, rel=relative, abs=0
+        )

@@ -14,6 +14,7 @@ from steepest import Classification, Method, PolynomialDecay, descend, theory
 from steepest.errors import InvalidArgument
 from steepest.theory.constants import noise_factor, noise_share, papers_required_momentum
 from steepest.theory.descent_lemma import closed_form_error, descent_errors, descent_errors_of
+from steepest.theory.dimensions import settled_gap
 from steepest.theory.drift import drift_bound, drift_constant
 from steepest.theory.effective_margin import setting
 from steepest.theory.steps import step_sum
@@ -267,3 +268,41 @@ def test_with_fixed_radius_only_the_older_bound_grows_with_the_dimension():
     (row,) = theory.dimension_comparison(PAIR, method, 2.0, [1], step=at)
     summed = theory.predicted_margin_bound(PAIR, method, 2.0, np.array([at]), "paper")
     assert summed.gap[0] / 2.0 <= row.paper_gap < 1
+
+
+def test_where_the_drift_has_started_by_hand():
+    """a = 1/2, η₀ = 0.9, β = 1/2, R = 1: contraction once η ≤ log(3/2) / 2, and fading by 3/4 a step."""
+    contraction = (1.8 / math.log(1.5)) ** 2
+    growth = 1.8 * (1 + 2 * (math.sqrt(contraction) - 1))
+    fading = math.log(4 / 3)
+    excess = growth + math.log(4 + contraction) - math.log(8 * 0.75 * 0.9) + 2 * math.log(0.5)
+    expected = 4 / fading * (excess + 0.5 * math.log(2 / fading) - 0.5) + 1
+    assert expected > 2 * contraction
+    assert theory.drift_start_bound(PolynomialDecay(0.9, 0.5), 0.5, 1.0) == pytest.approx(expected)
+
+
+def test_measured_alignment_by_hand():
+    """W = 0, two classes, max-norm: G = 1/2, w_i = |x_i| / (3/2) and ‖∇L‖_* / G = 8/3; m - 1 = 2 for one."""
+    problem = Classification([[1.0], [-1.0], [2.0]], [0, 1, 0])
+    plain, reduced = Method("max", batch_size=1), Method("max", batch_size=1, variance_reduction=True)
+    noise = (2 * 2 + 1 + 1) / 1.5
+    assert theory.measured_alignment(problem, plain, np.zeros((2, 1))) == pytest.approx(8 / 3 - 2 * noise)
+    assert theory.measured_alignment(problem, reduced, np.zeros((2, 1))) == pytest.approx(8 / 3)
+
+
+def test_growth_before_the_drift_fades_by_hand():
+    """η_t = 1/(t+1), β = 1/2, R = 2: until η ≤ log 2 / 4, five steps, e^{2RΣη} β^t grows."""
+    bound = drift_bound(PolynomialDecay(1.0, 1.0), 0.5, 2.0)
+    expected = 4 * (1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) - 5 * math.log(2)
+    assert bound.log_growth == pytest.approx(expected)
+
+
+def test_the_closed_gap_one_step_after_its_start_by_hand():
+    problem = Classification([[1.0], [-1.0]], [0, 1])
+    schedule = PolynomialDecay(0.2, 0.5)
+    numbers = setting(problem, Method("max", schedule=schedule))
+    rho = theory.EffectiveMargin(1.5, 0.0, 1.0, 1, 0.0)
+    start = step_sum(schedule, 8)
+    size = 0.2 / 3
+    lost = 1.5 * start + 0.5 * (1.5 * size + 2) + closed_form_error(numbers, 8) * size
+    assert settled_gap(numbers, rho, 8, 9) == pytest.approx(lost / (1.5 * (start + size)))

@@ -148,6 +148,9 @@ def test_an_anchor_that_was_not_recorded_is_refused_and_one_that_was_is_used():
     bound = realised_bound(problem, run, since=10)
     assert bound.start == 10
     assert np.all(np.isneginf(bound.explained[:1]))
+    every = realised_bound(problem, descend(problem, run.method, 50, records=list(range(51))))
+    first = list(every.steps).index(every.start)
+    assert every.total_odds[first - 1] > 0 >= every.total_odds[first]
     # By then the loss separates, and nothing later is as close to it as the start itself.
     assert bound.explained[1] == pytest.approx(-bound.total_odds[1] / np.max(np.abs(run.weights[1])))
 
@@ -191,6 +194,7 @@ def test_the_condition_on_the_batch_size_is_far_from_the_worst_case():
     assert max(condition.worst_case[:3]) < 0 < condition.worst_case[3]
     assert condition.smallest is not None
     assert condition.smallest <= 12
+    assert condition.scales == (0.0, 1.0, 4.0, 16.0, 64.0)
     usual = batch_condition(problem, "frobenius", solution, partitions=1)
     assert [row.batch_size for row in usual.rows] == [1, 2, 5, 10, 20, 24]
     with pytest.raises(InvalidArgument, match="partitions"):
