@@ -395,3 +395,12 @@ def test_paper_form_before_the_run_by_hand():
     bound = predicted_margin_bound(problem, Method("max", schedule=schedule), 2.0, np.array([400]), "paper")
     assert bound.start == start
     assert bound.gap[0] == pytest.approx(numerator / sums[400], rel=1e-9)
+
+
+@pytest.mark.parametrize("size", [0.5, 2.0])
+def test_separation_in_paper_form_waits_for_four_n_log_k_over_rho(size):
+    """n = k = 2, x = ±size, so that ρ = 2 size: t₁ is the first t with η t ≥ 4 n log 2 / ρ."""
+    problem = Classification([[size], [-size]], [0, 1])
+    method = Method("max", schedule=PolynomialDecay(0.001, 0.0))
+    bound = predicted_margin_bound(problem, method, 2 * size, np.array([20_000]), "paper")
+    assert bound.start == math.ceil(4 * 2 * math.log(2) / (2 * size) / 0.001)

@@ -180,3 +180,18 @@ def test_small_losses_by_one_condition_of_two():
     assert found is not None
     assert found.left == pytest.approx(0.3 / -math.expm1(-0.3))
     assert found.right == pytest.approx(2 * math.log(2))
+
+
+def test_momentum_drift_by_hand():
+    """One sample x = 1 of two classes, W from 0 to (s, -s)/2: a function of the margin s is all there is.
+
+    With β = 1/4, only the older gradient differs: (1-β) β of it counts, with 2 |change| as its dual norm.
+    """
+    problem = Classification([[1.0]], [0], classes=[0, 1])
+    s = 0.6
+    path = [np.zeros((2, 1)), np.array([[s / 2], [-s / 2]])]
+    found = noise_lemmas.momentum_drift(problem, "cross-entropy", path, [np.array([0])] * 2, 1, 0.25, "max")
+    here = 1 / (1 + math.exp(s))
+    share = 0.75 * 0.25
+    assert found.left == pytest.approx(share * 2 * (0.5 - here) / here, rel=1e-12)
+    assert found.right == pytest.approx(2 * share * math.expm1(2 * s / 2), rel=1e-12)
