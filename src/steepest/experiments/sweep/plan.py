@@ -6,6 +6,7 @@ matter most are timed, and the others are estimated from those.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -265,16 +266,18 @@ def _place(margin: Margin) -> Place:
 def _batches(
     work: _Work, solved: Mapping[Place, MaxMarginSolution], workers: int, tell: Announce
 ) -> tuple[Batch, ...]:
-    until = time.monotonic() + _RUNS_SECONDS
+    until = math.inf
     timed: dict[int, Cost] = {}
     # What takes most of the time is to be known best.
     for place in sorted(range(len(work.kinds)), key=lambda place: -work.kinds[place].first.seconds):
-        if timed and time.monotonic() > until:
+        if time.monotonic() > until:
             break
         cell = work.kinds[place].first
         tell(cell.label, len(timed), len(work.kinds))
         solutions = {margin.norm: solved.get(_place(margin)) for margin in cell.margins}
         timed[place] = measured_cost(cell, work.problem(cell), solutions)
+        # The first one compiles what all of them run.
+        until = min(until, time.monotonic() + _RUNS_SECONDS)
     typical = _typical([(work.kinds[place].first, cost) for place, cost in timed.items()])
     return tuple(
         _batch(kind, timed.get(place) or typical(kind.first), workers, place in timed)

@@ -67,20 +67,29 @@ def _rate(cell: Cell, problem: Classification) -> float:
 
     timed(1)  # loads the engine
     steps = 1
-    # Twice as many each time, until they take long enough to be timed.
-    while (seconds := timed(steps)) < _PROBE_SECONDS and steps < cell.steps:
+    # Twice as many each time, until they take long enough to be timed, and that not because what only later
+    # steps need was compiled meanwhile.
+    while True:
+        seconds = timed(steps)
+        if seconds >= _PROBE_SECONDS:
+            seconds = min(seconds, timed(steps))
+        if seconds >= _PROBE_SECONDS or steps == cell.steps:
+            return len(methods) * steps / seconds
         steps = min(2 * steps, cell.steps)
-    return len(methods) * steps / seconds
 
 
 def _seconds_to_keep(
     cell: Cell, problem: Classification, solutions: Mapping[str, MaxMarginSolution], rate: float
 ) -> float:
+    def timed(steps: int) -> float:
+        started = time.perf_counter()
+        runs = descend(
+            problem, cell.methods(1.0), steps, reference=solutions[cell.norm], records=range(steps + 1)
+        )
+        encoded(cell_dataset(cell, problem, solutions, runs))
+        return time.perf_counter() - started
+
     steps = min(cell.kept_records, _RECORDS_TIMED) - 1
-    started = time.perf_counter()
-    runs = descend(
-        problem, cell.methods(1.0), steps, reference=solutions[cell.norm], records=range(steps + 1)
-    )
-    encoded(cell_dataset(cell, problem, solutions, runs))
-    beside = time.perf_counter() - started - cell.runs * steps / rate
+    timed(1)  # loads what measures
+    beside = timed(steps) - cell.runs * steps / rate
     return max(0.0, beside) * cell.kept_records / (steps + 1)
