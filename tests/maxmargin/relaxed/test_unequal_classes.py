@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
-from sklearn.preprocessing import StandardScaler
 
 import steepest as st
 from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import reduce
 
 
+@pytest.mark.sklearn
 @pytest.mark.parametrize(("norm", "margin"), [("max", 0.0045513), ("sum", 0.00044774)])
 def test_breast_cancer_is_solved_by_the_interior_point(norm, margin):
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.preprocessing import StandardScaler
+
     X, y = load_breast_cancer(return_X_y=True)
     problem = st.Classification(StandardScaler().fit_transform(X), y)
     solution = st.max_margin(problem, norm, gap=1e-4, intercept=True, method="interior-point")
