@@ -192,7 +192,10 @@ def _missing(plan: Plan) -> str | None:
         return f"the mean field of {size} needs an array of {largest:.1g} numbers"
     if LOG_RESIDUALS.of(plan.loss) is None:
         return f"the loss {plan.loss.name} does not offer {LOG_RESIDUALS.name}"
-    if plan.signal != "minibatch" and plan.batch_size < plan.problem.samples:
+    corrected = plan.signal != "minibatch" and plan.batch_size < plan.problem.samples
+    if corrected and plan.signal not in _FULL_BATCH:
+        return f"the signal {plan.signal} is not known to the mean field"
+    if corrected:
         return f"at a given R {plan.signal} still depends on the ages of its corrections"
     if plan.kind not in ("none", "heavy-ball", *MOMENTA):
         return f"momentum of the kind {plan.kind} is not known to the mean field"

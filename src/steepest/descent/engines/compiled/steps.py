@@ -11,6 +11,7 @@ import numpy as np
 
 from steepest.compilation import compiled_and_kept
 from steepest.descent.engines import averages, graded_kernels
+from steepest.descent.engines.averages import CERTAIN_RATIO
 from steepest.descent.engines.compiled import (
     certainty,
     deferred,
@@ -35,7 +36,7 @@ from steepest.descent.engines.compiled.certainty import (
     sized,
 )
 from steepest.descent.engines.compiled.deferred import EVEN, defer, note_even, renewed_quickly
-from steepest.descent.engines.compiled.directions import CERTAIN_RATIO, DOUBTFUL, direction
+from steepest.descent.engines.compiled.directions import DOUBTFUL, direction
 from steepest.descent.engines.compiled.exactness import (
     add_totals,
     doubtful,
