@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.contracts.losses import BARE
@@ -104,13 +106,14 @@ def test_step_sizes_that_are_none_have_no_distance_bound(size):
 
 def test_the_full_batch_is_proven_by_the_theorem_of_its_momentum_and_for_losses_of_the_theory():
     problem = Classification([[1.0], [-1.0]], [0, 1])
-    for settings, kind, end in (
+    cases: list[tuple[dict[str, Any], str, str]] = [
         ({}, "exact", "(Theorem 4.1)"),
         ({"momentum": 0.9}, "exact", "(Theorem 4.3)"),
         ({"batch_size": 1, "signal": "svrg", "momentum": 0.9}, "exact", "(Theorem 4.6)"),
         ({"momentum": 0.9, "momentum_kind": "nesterov"}, "predicted", "; not proven here"),
         ({"loss": BARE}, "predicted", "; not proven here"),
-    ):
+    ]
+    for settings, kind, end in cases:
         found = limit_direction(problem, Method("max", **settings))
         assert found.kind == kind
         assert found.status.endswith(end)
