@@ -31,7 +31,7 @@ def warn_about(problem: Classification, method: Method, steps: int, margin: floa
         _drifting_snapshot(problem, method, steps),
     ):
         if message is not None:
-            warnings.warn(message, SteepestWarning, stacklevel=4)
+            warnings.warn(message, SteepestWarning, stacklevel=3)
 
 
 def _stalling_momentum(method: Method, steps: int, margin: float | None) -> str | None:
