@@ -167,6 +167,19 @@ def test_step_sizes_that_are_none_are_refused(schedule):
         st.descend(random_problem(), st.Method(schedule=schedule), 20)
 
 
+def test_how_far_an_epoch_moves_a_margin_is_told_in_the_shape_of_the_weights():
+    # √(4/20) times the spectral dual: two rows in place of the four classes would make it √(2/20).
+    problem = st.Classification(np.eye(4, 20), [0, 1, 2, 3])
+    method = st.Method(
+        "mean-square-spectral", 1, variance_reduction=True, schedule=st.PolynomialDecay(10.0, 0.5)
+    )
+    expected = f"{10.0 * 4 * np.sqrt(2.0) * np.sqrt(4 / 20):.3g}"
+    with pytest.warns(SteepestWarning, match=rf"may move a margin by {expected} ") as caught:
+        st.descend(problem, method, 1, engine="reference")
+    # It points to the call, not to what called that.
+    assert caught[0].filename == __file__
+
+
 def test_variance_reduction_that_cannot_hold_is_warned_of_once_for_all_seeds():
     problem = random_problem()
     methods = [

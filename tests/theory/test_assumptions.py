@@ -46,6 +46,9 @@ def test_step_sizes():
     assert summable.holds is False
     assert "finite sum" in summable.reason
     assert check("3.3", PAIR, "max", lambda t: 0.1 / (1.0 + np.asarray(t)) ** 0.5, 2.0).holds is None
+    alike = check("3.3", PAIR, "max", lambda _step: 0.1, 2.0)
+    assert alike.holds is None
+    assert "never rises over 100000 steps, to 0.1; limit and sum cannot be decided" in alike.reason
     rising = check("3.3", PAIR, "max", lambda t: 0.1 + 0.0 * np.asarray(t) + (np.asarray(t) > 4), 2.0)
     assert rising.holds is False
     assert "rises after step 4" in rising.reason
@@ -60,6 +63,11 @@ def test_drift_is_checked_with_momentum_alone():
     assert found.values["t0"] == theory.drift_bound(schedule, 0.9, 1.0).start
     exact = theory.drift_constant(schedule, 0.9, 1.0, 300_000)[-1]
     assert exact == pytest.approx(found.values["c2_limit"], rel=0.01)
+    # Steps that stay as they are drift further than those that vanish.
+    constant = PolynomialDecay(0.1, 0.0)
+    staying = check("3.4", PAIR, "max", constant, 2.0, momentum=0.5)
+    assert staying.values["c2_limit"] == pytest.approx(theory.drift_constant(constant, 0.5, 1.0, 300)[-1])
+    assert staying.values["c2_limit"] > 4.0
     large = check("3.4", PAIR, "max", PolynomialDecay(5.0, 0.0), 2.0, momentum=0.9)
     assert large.holds is False
     other = check("3.4", PAIR, "max", lambda t: 0.1 / (1.0 + np.asarray(t)), 2.0, momentum=0.9)

@@ -111,6 +111,20 @@ def test_lemmas_at_a_loss_of_1e_minus_1000():
     assert loss_lemmas.separation(problem, "cross-entropy", W).ratio == pytest.approx(1.0, abs=1e-9)
 
 
+def test_lemmas_of_small_losses_are_tight_where_the_lightest_sample_has_all_of_the_loss():
+    problem = Classification([[1.0, 0.0], [0.0, -1.0]], [0, 1]).weighted([1.0, 3.0])
+    for size in (-6.0, -1.0, 1.0):
+        W = np.array([[size, 40.0], [-size, -40.0]])
+        lower, upper = loss_lemmas.proxy_and_loss(problem, "cross-entropy", W)
+        assert lower.ratio == pytest.approx(1.0, abs=1e-12)
+        assert upper.holds()
+        assert loss_lemmas.separation(problem, "cross-entropy", W).ratio == pytest.approx(1.0, abs=1e-12)
+    # Of weights 1/2 and 3/2 the loss counts as one of four samples: log 2 / 4 is where it is small.
+    assert loss_lemmas.small_loss_ratio(problem, "cross-entropy", W) is not None
+    W[:, 0] *= -1e-3
+    assert loss_lemmas.small_loss_ratio(problem, "cross-entropy", W) is None
+
+
 def test_hand_worked_case():
     """n = k = 2, x = 1 and -1, W = (w, -w): margin 2w, R = 1, L = log(1 + e^{-2w}), G = 1/(1 + e^{2w})."""
     problem = Classification([[1.0], [-1.0]], [0, 1])

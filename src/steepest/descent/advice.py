@@ -10,13 +10,13 @@ import numpy as np
 from steepest.arrays import as_numpy
 from steepest.descent.method import Method
 from steepest.errors import SteepestWarning
+from steepest.geometry.facts import largest_pair
 from steepest.problem import Classification
 from steepest.schedules import step_sizes
 from steepest.signals.facts import AGE, MEMORY
 
 _STALL_SHARE = 0.05
 _LARGEST_DRIFT = 1.0
-_CHUNK = 4096
 
 
 def warn_about(problem: Classification, method: Method, steps: int, margin: float | None) -> None:
@@ -31,7 +31,7 @@ def warn_about(problem: Classification, method: Method, steps: int, margin: floa
         _drifting_snapshot(problem, method, steps),
     ):
         if message is not None:
-            warnings.warn(message, SteepestWarning, stacklevel=4)
+            warnings.warn(message, SteepestWarning, stacklevel=3)
 
 
 def _stalling_momentum(method: Method, steps: int, margin: float | None) -> str | None:
@@ -57,7 +57,8 @@ def _drifting_snapshot(problem: Classification, method: Method, steps: int) -> s
     batches, age = method.reshuffling(problem).batches, AGE.of(method.signal)
     if age is None or batches == 1:
         return None
-    drift = age * _size(method, steps - 1) * batches * largest_pair_dual_norm(problem, method)
+    longest = largest_pair(method.norm, as_numpy(problem.features), problem.n_classes)
+    drift = age * _size(method, steps - 1) * batches * longest
     if drift <= _LARGEST_DRIFT:
         return None
     return (
@@ -70,13 +71,3 @@ def _drifting_snapshot(problem: Classification, method: Method, steps: int) -> s
 
 def _size(method: Method, step: int) -> float:
     return float(step_sizes(method.schedule, np.asarray([step]))[0])
-
-
-def largest_pair_dual_norm(problem: Classification, method: Method) -> float:
-    """Return max over pairs of ‖(e_y - e_c) x_iᵀ‖_* ≤ 2R: what a unit of ‖W‖ adds to a margin at most.
-
-    A pair's matrix has rank one, so for one sample all its pairs have the same norm.
-    """
-    features = as_numpy(problem.features)
-    chunks = (features[first : first + _CHUNK] for first in range(0, problem.samples, _CHUNK))
-    return max(float(np.max(method.norm.dual(np.stack([chunk, -chunk], axis=1)))) for chunk in chunks)

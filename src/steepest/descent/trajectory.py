@@ -55,7 +55,7 @@ class Trajectory:
     problem: str
     """Name of the problem."""
     steps: np.ndarray
-    """Updates done at each record, shape [r]: 0, 1, ..., T, spaced evenly on a log scale."""
+    """Updates done at each record, shape [r]: 0, ..., T, by default spaced evenly on a log scale."""
     weights: np.ndarray
     """W_t, shape [r, k, d]."""
     log_loss: np.ndarray
@@ -71,7 +71,7 @@ class Trajectory:
     truncated_directions: np.ndarray
     """Steps so far whose spectral direction left out a small but real singular value, shape [r]."""
     completed: bool
-    """Whether the run reached the number of steps that was asked for."""
+    """Whether the run reached the number of steps, or before it the gap, that was asked for."""
     engine: str
     """Name of the engine that ran it."""
     reference: Solution | None = None

@@ -29,6 +29,7 @@ __all__ = [
     "dual_of_error",
     "dual_of_products",
     "is_true",
+    "largest_pair",
     "norm_key",
     "rounding",
     "same_norm",
@@ -142,6 +143,36 @@ def dual_of_products(norm: Norm, columns: np.ndarray, rows: np.ndarray) -> np.nd
         part = slice(start, start + block)
         duals[part] = np.asarray(norm.dual(columns[part, :, None] * rows[part, None, :]))
     return duals
+
+
+def largest_pair(norm_: Norm, features: np.ndarray, classes: int) -> float:
+    """Return max ‖(e_a - e_b) xᵀ‖_* over the rows x of ``features`` [n, d] and all classes a ≠ b.
+
+    Any two classes do where the norm has symmetric products. For any other, samples come in the order of what
+    the triangle inequality allows them, until none that is left can have a larger pair.
+
+    >>> from steepest.geometry import Entrywise
+    >>> largest_pair(Entrywise(2), np.array([[3.0, 4.0], [1.0, 0.0]]), 3)
+    7.0710678118654755
+    """
+    units = np.eye(classes)
+    if is_true(SYMMETRIC_PRODUCTS, norm_):
+        pairs = np.broadcast_to(units[0] - units[1], (len(features), classes))
+        return float(np.max(dual_of_products(norm_, pairs, features)))
+    first, second = np.triu_indices(classes, 1)
+    singles = dual_of_products(
+        norm_, np.tile(units, (len(features), 1)), np.repeat(features, classes, axis=0)
+    ).reshape(len(features), classes)
+    allowed = np.partition(singles, -2, axis=1)[:, -2:].sum(axis=1)
+    largest = 0.0
+    for sample in np.argsort(-allowed):
+        if allowed[sample] <= largest:
+            break
+        open_pairs = singles[sample, first] + singles[sample, second] > largest
+        pairs = units[first[open_pairs]] - units[second[open_pairs]]
+        rows = np.broadcast_to(features[sample], (len(pairs), features.shape[1]))
+        largest = max(largest, float(np.max(dual_of_products(norm_, pairs, rows))))
+    return largest
 
 
 def same_norm(first: Norm, second: Norm) -> bool:

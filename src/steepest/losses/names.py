@@ -26,7 +26,7 @@ def register_loss(part: Loss) -> Loss:
     Raises:
         InvalidArgument: it is no loss, or its name is taken by another one or has spaces.
 
-    From then on ``Method(loss="mine")`` takes it, if ``str(Mine())`` is "mine"::
+    From then on ``Method(loss="mine")`` takes it, if ``Mine().name`` is "mine"::
 
         register_loss(Mine())
     """

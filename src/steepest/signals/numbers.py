@@ -103,7 +103,7 @@ class Numbers(NamedTuple):
 
 
 class Powers(NamedTuple):
-    """β^a of each run for whole a ≥ 0, by the logarithm of β in three parts whose products lose no digit."""
+    """β^a of each run for whole a ≥ 0, by log β in two parts whose products with a lose no digit."""
 
     head: Array
     tail: Array

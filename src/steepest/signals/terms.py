@@ -32,10 +32,19 @@ from steepest.signals.loopless_svrg import LooplessSVRG
 from steepest.signals.minibatch import MiniBatch
 from steepest.signals.numbers import Numbers, Powers
 from steepest.signals.protocol import Draw, Fields
-from steepest.signals.saga import SAGA, UNIT
+from steepest.signals.saga import SAGA, TERM, UNIT
 from steepest.signals.svrg import SVRG
 
-__all__ = ["FIELDS", "KEPT_TERMS", "KeptTerms", "begun", "coefficients", "recorded", "sizes_of_followed"]
+__all__ = [
+    "FIELDS",
+    "KEPT_TERMS",
+    "KeptTerms",
+    "begun",
+    "carried",
+    "coefficients",
+    "recorded",
+    "sizes_of_followed",
+]
 
 
 FIELDS = (
@@ -276,7 +285,7 @@ def _with_rounding(sizes: Scaled, before: Fields, problem: Classification) -> Sc
     xp = namespace(sizes.mantissa)
     rounding = sizes
     if "mean_log_rounding" in before:
-        made = UNIT + math.log(problem.samples + 34) + before["mean_log_terms"]
+        made = UNIT + math.log(problem.samples + TERM) + before["mean_log_terms"]
         lost = xp.logaddexp(before["mean_log_rounding"], made) - UNIT
         lost = lost - math.log(max(problem.largest_length, 1e-300))
         of_mean = Numbers.of_logs(Doubled(lost, xp.zeros_like(lost)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -164,7 +165,7 @@ def _steps(schedule: Schedule) -> Check:
     if len(rises):
         step = int(rises[0])
         return Check("3.3", title, False, f"the step size rises after step {step}", {"step": float(step)})
-    reason = f"it decreases over {_PROBE} steps, to {sizes[-1]:.3g}; its sum cannot be decided"
+    reason = f"it never rises over {_PROBE} steps, to {sizes[-1]:.3g}; limit and sum cannot be decided"
     return Check("3.3", title, None, reason, {"probed": float(_PROBE)})
 
 
@@ -177,10 +178,17 @@ def _drift(numbers: Setting) -> Check:
     except InvalidArgument:
         reason = "the steps never get small enough for momentum to forget in time: c₂(t) grows without bound"
         return Check("3.4", title, False, reason, {})
-    # Σ_τ β^τ 2R τ: in the end the step sizes in memory are all alike.
-    limit = 2.0 * numbers.radius * beta / (1.0 - beta) ** 2
+    limit = _drift_limit(numbers.schedule, beta, numbers.radius)
     reason = f"c₂(t) tends to {limit:.4g}, and its closed form bounds it from t₀ = {bound.start:.6g} on"
     return Check("3.4", title, True, reason, {"c2_limit": limit, "t0": bound.start})
+
+
+def _drift_limit(schedule: PolynomialDecay, beta: float, radius: float) -> float:
+    """Return lim c₂(t) = lim (1/η) Σ_τ β^τ (e^{2Rητ} - 1): in the end the step sizes in memory are alike."""
+    if schedule.decreasing:
+        return 2.0 * radius * beta / (1.0 - beta) ** 2
+    grown = math.expm1(2.0 * radius * schedule.initial)
+    return beta * grown / ((1.0 - beta) * (1.0 - beta - beta * grown) * schedule.initial)
 
 
 def _effective_margin(numbers: Setting, margin: Any) -> Check:

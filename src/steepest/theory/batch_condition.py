@@ -109,6 +109,7 @@ class BatchCondition:
     """ρ̄_b on the ray of a max-margin solution for several batch sizes, see :func:`batch_condition`."""
 
     margin: float
+    """γ of the solution."""
     scales: tuple[float, ...]
     """Margins of the weights on the ray, in units of 1: W = scale · W* / γ."""
     rows: tuple[BatchAlignment, ...]

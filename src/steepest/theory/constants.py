@@ -11,7 +11,7 @@ from steepest.arguments import one_of, real_number, whole_number
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm
-from steepest.geometry.facts import SYMMETRIC_PRODUCTS, dual_of_products, is_true
+from steepest.geometry.facts import largest_pair
 from steepest.problem import Classification, as_problem
 from steepest.theory.inputs import as_batches, as_momentum
 
@@ -86,32 +86,6 @@ def papers_radius(problem: Classification, norm_: Norm | str) -> float:
     7.0
     """
     return max(feature_radius(problem, norm_), feature_radius(problem, "max"))
-
-
-def largest_pair(norm_: Norm, features: np.ndarray, classes: int) -> float:
-    """Return max ‖(e_a - e_b) xᵀ‖_* over the rows x of ``features`` [n, d] and all classes a ≠ b.
-
-    Any two classes do where the norm has symmetric products. For any other, samples come in the order of what
-    the triangle inequality allows them, until none that is left can have a larger pair.
-    """
-    units = np.eye(classes)
-    if is_true(SYMMETRIC_PRODUCTS, norm_):
-        pairs = np.broadcast_to(units[0] - units[1], (len(features), classes))
-        return float(np.max(dual_of_products(norm_, pairs, features)))
-    first, second = np.triu_indices(classes, 1)
-    singles = dual_of_products(
-        norm_, np.tile(units, (len(features), 1)), np.repeat(features, classes, axis=0)
-    ).reshape(len(features), classes)
-    allowed = np.partition(singles, -2, axis=1)[:, -2:].sum(axis=1)
-    largest = 0.0
-    for sample in np.argsort(-allowed):
-        if allowed[sample] <= largest:
-            break
-        open_pairs = singles[sample, first] + singles[sample, second] > largest
-        pairs = units[first[open_pairs]] - units[second[open_pairs]]
-        rows = np.broadcast_to(features[sample], (len(pairs), features.shape[1]))
-        largest = max(largest, float(np.max(dual_of_products(norm_, pairs, rows))))
-    return largest
 
 
 def noise_factor(momentum: float, batches: int) -> float:

@@ -210,6 +210,7 @@ def effective_margin(
 
     Raises:
         InvalidArgument: a batch size, momentum, loss or margin that cannot be used.
+        MissingCapability: the loss offers no lemma constants.
 
     >>> from steepest import Method
     >>> problem = Classification([[1.0], [-1.0]], [0, 1])

@@ -29,7 +29,8 @@ class LemmaConstants:
     2. y (1 - deficit(y)) ≤ nG ≤ y, and the left side increases in y (Lemma C.7);
     3. e^{-margin} ≤ e^{Y(y)}, where Y increases from -∞ and Y' y (1 - deficit(y)) = 1 (Lemma C.8, margin
        bounds);
-    4. L = ``loss_at_zero(k)`` at W = 0, and G ≤ ``largest_proxy(k)`` everywhere, for k classes (Lemma C.6).
+    4. L = ``loss_at_zero(k)`` at W = 0, and G ≤ ``largest_proxy(k)`` everywhere, for k classes (Lemma C.6);
+    5. with ``convex_odds``, Y is convex as a function of W, with sample weights of at least 1 too.
 
     For the argument from 2 and 3 see :func:`~steepest.theory.margin_bound`.
     """
@@ -47,7 +48,7 @@ class LemmaConstants:
     papers_deficit: OfLogTotal | None = None
     """The paper's simpler bound on 1 - G/L, at least ``deficit``; None takes ``deficit``."""
     convex_odds: bool = False
-    """Whether Y is convex as a function of W, with sample weights of at least 1 too."""
+    """Whether 5 holds too."""
 
     @property
     def proxy_is_loss(self) -> bool:

@@ -4,7 +4,8 @@ Every function takes a norm. With ``norm="max"`` (the default where one is neede
 statement: distances in the max-norm, gradients in the sum-norm, R = max ‖x_i‖₁. With another norm it is the
 same statement in that norm, its dual and R(‖·‖), see :func:`~steepest.theory.constants.feature_radius`. All
 hold for every loss that offers lemma constants (:mod:`~steepest.theory.lemma_constants`), with G = L for the
-exponential loss (Appendix I); Lemmas C.2 and C.5 hold for every loss at all.
+exponential loss (Appendix I); Lemmas C.2 and C.5 hold for every loss at all. With sample weights n is
+:func:`~steepest.theory.constants.effective_samples`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 
 from steepest.arrays import Array, as_numpy
 from steepest.geometry import Norm, norm
+from steepest.geometry.facts import largest_pair
 from steepest.losses import Loss, log_loss, log_proxy, residual_weights
 from steepest.problem import Classification
-from steepest.theory.constants import feature_radius, largest_pair
+from steepest.theory.constants import effective_samples, feature_radius
 from steepest.theory.inequality import Inequality
 from steepest.theory.lemma_constants import lemma_constants
 
@@ -154,7 +156,7 @@ def proxy_and_loss(problem: Classification, loss_: Loss | str, W: Array) -> tupl
     """
     size = float(log_loss(problem, loss_, W))
     ratio = math.exp(float(log_proxy(problem, loss_, W)) - size)
-    lower = 1.0 - float(loss_deficit(loss_, size, problem.samples))
+    lower = 1.0 - float(loss_deficit(loss_, size, effective_samples(problem)))
     return Inequality("C.7", lower, ratio), Inequality("C.7", ratio, 1.0)
 
 
@@ -167,7 +169,7 @@ def small_loss_ratio(problem: Classification, loss_: Loss | str, W: Array) -> In
     constants = lemma_constants(loss_)
     size, proxy = float(log_loss(problem, loss_, W)), float(log_proxy(problem, loss_, W))
     total, ratio = constants.separating_total, constants.separating_ratio
-    n = problem.samples
+    n = effective_samples(problem)
     if size > math.log(total / n) and proxy > math.log(total / (ratio * n)):
         return None
     return Inequality("C.7", math.exp(size - proxy), ratio)
@@ -192,7 +194,7 @@ def separation(problem: Classification, loss_: Loss | str, W: Array) -> Inequali
     See :func:`log_total_odds`. In particular L ≤ log 2 / n (exponential: L < 1/n)
     classifies every training sample correctly.
     """
-    bound = float(log_total_odds(loss_, float(log_loss(problem, loss_, W)), problem.samples))
+    bound = float(log_total_odds(loss_, float(log_loss(problem, loss_, W)), effective_samples(problem)))
     return Inequality("C.8", math.exp(-float(problem.margin(W)) - bound), 1.0)
 
 

@@ -38,11 +38,11 @@ def predicted_rate(
         a < 1:   (D - 1 + n w) / t^{1-a}           a = 1:   (D - 1 + n w) / log t
 
     where D = 1 without noise, 1 + m β/(1-β) with momentum, 1 + (m-1)² with variance reduction and
-    1 + β/(1-β) + (m-1)² with both; w = (D/ρ)^{(1-a)/a} (a = 1: 1 + log(D/ρ)) is Σ η until α η_t is below ρ,
-    and n the number of samples, since the loss then has to come below 1/n: Σ η takes n w/ρ for that, of which
-    the gap counts ρ times as much. At D = ρ = 1 this is Corollary 4.2. With ρ in units of R, as
-    ``relative_margin``, it is the form of Corollary 4.5 that does not take ρ for a constant: with a small
-    effective margin the warm-up grows as (D/ρ)^{(1-a)/a}, or as log D + log(1/ρ) at a = 1.
+    1 + β/(1-β) + (m-1)² with both; w = (D/ρ)^{(1-a)/a} (a = 1: 1 + log(D/ρ)), with D/ρ at least 1, is Σ η
+    until α η_t is below ρ, and n the number of samples, since the loss then has to come below 1/n: Σ η takes
+    n w/ρ for that, of which the gap counts ρ times as much. At D = ρ = 1 this is Corollary 4.2. With ρ in
+    units of R, as ``relative_margin``, it is the form of Corollary 4.5 that does not take ρ for a constant:
+    with a small effective margin the warm-up grows as (D/ρ)^{(1-a)/a}, or as log D + log(1/ρ) at a = 1.
 
     Args:
         exponent: a, with 0 < a ≤ 1.

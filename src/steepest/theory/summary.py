@@ -30,7 +30,7 @@ class Quantity:
     sharp: float | None
     """With the smallest constants proven here; infinite where never, None where it does not apply."""
     paper: float | None
-    """With the paper's constants; None where there is no other value."""
+    """With the paper's constants; None where that is no other value, or there is none."""
 
 
 @dataclass(frozen=True)

@@ -79,12 +79,27 @@ def test_a_sign_is_exact_where_only_a_sample_of_weight_e_minus_12000_has_the_fea
 
 def test_ages_of_samples_are_those_of_shuffled_epochs():
     # At β = 1/2 and b = 1 the latest sample weighs 1 and its predecessor half of that, whatever the moment.
-    ages = aged_epochs(6, 1, lambda steps: 0.5 ** np.arange(steps), 40, np.random.default_rng(0))
+    ages = aged_epochs(6, 1, lambda steps: np.arange(steps) * np.log(0.5), 40, np.random.default_rng(0))
     assert ages.logs is not None
     weights = np.exp(ages.logs.reshape(40, 6))
     assert weights.max(axis=1).min() >= 1.0
     # All weights of the past add up to Σ β^age.
     np.testing.assert_allclose(weights.sum(axis=1), 2.0, rtol=1e-9)
+
+
+def test_ages_of_samples_are_finite_where_their_weights_leave_float64():
+    # A sample that was last seen 400 steps ago at β = 1/10 weighs 1e-400, and a drift of 1/2 a step takes
+    # weights of late ages beyond e^709 before β does away with them.
+    for drift in (0.0, 0.5):
+        slope = np.log(0.1) + drift
+        ages = aged_epochs(
+            400, 1, lambda steps, slope=slope: np.arange(steps) * slope, 3, np.random.default_rng(0)
+        )
+        assert ages.logs is not None
+        logs = ages.logs.reshape(3, 400)
+        assert np.isfinite(logs).all()
+        assert logs.max(axis=1).min() >= 0.0
+        assert logs.min(axis=1).max() < 399 * slope + 1e-9
 
 
 @pytest.mark.parametrize("name", ["frobenius", "max"])

@@ -68,6 +68,9 @@ def test_what_is_not_available_says_why(problem, solutions):
     assert math.isnan(limit_margin(problem, Method("spectral", 3), margin=solutions["spectral"]))
     late = limit_direction(problem, Method("max", 3, signal="saga"), at=9.0, margin=solutions["max"])
     assert "ages of its corrections" in late.status
+    own: Any = SimpleNamespace(norm="max", batch_size=3, momentum=0.0, loss="cross-entropy", signal="mine")
+    unknown = limit_direction(problem, own, margin=solutions["max"])
+    assert unknown.status == "the signal mine is not known to the mean field"
 
 
 def test_arguments_that_cannot_be_used_are_told(problem, solutions):

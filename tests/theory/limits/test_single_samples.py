@@ -1,9 +1,18 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from tests.contracts.losses import BARE
 
 from steepest import Classification, Method, PolynomialDecay, descend
 from steepest.errors import InvalidArgument
-from steepest.theory import bias_direction, limit_direction, per_sample_bias, single_sample_bias
+from steepest.theory import (
+    batch_one_distance_bound,
+    bias_direction,
+    limit_direction,
+    per_sample_bias,
+    single_sample_bias,
+)
 
 
 def random_problem(samples, dimension, classes, seed):
@@ -86,3 +95,26 @@ def test_three_classes_in_another_norm_are_refused():
     problem = random_problem(6, 4, 3, seed=3)
     with pytest.raises(InvalidArgument, match="use the max-norm or limit_direction"):
         single_sample_bias(problem, "frobenius")
+
+
+@pytest.mark.parametrize("size", [0.0, -0.1, np.nan])
+def test_step_sizes_that_are_none_have_no_distance_bound(size):
+    problem = Classification([[2.0], [-1.0], [-3.0]], [0, 1, 1])
+    with pytest.raises(InvalidArgument, match=rf"^initial_step_size={size}: give a number above 0$"):
+        batch_one_distance_bound(problem, "frobenius", size)
+
+
+def test_the_full_batch_is_proven_by_the_theorem_of_its_momentum_and_for_losses_of_the_theory():
+    problem = Classification([[1.0], [-1.0]], [0, 1])
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({}, "exact", "(Theorem 4.1)"),
+        ({"momentum": 0.9}, "exact", "(Theorem 4.3)"),
+        ({"batch_size": 1, "signal": "svrg", "momentum": 0.9}, "exact", "(Theorem 4.6)"),
+        ({"momentum": 0.9, "momentum_kind": "nesterov"}, "predicted", "; not proven here"),
+        ({"loss": BARE}, "predicted", "; not proven here"),
+    ]
+    for settings, kind, end in cases:
+        found = limit_direction(problem, Method("max", **settings))
+        assert found.kind == kind
+        assert found.status.endswith(end)
+        assert found.relative_error == pytest.approx(0.0, abs=1e-9)

@@ -23,7 +23,7 @@ from steepest.geometry.schatten import Schatten
 from steepest.geometry.shape_scaled import ScaledNorm
 from steepest.geometry.vectors import Exponent
 
-__all__ = ["hangs_on_small_parts"]
+__all__ = ["dual_power", "hangs_on_small_parts"]
 
 
 def hangs_on_small_parts(norm: Norm) -> bool:
@@ -36,14 +36,19 @@ def hangs_on_small_parts(norm: Norm) -> bool:
     return ENTRY_DIRECTION.of(norm) is not None or GRADED_DIRECTION.of(norm) is not None
 
 
-def _power(p: Exponent) -> float:
+def dual_power(p: Exponent) -> float:
+    """Return q - 1 with 1/p + 1/q = 1: directions weigh entries by their size to this power.
+
+    >>> dual_power(1), dual_power(3), dual_power(math.inf)
+    (inf, 0.5, 0.0)
+    """
     exponent = float(p)
     return math.inf if exponent == 1 else (0.0 if math.isinf(exponent) else 1.0 / (exponent - 1.0))
 
 
 def _steepest(signs: Array, logs: Array, p: Exponent) -> Array:
     """Return the directions of vectors [..., n] in the p-norm from signs and logarithms."""
-    xp, power = namespace(logs), _power(p)
+    xp, power = namespace(logs), dual_power(p)
     if power == 0:
         return signs
     top = xp.max(logs, axis=-1, keepdims=True)
@@ -96,7 +101,7 @@ def _signs_of_scaled(norm: ScaledNorm) -> bool:
 def _rows(norm: RowNorm):
     def direction(signs: Array, logs: Array) -> Array:
         xp = namespace(logs)
-        sizes = _log_length(logs, _power(norm.inner))
+        sizes = _log_length(logs, dual_power(norm.inner))
         present = xp.where(xp.isinf(sizes), xp.zeros_like(sizes), xp.ones_like(sizes))
         return _steepest(present, sizes, norm.outer)[..., None] * _steepest(signs, logs, norm.inner)
 

@@ -13,7 +13,7 @@ from scipy import sparse
 __all__ = ["Batches", "aged_epochs", "every_batch", "number_of_batches", "sampled_batches"]
 
 _MOST_EPOCHS = 1000
-_NEGLIGIBLE = 1e-12
+_NEGLIGIBLE = math.log(1e-12)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def sampled_batches(samples: int, batch_size: int, least: int, generator: np.ran
 def aged_epochs(
     samples: int,
     batch_size: int,
-    weights: Callable[[int], np.ndarray],
+    log_weights: Callable[[int], np.ndarray],
     least: int,
     generator: np.random.Generator,
 ) -> Batches:
@@ -124,7 +124,7 @@ def aged_epochs(
     Args:
         samples: n.
         batch_size: b.
-        weights: the weights of the gradients of a number of past steps, the latest first.
+        log_weights: logarithms of the weights of the gradients of so many past steps, the latest first.
         least: how many moments.
         generator: of the orders of the epochs and the moments.
 
@@ -132,25 +132,26 @@ def aged_epochs(
     to stand still meanwhile, as it does when η → 0. Each moment draws from a generator of its own, so that
     other weights are seen at the same moments and orders.
 
-    >>> mean = aged_epochs(2, 1, lambda steps: 0.5 ** np.arange(steps), 2, np.random.default_rng(0))
+    >>> mean = aged_epochs(2, 1, lambda steps: np.arange(steps) * np.log(0.5), 2, np.random.default_rng(0))
     >>> mean.members.toarray().tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
     steps = math.ceil(samples / batch_size)
-    ages = weights(_MOST_EPOCHS * steps)
-    epochs = 2 + math.ceil(int(np.count_nonzero(ages > _NEGLIGIBLE * ages[:steps].min())) / steps)
-    ages = weights(epochs * steps)
+    # Weights leave float64 within an epoch where β is small or batches are many; their logarithms do not.
+    by_age = log_weights(_MOST_EPOCHS * steps)
+    epochs = 2 + math.ceil(int(np.count_nonzero(by_age > _NEGLIGIBLE + by_age[:steps].min())) / steps)
+    by_age = log_weights(epochs * steps)
     logs = np.empty((least, samples))
     for row, own in enumerate(generator.spawn(least)):
         now = own.integers(steps)
-        total = np.zeros(samples)
+        total = np.full(samples, -np.inf)
         for epoch in range(epochs):
             position = np.empty(samples, dtype=np.int64)
             position[own.permutation(samples)] = np.arange(samples) // batch_size
             age = now + epoch * steps - position
-            seen = (age >= 0) & (age < len(ages))
-            total[seen] += ages[age[seen]]
-        logs[row] = np.log(total)
+            seen = (age >= 0) & (age < len(by_age))
+            total[seen] = np.logaddexp(total[seen], by_age[age[seen]])
+        logs[row] = total
     members = [tuple(range(samples))] * least
     return replace(_batches(samples, members, [1.0 / least] * least), logs=logs.ravel())
 

@@ -31,10 +31,13 @@ _EVERY = 6000
 _HURRY = 2.0
 
 MOMENTA: dict[str, Callable[[float, int], np.ndarray]] = {
-    "ema": lambda beta, steps: beta ** np.arange(steps),
+    "ema": lambda beta, steps: np.arange(steps) * math.log(beta),
     # β M_t + (1 - β) V_t: the step's own gradient counts 1 + β times as much as the average gives it.
-    "nesterov": lambda beta, steps: np.concatenate([[1.0 + beta], beta * beta ** np.arange(1, steps)]),
+    "nesterov": lambda beta, steps: np.concatenate(
+        [[math.log1p(beta)], np.arange(2, steps + 1) * math.log(beta)]
+    ),
 }
+"""Of each kind the logarithms of the weights of past gradients, the latest first, from β and their number."""
 
 
 def samples_of(plan: Plan) -> Iterator[Batches]:
@@ -53,12 +56,12 @@ def samples_of(plan: Plan) -> Iterator[Batches]:
 def aged(plan: Plan, repeat: int, drift: float = 0.0) -> Batches:
     """Return averages over the ages of samples, whose margins have grown by ``drift`` a step meanwhile."""
 
-    def weights(steps: int) -> np.ndarray:
-        return MOMENTA[plan.kind](plan.momentum, steps) * np.exp(drift * np.arange(steps))
+    def log_weights(steps: int) -> np.ndarray:
+        return MOMENTA[plan.kind](plan.momentum, steps) + drift * np.arange(steps)
 
     generator = np.random.default_rng([plan.seed, repeat])
     moments = max(50, plan.least // 3)
-    return aged_epochs(plan.problem.samples, plan.batch_size, weights, moments, generator)
+    return aged_epochs(plan.problem.samples, plan.batch_size, log_weights, moments, generator)
 
 
 def followed(

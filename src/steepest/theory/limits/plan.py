@@ -43,7 +43,7 @@ class StepSizes:
     first: float
     last: float
     mean: float
-    """Σ η² / Σ η, of the steps that a unit of R was gone in."""
+    """Σ η² / Σ η: the mean step size over R, each step counted by its length."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from steepest.arrays import as_numpy
 from steepest.geometry import Schatten, norm_label, same_norm
 from steepest.problem import Classification
 from steepest.theory.effective_margin import MethodLike
+from steepest.theory.lemma_constants import LEMMA_CONSTANTS
 from steepest.theory.limits.batches import Batches, every_batch
 from steepest.theory.limits.fields import field_of, is_smoothed
 from steepest.theory.limits.following import MOMENTA, WIDTH, followed, samples_of
@@ -77,8 +78,7 @@ def limit_direction(
         at: R = Σ_{s<t} η_s of a run that the state is to be compared with; None for the limit.
         margin: γ as a number, or a max-margin solution in the method's norm; None solves for it here.
         batches: how many batches a sample of them has at least, where there are too many to take all;
-            None takes 150
-            to 3,000, fewer where batches or weights are many.
+            None takes 150 to 3,000, fewer where batches or weights are large.
         repeats: independent samples of batches, at least two; the result is their mean.
         seed: of these.
         progress: called with a short text at every step along a path.
@@ -127,11 +127,12 @@ def _closed_forms(plan: Plan) -> Iterator[LimitDirection]:
 
 
 def _max_margin(plan: Plan, *, full: bool) -> LimitDirection:
-    proven = plan.kind in ("none", "ema") and (full or plan.signal == "svrg")
+    analysed = plan.kind in ("none", "ema") and (full or plan.signal == "svrg")
+    proven = analysed and LEMMA_CONSTANTS.of(plan.loss) is not None
+    theorem = ("4.3" if plan.kind == "ema" else "4.1") if full else "4.6"
     what = "the full batch" if full else f"{plan.signal}, whose corrections leave the full gradient as η → 0,"
-    status = f"{what} finds the max margin in every norm" + (
-        " (Theorem 4.6)" if proven and not full else " (Theorem 4.1)" if proven else "; not proven here"
-    )
+    why = f" (Theorem {theorem})" if proven else "; not proven here"
+    status = f"{what} finds the max margin in every norm{why}"
     return plan.directed("exact" if proven else "predicted", status, _max_margin_weights(plan))
 
 
@@ -191,7 +192,10 @@ def _missing(plan: Plan) -> str | None:
         return f"the mean field of {size} needs an array of {largest:.1g} numbers"
     if LOG_RESIDUALS.of(plan.loss) is None:
         return f"the loss {plan.loss.name} does not offer {LOG_RESIDUALS.name}"
-    if plan.signal != "minibatch" and plan.batch_size < plan.problem.samples:
+    corrected = plan.signal != "minibatch" and plan.batch_size < plan.problem.samples
+    if corrected and plan.signal not in _FULL_BATCH:
+        return f"the signal {plan.signal} is not known to the mean field"
+    if corrected:
         return f"at a given R {plan.signal} still depends on the ages of its corrections"
     if plan.kind not in ("none", "heavy-ball", *MOMENTA):
         return f"momentum of the kind {plan.kind} is not known to the mean field"

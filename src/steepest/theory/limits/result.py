@@ -19,13 +19,14 @@ class LimitError:
     """Parts of the error estimate, each in units of the relative margin error."""
 
     samples: float = 0.0
-    """Standard deviation between independent samples of batches; 0 where every batch was taken."""
+    """Standard deviation between independent samples of batches or moments; 0 where every batch was taken."""
     doubling: float = 0.0
-    """Change over the last doubling of R for a limit; at a given R the change when R grows twice as fast."""
+    """Change over the last doubling of R for a limit; at a given R what halving the path's steps changes."""
     width: float = 0.0
-    """Change when the signs of the max-norm are made sharper."""
+    """How far the signs of the max-norm, made sharper and extrapolated to exact ones, are still open."""
     steps: float = 0.0
-    """Scatter of a run at a given R about the mean field, since its steps are not infinitely small."""
+    """Of a run at a given R, whose steps are not infinitely small: its scatter about the mean field, and with
+    momentum the growth of margins within the average."""
 
     @property
     def total(self) -> float:

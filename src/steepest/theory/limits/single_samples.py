@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steepest.arguments import real_number
 from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Entrywise, Norm, norm, norm_label, same_norm
@@ -153,13 +154,14 @@ def batch_one_distance_bound(problem: Classification, norm_: Norm | str, initial
         initial_step_size: the largest step size η_0, where step sizes never increase.
 
     Raises:
-        InvalidArgument: neither is known.
+        InvalidArgument: neither is known, or η_0 is not above 0.
 
     >>> round(
     ...     batch_one_distance_bound(Classification([[2.0], [-1.0], [-3.0]], [0, 1, 1]), "frobenius", 0.1), 6
     ... )
     0.3
     """
+    initial = real_number("initial_step_size", initial_step_size, "give a number above 0", above=0)
     if has_constant_directions(as_problem(problem), norm(norm_)):
-        return single_sample_bias(problem, norm_).distance_bound(initial_step_size)
-    return bias_distance_bound(problem, norm_, initial_step_size)
+        return single_sample_bias(problem, norm_).distance_bound(initial)
+    return bias_distance_bound(problem, norm_, initial)

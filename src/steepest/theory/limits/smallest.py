@@ -22,6 +22,7 @@ _SCREENED = 150
 _LARGE = 200_000
 """Of n k d, from which on such samples come first."""
 _FINENESS = 16
+"""Batch sizes closer than one part in so many are not told apart by halving."""
 _STRIDE = 4
 """By which the batch size grows on such data until one finds the max margin."""
 

@@ -9,7 +9,7 @@ from steepest.descent.engines.compiled.kernels import count_below, plain, power_
 from steepest.descent.engines.compiled.norms import COLUMNS, MAX, ROWS
 from steepest.descent.engines.compiled.shared_scales import found_quickly
 from steepest.descent.engines.compiled.terms import plus
-from steepest.signals.saga import UNIT
+from steepest.signals.saga import TERM, UNIT
 
 __all__ = ["certain", "copy_totals", "found_coefficients", "needed", "repair", "saga_totals", "sized"]
 
@@ -103,7 +103,7 @@ def saga_totals(data, indices, factor, before_rounding, before_terms, kept, tota
     for c in range(k):
         totals[c] += kept.compared_sizes[c] * share
         largest = max(largest, totals[c])
-    made = UNIT + math.log(n + 34) + before_terms
+    made = UNIT + math.log(n + TERM) + before_terms
     lost = (math.exp(before_rounding - top) + math.exp(made - top)) / math.exp(UNIT)
     # Its kernels leave out rows below e^-80 of the largest.
     return top, lost + largest * data[4] * math.exp(-80.0 - UNIT)

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from steepest.descent.engines.averages import CERTAIN_RATIO
 from steepest.descent.engines.compiled.kernels import (
     add_multiple,
     allocating,
@@ -33,8 +34,6 @@ from steepest.descent.engines.compiled.norms import (
 )
 
 DOUBTFUL = 2
-CERTAIN_RATIO = 1e-5
-"""Singular vectors whose value is above this part of the largest are known to ten digits."""
 
 _ORTHOGONAL = 4.0 * 2.0**-52
 _EPS = 2.0**-52

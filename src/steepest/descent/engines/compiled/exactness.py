@@ -231,13 +231,13 @@ def graded_signs(least, data, indices, W, factor, work, sums, space, signal, out
     k, b = signal.shape[0], indices.shape[0]
     residual_rows(data, indices, W, work, rows, scales)
     for i in range(b):
-        # At a sample's class stands the sum of the others: 0 for a sample without weight.
+        # At a sample's class stands the sum of the others.
         others = abs(rows[i, data[2][indices[i]]])
         for c in range(k):
             size = abs(rows[i, c])
-            if others > 0.0 and not size > _CLAMPED * others:
+            if not size > _CLAMPED * others:
                 return False
-            logs[i * k + c] = math.log(size) + scales[i] if size > 0.0 else -math.inf
+            logs[i * k + c] = math.log(size) + scales[i]
     sign = 1.0 if factor > 0.0 else -1.0
     for c in range(k):
         bound = least * sums[0, c] * data[4] if sums[0, c] > _LEAST else math.inf

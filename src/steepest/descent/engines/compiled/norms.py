@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from steepest.capabilities import Capability
+from steepest.descent.engines.norms import dual_power
 from steepest.geometry import ColumnNorm, Entrywise, RowNorm, ScaledNorm, Schatten
 
 __all__ = ["COMPILED_DIRECTION", "DirectionCode"]
@@ -42,14 +43,9 @@ COMPILED_DIRECTION: Capability[DirectionCode] = Capability(
 )
 
 
-def _power(p: object) -> float:
-    exponent = float(p)  # type: ignore[arg-type]
-    return math.inf if exponent == 1 else (0.0 if math.isinf(exponent) else 1.0 / (exponent - 1.0))
-
-
 @COMPILED_DIRECTION.offered_by(Entrywise)
 def _entrywise(norm: Entrywise) -> DirectionCode:
-    power = _power(norm.p)
+    power = dual_power(norm.p)
     if norm.p == 2:
         return DirectionCode(FROBENIUS, 1.0)
     return DirectionCode(MAX if power == 0 else SUM if math.isinf(power) else ENTRYWISE, power)
@@ -57,17 +53,17 @@ def _entrywise(norm: Entrywise) -> DirectionCode:
 
 @COMPILED_DIRECTION.offered_by(Schatten)
 def _schatten(norm: Schatten) -> DirectionCode:
-    return DirectionCode(FROBENIUS, 1.0) if norm.p == 2 else DirectionCode(SCHATTEN, _power(norm.p))
+    return DirectionCode(FROBENIUS, 1.0) if norm.p == 2 else DirectionCode(SCHATTEN, dual_power(norm.p))
 
 
 @COMPILED_DIRECTION.offered_by(RowNorm)
 def _rows(norm: RowNorm) -> DirectionCode:
-    return DirectionCode(ROWS, _power(norm.inner), _power(norm.outer))
+    return DirectionCode(ROWS, dual_power(norm.inner), dual_power(norm.outer))
 
 
 @COMPILED_DIRECTION.offered_by(ColumnNorm)
 def _columns(norm: ColumnNorm) -> DirectionCode:
-    return DirectionCode(COLUMNS, _power(norm.inner), _power(norm.outer))
+    return DirectionCode(COLUMNS, dual_power(norm.inner), dual_power(norm.outer))
 
 
 @COMPILED_DIRECTION.offered_by(ScaledNorm)

@@ -11,6 +11,7 @@ import numpy as np
 
 from steepest.compilation import compiled_and_kept
 from steepest.descent.engines import averages, graded_kernels
+from steepest.descent.engines.averages import CERTAIN_RATIO
 from steepest.descent.engines.compiled import (
     certainty,
     deferred,
@@ -20,6 +21,7 @@ from steepest.descent.engines.compiled import (
     losses,
     norms,
     shared_scales,
+    signals,
     table,
     terms,
 )
@@ -34,7 +36,7 @@ from steepest.descent.engines.compiled.certainty import (
     sized,
 )
 from steepest.descent.engines.compiled.deferred import EVEN, defer, note_even, renewed_quickly
-from steepest.descent.engines.compiled.directions import CERTAIN_RATIO, DOUBTFUL, direction
+from steepest.descent.engines.compiled.directions import DOUBTFUL, direction
 from steepest.descent.engines.compiled.exactness import (
     add_totals,
     doubtful,
@@ -90,7 +92,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
         next hangs on residuals that compiled code does not keep, or the direction of what it follows on
         coefficients, which then were found.
 
-        ``walk`` and ``memory`` are the named tuples above, ``kept_table`` a table.Table or None,
+        ``walk`` and ``memory`` are a loop.Walk and a loop.Memory, ``kept_table`` a table.Table or None,
         ``matrices`` three [k, d] of scratch space, ``graded`` the space where directions may come from the
         terms of a signal, or None, ``kept`` the coefficients of an average, or None, and ``taken`` scratch
         space for theirs: for None code of its own is compiled, in less time.
@@ -284,7 +286,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
 
 def _digest_of_sources() -> str:
     modules = (losses, norms, kernels, gradients, directions, exactness, certainty, graded_kernels, table)
-    modules = (*modules, deferred, terms, shared_scales, numbers, averages, saga)
+    modules = (*modules, deferred, terms, shared_scales, signals, numbers, averages, saga)
     files = [each.__file__ for each in modules if each.__file__ is not None]
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 
