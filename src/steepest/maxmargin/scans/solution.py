@@ -84,7 +84,7 @@ def _simplex(problem: Classification, found: Found, cutoff: float) -> tuple[np.n
 def _contradiction(
     problem: Classification, rows: np.ndarray, features: Block, q: np.ndarray, deadline: Deadline
 ) -> np.ndarray | None:
-    """Dual weights of some samples that no weights separate, which then separate no more of them either."""
+    """Dual weights that show some samples, and so all, not to be separable; None where none were found."""
     if len(rows) * problem.dimension > _LARGEST:
         return None
     dense = features.toarray() if sparse.issparse(features) else features
