@@ -62,11 +62,11 @@ class Method:
         """Whether the norm offers what the method needs."""
         return not self.needs or any(each.of(norm) is not None for each in self.needs)
 
-    def check(self, norm: Norm, name: str) -> None:
+    def check(self, norm: Norm, name: str, remedy: str = 'use method="auto"') -> None:
         """Raise MissingCapability where the method does not serve the norm, which is told as ``name``."""
         if not self.serves(norm):
             missing = " or ".join(each.name for each in self.needs)
-            raise MissingCapability("norm", name, missing, f'method="{self.name}"', 'use method="auto"')
+            raise MissingCapability("norm", name, missing, f'method="{self.name}"', remedy)
 
 
 def _on_reduced(solve: Callable[[Reduced, float, Deadline], Candidate], share: float = 1.0) -> Solver:
