@@ -153,3 +153,14 @@ def test_a_multiple_of_a_norm_that_scans_do_not_serve_is_refused_by_its_own_name
     norm = ScaledNorm(RowNorm(3, 1.5), rows=1.0, columns=0.0)
     with pytest.raises(MissingCapability, match=r"norm='row-3/1.5\*rows\^1.*; give features as an array"):
         st.max_margin(st.Classification(X, np.arange(400) % 2), norm, **options)
+
+
+def test_arrays_of_a_scanned_solution_are_read_only_with_a_margin_and_without():
+    X = sparse.random_array((400, 400), density=0.01, rng=np.random.default_rng(0), format="csr")
+    doubled = sparse.csr_array(sparse.vstack([X, X]))
+    problem = st.Classification(doubled, np.repeat([0, 1], 400))
+    solution = st.max_margin(problem, "frobenius")
+    assert solution.status is Status.NOT_SEPARABLE
+    assert not solution.weights.any()
+    assert not solution.weights.flags.writeable
+    assert not solution.dual.flags.writeable

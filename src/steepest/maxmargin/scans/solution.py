@@ -51,11 +51,12 @@ def scanned_solution(
     dual[rows] = q
     ended = Status.STOPPED if deadline.stopped else Status.GAP_NOT_REACHED
     status = Status.SOLVED if relative_gap(lower, upper) <= gap else ended
+    W = W if lower > 0.0 else np.zeros_like(W)
     for array in (W, dual):
         array.setflags(write=False)
     return MaxMarginSolution(
         norm=norm,
-        weights=W if lower > 0.0 else np.zeros_like(W),
+        weights=W,
         margin=lower,
         upper_bound=upper,
         relative_gap=relative_gap(lower, upper),
