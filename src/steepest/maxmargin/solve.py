@@ -169,7 +169,8 @@ def max_margin(
             return _soft(solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start), terms.nu)
         if terms.caps is not None and method == "auto" and _is_better_read_in_blocks(problem, norm):
             start = solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start)
-            if start.status is not Status.GAP_NOT_REACHED:
+            # To read the file into memory when time is up would take more of it.
+            if start.status is not Status.GAP_NOT_REACHED or deadline.passed:
                 return _soft(start, terms.nu)
         if relaxed:
             return _soft(solve_relaxed(problem, norm, terms, gap, method, deadline, start), terms.nu)
