@@ -124,7 +124,7 @@ def _text(found: Separability, names: tuple[str, ...] | None, output: Path | Non
         rows.append(("shown by", f"{len(samples)} samples, counted from 0: {shown}"))
     if found.overlapped is not None and found.separable is False:
         rows.append(("overlap", f"{len(found.overlapped)} of {pairs} pairs of a sample and another class"))
-    lines = found.infinite(names)
+    lines = found.infinite(None if names is None else names[: found.problem.dimension - found.intercept])
     if lines:
         rows += [("infinite", shorten(line, _WIDEST, placeholder=" …")) for line in lines[:_MOST_LINES]]
         if len(lines) > _MOST_LINES:

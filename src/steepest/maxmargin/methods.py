@@ -46,8 +46,6 @@ _PACE, _PACE_OF_SWEEPS = 160.0, 40.0
 """Iterations and sweeps that a digit of the gap may cost; beyond, an interior point is faster."""
 _ROUNDING = 0.8
 """Share of the gap that a method aims at, so that what rounding adds in the certificate has room."""
-
-
 _SPARSE = 0.1
 """Share of entries that are not zero up to which products of sparse rows cost less."""
 
@@ -64,11 +62,11 @@ class Method:
         """Whether the norm offers what the method needs."""
         return not self.needs or any(each.of(norm) is not None for each in self.needs)
 
-    def check(self, norm: Norm, name: str) -> None:
-        """Raise MissingCapability where the method does not serve the norm, which the message calls so."""
+    def check(self, norm: Norm, name: str, remedy: str = 'use method="auto"') -> None:
+        """Raise MissingCapability where the method does not serve the norm, which is told as ``name``."""
         if not self.serves(norm):
             missing = " or ".join(each.name for each in self.needs)
-            raise MissingCapability("norm", name, missing, f'method="{self.name}"', 'use method="auto"')
+            raise MissingCapability("norm", name, missing, f'method="{self.name}"', remedy)
 
 
 def _on_reduced(solve: Callable[[Reduced, float, Deadline], Candidate], share: float = 1.0) -> Solver:
@@ -174,7 +172,7 @@ ROWS = Method("row-generation", by_rows, (BALL_BARRIER, POLYHEDRAL_BALL))
 COLUMNS = Method("column-generation", by_columns, (SINGLE_FEATURES,))
 LINEAR_PROGRAMS = Method("linear-program", _on_reduced(solve_linear_program), (LINEAR_BALL,))
 GENERAL = (Method("cutting-planes", solve_by_cuts),)
-"""Methods that need nothing but value, dual and direction: "auto" has them where no interior point serves."""
+"""Methods that need nothing but value, dual and direction; "auto" has them of few pairs, or at last."""
 METHODS = {
     each.name: each
     for each in (

@@ -97,7 +97,7 @@ class MaxMarginSolution:
         """The set of all optima, worked out from ``weights`` and ``dual`` when it is first needed.
 
         Raises:
-            InvalidArgument: the solution was made without its problem.
+            InvalidArgument: the solution was made without its problem, or is of a relaxed max margin.
         """
         if self.problem is None:
             raise InvalidArgument("problem", None, "use a solution that max_margin returned")
@@ -149,7 +149,6 @@ class MaxMarginSolution:
         >>> [float(x.round(9)) for x in solution.distance_to_optima([[[1, -1], [0, 1]], [[-1, 1], [1, -1]]])]
         [0.0, 1.0]
         """
-        assert self.optima.problem is not None
         W = as_numpy(self.optima.problem.weights_like_features(W))
         if not np.isfinite(W).all():
             raise InvalidArgument("W", W, "give finite weights")

@@ -102,9 +102,9 @@ def max_margin(
         method: "auto" chooses by norm and size and goes on with another where one falls short;
             "first-order", "interior-point" and "row-generation" (all norms of the two families),
             "scans" (norms with a projection on their dual ball: what "auto" does from some size on),
-            "linear-program" (max and sum, by HiGHS), "conic-program" (all but Schatten p other than
-            1, 2, ∞, by Clarabel), "column-generation" (sum, where features are many), "scans" (large data)
-            and "cutting-planes" (every norm there is) name one.
+            "linear-program" (max, sum and other polyhedral norms, by HiGHS), "conic-program" (these, all
+            entry-wise norms and Schatten p of 1, 2, ∞, by Clarabel), "column-generation" (sum, where
+            features are many) and "cutting-planes" (every norm there is) name one.
         time_limit: seconds after which the best bounds so far are returned; None is no limit.
         intercept: whether logits have an intercept b [k] that the norm does not measure.
         free: features, by their numbers, whose weights the norm does not measure either; the norm is then
@@ -157,20 +157,20 @@ def max_margin(
         if canonical:
             remedy = "leave it out: the set of optima is known of hard margins without free weights alone"
             raise InvalidArgument("canonical", canonical, remedy)
-        if method in METHODS and method not in RELAXED_METHODS:
+        if method not in RELAXED_METHODS:
             remedy = f"with nu, an intercept or free features give one of {', '.join(RELAXED_METHODS)}"
             raise InvalidArgument("method", method, remedy)
-        one_of("method", method, RELAXED_METHODS)
     if callback is not None and (isinstance(callback, type) or not callable(callback)):
         raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
     with linear_algebra_threads(None, problem.multiplications), watched(callback, gap) as watch:
         deadline = Deadline.after(time_limit, watch)
         if relaxed and _stays_elsewhere(problem):
-            _check_relaxed_scans(norm, method)
+            _check_scanned(norm, method, methods.RELAXED_SCANS)
             return _soft(solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start), terms.nu)
         if terms.caps is not None and method == "auto" and _is_better_read_in_blocks(problem, norm):
             start = solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start)
-            if start.status is not Status.GAP_NOT_REACHED:
+            # To read the file into memory when time is up would take more of it.
+            if start.status is not Status.GAP_NOT_REACHED or deadline.passed:
                 return _soft(start, terms.nu)
         if relaxed:
             return _soft(solve_relaxed(problem, norm, terms, gap, method, deadline, start), terms.nu)
@@ -192,9 +192,9 @@ def _solution(
     problem: Classification, norm: Norm, gap: float, method: str, deadline: Deadline
 ) -> MaxMarginSolution:
     if _stays_elsewhere(problem):
+        _check_scanned(norm, method, methods.SCANS)
         multiple = MULTIPLE.of(norm)
         by = norm if multiple is None else multiple[0]
-        _check_scanned(by, method)
         return scanned_solution(problem, norm, by, gap, deadline)
     started = time.perf_counter()
     record = Record(problem, norm)
@@ -247,19 +247,13 @@ def _is_small(problem: Classification) -> bool:
     return problem.samples * problem.dimension <= _SMALL
 
 
-def _check_relaxed_scans(norm: Norm, method: str) -> None:
-    if method not in ("auto", methods.SCANS.name):
+def _check_scanned(norm: Norm, method: str, scans: Method) -> None:
+    if method not in ("auto", scans.name):
         remedy = 'features that are sparse or in a large file are scanned: use method="auto" or an array'
         raise InvalidArgument("method", method, remedy)
     multiple = MULTIPLE.of(norm)
-    methods.RELAXED_SCANS.check(norm if multiple is None else multiple[0], norm_label(norm))
-
-
-def _check_scanned(norm: Norm, method: str) -> None:
-    if method not in ("auto", methods.SCANS.name):
-        remedy = 'features that are sparse or in a large file are scanned: use method="auto" or an array'
-        raise InvalidArgument("method", method, remedy)
-    methods.SCANS.check(norm, norm_label(norm))
+    base = norm if multiple is None else multiple[0]
+    scans.check(base, norm_label(norm), "give features as an array, which every norm takes")
 
 
 def _check_method(norm: Norm, method: str) -> None:

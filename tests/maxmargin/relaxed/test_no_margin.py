@@ -15,6 +15,7 @@ from steepest.errors import InvalidArgument
 from steepest.maxmargin import Status
 from steepest.maxmargin.relaxed import exact_dual as module
 from steepest.maxmargin.relaxed.exact_dual import corrected, exact_dual, surely_exist
+from steepest.maxmargin.relaxed.no_margin import vanishing_near
 
 NORMS = ("frobenius", "max", "sum", "spectral", "nuclear", "row-2/1")
 
@@ -148,3 +149,10 @@ def test_proofs_and_corrections_are_refused_where_there_is_nothing_to_prove(monk
     monkeypatch.setattr(module, "_MOST_SUMS", 1)
     assert not surely_exist(near, y, X, caps)
     assert corrected(q, y, X, caps) is q
+
+
+def test_entries_that_are_lost_beside_others_prove_nothing():
+    # Any w > 0 gives both samples of dual weight a positive margin, however small 1e-300 is beside 1e300.
+    y, q, caps = np.array([0, 1, 0]), np.array([[0.0, 0.5], [0.5, 0.0], [0.0, 0.0]]), np.full(3, 0.6)
+    assert vanishing_near(q, y, np.array([[1e-300], [-1e-300], [1e300]]), caps) is None
+    assert vanishing_near(q, y, np.array([[1e-300], [1e-300], [1e-299]]), caps) is not None

@@ -268,6 +268,15 @@ def test_sets_of_optima_are_refused_where_they_are_not_known():
         _ = solution.unique
 
 
+def test_class_weights_near_the_end_of_the_range_of_floats_count_by_their_ratio():
+    problem = st.Classification([[1.0], [2.0], [-1.0], [0.5]], [0, 0, 1, 1])
+    huge, small = (
+        st.max_margin(problem, "max", nu=0.5, class_weight={0: size, 1: 0.5 * size})
+        for size in (1.5e308, 1.0)
+    )
+    assert (huge.margin, huge.upper_bound) == (small.margin, small.upper_bound)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -279,10 +288,14 @@ def test_sets_of_optima_are_refused_where_they_are_not_known():
         ({"free": 0}, r"free=0: give features by their numbers, from 0 to 1"),
         ({"free": [2]}, r"free=2: give features by their numbers"),
         ({"free": [0, 1]}, r"free=\[0, 1\]: leave at least one feature"),
-        ({"free": [0]}, r"free=\[0\]: these features have a margin by themselves"),
+        ({"free": [0]}, r"free=\[0\]: these features have a margin by themselves.*: leave some of them out"),
         ({"sample_weight": [1, 2]}, r"sample_weight=\[1, 2\]: give 6 finite weights"),
         ({"sample_weight": [-1, 1, 1, 1, 1, 1]}, r"sample_weight=.*none negative"),
         ({"sample_weight": [1, 1, 0, 0, 0, 0]}, r"sample_weight=.*at least two classes"),
+        (
+            {"class_weight": {"a": 0}},
+            r"class_weight=\{'a': 0\}: give positive weights to samples of at least two",
+        ),
         ({"class_weight": {"c": 1}}, r"class_weight='c': there is no such class"),
         ({"class_weight": {"a": -1}}, r"class_weight=-1: give a number of at least 0"),
         ({"class_weight": "even"}, r"class_weight='even': give a table"),

@@ -247,3 +247,14 @@ def test_features_in_a_small_file_stay_there_unless_scans_fall_short(tmp_path, m
     read = st.max_margin(mapped, "frobenius", 1e-6, nu=0.5)
     assert mapped.loaded
     assert_same(found, read, 1e-6)
+
+
+def test_features_in_a_file_are_not_read_when_time_is_up(tmp_path, monkeypatch):
+    X, y = texts(classes=2)
+    np.save(tmp_path / "X.npy", X)
+    monkeypatch.setattr("steepest.maxmargin.solve._LARGE", 0)
+    mapped = st.Classification(np.load(tmp_path / "X.npy", mmap_mode="r"), y)
+    found = st.max_margin(mapped, "frobenius", 1e-12, nu=0.5, time_limit=1e-6)
+    assert not mapped.loaded
+    assert found.status is Status.GAP_NOT_REACHED
+    assert 0.0 <= found.margin <= found.upper_bound

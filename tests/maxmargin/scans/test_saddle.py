@@ -120,3 +120,13 @@ def _dual(problem, chosen):
     q = np.zeros((problem.samples, problem.n_classes))
     q[chosen.rows[chosen.place], chosen.other] = chosen.alpha
     return q
+
+
+def test_a_deadline_ends_it_where_all_weights_are_zero(monkeypatch):
+    problem = st.Classification(*gaussian())
+    source = source_of(problem.rows, problem.labels, problem.n_classes)
+    chosen, _, _ = solve_frobenius(source, 1e-1, Deadline())
+    now = saddle.Saddle.now
+    monkeypatch.setattr(saddle.Saddle, "now", lambda self: (np.zeros((8, 40)), *now(self)[1:]))
+    _, _, steps = saddle.solve_saddle(chosen, as_norm("max"), 1e-9, Deadline.after(0.0))
+    assert steps == 1

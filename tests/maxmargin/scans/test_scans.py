@@ -7,8 +7,10 @@ import pytest
 import scipy.sparse as sparse
 
 import steepest as st
-from steepest.errors import InvalidArgument
+from steepest.errors import InvalidArgument, MissingCapability
 from steepest.features import DenseRows, protocol
+from steepest.geometry.rows import RowNorm
+from steepest.geometry.shape_scaled import ScaledNorm
 from steepest.maxmargin import Status, solve
 from steepest.maxmargin.certificates.bounds import margin_below
 from steepest.maxmargin.scans.bounds import margin_below_by_scan
@@ -143,3 +145,22 @@ def test_data_that_weighs_all_pairs_the_same_ends_before_any_scan(norm, margin):
     assert solution.method.startswith("first-order")
     assert solution.relative_gap <= 1e-6
     assert solution.margin == pytest.approx(margin, rel=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"nu": 0.5}])
+def test_a_multiple_of_a_norm_that_scans_do_not_serve_is_refused_by_its_own_name(options):
+    X = sparse.random_array((400, 400), density=0.01, rng=np.random.default_rng(0), format="csr")
+    norm = ScaledNorm(RowNorm(3, 1.5), rows=1.0, columns=0.0)
+    with pytest.raises(MissingCapability, match=r"norm='row-3/1.5\*rows\^1.*; give features as an array"):
+        st.max_margin(st.Classification(X, np.arange(400) % 2), norm, **options)
+
+
+def test_arrays_of_a_scanned_solution_are_read_only_with_a_margin_and_without():
+    X = sparse.random_array((400, 400), density=0.01, rng=np.random.default_rng(0), format="csr")
+    doubled = sparse.csr_array(sparse.vstack([X, X]))
+    problem = st.Classification(doubled, np.repeat([0, 1], 400))
+    solution = st.max_margin(problem, "frobenius")
+    assert solution.status is Status.NOT_SEPARABLE
+    assert not solution.weights.any()
+    assert not solution.weights.flags.writeable
+    assert not solution.dual.flags.writeable

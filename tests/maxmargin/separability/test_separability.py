@@ -278,3 +278,11 @@ def test_a_time_limit_that_is_long_enough_changes_nothing():
     assert found.kind is KINDS.SEPARABLE
     assert str(found).startswith("separable: ")
     assert found.infinite() == ("class 'b' against 'a': feature 0 to -inf",)
+
+
+@pytest.mark.parametrize("names", [["one"], ["one", "size", "more"], "ab", []])
+def test_names_that_are_not_one_for_each_feature_are_refused(names):
+    data = [[1.0, 3.0], [1.0, 5.0], [1.0, 6.0]], ["low", "high", "high"]
+    found = st.separability(st.Classification(*data))
+    with pytest.raises(InvalidArgument, match=r"features=.*: give 2 names, one for each feature"):
+        found.infinite(names)

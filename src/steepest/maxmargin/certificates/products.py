@@ -21,8 +21,9 @@ _CHUNK = 1 << 20
 def product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return C = A B and E with abs(C - AB) ≤ E entry by entry, for A [r, m] and B [m, c].
 
-    E is the a-priori bound γ_m |A||B| with γ_m = m u / (1 - m u), u = 2⁻⁵³ (Higham, Accuracy and
-    Stability of Numerical Algorithms, 2002, section 3.5), valid for every order of summation.
+    E is the a-priori bound γ |A||B| with γ = (m + 2) u / (1 - (m + 2) u), u = 2⁻⁵³ (Higham, Accuracy and
+    Stability of Numerical Algorithms, 2002, section 3.5), valid for every order of summation; two terms more
+    than there are allow for the rounding of E itself.
 
     >>> value, error = product(np.array([[1.0, 1.0]]), np.array([[1.0], [-1.0]]))
     >>> float(value[0, 0]), 0 < error[0, 0] < 1e-15
@@ -56,8 +57,9 @@ def accurate_product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Return C = A B as if summed in doubled precision, and E with abs(C - AB) ≤ E; A [r, m], B [m, c].
 
     Compensated dot products (Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26, 2005, Dot2):
-    E = u |C| + γ_m² |A||B|, so that sums which cancel to 1e-10 of their terms keep six digits more
-    than a plain product. Costs some twenty passes; meant for the few rows that decide a bound.
+    E = 2 u |C| + 2 γ² |A||B| with the γ of :func:`product`, so that sums which cancel to 1e-10 of their terms
+    keep six digits more than those of a plain product. Costs some twenty passes; meant for the few rows that
+    decide a bound.
     """
     of_a, of_b = _exponent(A), _exponent(B)
     A, B = np.ldexp(A, -of_a), np.ldexp(B, -of_b)

@@ -1,4 +1,4 @@
-"""Compiled first-order iterations: the loop of first_order.py for NumPy arrays, without allocation.
+"""Compiled first-order iterations: the loop of halpern.py for NumPy arrays, without allocation.
 
 On problems of some hundred samples the arithmetic of an iteration takes microseconds, and calls from Python
 would take ten times that. Matrices are C-contiguous: weights [k, d], dual weights and margins [n, k].

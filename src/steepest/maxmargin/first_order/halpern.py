@@ -5,7 +5,7 @@ The iteration and its restarts follow Lu and Yang, "Restarted Halpern PDHG for l
 (arXiv 2407.16144), with projections on the norm ball and the simplex in place of bounds.
 
 Two engines take the same iterations: compiled loops for NumPy arrays (compiled.py), and the array API for
-tensors on any device.
+tensors on any device, and for soft margins and balls that compiled loops do not know.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class _Compiled:
 
 
 class _Generic:
-    """The array API, for tensors on any device."""
+    """The array API: for tensors on any device, balls without compiled loops, and soft margins."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ class _Generic:
             self._iterate()
 
     def now(self) -> tuple[Array, Array, float, Array]:
-        """W, q, the smallest margin and A(q)."""
+        """W, q, the level of W and A(q)."""
         W, q, M = self.new
         lowest = self.xp.min(self.xp.where(self.one_hot, self.xp.inf, M), axis=1)
         if self.caps is None:

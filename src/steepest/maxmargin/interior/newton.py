@@ -94,7 +94,7 @@ class Newton:
     s: np.ndarray
     system: System
     border: tuple[float, np.ndarray] | None = None
-    """W and u, of shape [k, d]; then ``ball`` is H without w u uᵀ, which the system has."""
+    """The weight w and u, shape [k, d]: then ``ball`` is H without w u uᵀ, which the system has."""
     incomplete: bool = False
     """Whether the system leaves couplings out."""
 

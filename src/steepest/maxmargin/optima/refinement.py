@@ -187,6 +187,7 @@ def _step(here: Refined, pairs: np.ndarray) -> Refined | None:
     try:
         solved: Any = scipy.linalg.lstsq(system, np.concatenate(right), cond=_CUTOFF, lapack_driver="gelsy")
     except (scipy.linalg.LinAlgError, ValueError):
+        # A step too far may leave numbers that are not finite, which SciPy refuses by a ValueError.
         return None
     x = solved[0]
     change = np.zeros_like(here.dual)

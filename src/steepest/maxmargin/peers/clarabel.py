@@ -1,4 +1,4 @@
-"""Max margins as conic programs, solved by Clarabel: spectral, nuclear and every entry-wise norm."""
+"""Max margins as conic programs, by Clarabel: spectral, nuclear, entry-wise and polyhedral row norms."""
 
 from __future__ import annotations
 

@@ -118,7 +118,10 @@ def _shift(wanted, count, total, ratio, cap):
 
 @_plain
 def _solve_sample(alpha, classes, logits, wanted, changes, level, square, stiffness, cap):
-    """Set the α [k] of a sample to their optimum; write their changes, and return by how much they grow."""
+    """Set the α [k] of a sample to their optimum; return by how much they grow in all, and if any changed.
+
+    Their changes are written into ``changes``.
+    """
     count, total, largest = classes.shape[0], 0.0, 0.0
     for place in range(count):
         own = alpha[classes[place]]

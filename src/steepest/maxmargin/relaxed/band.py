@@ -13,8 +13,9 @@ from steepest.features import Block
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.relaxed.ascent import Active, Features
+from steepest.maxmargin.scans.working_set import row_squares
 
-__all__ = ["Band", "joined_columns", "row_squares"]
+__all__ = ["Band", "joined_columns"]
 
 _FULL = 1.0 - 1e-12
 """Share of its cap from which on a sample is at its cap."""
@@ -41,7 +42,7 @@ class Band:
 
     @property
     def width(self) -> int:
-        """P + f."""
+        """All features, p + f."""
         return self.features.shape[1]
 
     @cached_property
@@ -136,13 +137,6 @@ class Band:
         places, classes = np.nonzero(near[rows])
         starts = np.searchsorted(places, np.arange(len(rows) + 1))
         return Active(rows, starts, classes)
-
-
-def row_squares(features: Block) -> np.ndarray:
-    """‖x_i‖² of every row, shape [m]."""
-    if sparse.issparse(features):
-        return np.asarray(features.multiply(features).sum(axis=1)).ravel()
-    return np.einsum("ij,ij->i", features, features)
 
 
 def joined_columns(features: Block, free: np.ndarray) -> Block:

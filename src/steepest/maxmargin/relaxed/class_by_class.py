@@ -157,10 +157,7 @@ class _Case:
         """Yield what may be solved; ``groups`` are filled in after the first."""
         yield _Variant(roots)
         features = sorted(groups)
-        choices = [
-            [(group, zero) for group in groups[j] for zero in (False, True)][: 2 * len(groups[j])]
-            for j in features
-        ]
+        choices = [[(group, zero) for group in groups[j] for zero in (False, True)] for j in features]
         for chosen in islice(product(*choices), _MOST_VARIANTS if features else 0):
             own = list(roots)
             alike: set[tuple[int, int]] = set()
@@ -199,7 +196,7 @@ class _Case:
             return None
         mixed = is_true(UNITARILY_INVARIANT, norm) and not variant.nothing
         part = _Part(problem, unknowns, pairs, rows, found, mixed)
-        ball = BALL_BARRIER.required_of("norm", norm, "this", "")
+        ball = BALL_BARRIER.required_of("norm", norm, _METHOD, 'use method="auto"')
         near, _ = part.near
         basis = part.basis
         padded = np.pad(near[:, found.regular], ((0, 0), (0, len(basis) - len(found.regular))))

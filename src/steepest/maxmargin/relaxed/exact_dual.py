@@ -175,13 +175,13 @@ def _gram(moves: Moves, X: np.ndarray, k: int) -> np.ndarray:
 def exact_dual(
     q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: Sequence[Fraction] | None
 ) -> ExactDual | None:
-    """Return rational dual weights near q [m, k], within caps, of sum 1, with A(q) = 0; None if none are.
+    """Return rational dual weights near q [m, k], within caps, of sum 1, with A(q) = 0, or None.
 
     Args:
         q: dual weights of sum 1 to rounding, 0 at the true class.
         y: labels, shape [m].
         X: features in which A(q) is to vanish, shape [m, d].
-        caps: of the samples, exactly.
+        caps: of the samples, exactly; None: no sample has one.
 
     >>> X, y = np.array([[1.0], [3.0], [-1.0]]), np.array([0, 1, 1])
     >>> q = np.array([[0.0, 0.5], [1e-17, 0.0], [0.5, 0.0]])

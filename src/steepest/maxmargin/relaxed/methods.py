@@ -15,12 +15,13 @@ from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.central_path import solve_interior_point
 from steepest.maxmargin.relaxed.all_at_caps import only_dual
-from steepest.maxmargin.relaxed.band import Band, joined_columns, row_squares
+from steepest.maxmargin.relaxed.band import Band, joined_columns
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
 from steepest.maxmargin.relaxed.point import Point, point_near
 from steepest.maxmargin.relaxed.prepared import Prepared
 from steepest.maxmargin.relaxed.split import serves, solve_band
+from steepest.maxmargin.scans.working_set import row_squares
 
 __all__ = ["Proposal", "proposed"]
 
@@ -59,7 +60,10 @@ def proposed(
     deadline: Deadline,
     start: Proposal | None = None,
 ) -> Iterator[Proposal]:
-    """Methods in turn: an interior point where its system is small enough, cuts where it has no barrier.
+    """Methods in turn; of "auto" those that the norm and the size of the problem allow.
+
+    An ascent where the problem is large, an interior point where its system is small enough, cuts where pairs
+    are few or no projection is known, first-order steps where a projection is known and no interior point.
 
     ``start`` has weights of penalised and of free features, not levelled, of a problem alike.
     """

@@ -75,7 +75,11 @@ def vanishing_near(
     if features.size > _MOST_NUMBERS:
         return None
     sizes = np.frexp(np.max(np.abs(features), axis=0, initial=0.0))[1]
-    X = np.ldexp(features, -sizes)
+    with np.errstate(under="ignore"):
+        X = np.ldexp(features, -sizes)
+    if not np.array_equal(np.ldexp(X, sizes), features):
+        # Entries that are lost beside others of their feature would count as 0, and prove nothing.
+        return None
     X = X[:, X.any(axis=0)]
     for near in _near(q / q.sum(), y, X, caps, far):
         if surely_exist(near, y, X, caps):

@@ -49,6 +49,7 @@ class PutRight:
         """Yield dual weights near q [n, k], for weights W [k, d] of a margin."""
         d = W.shape[1]
         factors = np.where(np.isin(np.arange(d), self.columns), 0.5, 1.0)
+        # Of what is scaled here only which features are large counts: they are those of factors below 1.
         scaled = Clipped(self.problem, self.problem, factors)
         free = as_numpy(self.problem.features)[:, self.columns]
         terms = Terms(np.arange(len(q)), None, None, False, tuple(self.columns.tolist()))

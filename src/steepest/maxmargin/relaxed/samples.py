@@ -10,8 +10,9 @@ import scipy.sparse as sparse
 
 from steepest.doubled import head, precise_product
 from steepest.features import Block, Rows
-from steepest.maxmargin.relaxed.band import Band, joined_columns, row_squares
+from steepest.maxmargin.relaxed.band import Band, joined_columns
 from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.scans.working_set import row_squares
 from steepest.problem import Classification
 
 __all__ = ["Lowest", "Samples", "samples_of"]

@@ -135,7 +135,9 @@ def _require_bounded(
         what = "the intercept and these features" if terms.intercept else "these features"
         why = "by themselves" if level > 0 else "of less than a rounding error by themselves"
         raise InvalidArgument(
-            "free", list(terms.columns), f"{what} have a margin {why}, so that none is the largest"
+            "free",
+            list(terms.columns),
+            f"{what} have a margin {why}, so that none is the largest: leave some of them out",
         )
 
 

@@ -193,12 +193,11 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
     target, capped = gap, float(np.isfinite(band.caps).all())
     while True:
         W, seen = split.look()
-        best_level = split.level
-        take_weights(best, band, norm, W, seen.min(axis=1))
+        level, lowest, total = split.level, seen.min(axis=1), split.total
+        take_weights(best, band, norm, W, lowest)
         if split.project is not None:
             take_weights(best, band, norm, split.V, band.margins(split.V).min(axis=1))
         A = split.penalty * split.pair_sum
-        lowest, total = seen.min(axis=1), split.total
         upper = dual_above(band, norm, W, A, total, split.last_level - float(lowest.min()))
         # What the dual weights lack has to come from somewhere, if there are caps.
         lacking = max(0.0, 1.0 - total) * capped
@@ -208,7 +207,7 @@ def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) 
         behind = split.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - split.steps / pace)
         over = deadline.passed or behind or (lacking <= _LACKING and upper <= NOTHING)
         if reached <= target or over:
-            yield Point(best.weights, best.dual, best_level, reached, split.steps)
+            yield Point(best.weights, best.dual, level, reached, split.steps)
             target = min(target, max(reached, 0.1 * target)) / 3.0
             # Dual weights of later steps balance better, and estimates of earlier ones may be too low.
             best.upper = np.inf

@@ -118,11 +118,15 @@ def terms_of(
     columns = _columns(free, problem.dimension)
     weights = _weights(problem, sample_weight)
     factors = _of_classes(problem, class_weight, weights)
-    scaled = weights / weights.max() * np.array([float(each) for each in factors])[problem.labels]
+    # In units of the largest, since sums of weights near the end of the range of floats leave it.
+    largest = max(factors) or Fraction(1)
+    scaled = weights / weights.max() * np.array([float(each / largest) for each in factors])[problem.labels]
     kept = np.flatnonzero(scaled > 0)
-    if len(np.unique(problem.labels[kept])) < min(2, len(np.unique(problem.labels))):
-        remedy = "give positive weights to samples of at least two classes"
-        raise InvalidArgument("sample_weight", sample_weight, remedy)
+    wanted = min(2, len(np.unique(problem.labels)))
+    if len(np.unique(problem.labels[kept])) < wanted:
+        by_samples = len(np.unique(problem.labels[weights > 0])) < wanted
+        at_fault = ("sample_weight", sample_weight) if by_samples else ("class_weight", class_weight)
+        raise InvalidArgument(*at_fault, "give positive weights to samples of at least two classes")
     if intercept and len(np.unique(problem.labels[kept])) < 2:
         remedy = (
             "all samples are of one class, which an intercept tells from others by any margin: leave it out"

@@ -215,6 +215,8 @@ def solve_saddle(
         best.take_dual(inside, float(norm.dual(inside.pair_sum())) / float(inside.alpha.sum()))
         reached = relative_gap(lowest / size, best.upper) if size > 0.0 else 1.0
         deadline.tell("scans", saddle.steps, reached)
+        if deadline.passed and not size > 0.0:
+            break
         if not size > 0.0 or (reached > gap and saddle.steps < next_scan and not deadline.passed):
             continue
         level = best.upper * size

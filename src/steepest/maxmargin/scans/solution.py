@@ -51,11 +51,12 @@ def scanned_solution(
     dual[rows] = q
     ended = Status.STOPPED if deadline.stopped else Status.GAP_NOT_REACHED
     status = Status.SOLVED if relative_gap(lower, upper) <= gap else ended
+    W = W if lower > 0.0 else np.zeros_like(W)
     for array in (W, dual):
         array.setflags(write=False)
     return MaxMarginSolution(
         norm=norm,
-        weights=W if lower > 0.0 else np.zeros_like(W),
+        weights=W,
         margin=lower,
         upper_bound=upper,
         relative_gap=relative_gap(lower, upper),
@@ -84,7 +85,7 @@ def _simplex(problem: Classification, found: Found, cutoff: float) -> tuple[np.n
 def _contradiction(
     problem: Classification, rows: np.ndarray, features: Block, q: np.ndarray, deadline: Deadline
 ) -> np.ndarray | None:
-    """Dual weights of some samples that no weights separate, which then separate no more of them either."""
+    """Dual weights that show some samples, and so all, not to be separable; None where none were found."""
     if len(rows) * problem.dimension > _LARGEST:
         return None
     dense = features.toarray() if sparse.issparse(features) else features

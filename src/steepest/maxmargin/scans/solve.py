@@ -62,7 +62,8 @@ def solve_by_scans(source: Source, norm: Norm, gap: float, deadline: Deadline) -
     """Weights and dual weights of a relative gap of about ``gap``.
 
     Raises:
-        MissingCapability: the norm offers neither an ascent in the dual nor a projection on its dual ball.
+        MissingCapability: the norm offers neither an ascent in the dual nor a projection on its dual ball,
+            and none of the interior points and linear inequalities that are tried before that projection.
     """
     frobenius, few = DUAL_ASCENT.of(norm) is not None, _has_few_unknowns(source, norm)
     aim = _ROUNDING * gap

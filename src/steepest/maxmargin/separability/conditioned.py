@@ -212,8 +212,7 @@ def eliminated(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     """Return (L, U, columns, rows, left), X[:, columns] = L U: Gaussian elimination, columns in their order.
 
     Every step runs in doubled precision, so that what is left of two columns that agree in ten digits still
-    has more digits than a float64. ``left`` is the least share of a chosen column that is
-    left of it.
+    has more digits than a float64. ``left`` is the least share of a chosen column that is left of it.
     """
     least = 1.0
     high, low = X.copy(), np.zeros_like(X)

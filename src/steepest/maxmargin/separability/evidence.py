@@ -137,7 +137,7 @@ def relative_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
 
 
 def relative_residual(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> float:
-    """Return the largest entry of A(q), each relative to its terms; 0 where there are no terms."""
+    """Return the largest entry of A(q), each relative to its terms, 0 of no terms; 1 for q = 0."""
     rows = np.flatnonzero(q.any(axis=1))
     classes = q.shape[1]
     pairs = np.argwhere(q[rows] > 0)
@@ -187,7 +187,7 @@ def null_weights(
     few = few_null_weights(X, y, classes, conditioned, pairs, deadline, guess)
     if few is not None:
         return few
-    # Corrections of many pairs take a second, which nothing may be left of.
+    # Corrections of many pairs take a second, which may be more than is left.
     if guess is None or deadline.passed:
         return None
     return zero_to_rounding(X, y, classes, conditioned, pairs, guess)

@@ -40,6 +40,7 @@ class Fit:
     separating: bool
     """Whether all margins of V are positive, to rounding."""
     converged: bool
+    """Whether V is the maximum of the likelihood, its gradient being zero to rounding."""
 
 
 def fit_likelihood(Z: np.ndarray, y: np.ndarray, classes: int, deadline: Deadline) -> Fit | None:

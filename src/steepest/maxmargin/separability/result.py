@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from steepest.errors import InvalidArgument
 from steepest.problem import Classification
 
 __all__ = ["Separability", "Separation"]
@@ -100,6 +101,9 @@ class Separability:
             features: names of the features; their numbers from 0 where None. An intercept that was added is
                 called (intercept).
 
+        Raises:
+            InvalidArgument: as many names as there are features were not given.
+
         >>> from steepest import Classification, separability
         >>> found = separability(
         ...     Classification([[1.0, 3.0], [1.0, 5.0], [1.0, 6.0]], ["low", "high", "high"])
@@ -107,12 +111,13 @@ class Separability:
         >>> found.infinite(["one", "size"])
         ("class 'low' against 'high': one to +inf, size to -inf",)
         """
+        count = self.problem.dimension - self.intercept
+        if features is not None and (isinstance(features, str) or len(features) != count):
+            raise InvalidArgument("features", features, f"give {count} names, one for each feature")
         if self.coefficients is None:
             return ()
         lines = []
-        prefix = "feature " if features is None else ""
-        given = range(self.problem.dimension) if features is None else features
-        names = [f"{prefix}{name}" for name in given][: self.problem.dimension - self.intercept]
+        names = [f"feature {j}" for j in range(count)] if features is None else [*map(str, features)]
         names += ["(intercept)"] * self.intercept
         classes = self.problem.classes.tolist()
         for c in range(1, len(classes)):
