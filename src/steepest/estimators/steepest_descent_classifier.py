@@ -93,7 +93,7 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
     upper_bound_: float
     """The smallest certificate seen in ``fit``, an upper bound of that margin."""
     gap_: float
-    """1 - margin_ / upper_bound_: at most ``tol`` where a fit ended by itself; infinite where that is not positive."""
+    """1 - margin_ / upper_bound_: at most ``tol`` where a fit ended by itself, infinite without a bound."""
     loss_: float
     """The mean loss at the end of ``fit``."""
     n_iter_: int
