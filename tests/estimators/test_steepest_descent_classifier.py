@@ -164,6 +164,15 @@ def test_partial_fits_say_what_they_need():
         classifier.partial_fit(X, np.where(y == 1, 5, 0))
     with pytest.raises(InvalidArgument, match="one batch does not know how often a class comes"):
         SteepestDescentClassifier(class_weight="balanced").partial_fit(X, y, classes=[0, 1])
+    for weights, named in (
+        ([1.0, 2.0], r"=\[1.0, 2.0\]"),
+        ({1: -2.0}, r"\[1\]=-2.0"),
+        ({0: np.nan}, r"\[0\]=nan"),
+    ):
+        with pytest.raises(
+            InvalidArgument, match=f"^class_weight{named}: give a finite weight of at least 0"
+        ):
+            SteepestDescentClassifier(class_weight=weights).partial_fit(X, y, classes=[0, 1])
 
 
 def test_ctrl_c_ends_the_fit_and_what_goes_on_around_it(monkeypatch):

@@ -306,6 +306,8 @@ def test_a_network_in_distributed_data_parallel_is_measured_as_its_module(tmp_pa
         ({"every": "ten"}, "every='ten': give a number of steps"),
         ({"share": 0}, "share=0: give the share of the time that measuring may take, above 0 and at most 1"),
         ({"gap": 2}, "gap=2: give a number between 0 and 1"),
+        ({"time_limit": "1"}, "time_limit='1': give seconds above 0, or None for no limit"),
+        ({"time_limit": 0}, "time_limit=0: give seconds above 0, or None for no limit"),
         ({"report": 3}, "report=3: give a function of a record, a SummaryWriter, or None"),
         ({"network_norm": {"bias": "max"}}, "network_norm=['bias']: give a norm for weight too"),
     ],
@@ -315,6 +317,43 @@ def test_a_wrong_argument_is_named(options, message):
     with pytest.raises(InvalidArgument) as caught:
         monitor(linear(np.eye(3, 6), np.zeros(3)), batches(X, y), **options)
     assert str(caught.value).startswith(message)
+
+
+def test_a_network_whose_logits_change_their_signs_is_not_homogeneous():
+    """With doubled parameters x - 3 goes from (-1, 1) to (2, 10) at x = (2, 4), and to 0 at x = 1.5."""
+    import torch
+
+    y = torch.tensor([0])
+    for inputs in (torch.tensor([[2.0, 4.0]]).double(), torch.tensor([[1.5, 1.5]]).double()):
+        layers = linear(np.eye(2)), linear(np.eye(2), np.full(2, -3.0))
+        model = torch.nn.Sequential(*layers)
+        with pytest.raises(InvalidArgument, match="doubled parameters do not multiply its outputs"):
+            monitor(model, [(inputs, y)], network_norm="max", norms=[]).measure()
+
+
+def test_labels_left_out_do_not_count_in_a_networks_margin():
+    import torch
+
+    X, y = features()
+    model = linear(np.eye(3, 6))
+    alone = monitor(model, batches(X, y), network_norm="max", norms=[]).measure()
+    left_out = (torch.asarray(10 * X[:4]), torch.full((4,), -100))
+    found = monitor(model, [*batches(X, y), left_out], network_norm="max", norms=[]).measure()
+    assert found.network == alone.network
+
+
+def test_a_monitor_that_is_attached_anew_leaves_the_optimiser_before_alone():
+    import torch
+
+    X, y = features()
+    model = linear(np.eye(3, 6))
+    before, after = (torch.optim.SGD(model.parameters(), lr=0.1) for _ in range(2))
+    with monitor(model, batches(X, y), norms=[], every=1).attach(before).attach(after) as watching:
+        before.step()
+        assert not watching.records
+        after.step()
+    before.step()
+    assert [record.step for record in watching.records] == [0]
 
 
 def test_wrong_batches_are_named():

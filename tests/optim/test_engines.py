@@ -166,6 +166,7 @@ def test_a_callable_is_given_a_copy_that_it_may_work_on():
     [
         (lambda: spectral_direction(torch.eye(2), "sdv"), "polar='sdv': give auto, svd, gram, a callable"),
         (lambda: spectral_direction(torch.eye(2), "cubic-x"), "polar='cubic-x': give auto"),
+        (lambda: spectral_direction(torch.eye(2), "cubic-²"), "polar='cubic-²': give auto"),
         (lambda: Iterative("cubic", 0), "steps=0: give a whole number from 1 to 100"),
         (lambda: Iterative("cubic", 101), "steps=101"),
         (lambda: Iterative("hexic"), "give one of polar-express, newton-schulz"),

@@ -118,6 +118,15 @@ def test_a_step_without_momentum_is_the_laboratory_s(name):
     assert torch.allclose(weight.detach(), torch.from_numpy(trajectory.final_weights), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("lr", [0.5, torch.tensor(0.5)])
+@pytest.mark.parametrize("fused", [None, False])
+def test_a_gradient_whose_inverse_length_float32_does_not_have_gives_a_whole_step(lr, fused):
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.tensor([3e-40, 4e-40])
+    NormalizedSGD([weight], lr=lr, fused=fused).step()
+    torch.testing.assert_close(weight.detach(), torch.tensor([0.7, 0.6]), rtol=0.0, atol=1e-4)
+
+
 def test_moving_averages_and_sums_take_the_same_steps():
     gradients = [matrices(seed, (5, 3)) for seed in range(4)]
     for nesterov in (False, True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
         norm: a norm or its name.
         loss: a loss or its name: "cross-entropy" (logistic regression), "exponential", "pairwise-logistic".
         batch_size: distinct rows a step, or all of them where there are fewer; None takes all.
-        momentum: β, 0 ≤ β < 1. momentum_kind: "ema", "nesterov" or "heavy-ball".
+        momentum: β, 0 ≤ β < 1.
+        momentum_kind: "ema", "nesterov" or "heavy-ball".
         variance_reduction: True is another way to write signal="svrg".
         signal: "minibatch", "svrg", "loopless-svrg" or "saga"; None for the first, or as above.
         step_size: η_0 of steps η_0 (t + 1)^-decay, in units of the norm of W; or a schedule.
@@ -91,7 +93,7 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
     upper_bound_: float
     """The smallest certificate seen in ``fit``, an upper bound of that margin."""
     gap_: float
-    """1 - margin_ / upper_bound_: at most ``tol`` where a fit ended by itself."""
+    """1 - margin_ / upper_bound_: at most ``tol`` where a fit ended by itself, infinite without a bound."""
     loss_: float
     """The mean loss at the end of ``fit``."""
     n_iter_: int
@@ -220,8 +222,8 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError: as ``fit``; the first call lacks ``classes``, or a label is not among them.
-            InvalidArgument: a ``class_weight`` that only all samples together would tell; it is a ValueError
-                too.
+            InvalidArgument: a ``class_weight`` that only all samples together would tell, or that is no
+                weight for each class; it is a ValueError too.
         """
         if isinstance(self.class_weight, str):
             remedy = "one batch does not know how often a class comes: give a weight for each class"
@@ -230,7 +232,8 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
         known = _known_classes(self, classes)
         X, y, weights = checked_samples(self, X, y, sample_weight, reset=first)
         if self.class_weight is not None:
-            weights = weights * [self.class_weight.get(label, 1.0) for label in y.tolist()]
+            by_class = _weight_of_each(self.class_weight)
+            weights = weights * [by_class.get(label, 1.0) for label in y.tolist()]
         used = np.flatnonzero(weights > 0)
         problem = Classification(_augmented(self, X[used]), y[used], classes=known).weighted(weights[used])
         standing = None if first else self._standing
@@ -262,6 +265,16 @@ class SteepestDescentClassifier(ClassifierMixin, BaseEstimator):
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of ``predict_proba``, exact where that is 0, shape [n, k]."""
         return linear.log_probabilities(self.decision_function(X))
+
+
+def _weight_of_each(class_weight: Any) -> dict[Any, float]:
+    remedy = "give a finite weight of at least 0 for each class, in a dict"
+    if not isinstance(class_weight, Mapping):
+        raise InvalidArgument("class_weight", class_weight, remedy)
+    return {
+        label: real_number(f"class_weight[{label!r}]", weight, remedy, at_least=0)
+        for label, weight in class_weight.items()
+    }
 
 
 def _seed(estimator: SteepestDescentClassifier) -> int:

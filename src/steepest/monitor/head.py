@@ -87,7 +87,8 @@ def read_head(model: nn.Module, layer: nn.Linear, loader: Iterable[Any], read: R
     Sequences count position by position, without those labelled -100, as PyTorch's cross-entropy has it.
 
     Raises:
-        InvalidData: the loader is empty, or a batch has as many labels as features in no way.
+        InvalidData: the loader is empty, a batch passes the layer not just once or has not one label for each
+            of the features, or a label is no output of the layer.
     """
     device = layer.weight.device
     features: list[Tensor] = []

@@ -26,6 +26,7 @@ from steepest.geometry import Norm
 from steepest.losses import Loss
 from steepest.losses.protocol import Residuals
 from steepest.monitor.batches import EMPTY, Caller, Read, called, inputs_and_labels, undisturbed
+from steepest.optim.losses import LEFT_OUT
 
 __all__ = ["NetworkMargin", "degree_of", "form_of", "network_margin"]
 
@@ -52,6 +53,7 @@ def degree_of(model: nn.Module, loader: Iterable[Any], read: Read) -> int:
 
     Raises:
         InvalidArgument: they do not, so that the network is not homogeneous.
+        InvalidData: the loader yields no batch.
 
     >>> from steepest.monitor.batches import read_pair
     >>> _ = torch.manual_seed(0)
@@ -69,7 +71,9 @@ def degree_of(model: nn.Module, loader: Iterable[Any], read: Read) -> int:
         twice = _called_with(model, doubled, inputs)
     known = once != 0
     ratios = torch.log2((twice[known] / once[known]).double())
-    degree = round(float(ratios.median())) if known.any() and not ratios.isnan().all() else 0
+    # A logit that changes its sign or vanishes has no finite ratio, and none of those makes a whole number.
+    finite = ratios[torch.isfinite(ratios)]
+    degree = round(float(finite.median())) if finite.numel() else 0
     off = float((ratios - degree).abs().max()) if known.any() else math.inf
     if degree < 1 or not off <= _WHOLE or bool((twice[~known] != 0).any()):
         remedy = (
@@ -171,7 +175,9 @@ def _logits(
         if labels.numel() != logits.numel() // logits.shape[-1]:
             remedy = f"give labels for logits of shape {tuple(logits.shape)}, one a row"
             raise InvalidData("labels", tuple(labels.shape), remedy)
-        yield logits.flatten(0, -2), labels.flatten()
+        kept = labels.flatten() != LEFT_OUT
+        if bool(kept.any()):
+            yield logits.flatten(0, -2)[kept], labels.flatten()[kept]
 
 
 def _log_odds(logits: Tensor, labels: Tensor) -> Tensor:

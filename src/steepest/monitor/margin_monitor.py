@@ -117,7 +117,10 @@ class MarginMonitor:
         self._due = schedule_of(every, share)
         remedy = "give a number between 0 and 1"
         self._gap = real_number("gap", gap, remedy, above=0.0, below=1.0)
-        self._time_limit = time_limit
+        remedy = "give seconds above 0, or None for no limit"
+        self._time_limit = (
+            None if time_limit is None else real_number("time_limit", time_limit, remedy, above=0)
+        )
         self._loss = loss_of(loss)
         self._network_norms = _norm_of_each(model, network_norm)
         self._write = writer_of(report, prefix)
@@ -139,9 +142,10 @@ class MarginMonitor:
         self.detach()
 
     def attach(self, optimizer: Optimizer) -> MarginMonitor:
-        """Measure around the steps of an optimiser from now on; return the monitor."""
+        """Measure around the steps of an optimiser from now on, and of no other; return the monitor."""
         if not isinstance(optimizer, Optimizer):
             raise InvalidArgument("optimizer", optimizer, "give a torch.optim.Optimizer")
+        self._unhook()
         self._hooks = [
             optimizer.register_step_pre_hook(lambda *_: self._before()),
             optimizer.register_step_post_hook(lambda *_: self._after()),
@@ -150,8 +154,6 @@ class MarginMonitor:
 
     def detach(self) -> None:
         """Leave the optimiser alone; records stay, and a warning says so where no measurement fitted."""
-        for hook in self._hooks:
-            hook.remove()
         if self._hooks and self._step and not self.records and isinstance(self._due, WithinShare):
             warnings.warn(
                 f"MarginMonitor: no measurement fitted a share of {self._due.share:g} of {self._step} steps; "
@@ -159,6 +161,11 @@ class MarginMonitor:
                 SteepestWarning,
                 stacklevel=2,
             )
+        self._unhook()
+
+    def _unhook(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
         self._hooks = []
 
     def measure(self) -> MarginRecord:

@@ -56,7 +56,9 @@ def over_given(S: Tensor, length: Tensor) -> Tensor:
 def inverse_lengths(tensors: list[Tensor]) -> list[Tensor] | None:
     """Return 1 / ‖S‖ of float32 tensors, without dimensions: 1 for 0, NaN where an entry is not finite.
 
-    None where other dtypes are among them: their inverses may be out of their range.
+    None where other dtypes are among them, whose inverses may be out of their range, and on the host where a
+    length is so small that its inverse is out of that of float32. Elsewhere nothing is read back, and such an
+    inverse is the largest number of float32.
 
     >>> inverse_lengths([torch.tensor([3.0, 4.0])])
     [tensor(0.2000)]
@@ -64,6 +66,9 @@ def inverse_lengths(tensors: list[Tensor]) -> list[Tensor] | None:
     if any(each.dtype != torch.float32 for each in tensors):
         return None
     lengths = torch.stack(norms(tensors))
+    at_hand = lengths.device.type == "cpu" and not torch.compiler.is_compiling()
+    if at_hand and bool(((lengths > 0) & (lengths < _SMALLEST)).any()):
+        return None
     inverses = (1 / torch.where(lengths > 0, lengths, 1.0)).clamp(max=torch.finfo(torch.float32).max)
     return list(torch.where(torch.isfinite(lengths), inverses, math.nan).float().unbind())
 

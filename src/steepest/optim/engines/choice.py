@@ -34,7 +34,6 @@ _GRAM_ASPECT = 1.5
 """From this aspect on a Gram matrix takes less than half of the time of an SVD, on every processor."""
 _LARGEST_MEASURED = 256
 _MEASURED_ENTRIES = 1 << 14
-_ACCELERATED = Iterative()
 
 
 def chosen(S: Tensor) -> str:
@@ -42,7 +41,7 @@ def chosen(S: Tensor) -> str:
 
     Double precision goes to the SVD of the laboratory. Of wide and tall matrices in single and half precision
     a Gram matrix is taken; for nearly square ones the two engines are measured against each other, once a
-    process for every power of two of the sides.
+    process for every power of two of the shorter side.
 
     >>> chosen(torch.zeros(3, 4, dtype=torch.float64)), chosen(torch.zeros(100, 400))
     ('svd', 'gram')
@@ -115,7 +114,7 @@ def _iterative(text: str) -> Iterative | None:
     form: Form = "auto"
     precision: Precision = "auto"
     for part in filter(None, text.removeprefix(name).split("-")):
-        if part.isdigit():
+        if part.isdecimal():
             steps = int(part)
         elif part in ("direct", "gram"):
             form = part

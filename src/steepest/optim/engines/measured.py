@@ -32,7 +32,7 @@ def multiplies_bfloat16_fast(device_type: str) -> bool:
         return False
     X = _matrices(_SIDE, _SIDE, 1)[0]
     X16 = X.bfloat16()
-    return seconds(lambda: X16 @ X16.mT) < seconds(lambda: X @ X.mT)
+    return _seconds(lambda: X16 @ X16.mT) < _seconds(lambda: X @ X.mT)
 
 
 @cache
@@ -41,7 +41,7 @@ def linear_layers_multiply_faster(_threads: int) -> bool:
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return False
     X = _matrices(2 * _SIDE, 2 * _SIDE, 1)[0]
-    return seconds(lambda: linear_product(X, X.mT)) < _CLEARLY * seconds(lambda: X @ X.mT)
+    return _seconds(lambda: linear_product(X, X.mT)) < _CLEARLY * _seconds(lambda: X @ X.mT)
 
 
 def linear_product(A: Tensor, B: Tensor) -> Tensor:
@@ -51,13 +51,13 @@ def linear_product(A: Tensor, B: Tensor) -> Tensor:
 
 
 def fastest(engines: dict[str, Callable[[Tensor], Tensor]], shape: tuple[int, int], count: int) -> str:
-    """Return which of some engines takes the least processor time on random matrices of a shape."""
+    """Return which of some engines takes the least time on random matrices of a shape, ``count`` at once."""
     X = _matrices(*shape, count)
-    taken = {name: seconds(lambda engine=engine: engine(X)) for name, engine in engines.items()}
+    taken = {name: _seconds(lambda engine=engine: engine(X)) for name, engine in engines.items()}
     return min(taken, key=lambda name: taken[name])
 
 
-def seconds(work: Callable[[], Tensor]) -> float:
+def _seconds(work: Callable[[], Tensor]) -> float:
     """Return the least time of a few repeats, after one to warm up."""
     work()
     taken = []

@@ -62,7 +62,10 @@ def _root(G: Tensor, lowest: float, highest: float) -> Tensor | None:
     step = _step(math.sqrt(lowest / highest))
     shifted = G * (step.c / highest)
     shifted.diagonal().add_(1.0)
-    T = torch.cholesky_inverse(torch.linalg.cholesky_ex(shifted)[0])
+    factor, failed = torch.linalg.cholesky_ex(shifted)
+    if int(failed):
+        return None
+    T = torch.cholesky_inverse(factor)
     # The step multiplies by R = p + q T with T = (I + c G)⁻¹. As G T = (I - T) / c, the matrix R G R has no
     # other product in it than T².
     p, q, c = step.p, step.q, step.c
@@ -121,7 +124,7 @@ def _series(H: Tensor, squares: Tensor, largest: float) -> Tensor:
 
 
 def _is_within(squares: Tensor, largest: float) -> bool:
-    """Return whether no eigenvalue of H², or its negative, is above a square."""
+    """Return whether no eigenvalue of H has a modulus above ``largest``, given H²."""
     left = squares.neg()
     left.diagonal().add_(largest * largest)
     return int(torch.linalg.cholesky_ex(left)[1]) == 0

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from steepest.errors import InvalidArgument
-from steepest.optim.engines.choice import EXACT, Polar, engine, exact, ones
+from steepest.optim.engines.choice import EXACT, Polar, engine, exact
+from steepest.optim.engines.exact import ones
 from steepest.optim.engines.iterative import Iterative
 
 __all__ = ["spectral_direction", "spectral_power"]
