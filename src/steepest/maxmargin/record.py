@@ -23,7 +23,7 @@ __all__ = ["Record"]
 
 _REFINABLE = 1e-4
 """Gap beyond which Newton's method on the face has nothing to start from."""
-_UNIT = 1e-12
+_OF_NORM_ONE = 1e-12
 """Weights of norm 1 to this are kept as they are."""
 _SHARP_AT_LAST = 1_000_000
 """Multiplications of all logits up to which the bound of equal dual weights is made sharp: milliseconds."""
@@ -42,10 +42,12 @@ class Record:
     def __init__(self, problem: Classification, norm: Norm):
         self.problem, self.norm = problem, norm
         self.X, self.y = as_numpy(problem.features), problem.labels
-        uniform = simplex_weights(problem, np.ones((problem.samples, problem.n_classes)))
-        self.best = Best(np.zeros((problem.n_classes, problem.dimension)), uniform, 0.0)
+        self.best = Best(np.zeros((problem.n_classes, problem.dimension)), self._uniform(), 0.0)
         self.method, self.iterations = "none", 0
         self.separability: Separability | None = None
+
+    def _uniform(self) -> np.ndarray:
+        return simplex_weights(self.problem, np.ones((self.problem.samples, self.problem.n_classes)))
 
     def _upper_bound(self, q: np.ndarray) -> float:
         return dual_above(self.X, self.y, q, self.norm)
@@ -64,9 +66,7 @@ class Record:
 
     def _take_uniform(self) -> None:
         """Keep equal dual weights where no solver found better ones."""
-        problem = self.problem
-        uniform = simplex_weights(problem, np.ones((problem.samples, problem.n_classes)))
-        sharp = problem.multiplications <= _SHARP_AT_LAST
+        uniform, sharp = self._uniform(), self.problem.multiplications <= _SHARP_AT_LAST
         self.best.take_dual(uniform, dual_above(self.X, self.y, uniform, self.norm, sharp=sharp))
 
     @property
@@ -125,7 +125,7 @@ class Record:
         largest = float(np.max(np.abs(W), initial=0.0))
         if largest == 0.0:
             return W
-        if abs(float(self.norm(W)) - 1.0) <= _UNIT:
+        if abs(float(self.norm(W)) - 1.0) <= _OF_NORM_ONE:
             # Its last digits may have been chosen.
             return W
         W = W / largest

@@ -90,10 +90,10 @@ def first_order(
         q = xp.astype(~one_hot, X.dtype) * of_sample / float(k - 1)
     else:
         W, q = start
-    size = saddle.operator_norm()
-    if size == 0.0:
+    largest = saddle.operator_norm()
+    if largest == 0.0:
         return W, q, 0
-    iterates = _iterates(saddle, ball, W, q, size, caps)
+    iterates = _iterates(saddle, ball, W, q, largest, caps)
     best = Best(W, q)
     work = 8.0 * n * X.shape[1] * k
     every = max(_LEAST_EVERY, min(_CHECK_EVERY, int(_OPERATIONS_BETWEEN / work)))

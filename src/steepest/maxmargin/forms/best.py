@@ -44,7 +44,7 @@ class Best:
         return relative_gap(self.lower, self.upper)
 
     def within(self, gap: float) -> bool:
-        """Whether the bounds are as near as that; never before both are finite."""
+        """Whether the bounds are as near as that: both finite, or the upper one not positive."""
         return self.relative_gap <= gap
 
     def take_weights(self, weights: Array, lower: float) -> bool:

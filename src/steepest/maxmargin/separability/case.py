@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -332,7 +333,7 @@ class Case:
         *,
         exact: bool,
         weights: np.ndarray | None = None,
-        exact_weights=None,
+        exact_weights: tuple[tuple[Fraction, ...], ...] | None = None,
         overlapped: np.ndarray | None = None,
         coefficients: np.ndarray | None = None,
     ) -> Separability:
