@@ -148,7 +148,7 @@ def over_seeds(
         quantity: what the values are, in words.
         where: of which of the runs, in words.
         values: one for each seed, shape [seeds].
-        at_least: the claim holds where the mean over seeds is at least this.
+        at_least: the claim holds where the value of every seed is at least this.
         at_most: and at most this.
         expected: an interval outside of which a value is remarked on; no part of the verdict.
 
