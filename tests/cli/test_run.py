@@ -94,6 +94,7 @@ def test_settings_and_the_reduced_form_change_what_is_run(spec, capsys):
         (["--set", "momentum=[0,0.9"], "momentum='[0,0.9': '[0,0.9' is no momentum"),
         (["--set", "seed=-1"], "seed=-1: -1 is no seed"),
         (["--set", "data.3.scale=1"], "data.3.scale=1: 3 is not a position; give a number from 0 to 0"),
+        (["--set", "data.².scale=1"], "data.².scale=1: ² is not a position; give a number from 0 to 0"),
         (["--set", "data={kind='file', path='nowhere.csv'}"], "SPEC/nowhere.csv: there is no such file"),
     ],
 )

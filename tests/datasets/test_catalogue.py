@@ -116,6 +116,7 @@ def test_every_parameter_of_ours_says_what_it_is():
     [
         ("classes", "3", 3),
         ("classes", 3, 3),
+        ("classes", "1" * 400, int("1" * 400)),
         ("width", "1e-2", 0.01),
         ("width", 2, 2.0),
         ("noisy", "yes", True),
@@ -135,6 +136,7 @@ def test_values_come_from_text_or_as_they_are(name, given, value):
         ("classes", None, "classes=None: give a whole number"),
         ("width", "nan", "width='nan': give a finite number"),
         ("width", "wide", "width='wide': give a finite number"),
+        ("width", 10**400, "width=1000.*: give a finite number"),
         ("noisy", "perhaps", "noisy='perhaps': give true or false"),
         ("noisy", 1, "noisy=1: give true or false"),
         ("shape", "flat", "shape='flat': give round or square"),

@@ -188,6 +188,11 @@ OBJECTS = np.array([Malicious(), Malicious()], dtype=object)
         ("t.npy", "a,y\n", "this is no .npy file: write it with numpy.save(file, X)"),
         (
             "t.npy",
+            lambda path: np.save(path, np.zeros((0, 3))),
+            "an array of shape (0, 3) has no rows: save a row for each sample",
+        ),
+        (
+            "t.npy",
             lambda path: np.save(path, np.eye(3)),
             "the columns have no names, and '0', '1', '2' hold whole",
         ),

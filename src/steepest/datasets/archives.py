@@ -74,6 +74,8 @@ def from_array(file: object, stream: IO[bytes], label: str | int | None) -> Samp
             f"an array of shape {X.shape} and type {X.dtype}: save numbers of shape [n, d], and name "
             "the .npy file of the labels by label (--label)",
         )
+    if not len(X):
+        raise DataFileError(file, f"an array of shape {X.shape} has no rows: save a row for each sample")
     names = [str(at) for at in range(X.shape[1])]
     position, guessed = choose_label(
         file, names, lambda: [_holds(column) for column in X.T], label, named=False

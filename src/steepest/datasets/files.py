@@ -82,6 +82,7 @@ def from_file(
         DataFileError: the file is missing, has another ending, is damaged or empty, has rows of different
             lengths, a value that is missing, infinite or no number, or no column that must be the label. The
             message names the file, what was found and the remedy.
+        InvalidArgument: a path, label, separator or encoding that is none.
         MissingExtra: tables need pyarrow.
 
     Warns:

@@ -179,7 +179,7 @@ def _converted(given: Any, kind: type) -> Any:
         return given if isinstance(given, bool) and kind is bool else None
     if kind is int:
         return int(given) if isinstance(given, Integral) else None
-    return float(given) if kind is float and isinstance(given, Real) and math.isfinite(given) else None
+    return _finite(given) if kind is float and isinstance(given, Real) else None
 
 
 def _from_text(text: str, kind: type) -> Any:
@@ -188,7 +188,14 @@ def _from_text(text: str, kind: type) -> Any:
     if kind is bool:
         return _WORDS.get(text.strip().lower())
     try:
-        value = kind(text)
+        return int(text) if kind is int else _finite(text)
     except ValueError:
+        return None
+
+
+def _finite(given: Any) -> float | None:
+    try:
+        value = float(given)
+    except OverflowError:  # an integer of more digits than a float has
         return None
     return value if math.isfinite(value) else None

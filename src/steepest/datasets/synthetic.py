@@ -103,15 +103,13 @@ def orthogonal_scale_skewed(
     """Samples along their own class's axis, x_i = α_i e_{y_i}, with scales and counts that differ by class.
 
     Every class has one sample, and the others fall to the classes by a multinomial draw with probabilities in
-    proportion to a geometric sequence from ``smallest_scale`` to ``largest_scale``. The scales of class
-    c are α_i
-    ~ U[l_c, 2 l_c], where l_c runs through the same sequence in an order of its own, drawn independently
-    of the
-    counts: "class frequency decoupled from sample hardness" (Appendix J). Classes of small scale are the hard
-    ones. For contrast ``hard_classes`` couples the two: "rare" gives the rarest class the smallest scales,
-    "frequent" the largest; the counts of a seed are the same in all three. Shapes: X [n, k], y [n], sorted by
-    class. This is the data of Section 4.4 and Theorem 4.9: with batches of one sample, descent follows the
-    counts alone, not the scales.
+    proportion to a geometric sequence from ``smallest_scale`` to ``largest_scale``. The scales of class c are
+    α_i ~ U[l_c, 2 l_c], where l_c runs through the same sequence in an order of its own, drawn independently
+    of the counts: "class frequency decoupled from sample hardness" (Appendix J). Classes of small scale are
+    the hard ones. For contrast ``hard_classes`` couples the two: "rare" gives the rarest class the smallest
+    scales, "frequent" the largest; the counts of a seed are the same in all three. Shapes: X [n, k], y [n],
+    sorted by class. This is the data of Section 4.4 and Theorem 4.9: with batches of one sample, descent
+    follows the counts alone, not the scales.
 
     Args:
         classes: number of classes k, from 2 up.

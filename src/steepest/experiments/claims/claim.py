@@ -1,8 +1,7 @@
 """What a claim is: a statement with its threshold, what it needs, how it is measured, and its verdict.
 
 A claim is about the runs of one kind of data, norm and loss, after enough updates for it to show. How
-verdicts
-come out of measurements is in :mod:`steepest.experiments.claims.verdict`.
+verdicts come out of measurements is in :mod:`steepest.experiments.claims.verdict`.
 """
 
 from __future__ import annotations

@@ -51,13 +51,11 @@ class MeanTest:
     ratio: bool = True
     """Whether the values are ratios, whose logarithms are averaged."""
     drift: tuple[tuple[float, ...], ...] = ()
-    """For EQUIVALENT: slopes of the log-ratio in log t, one tuple over seeds for each late stretch of
-    steps."""
+    """For EQUIVALENT: slopes of the log-ratio in log t, a tuple over seeds for each late stretch of steps."""
     trend: tuple[tuple[float, ...], ...] = ()
     """For EQUIVALENT: the same slopes of the log of what is compared, itself."""
     floor: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    """For EQUIVALENT after long runs: the fitted floors over seeds, and the advantage in AIC of having
-    one."""
+    """For EQUIVALENT after long runs: the fitted floors over seeds, and their advantages in AIC."""
 
     def scaled(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
         """Return values on the scale on which they are averaged."""
@@ -148,7 +146,7 @@ def over_seeds(
         quantity: what the values are, in words.
         where: of which of the runs, in words.
         values: one for each seed, shape [seeds].
-        at_least: the claim holds where the mean over seeds is at least this.
+        at_least: the claim holds where the value of every seed is at least this.
         at_most: and at most this.
         expected: an interval outside of which a value is remarked on; no part of the verdict.
 
@@ -200,11 +198,9 @@ def mean_is(
         values: one for each seed.
         ratio: whether they are ratios, averaged in their logarithms.
         smallest: the smallest effect that counts, a factor for ratios and else a difference; what is
-        undecided
-            needs enough data sets for an interval of ± this.
+            undecided needs enough data sets for an interval of ± this.
         opposite: where the opposite begins, by default at the bound. "Smaller", a ratio below 1, is
-        contradicted
-            too where the mean is shown to be so near 1 that the difference does not count.
+            contradicted too where the mean is shown to be so near 1 that the difference does not count.
         kept: the seeds that count, such as those of a unique solution, shape [seeds]; the others inform.
         drift: slopes of the log-ratio in log t in late stretches of steps, shape [stretches, seeds].
         trend: the same of the log of what is compared, itself.

@@ -53,7 +53,7 @@ def exponents_follow_the_schedule(runs: Runs) -> Measurements:
     "slope of log prefactor on its predicted logarithm over β ≤ 1, at every b",
 )
 def prefactors_in_momentum(runs: Runs) -> Measurements:
-    """Measure the slope over momenta, at every batch size with a positive prefactor at three momenta or more.
+    """Measure the slope over momenta, at every batch size with runs of three momenta or more.
 
     Without momentum small batches may have a floor, which is no prefactor; so β = 0 counts for the full batch
     alone.

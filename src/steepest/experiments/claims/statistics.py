@@ -1,10 +1,8 @@
 """The statistics of verdicts: intervals and tests of a mean over data sets, and fits to curves of errors.
 
 The replicate is the data set: shuffling the same data anew changes errors far less than drawing new data
-does.
-All tests are one-sided t-tests, so that a mean is beyond a bound at :data:`LEVEL` exactly where the
-interval of
-confidence :data:`CONFIDENCE` is.
+does. All tests are one-sided t-tests, so that a mean is beyond a bound at :data:`LEVEL` exactly where the
+interval of confidence :data:`CONFIDENCE` is.
 """
 
 from __future__ import annotations

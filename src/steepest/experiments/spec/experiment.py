@@ -262,7 +262,7 @@ def _replace(table: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _position(entries: list[Any], index: str, dotted: str, value: Any) -> int:
-    if not index.isdigit() or int(index) >= len(entries):
+    if not index.isdecimal() or int(index) >= len(entries):
         raise InvalidArgument(
             dotted, value, f"{index} is not a position; give a number from 0 to {len(entries) - 1}"
         )
