@@ -27,6 +27,7 @@ def test_an_intercept_is_a_feature_of_ones_that_was_added():
     assert by_hand.infinite() == ("class 'yes' against 'no': feature 0 to +inf, feature 1 to -inf",)
     # Names of all features, the intercept's among them, are as good.
     assert found.infinite(["dose", "(intercept)"]) == found.infinite(["dose"])
+    assert found.infinite(["dose", "ones"])[0].endswith("ones to -inf")
 
 
 @pytest.mark.parametrize("intercept", [1, "yes", None])

@@ -99,7 +99,7 @@ class Separability:
 
         Args:
             features: names of the features; their numbers from 0 where None. An intercept that was added is
-                called (intercept).
+                called (intercept), unless a name for it comes last.
 
         Raises:
             InvalidArgument: as many names as there are features were not given.
@@ -112,13 +112,15 @@ class Separability:
         ("class 'low' against 'high': one to +inf, size to -inf",)
         """
         count = self.problem.dimension - self.intercept
-        if features is not None and (isinstance(features, str) or len(features) != count):
+        if features is not None and (
+            isinstance(features, str) or len(features) not in (count, self.problem.dimension)
+        ):
             raise InvalidArgument("features", features, f"give {count} names, one for each feature")
         if self.coefficients is None:
             return ()
         lines = []
         names = [f"feature {j}" for j in range(count)] if features is None else [*map(str, features)]
-        names += ["(intercept)"] * self.intercept
+        names += ["(intercept)"] * (self.problem.dimension - len(names))
         classes = self.problem.classes.tolist()
         for c in range(1, len(classes)):
             runs = [
