@@ -86,6 +86,20 @@ def test_scores_groups_jobs_and_sparse_features():
     assert chosen.scores_[0, 1] == balanced_accuracy_score(y[test], fitted.predict(X[test]))
 
 
+def test_a_score_that_is_no_number_is_never_the_best():
+    X, y = overlapping(classes=2)
+    fits: list[float] = []
+
+    def second_alone(estimator, X, y):
+        fits.append(estimator.nu)
+        return 0.5 if estimator.nu == pytest.approx(0.7) else np.nan
+
+    assert MaxMarginPathCV([0.5, 0.7, 0.9], scoring=second_alone, cv=3).fit(X, y).nu_ == pytest.approx(0.7)
+    assert fits
+    with pytest.raises(InvalidArgument, match=r"scoring=.*is NaN"):
+        MaxMarginPathCV([0.5, 0.7], scoring=lambda *_: np.nan, cv=3).fit(X, y)
+
+
 def test_a_grid_of_separable_data_begins_at_the_hard_margin():
     X, y = separable(classes=2)
     path = MaxMarginPath(nus=3, gap=1e-6).fit(X, y)

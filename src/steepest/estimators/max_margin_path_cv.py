@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from steepest.arguments import switch
 from steepest.arrays import Array
+from steepest.errors import InvalidArgument
 from steepest.estimators import linear
 from steepest.estimators.grid import grid
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier
@@ -136,7 +137,11 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
             )
         )
         means = self.scores_.mean(axis=0)
-        best = len(means) - 1 - int(np.argmax(means[::-1]))
+        if np.isnan(means).all():
+            remedy = "give a scorer that is a number for some nu: of each the mean over the folds is NaN"
+            raise InvalidArgument("scoring", self.scoring, remedy)
+        # Of equal scores the last, of the largest nu; NaN is no score.
+        best = len(means) - 1 - int(np.nanargmax(means[::-1]))
         self.nu_, self.best_score_ = float(self.nus_[best]), float(means[best])
         self.classifier_ = MaxMarginClassifier(nu=self.nu_, **_of_classifier(self)).fit(*given)
         self.coef_, self.intercept_ = self.classifier_.coef_, self.classifier_.intercept_

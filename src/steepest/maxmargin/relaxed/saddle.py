@@ -1,16 +1,16 @@
 """Relaxed max margins in polyhedral norms by primal-dual gradient steps among the samples near the level.
 
-The iteration is that of ``scans/saddle.py``, reflected restarted Halpern primal-dual hybrid gradient (Lu and
-Yang, arXiv 2407.16144), on max over ‖V‖ ≤ 1 and free F of min over capped q of ⟨A(q), [V F]⟩. Where it meets
-the faces of a polyhedral ball it converges at a linear rate; projections that alternate do not. Samples that
-stay at their caps on one class are a fixed part of A(q), and those far above the level have no dual weight.
+The iteration is that of ``scans/restarted.py``, on max over ‖V‖ ≤ 1 and free F of min over capped q of
+⟨A(q), [V F]⟩. Where it meets the faces of a polyhedral ball it converges at a linear rate; projections that
+alternate do not. Samples that stay at their caps on one class are a fixed part of A(q), and those far above
+the level have no dual weight.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -28,23 +28,16 @@ from steepest.maxmargin.relaxed.capped import project_capped_pairs
 from steepest.maxmargin.relaxed.flows import with_balanced_flows
 from steepest.maxmargin.relaxed.point import NOTHING, Point, dual_above, take_weights
 from steepest.maxmargin.scans.pair_products import PairProducts
+from steepest.maxmargin.scans.restarted import SHARE, Iterate, Restarts, balanced, operator_norm, reflected
 
 __all__ = ["solve_saddle_of_band"]
 
-_SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36
-"""When to restart, as in ``first_order/halpern.py``."""
-_SHARE = 0.99
-"""Share of the largest step sizes for which the iteration contracts."""
-_POWER_ITERATIONS, _POWER_ACCURACY, _POWER_ROOM = 30, 1e-3, 1.02
-"""Of the operator's norm: most iterations, change at which it stands, and what is added for the rest."""
 _EVERY = 40
 """Most steps between two looks at all margins and the bounds."""
 _ROOM, _TIMES = 1000, 1
 """Pairs and features that may be active beside as many as there are with weights."""
 _SINGLE = 1e-5
 """Gap from which on products in single precision serve: their error is a tenth of it."""
-_OF_ERRORS, _MOST_OF_ERRORS = 0.25, 2.0
-"""Power of the ratio of the two sides' errors that their weight is changed by at a restart, and the most."""
 _LEAST = 1e-2
 """Least size of a feature beside the largest one."""
 _FAR, _LEAST_FAR = 2.0, 0.05
@@ -55,17 +48,6 @@ _AT_CAP = 1e-6
 """Samples as near to their caps as single precision tells are at their caps."""
 
 
-class _Iterate(NamedTuple):
-    """A point and the margins of its weights, which are linear in them."""
-
-    W: np.ndarray
-    """Weights in features divided by their sizes, shape [k, p + f]."""
-    q: np.ndarray
-    """Dual weights of the active pairs, shape [s]."""
-    M: np.ndarray
-    """Margins of the active pairs, shape [s]."""
-
-
 class _Saddle:
     """The state of the iteration on a band."""
 
@@ -74,7 +56,7 @@ class _Saddle:
         ball = BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto" on features in memory')
         self.project, self.stretched = ball.project, SCALED_PROJECTION.of(norm)
         self.guess: float | None = None
-        self.threshold, self.steps = math.inf, 0
+        self.threshold, self.restarts = math.inf, Restarts()
         self.found = np.zeros(0)
         size = float(norm(start.weights[:, : band.penalised]))
         self.vector = np.random.default_rng(0).standard_normal(start.weights.shape)
@@ -114,7 +96,9 @@ class _Saddle:
         self.room = max(0.0, 1.0 - band.mass - float(self.settled.sum()))
         fixed = (band.pair_sum(self.settled) + band.fixed)[:, columns]
         self.fixed, self.inner = (fixed / sizes).astype(precision), sizes.astype(precision)
-        self.size = self._operator_norm()
+        V = np.ascontiguousarray(self.vector[:, columns], precision)
+        self.size, V = operator_norm(self.products.margins, self.products.pair_sum, V)
+        self.vector[:, columns] = V / np.linalg.norm(V)
 
     @property
     def places(self) -> tuple[np.ndarray, np.ndarray]:
@@ -185,20 +169,15 @@ class _Saddle:
         """One iteration."""
         W, q, M = self.current
         single = self.precision
-        tau, sigma = _SHARE / (self.size * self.weight), _SHARE * self.weight / self.size
+        tau, sigma = SHARE / (self.size * self.weight), SHARE * self.weight / self.size
         nearest = self._nearest(W + single(tau) * (self.products.pair_sum(q) + self.fixed))
         M_new = self.products.margins(nearest)
-        self.new = _Iterate(nearest, self._capped(q - single(sigma) * (2 * M_new - M)), M_new)
-        self.steps, self.since = self.steps + 1, self.since + 1
-        if self._restarts(self._residual()):
+        self.new = Iterate(nearest, self._capped(q - single(sigma) * (2 * M_new - M)), M_new)
+        if self.restarts.due(self.current, self.new, self.weight, self.size):
             self._balance()
             self._start(self.new)
             return
-        keep, back = single(self.since / (self.since + 1.0)), single(1.0 / (self.since + 1.0))
-        self.current = _Iterate(*(
-            keep * (2 * new - old) + back * anchor
-            for new, old, anchor in zip(self.new, self.current, self.anchor, strict=True)
-        ))  # fmt: skip
+        self.current = reflected(self.new, self.current, self.anchor, self.restarts.since, single)
 
     def _nearest(self, W: np.ndarray) -> np.ndarray:
         """The projection of penalised weights on the ball, in features divided by their sizes."""
@@ -221,18 +200,12 @@ class _Saddle:
 
     def _balance(self) -> None:
         """Change the weight of the two sides by how far they moved, and by their errors."""
-        moved_W, moved_q = (float(np.linalg.norm(self.new[side] - self.anchor[side])) for side in (0, 1))
-        if moved_W > 0.0 and moved_q > 0.0:
-            self.weight = math.sqrt(self.weight * moved_q / moved_W)
         W, q, M = self.new
-        value = float(np.vdot(q, M))
-        of_weights = value - self._level(M)
+        of_weights = float(np.vdot(q, M)) - self._level(M)
         p = self.measured
         A, V = ((self.products.pair_sum(q) + self.fixed) * self.inner)[:, :p], (W / self.inner)[:, :p]
         of_dual = float(self.norm.dual(A)) * float(self.norm(V)) - float(np.vdot(A, V))
-        if of_weights > 0.0 and of_dual > 0.0:
-            ratio = (of_weights / of_dual) ** _OF_ERRORS
-            self.weight *= min(max(ratio, 1.0 / _MOST_OF_ERRORS), _MOST_OF_ERRORS)
+        self.weight = balanced(self.weight, self.new, self.anchor, of_weights, of_dual)
 
     def _level(self, M: np.ndarray) -> float:
         """The least Σ q M over dual weights of the active pairs."""
@@ -244,44 +217,13 @@ class _Saddle:
             return 0.0
         return self.room * float(shares_of_worst(lowest, self.caps[used] / self.room) @ lowest)
 
-    def _start(self, point: _Iterate) -> None:
+    def _start(self, point: Iterate) -> None:
         self.current = self.new = self.anchor = point
-        self.since, self.first, self.previous = 0, math.inf, math.inf
+        self.restarts.begin()
 
-    def _of(self, W: np.ndarray, q: np.ndarray) -> _Iterate:
+    def _of(self, W: np.ndarray, q: np.ndarray) -> Iterate:
         W = np.ascontiguousarray(W[:, self.columns], self.precision)
-        return _Iterate(W, q.astype(self.precision), self.products.margins(W))
-
-    def _restarts(self, residual: float) -> bool:
-        if self.since == 1:
-            self.first = self.previous = residual
-            return False
-        restarts = (
-            residual <= _SUFFICIENT * self.first
-            or (residual <= _NECESSARY * self.first and residual > self.previous)
-            or self.since >= max(_LONG * self.steps, 20)
-        )
-        self.previous = residual
-        return restarts
-
-    def _residual(self) -> float:
-        """Length of a step in the norm in which the method contracts, divided by sqrt(‖A‖)."""
-        dW, dq, dM = (after - before for after, before in zip(self.new, self.current, strict=True))
-        squares = self.weight * float(np.vdot(dW, dW)) + float(np.vdot(dq, dq)) / self.weight
-        return math.sqrt(max(0.0, squares / _SHARE + 2.0 * float(np.vdot(dq, dM)) / self.size))
-
-    def _operator_norm(self) -> float:
-        """Largest singular value of W ↦ margins, with some room, by power iteration from the last vector."""
-        V, value = np.ascontiguousarray(self.vector[:, self.columns], self.precision), 0.0
-        for _ in range(_POWER_ITERATIONS):
-            V = self.products.pair_sum(self.products.margins(V / np.linalg.norm(V)))
-            new = math.sqrt(float(np.linalg.norm(V)))
-            settled = abs(new - value) <= _POWER_ACCURACY * new
-            value = new
-            if settled:
-                break
-        self.vector[:, self.columns] = V / np.linalg.norm(V)
-        return _POWER_ROOM * value
+        return Iterate(W, q.astype(self.precision), self.products.margins(W))
 
 
 def solve_saddle_of_band(
@@ -296,7 +238,7 @@ def solve_saddle_of_band(
     target = gap
     while True:
         # Few at first, when samples and features are still chosen badly.
-        for _ in range(min(_EVERY, max(8, saddle.steps))):
+        for _ in range(min(_EVERY, max(8, saddle.restarts.steps))):
             saddle.step()
             if deadline.passed:
                 break
@@ -307,12 +249,14 @@ def solve_saddle_of_band(
         total = float(q.sum()) + band.mass
         best.take_dual(q, dual_above(band, norm, W, A, total, saddle.level - float(lowest.min())))
         reached = min(1.0, best.relative_gap)
-        deadline.tell("scans", saddle.steps, reached)
-        behind = saddle.steps >= _MOST_STEPS or reached > 10.0 ** (1.0 - saddle.steps / pace)
+        deadline.tell("scans", saddle.restarts.steps, reached)
+        behind = saddle.restarts.steps >= _MOST_STEPS or reached > 10.0 ** (
+            1.0 - saddle.restarts.steps / pace
+        )
         over = deadline.passed or behind or best.upper <= NOTHING
         far = _LEAST_FAR * min(1.0, 10.0 * reached) * abs(best.upper)
         if reached <= target or over:
-            yield Point(best.weights, best.dual, saddle.level, reached, saddle.steps)
+            yield Point(best.weights, best.dual, saddle.level, reached, saddle.restarts.steps)
             target = min(target, max(reached, 0.1 * target)) / 3.0
             best.upper = np.inf
             if over or target < 1e-14:
