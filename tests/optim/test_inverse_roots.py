@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from steepest.optim import spectral_direction
-from steepest.optim.engines import products, rational
+from steepest.optim.engines import measured, products, rational
 from steepest.optim.engines.exact import by_gram, ones
 from steepest.optim.engines.rational import inverse_root
 
@@ -68,6 +68,12 @@ def test_products_do_not_depend_on_strides(rows, faster, monkeypatch):
         assert ((products.product(A[None], B[None])[0] - exact).abs() <= bound).all()
         found = products.plus_product(exact.float(), 0.5, A, B, -2.0, symmetric=True)
         assert ((found + 1.5 * exact).abs() <= 4 * bound).all()
+
+
+def test_an_operation_of_other_arguments_is_left_alone(monkeypatch):
+    monkeypatch.setattr(measured, "_LINEAR_ARGUMENTS", ["Tensor", "Tensor"])
+    monkeypatch.setattr(measured, "_seconds", lambda _work: pytest.fail("nothing is to be measured"))
+    assert not measured.linear_layers_multiply_faster.__wrapped__(1)
 
 
 @pytest.mark.parametrize("shape", [(3, 200, 700), (3, 700, 200)])

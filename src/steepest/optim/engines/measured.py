@@ -13,6 +13,14 @@ __all__ = ["fastest", "linear_layers_multiply_faster", "linear_product", "multip
 
 _SIDE = 192
 _REPEATS = 3
+_LINEAR_ARGUMENTS = [
+    "Tensor",
+    "Tensor",
+    "Optional[Tensor]",
+    "str",
+    "List[Optional[number]]",
+    "Optional[str]",
+]
 _CLEARLY = 0.8
 """Less than this share of another time is no accident: all processes of a machine decide alike."""
 
@@ -38,10 +46,17 @@ def multiplies_bfloat16_fast(device_type: str) -> bool:
 @cache
 def linear_layers_multiply_faster(_threads: int) -> bool:
     """Return whether float32 matrices on the host are multiplied faster as PyTorch's linear layers do it."""
-    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+    if not (torch.backends.mkldnn.is_available() and _has_linear_product()):
         return False
     X = _matrices(2 * _SIDE, 2 * _SIDE, 1)[0]
     return _seconds(lambda: linear_product(X, X.mT)) < _CLEARLY * _seconds(lambda: X @ X.mT)
+
+
+def _has_linear_product() -> bool:
+    # An operation of PyTorch's own compiler: nothing promises that other versions have it, or as it is here.
+    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    schema = getattr(getattr(found, "default", None), "_schema", None)
+    return schema is not None and [str(each.type) for each in schema.arguments] == _LINEAR_ARGUMENTS
 
 
 def linear_product(A: Tensor, B: Tensor) -> Tensor:
