@@ -114,6 +114,9 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
             y: labels, shape [n].
             sample_weight: weights of the samples, in fits and in scores, shape [n].
             groups: for splitters that keep groups together, shape [n].
+
+        Raises:
+            InvalidArgument: the scorer gives NaN as the mean of every ν.
         """
         settings = Settings(
             self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
