@@ -147,6 +147,25 @@ def test_a_state_without_coefficients_goes_on_from_its_momentum(engine, signal, 
     np.testing.assert_allclose(resumed.weights, whole.weights, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["ema", "nesterov"])
+@pytest.mark.parametrize(("signal", "batch_size"), [("saga", 5), ("saga", 1), ("svrg", 5)])
+def test_engines_keep_the_same_coefficients(signal, batch_size, kind):
+    """Over epochs in which hardly a step asks for them, and in the middle of one."""
+    problem = random_problem()
+    schedule = st.PolynomialDecay(0.2, 0.5)
+    method = st.Method("max", batch_size, 0.8, signal=signal, momentum_kind=kind, schedule=schedule)
+    start = State.start(problem, method, np.zeros((1, 4, 20)))
+    kept = []
+    for engine in ("reference", "compiled"):
+        fields = engine_for(problem, method, engine).advance(problem, [method], start, 41).fields
+        values = fields["term_mantissas"] * np.exp(fields["term_log_scales"])
+        compared = fields["compared_mantissas"] * np.exp(fields["compared_log_scales"])
+        kept.append((fields["term_steps"], values, compared))
+    np.testing.assert_array_equal(kept[0][0], kept[1][0])
+    for plain, found in zip(kept[0][1:], kept[1][1:], strict=True):
+        np.testing.assert_allclose(found, plain, rtol=0, atol=1e-9 * np.abs(plain).max())
+
+
 def test_coefficients_are_kept_where_directions_hang_on_small_parts_alone():
     problem = random_problem()
     kept = [

@@ -147,15 +147,16 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             rounding, kept_scale = 0.0, -np.inf
             log_rounding = log_terms = -np.inf
             if kept_table is not None:
+                if kept is not None and position == 0:
+                    # Before the table's rows, which were put down, are replaced.
+                    record_table(data, orders, first_epoch, m, b, False, kept_table, kept)
+                    total_compared(labels, kept)
                 log_rounding, log_terms = kept_table.logarithms[ROUNDING], kept_table.logarithms[TERMS]
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
                 scale = gradient(data, indices, W, factor, work, signal, by_rows, taken)
             if kept is not None:
                 if kept_table is not None:
-                    if position == 0:
-                        record_table(data, orders, first_epoch, m, b, False, kept_table, kept)
-                        total_compared(labels, kept)
                     kept_scale, rounding = table_totals(
                         indices.shape[0], factor, largest_length, log_rounding, log_terms, kept_table, kept,
                         kept.totals,
