@@ -20,7 +20,7 @@ from tests.problems import random_problem
 import steepest as st
 from steepest import geometry
 from steepest.descent.engines.choice import engine_for
-from steepest.descent.engines.compiled.certainty import needed
+from steepest.descent.engines.compiled.certainty import certain, is_enough, needed
 from steepest.descent.engines.compiled.norms import COMPILED_DIRECTION
 from steepest.descent.state import State
 from steepest.signals import coins
@@ -147,6 +147,25 @@ def test_a_state_without_coefficients_goes_on_from_its_momentum(engine, signal, 
     np.testing.assert_allclose(resumed.weights, whole.weights, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["ema", "nesterov"])
+@pytest.mark.parametrize(("signal", "batch_size"), [("saga", 5), ("saga", 1), ("svrg", 5)])
+def test_engines_keep_the_same_coefficients(signal, batch_size, kind):
+    """Over epochs in which hardly a step asks for them, and in the middle of one."""
+    problem = random_problem()
+    schedule = st.PolynomialDecay(0.2, 0.5)
+    method = st.Method("max", batch_size, 0.8, signal=signal, momentum_kind=kind, schedule=schedule)
+    start = State.start(problem, method, np.zeros((1, 4, 20)))
+    kept = []
+    for engine in ("reference", "compiled"):
+        fields = engine_for(problem, method, engine).advance(problem, [method], start, 41).fields
+        values = fields["term_mantissas"] * np.exp(fields["term_log_scales"])
+        compared = fields["compared_mantissas"] * np.exp(fields["compared_log_scales"])
+        kept.append((fields["term_steps"], values, compared))
+    np.testing.assert_array_equal(kept[0][0], kept[1][0])
+    for plain, found in zip(kept[0][1:], kept[1][1:], strict=True):
+        np.testing.assert_allclose(found, plain, rtol=0, atol=1e-9 * np.abs(plain).max())
+
+
 def test_coefficients_are_kept_where_directions_hang_on_small_parts_alone():
     problem = random_problem()
     kept = [
@@ -165,7 +184,9 @@ def test_coefficients_are_kept_where_directions_hang_on_small_parts_alone():
         assert ("term_mantissas" in fields) == (method in kept)
 
 
-@pytest.mark.parametrize("norm", ["row-2/inf", "column-2/inf", "row-3/1.5", "column-1.5/3", "entrywise-3"])
+@pytest.mark.parametrize(
+    "norm", ["row-2/inf", "column-2/inf", "column-4/inf", "row-3/1.5", "column-1.5/3", "entrywise-3"]
+)
 def test_entries_that_need_not_be_certain_change_ten_digits_of_no_direction(norm):
     rng = np.random.default_rng(3)
     code = COMPILED_DIRECTION.of(geometry.norm(norm))
@@ -175,8 +196,13 @@ def test_entries_that_need_not_be_certain_change_ten_digits_of_no_direction(norm
         formed = rng.normal(size=(4, 7)) * np.exp(rng.normal(size=(4, 7)) * rng.choice([0.1, 3.0]))
         wanted = 10.0 ** rng.uniform(-6, 1) * rng.uniform(0.5, 1.0, 4)
         bounds = wanted.copy()
-        needed(code.kind, code.power, code.across, formed, bounds, np.empty((4, 7)))
+        wholes = np.zeros(7)
+        whole = needed(code.kind, code.power, code.across, formed, bounds, wholes)
         kept = np.abs(formed) > bounds[:, None]
+        if whole == 0:
+            for c, j in np.argwhere(~kept):
+                kept[c, j] = is_enough(abs(formed[c, j]), bounds[c], wholes[j], code.power)
+        assert certain(formed, bounds, code.power, whole, wholes) == kept.all()
         spared += np.count_nonzero(kept & (np.abs(formed) <= wanted[:, None]))
         lost = 1e-10 * wanted[:, None] * rng.choice([-1.0, 1.0], formed.shape)
         exact = geometry.norm(norm).direction(np.where(kept, formed + lost, formed))

@@ -231,6 +231,7 @@ def test_a_run_below_1e_minus_1000_follows_the_exact_signal(engine, momentum, re
     norm=some.sampled_from(["spectral", "max"]),
 )
 @example(cuts=[13, 14, 31], signal="svrg", norm="max")
+@example(cuts=[1, 13, 14, 31], signal="saga", norm="max")
 @settings(max_examples=12)
 def test_results_do_not_depend_on_where_a_run_is_cut(engine, cuts, signal, norm):
     problem = random_problem()

@@ -72,6 +72,10 @@ def direction(name, S):
         found = vector(rows, 8)
     elif name == "row-2/inf":
         found = [vector([row], 2)[0] for row in rows]
+    elif name == "row-blocks-3/8:max":
+        found = [[mpmath.sign(v) for v in row] for row in rows]
+        shares = vector([[mpmath.fsum(abs(v) for v in row) for row in rows]], 8)[0]
+        found = [[share * v for v in row] for share, row in zip(shares, found, strict=True)]
     elif name == "column-2/inf":
         turned = [vector([[row[j] for row in rows]], 2)[0] for j in range(d)]
         found = [[turned[j][c] for j in range(d)] for c in range(k)]
@@ -136,6 +140,30 @@ def test_engines_take_exact_steps_from_large_weights(norm, batch_size, reduced):
     expected = exact_steps(problem, method, start, 3)
     for engine in ENGINES:
         assert_exact(problem, start, 3, engine, expected, method)
+
+
+@pytest.mark.parametrize("engine", ["reference", "batched"])
+@pytest.mark.parametrize(("momentum", "reduced"), [(0.0, False), (0.0, True), (0.9, False)])
+@pytest.mark.parametrize(
+    ("norm", "other"),
+    [
+        ("row-blocks-3/inf:max", "max"),
+        ("row-blocks-3/inf:frobenius", "row-2/inf"),
+        ("column-blocks-5/inf:frobenius", "column-2/inf"),
+        ("column-blocks-5/inf:row-2/inf", "max"),
+        ("row-blocks-1/inf:entrywise-8", "entrywise-8"),
+        ("row-blocks-3/8:max", "row-blocks-3/8:max"),
+    ],
+)
+def test_blocks_take_exact_steps_from_large_weights(norm, other, momentum, reduced, engine):
+    """Each block has a direction of its own, be it smaller than the others by more than a double can say."""
+    problem, start = separated(200.0, seed=2)
+    features = problem.features * (np.random.default_rng(5).random((12, 5)) < 0.25)
+    problem = st.Classification(features, problem.labels)
+    schedule = st.PolynomialDecay(0.5, 0.5)
+    method = st.Method(norm, 5, momentum, variance_reduction=reduced, schedule=schedule)
+    expected = exact_steps(problem, replace(method, norm=other), start, 3)
+    assert_exact(problem, start, 3, engine, expected, method)
 
 
 @pytest.mark.parametrize("reduced", [False, True])

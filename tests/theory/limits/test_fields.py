@@ -77,6 +77,23 @@ def test_a_sign_is_exact_where_only_a_sample_of_weight_e_minus_12000_has_the_fea
     assert np.abs(found.value - [[1.0, 1.0], [-1.0, -1.0]]).max() < 1e-12
 
 
+@pytest.mark.parametrize("name", ["frobenius", "max"])
+def test_a_batch_whose_gradients_cancel_pulls_nowhere(name):
+    """Two samples at one place with both labels: at W = 0 their gradients add up to 0, exactly."""
+    problem = Classification([[3.0, 1.0], [3.0, 1.0], [-1.0, 2.0]], [0, 1, 1])
+    batches, W, V = every_batch(3, 2), np.zeros((2, 2)), np.array([[1.0, -2.0], [0.5, 3.0]])
+    at = field(problem, name, "cross-entropy", batches).at(W, 1e-9)
+    expected = mean_direction(problem, name, "cross-entropy", W, batches)
+    np.testing.assert_allclose(at.value, expected, rtol=0, atol=1e-12)
+    assert np.abs(expected).max() > 0.1
+    if name == "frobenius":
+        # The others turn as they do without it.
+        others = batches.part(np.flatnonzero(batches.members.toarray()[:, :2].sum(axis=1) < 2))
+        share = 1.0 - batches.shares[batches.members.toarray()[:, :2].sum(axis=1) == 2].sum()
+        slopes = field(problem, name, "cross-entropy", others).at(W, 1e-9).slopes()
+        np.testing.assert_allclose(at.slopes()(V), share * slopes(V), rtol=0, atol=1e-12)
+
+
 def test_ages_of_samples_are_those_of_shuffled_epochs():
     # At β = 1/2 and b = 1 the latest sample weighs 1 and its predecessor half of that, whatever the moment.
     ages = aged_epochs(6, 1, lambda steps: np.arange(steps) * np.log(0.5), 40, np.random.default_rng(0))

@@ -127,6 +127,37 @@ def _scaled(norm: ScaledNorm):
     return lambda signs, logs: of_base(signs, logs) / norm.factor(signs.shape)
 
 
+@ENTRY_DIRECTION.offered_by(BlockNorm)
+def _blocks(norm: BlockNorm):
+    base, of_base = norm.base, ENTRY_DIRECTION.of(norm.base)
+    if GRADED_DIRECTION.of(base) is not None:
+        return None
+    # As for entries: for p ≤ 2 a small block counts by its size at least, and here nothing in it by more.
+    if of_base is None and (norm.blocks == 1 or norm.outer <= 2):
+        return None
+
+    def direction(signs: Array, logs: Array) -> Array:
+        xp = namespace(logs)
+        signs, logs = norm.split(signs), norm.split(logs)
+        top = xp.max(xp.max(logs, axis=-1), axis=-1)
+        # Each block in units of its own largest entry: in there an ordinary matrix is exact enough.
+        formed = signs * xp.exp(logs - xp.where(xp.isinf(top), 0.0, top)[..., None, None])
+        within = base.direction(formed) if of_base is None else of_base(signs, logs)
+        sizes = base.dual(formed)
+        empty = sizes == 0
+        log_sizes = xp.where(empty, -xp.inf, xp.log(xp.where(empty, 1.0, sizes)) + top)
+        present = xp.where(empty, xp.zeros_like(sizes), xp.ones_like(sizes))
+        shares = _steepest(present, log_sizes, norm.outer)
+        return norm.joined(shares[..., None, None] * within)
+
+    return direction
+
+
+@SIGNS_ALONE.offered_by(BlockNorm)
+def _signs_of_blocks(norm: BlockNorm) -> bool:
+    return (norm.blocks == 1 or math.isinf(norm.outer)) and SIGNS_ALONE.of(norm.base) is True
+
+
 @GRADED_DIRECTION.offered_by(Schatten)
 def _schatten(norm: Schatten):
     # As for entries: only for p > 2 does a small singular value count by more than its size.
@@ -151,7 +182,7 @@ def _graded_scaled(norm: ScaledNorm):
 @GRADED_DIRECTION.offered_by(BlockNorm)
 def _graded_blocks(norm: BlockNorm):
     of_base = GRADED_DIRECTION.of(norm.base)
-    if of_base is None or norm.outer != math.inf:
+    if of_base is None or (norm.blocks > 1 and norm.outer != math.inf):
         return None
 
     def direction(terms: GradedSum) -> np.ndarray:

@@ -99,10 +99,11 @@ def _frobenius(data: Data, batches: Batches, pull: Pulls, _width: float) -> Fiel
     for c in range(k):
         directions[c] = summing @ (pull.relative[:, [c]] * data.features)
         squares += np.einsum("md,md->m", directions[c], directions[c])
-    sizes = np.sqrt(squares)
-    directions /= sizes[None, :, None]
+    # D(0) = 0: a batch whose gradients cancel pulls nowhere, and has no derivative to add.
+    inverse = np.divide(1.0, np.sqrt(squares), out=np.zeros_like(squares), where=squares > 0)
+    directions *= inverse[None, :, None]
     value = batches.shares @ directions
-    return FieldAt(value, lambda: _turning(data, weights, pull, directions, batches.shares / sizes))
+    return FieldAt(value, lambda: _turning(data, weights, pull, directions, batches.shares * inverse))
 
 
 def _turning(
@@ -115,7 +116,7 @@ def _turning(
         weights: of the samples of each batch, relative to its largest, shape [M, n].
         pull: of each sample.
         directions: S_B / ‖S_B‖ by class, shape [k, M, d].
-        pulled: share_B / ‖S_B‖, shape [M].
+        pulled: share_B / ‖S_B‖, shape [M]; 0 where S_B is.
     """
     X, (k, d), n = data.features, data.shape, len(data.features)
     weights = _without_traces(weights, _ROUNDING)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 
 from steepest.descent.engines.averages import LEAST, ROUNDING_OF_ENTRY
-from steepest.descent.engines.compiled.kernels import count_below, plain, power_of, vectorised
+from steepest.descent.engines.compiled.kernels import (
+    count_below,
+    inlined,
+    plain,
+    power_of,
+    vectorised,
+)
 from steepest.descent.engines.compiled.norms import COLUMNS, MAX, ROWS
 from steepest.descent.engines.compiled.shared_scales import found_quickly
 from steepest.descent.engines.compiled.terms import plus
-from steepest.signals.saga import TERM, UNIT
 
-__all__ = ["certain", "copy_totals", "found_coefficients", "needed", "repair", "saga_totals", "sized"]
+__all__ = ["certain", "copy_totals", "found_coefficients", "is_enough", "needed", "repair", "sized"]
 
 _LEAST_PART = 2e-10
 
@@ -72,44 +77,6 @@ def sized(
 
 
 @plain
-def saga_totals(data, indices, factor, before_rounding, before_terms, kept, totals):
-    """Write sums of absolute coefficients of SAGA's signal in units of e^scale; return scale, rounding."""
-    labels = data[2]
-    n, k = kept.mantissas.shape
-    top = kept.compared_scale[0]
-    for i in range(indices.shape[0]):
-        for c in range(k):
-            top = max(top, kept.row_scales[i, c], kept.compared_scales[indices[i], c])
-    totals[:] = 0.0
-    if top == -math.inf:
-        return top, 0.0
-    # Scales are shared as a rule: of each kind the last exponential is kept.
-    here, there, last_here, last_there = 1.0, 1.0, top, top
-    for i in range(indices.shape[0]):
-        others = 0.0
-        for c in range(k):
-            if kept.row_scales[i, c] != last_here:
-                last_here = kept.row_scales[i, c]
-                here = math.exp(last_here - top)
-            if kept.compared_scales[indices[i], c] != last_there:
-                last_there = kept.compared_scales[indices[i], c]
-                there = math.exp(last_there - top)
-            size = abs(kept.rows[i, c]) * here + factor * (abs(kept.compared[indices[i], c]) * there)
-            totals[c] += size
-            others += size
-        totals[labels[indices[i]]] += others
-    share = math.exp(kept.compared_scale[0] - top)
-    largest = 0.0
-    for c in range(k):
-        totals[c] += kept.compared_sizes[c] * share
-        largest = max(largest, totals[c])
-    made = UNIT + math.log(n + TERM) + before_terms
-    lost = (math.exp(before_rounding - top) + math.exp(made - top)) / math.exp(UNIT)
-    # Its kernels leave out rows below e^-80 of the largest.
-    return top, lost + largest * data[4] * math.exp(-80.0 - UNIT)
-
-
-@plain
 def copy_totals(totals, out):
     """Copy sums of rows [k]."""
     for c in range(totals.shape[0]):
@@ -117,7 +84,7 @@ def copy_totals(totals, out):
 
 
 @plain
-def needed(kind, power, across, followed, bounds, space):
+def needed(kind, power, across, followed, bounds, wholes):
     """Lower the bounds of rows to what a direction needs, for ten digits of it beside its norm.
 
     An entry is known to within e = 1e-10 times the bound of its row. Where entries count by |g|^s, with
@@ -127,7 +94,8 @@ def needed(kind, power, across, followed, bounds, space):
 
     So much for s ≥ 1, rows of length 2 among them: no small entry matters where that mean is beyond the
     bound. For s < 1 an entry matters down to where e |g|^(s-1) is 1e-10 ‖g‖_q^s. Return a lower bound of the
-    ‖g‖_q beside which entries count so, and 0 where each counts by itself.
+    ‖g‖_q beside which entries count so, and 0 where each counts by itself. Of columns that are not all large
+    enough, the lower bounds of those that are go into ``wholes`` [d], and 0 for the others.
     """
     if kind == MAX or not 0.0 < power < math.inf:
         return 0.0
@@ -147,14 +115,17 @@ def needed(kind, power, across, followed, bounds, space):
     top = 0.0
     for c in range(k):
         top = max(top, bounds[c])
-    if kind == COLUMNS:
-        least = _least_total(followed, power, space[0])
-    else:
-        least = _total(followed.reshape(-1), power)
+    least = _least_total(followed, power, wholes) if kind == COLUMNS else _total(followed.reshape(-1), power)
     mean = _mean(least, count, power)
-    for c in range(k):
-        bounds[c] = _needed(bounds[c], top, mean, root, power, factor)
-    return root * mean if factor * top <= mean else 0.0
+    if factor * top <= mean:
+        for c in range(k):
+            bounds[c] = _needed(bounds[c], top, mean, root, power, factor)
+        return root * mean
+    if kind == COLUMNS:
+        for j in range(d):
+            mean = _mean(wholes[j], count, power)
+            wholes[j] = root * mean if factor * top <= mean else 0.0
+    return 0.0
 
 
 @plain
@@ -209,28 +180,40 @@ def _least_total(matrix, power, sums):
 
 
 @plain
-def certain(followed, bounds):
-    """Whether every entry of what a step follows is above the bound of its row."""
+def certain(followed, bounds, power, whole, wholes):
+    """Whether every entry of what a step follows is above what it needs; see :func:`needed`."""
     largest = -1.0
     for c in range(bounds.shape[0]):
         largest = max(largest, bounds[c])
     # One pass over all entries settles it as a rule: rows are seldom far apart.
     if count_below(followed.reshape(-1), largest) == 0:
         return True
-    count = 0 if largest < math.inf else 1
+    if not largest < math.inf:
+        return False
     for c in range(bounds.shape[0]):
-        count += count_below(followed[c], bounds[c])
-    return count == 0
+        if count_below(followed[c], bounds[c]) == 0:
+            continue
+        for j in range(followed.shape[1]):
+            if abs(followed[c, j]) <= bounds[c] and not (
+                whole == 0.0 and is_enough(abs(followed[c, j]), bounds[c], wholes[j], power)
+            ):
+                return False
+    return True
+
+
+@inlined
+def is_enough(size, bound, whole, power):
+    """Whether an entry below the bound of its row is all that its column needs, of that norm or more."""
+    return whole > 0.0 and (power >= 1.0 or size > bound * _part(bound / whole, power))
 
 
 @plain
-def repair(data, followed, followed_scale, signs, power, whole, kept):
+def repair(data, followed, followed_scale, signs, power, whole, wholes, kept):
     """Write what a step follows with its uncertain entries made of their terms; return False if one stays so.
 
     The coefficients are those that were found; for ``signs`` an entry may stand in units of its row. Beside
-    ``whole``, what :func:`needed` returned, entries must be as certain as there.
+    ``whole`` and ``wholes``, what :func:`needed` found, entries must be as certain as there.
     """
-    relaxed = whole > 0.0 and power < 1.0
     X, repaired = data[0], kept.matrix
     n, k = kept.plain.shape
     if kept.carries:
@@ -242,7 +225,10 @@ def repair(data, followed, followed_scale, signs, power, whole, kept):
             return False
         for j in range(followed.shape[1]):
             repaired[c, j] = followed[c, j]
+            beside = whole if whole > 0.0 else wholes[j]
             if inside and abs(followed[c, j]) > kept.bounds[c]:
+                continue
+            if inside and whole == 0.0 and is_enough(abs(followed[c, j]), kept.bounds[c], beside, power):
                 continue
             total, size = 0.0, 0.0
             for i in range(n):
@@ -250,8 +236,8 @@ def repair(data, followed, followed_scale, signs, power, whole, kept):
                 total += term if abs(kept.plain[i, c]) > 1e-280 else 0.0
                 size += abs(term)
             least = kept.of_sign * size
-            if relaxed:
-                least *= _part(least * unit / whole, power)
+            if beside > 0.0 and power < 1.0:
+                least *= _part(least * unit / beside, power)
             if size > 0.0 and not abs(total) > least:
                 return False
             repaired[c, j] = total * unit

@@ -18,6 +18,7 @@ from steepest.descent.engines.compiled.kernels import (
     allocating,
     copy_row,
     dot,
+    finite,
     largest_entry,
     plain,
     scale_into,
@@ -113,15 +114,52 @@ def _entrywise(signal, peak, power, out):
     # With a = |S| / peak: D = sign(S) a^(q-1) / ‖a‖_q^(q-1), and (q-1) / q = 1 / p = 1 / (1 + 1/power).
     total = 0.0
     for i in range(signal.shape[0]):
-        for j in range(signal.shape[1]):
-            ratio = abs(signal[i, j]) / peak
-            weight = ratio**power
-            total += weight * ratio
-            out[i, j] = weight if signal[i, j] > 0.0 else -weight
-    factor = total ** (-power / (1.0 + power))
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] *= factor
+        total += _weighed(signal, i, peak, power, out)
+    scale_into(out, _over_length(total, power), out)
+
+
+@plain
+def _weighed(signal, i, unit, power, out):
+    """Write sign · a^power for the entries of a row, a their moduli over a unit; return Σ a^(1 + power)."""
+    if power == 1.0:
+        return _in_units(signal, i, unit, out)
+    if power == 0.5:
+        return _square_roots(signal, i, unit, out)
+    total = 0.0
+    for j in range(signal.shape[1]):
+        ratio = abs(signal[i, j]) / unit
+        weight = ratio**power if ratio > 0.0 else 0.0
+        total += weight * ratio
+        out[i, j] = weight if signal[i, j] > 0.0 else -weight
+    return total
+
+
+# Reciprocals of rows as small as numbers can be are infinite: these divide.
+@finite
+def _in_units(signal, i, unit, out):
+    total = 0.0
+    for j in range(signal.shape[1]):
+        ratio = signal[i, j] / unit
+        total += ratio * ratio
+        out[i, j] = ratio
+    return total
+
+
+@finite
+def _square_roots(signal, i, unit, out):
+    total = 0.0
+    for j in range(signal.shape[1]):
+        ratio = abs(signal[i, j]) / unit
+        weight = math.sqrt(ratio)
+        total += weight * ratio
+        out[i, j] = math.copysign(weight, signal[i, j])
+    return total
+
+
+@plain
+def _over_length(total, power):
+    """Return (Σ a^q)^(-power / q), q = 1 + power: powers take as long as the sums of a short row."""
+    return 1.0 / math.sqrt(total) if power == 1.0 else total ** (-power / (1.0 + power))
 
 
 @allocating
@@ -143,28 +181,21 @@ def _row_direction(signal, i, peak, power, out):
     """Write the direction of row i into ``out``; return its dual size over the largest entry of all."""
     top, first = 0.0, 0
     for j in range(signal.shape[1]):
-        size = abs(signal[i, j]) / peak
+        size = abs(signal[i, j])
         if size > top:
             top, first = size, j
-    for j in range(signal.shape[1]):
-        out[i, j] = 0.0
-    if top == 0.0:
-        return 0.0
-    if math.isinf(power):
-        out[i, first] = 1.0 if signal[i, first] > 0.0 else -1.0
-        return top
-    total = 0.0
-    for j in range(signal.shape[1]):
-        ratio = abs(signal[i, j]) / peak / top
-        if ratio > 0.0:
-            weight = ratio**power
-            total += weight * ratio
-            out[i, j] = weight if signal[i, j] > 0.0 else -weight
-    factor = total ** (-power / (1.0 + power))
+    if top == 0.0 or math.isinf(power):
+        for j in range(signal.shape[1]):
+            out[i, j] = 0.0
+        if top > 0.0:
+            out[i, first] = 1.0 if signal[i, first] > 0.0 else -1.0
+        return top / peak
+    total = _weighed(signal, i, top, power, out)
+    factor = _over_length(total, power)
     for j in range(signal.shape[1]):
         out[i, j] *= factor
-    # ‖a‖_q = (Σ a^q)^(1/q) with q = 1 + power.
-    return top * total ** (1.0 / (1.0 + power))
+    # ‖a‖_q = (Σ a^q)^(1/q) with q = 1 + power, which is Σ a^q over its power that divides the weights.
+    return top / peak * (total * factor)
 
 
 @plain
@@ -176,6 +207,10 @@ def _vector_direction(sizes, largest, power):
             chosen = not found and sizes[i] == largest
             found = found or chosen
             sizes[i] = 1.0 if chosen else 0.0
+        return
+    if power == 0.0:
+        for i in range(sizes.shape[0]):
+            sizes[i] = 1.0 if sizes[i] > 0.0 else 0.0
         return
     total = 0.0
     for i in range(sizes.shape[0]):

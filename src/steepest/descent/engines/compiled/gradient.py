@@ -68,17 +68,7 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
     residuals, low, numbers, chosen, W_head, bits, powers, sums = work
     b = indices.shape[0]
-    doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
-    if doubled:
-        split_rows(W, head_bits, W_head)
-        for i in range(b):
-            _doubled_logits(X, X_head, indices[i], W, W_head, residuals, low, i)
-            _to_log_odds(labels[indices[i]], residuals, low, i)
-    else:
-        _logits(X, indices, W, residuals)
-        for i in range(b):
-            _subtract_true(residuals, i, labels[indices[i]])
-            residuals[i, labels[indices[i]]] = -math.inf
+    doubled = _log_odds(X, X_head, labels, head_bits, largest_length, indices, W, residuals, low, W_head)
     shift = residuals_of(loss_kind, loss_address, b, residuals, low, doubled, numbers, bits, powers)
     if b == 1 or not by_rows:
         scale = _largest_samples(X, labels, weights, indices, factor, residuals, numbers, chosen, out, shift)
@@ -109,6 +99,23 @@ def gradient(data, indices, W, factor, work, out, by_rows, taken):
     if scale != shift:
         copy_multiple(sums, 0, sums[1, 1], sums, 0)
     return scale
+
+
+@inlined
+def _log_odds(X, X_head, labels, head_bits, largest_length, indices, W, residuals, low, W_head):
+    """Write a_ic = z_ic - z_iy of a batch, -inf at the label; return whether in doubled precision."""
+    doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
+    if doubled:
+        split_rows(W, head_bits, W_head)
+        for i in range(indices.shape[0]):
+            _doubled_logits(X, X_head, indices[i], W, W_head, residuals, low, i)
+            _to_log_odds(labels[indices[i]], residuals, low, i)
+    else:
+        _logits(X, indices, W, residuals)
+        for i in range(indices.shape[0]):
+            _subtract_true(residuals, i, labels[indices[i]])
+            residuals[i, labels[indices[i]]] = -math.inf
+    return doubled
 
 
 @plain
@@ -203,22 +210,15 @@ def residual_rows(data, indices, W, work, rows, scales):
     """
     X, X_head, labels, head_bits, largest_length, weights, loss_kind, loss_address = data
     residuals, low, numbers, _, W_head, bits, powers, _ = work
-    doubled = math.sqrt(sum_of_squares(W)) * largest_length > DOUBLED_PRECISION_FROM
-    if doubled:
-        split_rows(W, head_bits, W_head)
+    doubled = _log_odds(X, X_head, labels, head_bits, largest_length, indices, W, residuals, low, W_head)
     for i in range(indices.shape[0]):
         label = labels[indices[i]]
-        if doubled:
-            _doubled_logits(X, X_head, indices[i], W, W_head, residuals, low, 0)
-            _to_log_odds(label, residuals, low, 0)
-        else:
-            _logits(X, indices[i : i + 1], W, residuals)
-            _subtract_true(residuals, 0, label)
-            residuals[0, label] = -math.inf
-        scales[i] = residuals_of(loss_kind, loss_address, 1, residuals, low, doubled, numbers, bits, powers)
-        residuals[0, label] = 0.0
+        scales[i] = residuals_of(
+            loss_kind, loss_address, 1, residuals[i : i + 1], low[i : i + 1], doubled, numbers, bits, powers
+        )
+        residuals[i, label] = 0.0
         weight = _weighted(numbers[WEIGHTS, 0], weights, indices[i])
-        copy_multiple(rows, i, weight, residuals, 0)
+        copy_multiple(rows, i, weight, residuals, i)
         rows[i, label] = -weight * numbers[TOTALS, 0]
 
 

@@ -37,6 +37,10 @@ _polynomial = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"},
 finite = numba.njit(nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"}, **_BORROWS)
 """Compiles comparisons of numbers that are never NaN."""
 
+_changes = numba.njit(
+    nogil=True, error_model="numpy", fastmath={"nnan", "reassoc", "contract", "nsz"}, **_BORROWS
+)
+
 # Mantissas are brought back to order one when they leave this range, far inside that of a double.
 LEAST_SIZE, LARGEST_SIZE = 1e-13, 1e13
 SMALLEST_SQUARE_ROOT = 1e-140
@@ -220,3 +224,21 @@ def _combine(target, target_factor, other, other_factor):
     written, added = target.reshape(-1), other.reshape(-1)
     for j in range(written.shape[0]):
         written[j] = target_factor * written[j] + other_factor * added[j]
+
+
+@_changes
+def sums_of_change(target, mean, change, factor, of_mean, of_change):
+    """Write target ← factor · change + of_mean · mean, then mean ← of_mean · mean + of_change · change.
+
+    One pass over all three; return both sums of squares, and the largest entry of the mean.
+    """
+    written, kept, added = target.reshape(-1), mean.reshape(-1), change.reshape(-1)
+    squares, squares_of_mean, largest = 0.0, 0.0, 0.0
+    for j in range(written.shape[0]):
+        here, there = of_mean * kept[j], added[j]
+        one, other = factor * there + here, here + of_change * there
+        written[j], kept[j] = one, other
+        squares += one * one
+        squares_of_mean += other * other
+        largest = max(largest, abs(other))
+    return squares, squares_of_mean, largest

@@ -20,6 +20,7 @@ from steepest.signals.numbers import HIDDEN
 
 __all__ = [
     "APART",
+    "LARGE_ENTRY",
     "add_quickly",
     "corrected_quickly",
     "count_kept_apart",
@@ -33,7 +34,7 @@ _CLAMPED = math.exp(-650.0)
 """Residuals below this part of the largest may be what kernels do not keep apart."""
 APART = 46.0
 """Rows move to a new reference where what is added to them has grown or shrunk by e^46."""
-_LARGE_ROW, _LARGE_ENTRY = 1e100, 1e20
+_LARGE_ROW, LARGE_ENTRY = 1e100, 1e20
 _SERIAL, _STEP, _SCALE = range(3)
 
 
@@ -191,7 +192,7 @@ def settled_quickly(mantissas, scales, compared, compared_scales, sample, decay,
         unlike += 1 if compared_scales[sample, c] != top else 0
         largest = max(largest, abs(mantissas[sample, c]))
     distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
-    quickly = unlike == 0 and top > -math.inf and distance < APART and largest < _LARGE_ENTRY
+    quickly = unlike == 0 and top > -math.inf and distance < APART and largest < LARGE_ENTRY
     if quickly:
         kept = decay * math.exp(distance)
         for c in range(mantissas.shape[1]):
@@ -255,7 +256,7 @@ def corrected_quickly(
         largest = max(largest, abs(mantissas[sample, c]))
     top = max(here, there)
     distance = (scale - top) + decay_scale if scale > -math.inf else -math.inf
-    quickly = unlike == 0 and abs(here - there) < APART and distance < APART and largest < _LARGE_ENTRY
+    quickly = unlike == 0 and abs(here - there) < APART and distance < APART and largest < LARGE_ENTRY
     if quickly:
         kept, of_row, of_other = (
             decay * _exponential(distance),

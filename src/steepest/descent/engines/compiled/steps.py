@@ -23,6 +23,7 @@ from steepest.descent.engines.compiled import (
     shared_scales,
     signals,
     table,
+    table_terms,
     terms,
 )
 from steepest.descent.engines.compiled import gradient as gradients
@@ -32,7 +33,6 @@ from steepest.descent.engines.compiled.certainty import (
     found_coefficients,
     needed,
     repair,
-    saga_totals,
     sized,
 )
 from steepest.descent.engines.compiled.deferred import EVEN, defer, note_even, renewed_quickly
@@ -60,8 +60,8 @@ from steepest.descent.engines.compiled.norms import MAX
 from steepest.descent.engines.compiled.shared_scales import add_quickly
 from steepest.descent.engines.compiled.signals import HEAVY_BALL, NESTEROV
 from steepest.descent.engines.compiled.table import ROUNDING, TERMS, table_step
+from steepest.descent.engines.compiled.table_terms import put_down, record_table, table_totals
 from steepest.descent.engines.compiled.terms import (
-    add_compared,
     kept_rows,
     record,
     record_deferred,
@@ -147,22 +147,27 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
             rounding, kept_scale = 0.0, -np.inf
             log_rounding = log_terms = -np.inf
             if kept_table is not None:
+                if kept is not None and position == 0:
+                    # Before the table's rows, which were put down, are replaced.
+                    record_table(data, orders, first_epoch, m, b, False, kept_table, kept)
+                    total_compared(labels, kept)
                 log_rounding, log_terms = kept_table.logarithms[ROUNDING], kept_table.logarithms[TERMS]
                 scale = table_step(data, indices, W, factor, work, kept_table, signal)
             else:
                 scale = gradient(data, indices, W, factor, work, signal, by_rows, taken)
             if kept is not None:
                 if kept_table is not None:
-                    rows, units = kept_table.new_rows, kept_table.new_scales
-                    kept_rows(data, indices, W, work, rows, units, factor, factor, kept)
-                    kept_scale, rounding = saga_totals(
-                        data, indices, factor, log_rounding, log_terms, kept, kept.totals
-                    )
-                    record(data, indices, 0, step, True, True, factor, kept)
-                    if position == m - 1:
-                        total_compared(labels, kept)
-                    else:
-                        add_compared(labels, indices, kept)
+                    kept_scale, rounding = table_totals(
+                        indices.shape[0], factor, largest_length, log_rounding, log_terms, kept_table, kept,
+                        kept.totals,
+                    )  # fmt: skip
+                    if not put_down(indices.shape[0], step, factor, kept_table, kept.deferred):
+                        record_table(data, orders, first_epoch, m, b, False, kept_table, kept)
+                        kept_rows(
+                            data, indices, W, work, kept_table.new_rows, kept_table.new_scales,
+                            factor, factor, kept,
+                        )  # fmt: skip
+                        record(data, indices, 0, step, True, True, factor, kept)
                 else:
                     # Of a callback it is not known beforehand that all rows are to be had.
                     quickly = not corrected and loss_kind != CALLBACK
@@ -236,14 +241,18 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 )  # fmt: skip
                 rank, whole = most, 0.0
                 if most == 0:
-                    whole = needed(kind, power, across, followed, kept.bounds, kept.matrix)
-                if most == 0 and not certain(followed, kept.bounds):
+                    whole = needed(kind, power, across, followed, kept.bounds, kept.wholes)
+                if most == 0 and not certain(followed, kept.bounds, power, whole, kept.wholes):
                     if kept_table is None and not corrected:
                         kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
                     if corrected:
                         record_deferred(data, orders, first_epoch, m, b, kept)
+                    if kept_table is not None:
+                        record_table(data, orders, first_epoch, m, b, True, kept_table, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
-                    if not repair(data, followed, followed_scale, kind == MAX, power, whole, kept):
+                    if not repair(
+                        data, followed, followed_scale, kind == MAX, power, whole, kept.wholes, kept
+                    ):
                         if beta == 0.0:
                             scale_into(signal, 1.0, momentum)
                             momentum_scale[0] = scale
@@ -258,6 +267,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                         kept_rows(data, indices, W, work, taken[0], taken[1], 1.0, factor, kept)
                     if corrected:
                         record_deferred(data, orders, first_epoch, m, b, kept)
+                    if kept_table is not None:
+                        record_table(data, orders, first_epoch, m, b, True, kept_table, kept)
                     found_coefficients(data, indices, step, corrected or kept_table is not None, kept)
                     if not graded_direction_of(power, data, kept, graded, step_direction):
                         if beta == 0.0:
@@ -276,6 +287,8 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
                 move(W, step_sizes[offset], step_direction)
         if kept is not None and corrected:
             record_deferred(data, orders, first_epoch, m, b, kept)
+        if kept is not None and kept_table is not None:
+            record_table(data, orders, first_epoch, m, b, False, kept_table, kept)
         if beta == 0.0:
             scale_into(signal, 1.0, momentum)
             momentum_scale[0] = scale
@@ -286,7 +299,7 @@ def _compiled_advance(sources: str) -> Callable[..., tuple[int, int, int]]:  # n
 
 def _digest_of_sources() -> str:
     modules = (losses, norms, kernels, gradients, directions, exactness, certainty, graded_kernels, table)
-    modules = (*modules, deferred, terms, shared_scales, signals, numbers, averages, saga)
+    modules = (*modules, deferred, table_terms, terms, shared_scales, signals, numbers, averages, saga)
     files = [each.__file__ for each in modules if each.__file__ is not None]
     return hashlib.sha256(b"".join(Path(each).read_bytes() for each in files)).hexdigest()
 

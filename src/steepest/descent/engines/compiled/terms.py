@@ -28,7 +28,6 @@ from steepest.signals.numbers import HIDDEN, Powers
 
 __all__ = [
     "KeptCoefficients",
-    "add_compared",
     "kept_rows",
     "plus",
     "record",
@@ -68,6 +67,8 @@ class KeptCoefficients(NamedTuple):
     base: np.ndarray
     bounds: np.ndarray
     """How large an entry of each row of the followed matrix must be to be certain, shape [k]."""
+    wholes: np.ndarray
+    """Lower bounds of norms of columns beside which their entries count, or 0, shape [d]."""
     matrix: np.ndarray
     """What a step follows, with entries that were made of their terms, shape [k, d]."""
     old: np.ndarray
@@ -121,6 +122,7 @@ class KeptCoefficients(NamedTuple):
             np.zeros((n, k)),
             np.zeros(k),
             np.zeros(k),
+            np.zeros(fields["carried_momentum"].mantissa.shape[-1]),
             np.zeros((k, fields["carried_momentum"].mantissa.shape[-1])),
             np.zeros((n, k)),
             np.full((n, k), -np.inf),
@@ -257,28 +259,6 @@ def total_compared(labels, kept):
             sums[c] += size / n
             others += size
         sums[labels[i]] += others / n
-
-
-@plain
-def add_compared(labels, indices, kept):
-    """Add rows of a batch to what absolute coefficients add up to; what they replace is taken out later."""
-    n, k = kept.compared.shape
-    for i in indices:
-        for c in range(k):
-            if kept.compared_scales[i, c] > kept.compared_scale[0]:
-                total_compared(labels, kept)
-                return
-    unit, last = 1.0, kept.compared_scale[0]
-    for i in indices:
-        others = 0.0
-        for c in range(k):
-            if kept.compared_scales[i, c] != last:
-                last = kept.compared_scales[i, c]
-                unit = math.exp(last - kept.compared_scale[0])
-            size = abs(kept.compared[i, c]) * unit
-            kept.compared_sizes[c] += size / n
-            others += size
-        kept.compared_sizes[labels[i]] += others / n
 
 
 @plain
