@@ -43,6 +43,7 @@ _THOROUGH = (
     "tests/cli/test_run.py::test_experiments_that_come",
     "tests/cli/test_run.py::test_settings_and_the_reduced_form",
     "tests/descent/engines/test_engines.py::test_code_that_cannot_be_kept",
+    "tests/estimators/test_max_margin_path.py::test_gaps_that_time",
     "tests/estimators/test_scikit_learn.py",
     "tests/estimators/test_tensors.py::test_with_the_array_api",
     "tests/experiments/claims/test_single_samples.py",

@@ -14,7 +14,8 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score
 from tests.estimators.data import overlapping, separable
 
 from steepest.errors import InvalidArgument
-from steepest.estimators import MarginWarning, MaxMarginClassifier, MaxMarginPath, MaxMarginPathCV
+from steepest.estimators import GapWarning, MarginWarning, MaxMarginClassifier, MaxMarginPath, MaxMarginPathCV
+from steepest.estimators.solving import Settings, of_missed_gaps
 
 
 def test_every_point_of_a_path_is_the_classifier_of_its_nu():
@@ -121,3 +122,34 @@ def test_a_grid_of_separable_data_begins_at_the_hard_margin():
 def test_grids_that_cannot_be_used_are_refused(estimator, nus, message):
     with pytest.raises(InvalidArgument, match=message):
         estimator(nus).fit(*separable(classes=2))
+
+
+def test_gaps_that_time_did_not_allow_are_told_once_with_their_nu():
+    X, y = (each[:14] for each in overlapping(classes=2))
+    settings = {"gap": 1e-17, "time_limit": 20.0}
+    asked = "and gap=1e-17 was asked for: give a larger gap or time_limit, or another method$"
+    with pytest.warns(
+        GapWarning, match=rf"^the certified gaps are up to .* of nu=0\.5, 0\.6, {asked}"
+    ) as told:
+        path = MaxMarginPath(nus=[0.5, 0.6], **settings).fit(X, y)
+    assert [each.filename for each in told if each.category is GapWarning] == [__file__]
+    assert all(each.gap_ > 1e-17 for each in path.classifiers_)
+    with pytest.warns(GapWarning) as told:
+        MaxMarginPathCV(nus=[0.6], cv=2, **settings).fit(X, y)
+    messages = [str(each.message) for each in told if each.category is GapWarning]
+    assert messages[0].startswith("in 2 of 2 folds the certified gaps of some nu are up to ")
+    # The other one is of the fit to all samples.
+    assert len(messages) == 2
+
+
+def test_one_nu_of_a_path_that_misses_its_gap_is_named():
+    X, y = overlapping(classes=2)
+    path = MaxMarginPath(nus=[0.5, 0.6, 0.7], gap=1e-3).fit(X, y)
+    widest = max(path.classifiers_, key=lambda each: each.gap_)
+    solutions = [(each.nu_, each.solution_) for each in path.classifiers_]
+    between = sorted(each.gap_ for each in path.classifiers_)[-2:]
+    settings = Settings("frobenius", sum(between) / 2, True)
+    message = of_missed_gaps(solutions, settings)
+    assert message is not None
+    assert f" of nu={widest.nu_:.4g}, and gap=" in message
+    assert message.startswith("the certified gap is ")

@@ -13,7 +13,7 @@ from steepest.arguments import switch
 from steepest.arrays import Array
 from steepest.estimators import linear
 from steepest.estimators.grid import bounded_nu, checked_nu, softest
-from steepest.estimators.solving import Settings, problem_of, solved
+from steepest.estimators.solving import Settings, of_missed_gaps, problem_of, solved
 from steepest.estimators.training import (
     Training,
     checked_features,
@@ -156,12 +156,8 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
             nu, solution, message = softest(problem, training, settings, nu, solution)
             warnings.warn(message, MarginWarning, stacklevel=2)
         fitted(self, training, solution, nu, separable)
-        if solution.margin > 0.0 and solution.relative_gap > self.gap:
-            larger = "gap" if self.time_limit is None else "gap or time_limit"
-            message = (
-                f"the certified gap is {solution.relative_gap:.1e}, and gap={self.gap:g} was asked for: "
-                f"give a larger {larger}, or another method"
-            )
+        message = of_missed_gaps([(nu, solution)], settings)
+        if message is not None:
             warnings.warn(message, GapWarning, stacklevel=2)
         return self
 

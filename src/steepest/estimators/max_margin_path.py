@@ -15,9 +15,9 @@ from steepest.arrays import Array
 from steepest.estimators import linear
 from steepest.estimators.grid import grid, path
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier, fitted
-from steepest.estimators.solving import Settings, problem_of
+from steepest.estimators.solving import Settings, of_missed_gaps, problem_of
 from steepest.estimators.training import checked_features, checked_samples, distinct, encoded_labels
-from steepest.estimators.warnings import MarginWarning
+from steepest.estimators.warnings import GapWarning, MarginWarning
 from steepest.geometry import Norm
 
 __all__ = ["MaxMarginPath"]
@@ -92,6 +92,7 @@ class MaxMarginPath(BaseEstimator):
         Warns:
             MarginWarning: at the smallest values of ν no margin is positive, or at the largest it has no
             bound: these are then fits of the nearest ν that has one.
+            GapWarning: ``time_limit`` or rounding ended the fit of some ν before its gap was reached.
         """
         settings = Settings(
             self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
@@ -104,6 +105,9 @@ class MaxMarginPath(BaseEstimator):
         solutions, messages = path(problem, training, settings, self.nus_)
         for message in messages:
             warnings.warn(message, MarginWarning, stacklevel=2)
+        message = of_missed_gaps(solutions, settings)
+        if message is not None:
+            warnings.warn(message, GapWarning, stacklevel=2)
         self.classifiers_ = [
             fitted(self._classifier(float(nu)), training, solution, used, solution.separable)
             for nu, (used, solution) in zip(self.nus_, solutions, strict=True)

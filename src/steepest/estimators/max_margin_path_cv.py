@@ -20,7 +20,7 @@ from steepest.estimators.grid import grid
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier
 from steepest.estimators.max_margin_path import MaxMarginPath
 from steepest.estimators.softest import highest_nu
-from steepest.estimators.solving import Settings, problem_of
+from steepest.estimators.solving import Settings, misses_gap, problem_of
 from steepest.estimators.training import (
     checked_features,
     checked_samples,
@@ -28,7 +28,7 @@ from steepest.estimators.training import (
     distinct,
     encoded_labels,
 )
-from steepest.estimators.warnings import MarginWarning
+from steepest.estimators.warnings import GapWarning, MarginWarning
 from steepest.geometry import Norm
 
 __all__ = ["MaxMarginPathCV"]
@@ -117,6 +117,10 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
 
         Raises:
             InvalidArgument: the scorer gives NaN as the mean of every ν.
+
+        Warns:
+            MarginWarning: the fit to all samples has no margin, as a classifier's ``fit`` says.
+            GapWarning: that fit, or some fits to folds, ended before their gap was reached.
         """
         settings = Settings(
             self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
@@ -134,11 +138,11 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
             check_scoring(MaxMarginClassifier(), scoring=self.scoring) if self.scoring is not None else None
         )
         weighted = weights if sample_weight is not None else None
-        self.scores_ = np.array(
-            Parallel(n_jobs=self.n_jobs)(
-                delayed(_scores)(path, scorer, X, y, weighted, train, test) for train, test in folds
-            )
+        tried: Any = Parallel(n_jobs=self.n_jobs)(
+            delayed(_scores)(path, scorer, X, y, weighted, train, test) for train, test in folds
         )
+        self.scores_ = np.array([scores for scores, _ in tried])
+        self._warn_of([widest for _, widest in tried])
         means = self.scores_.mean(axis=0)
         if np.isnan(means).all():
             remedy = "give a scorer that is a number for some nu: of each the mean over the folds is NaN"
@@ -150,6 +154,18 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
         self.coef_, self.intercept_ = self.classifier_.coef_, self.classifier_.intercept_
         self.classes_ = self.classifier_.classes_
         return self
+
+    def _warn_of(self, widest: list[float]) -> None:
+        """Warn once of the folds in which the gaps of some fits are above the one asked for."""
+        missed = [gap for gap in widest if gap > self.gap]
+        if missed:
+            larger = "gap" if self.time_limit is None else "gap or time_limit"
+            message = (
+                f"in {len(missed)} of {len(widest)} folds the certified gaps of some nu are up to "
+                f"{max(missed):.1e}, and gap={self.gap:g} was asked for: give a larger {larger}, or another "
+                "method"
+            )
+            warnings.warn(message, GapWarning, stacklevel=3)
 
     def decision_function(self, X: Any) -> Array:
         """Return scores of rows [n, d]: [n] for two classes, positive for the second, otherwise [n, k]."""
@@ -179,15 +195,20 @@ def _scores(
     weights: np.ndarray | None,
     train: np.ndarray,
     test: np.ndarray,
-) -> list[float]:
-    """Return the scores of a path, fitted to some samples, on others, one for each ν."""
+) -> tuple[list[float], float]:
+    """Return the scores of a path, fitted to some samples, on others, one for each ν, and its widest gap."""
     fitted, settings = MaxMarginPath(**path.get_params(deep=False)), {}
     with warnings.catch_warnings():
+        # Of these the fit to all samples warns, or the folds together.
         warnings.simplefilter("ignore", MarginWarning)
+        warnings.simplefilter("ignore", GapWarning)
         fitted.fit(X[train], y[train], sample_weight=None if weights is None else weights[train])
     if weights is not None:
         settings["sample_weight"] = weights[test]
     X, y = X[test], y[test]
+    missed = [each.gap_ for each in fitted.classifiers_ if misses_gap(each.solution_, path.gap)]
     if scorer is None:
-        return [each.score(X, y, **settings) for each in fitted.classifiers_]
-    return [scorer(each, X, y, **settings) for each in fitted.classifiers_]
+        scores = [each.score(X, y, **settings) for each in fitted.classifiers_]
+    else:
+        scores = [scorer(each, X, y, **settings) for each in fitted.classifiers_]
+    return scores, max(missed, default=0.0)

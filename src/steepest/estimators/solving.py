@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.maxmargin.methods import RELAXED_SCANS, SCANS
 from steepest.problem import Classification
 
-__all__ = ["Settings", "dense", "problem_of", "row_margins", "solved"]
+__all__ = ["Settings", "dense", "misses_gap", "of_missed_gaps", "problem_of", "row_margins", "solved"]
 
 _SMALL_ENTRIES = 1 << 23
 """Of an array of 64 MB, for which every method is at hand."""
@@ -71,6 +72,34 @@ def solved(
         nu=nu,
         sample_weight=weights,
         start=start,
+    )
+
+
+def misses_gap(solution: MaxMarginSolution, gap: float) -> bool:
+    """Whether a computation ended with a positive margin before its gap was the one asked for."""
+    return solution.margin > 0.0 and solution.relative_gap > gap
+
+
+def of_missed_gaps(
+    solutions: Sequence[tuple[float | None, MaxMarginSolution]], settings: Settings
+) -> str | None:
+    """Return what to warn of where solutions, each with its ν, miss the gap asked for; None where none does.
+
+    >>> of_missed_gaps([], Settings("max", 1e-4, True)) is None
+    True
+    """
+    # Neighbours on a path may be one solution.
+    missed = {nu: solution for nu, solution in solutions if misses_gap(solution, settings.gap)}
+    if not missed:
+        return None
+    widest = max(solution.relative_gap for solution in missed.values())
+    gap = "gap is" if len(missed) == 1 else "gaps are up to"
+    named = ", ".join(f"{nu:.4g}" for nu in missed if nu is not None)
+    where = f" of nu={named}" if named and len(solutions) > 1 else ""
+    larger = "gap" if settings.time_limit is None else "gap or time_limit"
+    return (
+        f"the certified {gap} {widest:.1e}{where}, and gap={settings.gap:g} was asked for: "
+        f"give a larger {larger}, or another method"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -86,6 +87,9 @@ class MaxMarginSolution:
     """ν of a soft margin, the mean of the ν n worst margins; None for a hard one, the smallest margin."""
     free: tuple[int, ...] = ()
     """Features whose weights the norm does not measure."""
+    exact_dual: tuple[tuple[int, int, Fraction], ...] | None = field(default=None, repr=False)
+    """(i, c, q_ic), whose ``dual`` is the rounding: those of ``upper_bound``, where sums A(q) cancel to fewer
+    digits than floats have. None: ``dual`` itself shows the bound, or dual weights next to it."""
 
     @cached_property
     def support(self) -> np.ndarray:

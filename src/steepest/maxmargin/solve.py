@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from steepest.arguments import one_of, real_number, switch
+from steepest.arrays import as_numpy
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm, norm_label
 from steepest.geometry import norm as as_norm
@@ -23,6 +24,7 @@ from steepest.maxmargin.forms.in_array import in_array
 from steepest.maxmargin.forms.watch import ProgressCallback, watched
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.methods import Method
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import operations
 from steepest.maxmargin.record import Record
@@ -30,6 +32,7 @@ from steepest.maxmargin.relaxed.class_by_class import solve_class_by_class
 from steepest.maxmargin.relaxed.offsets import solve_by_offsets
 from steepest.maxmargin.relaxed.scanned import solve_relaxed_by_scans
 from steepest.maxmargin.relaxed.solve import solve_relaxed
+from steepest.maxmargin.relaxed.solve_exactly import entries_differ, solve_exactly
 from steepest.maxmargin.relaxed.solve_graded import solve_graded
 from steepest.maxmargin.relaxed.terms import terms_of
 from steepest.maxmargin.scans.solution import scanned_solution
@@ -279,6 +282,8 @@ def _methods(problem: Classification, norm: Norm, method: str) -> list[Method]:
     polyhedral = POLYHEDRAL_BALL.of(norm) is not None
     # Cuts take long where features nearly explain each other; an interior point does not.
     chosen = [_CLASSES, _OFFSETS, _GRADED] if BALL_BARRIER.of(norm) is not None else [_GRADED, _OFFSETS]
+    if LINEAR_BALL.of(norm) is not None and entries_differ(as_numpy(problem.features)):
+        chosen.insert(0, _WHOLE)
     chosen.append(_CLIPPING)
     if d >= _WIDE * n and n * (k - 1) <= _MOST_PAIRS and methods.COLUMNS.serves(norm):
         chosen.append(methods.COLUMNS)
@@ -328,5 +333,6 @@ def _by_clipping(problem: Classification, norm: Norm, gap: float, deadline: Dead
 _OFFSETS = Method("offsets", solve_by_offsets)
 _GRADED = Method("graded features", solve_graded)
 _CLASSES = Method("class by class", solve_class_by_class)
+_WHOLE = Method("whole numbers", solve_exactly)
 _CLIPPING = Method("clipping", _by_clipping)
 _QUICK = (_CLIPPING, methods.QUICK, methods.COORDINATES)

@@ -13,9 +13,11 @@ from tests.maxmargin.separability.exact_program import no_soft_margin
 import steepest as st
 from steepest.errors import InvalidArgument
 from steepest.maxmargin import Status
+from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.relaxed import exact_dual as module
 from steepest.maxmargin.relaxed.exact_dual import corrected, exact_dual, surely_exist
 from steepest.maxmargin.relaxed.no_margin import vanishing_near
+from steepest.maxmargin.relaxed.repair import nearest_within
 
 NORMS = ("frobenius", "max", "sum", "spectral", "nuclear", "row-2/1")
 
@@ -154,5 +156,15 @@ def test_proofs_and_corrections_are_refused_where_there_is_nothing_to_prove(monk
 def test_entries_that_are_lost_beside_others_prove_nothing():
     # Any w > 0 gives both samples of dual weight a positive margin, however small 1e-300 is beside 1e300.
     y, q, caps = np.array([0, 1, 0]), np.array([[0.0, 0.5], [0.5, 0.0], [0.0, 0.0]]), np.full(3, 0.6)
-    assert vanishing_near(q, y, np.array([[1e-300], [-1e-300], [1e300]]), caps) is None
-    assert vanishing_near(q, y, np.array([[1e-300], [1e-300], [1e-299]]), caps) is not None
+    assert vanishing_near(q, y, np.array([[1e-300], [-1e-300], [1e300]]), caps, Deadline()) is None
+    assert vanishing_near(q, y, np.array([[1e-300], [1e-300], [1e-299]]), caps, Deadline()) is not None
+
+
+def test_a_program_that_repairs_dual_weights_is_not_begun_out_of_time():
+    y, caps = np.array([0, 0, 1, 1]), np.full(4, 0.4)
+    q = np.array([[0.0, 0.5], [0.0, 0.1], [0.4, 0.0], [0.0, 0.0]])
+    found = nearest_within(q, y, np.ones((4, 1)), caps, Deadline.after(60.0))
+    assert found is not None
+    assert (found.sum(axis=1) <= caps).all()
+    assert found[:2].sum() == pytest.approx(found[2:].sum(), abs=1e-10)
+    assert nearest_within(q, y, np.ones((4, 1)), caps, Deadline.after(0.0)) is None

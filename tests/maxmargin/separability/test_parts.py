@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.separability.conditioned import condition, conditionings
-from steepest.maxmargin.separability.evidence import null_weights, separates
+from steepest.maxmargin.separability.evidence import null_weights, relative_margins, separates
 from steepest.maxmargin.separability.exact import (
     are_multiples,
     exact_margins,
@@ -181,3 +181,21 @@ def test_what_takes_long_is_left_out_where_no_time_is_left(monkeypatch):
     monkeypatch.setattr("steepest.maxmargin.separability.evidence.zero_to_rounding", too_long)
     late, guess = Deadline.after(0.0), np.ones(len(pairs))
     assert null_weights(X, y, 6, condition(X), pairs, late, guess) is None
+
+
+def test_weights_that_are_next_to_nothing_beside_another_class_are_not_lost():
+    X, W = np.array([[1.0], [1e-3], [2.0]]), np.array([[5e-324], [0.0], [1.0]])
+    found = relative_margins(X, np.array([0, 1, 2]), W)
+    assert found.tolist() == [[np.inf, 1.0, -1.0], [-1.0, np.inf, -1.0], [1.0, 1.0, np.inf]]
+    assert separates(X[[0, 2]], np.array([0, 1]), W[[0, 2]] * [[-1.0], [1.0]]) is False
+    assert separates(-X[:1], np.array([1]), W[:2])
+
+
+@given(seed=some.integers(0, 2**32 - 1))
+def test_weights_are_said_to_separate_where_they_do_so_exactly_whatever_their_sizes(seed):
+    generator = np.random.default_rng(seed)
+    powers = [-1074, -1073, -1070, -1000, -500, 0, 900]
+    W = np.ldexp(generator.integers(-4, 5, (3, 2)).astype(float), generator.choice(powers, (3, 2)))
+    X = np.ldexp(generator.integers(-4, 5, (2, 2)).astype(float), generator.choice(powers, (2, 2)))
+    exact = exact_margins(X, np.array([0, 1]), W, np.array([[0, 1], [0, 2], [1, 0], [1, 2]]))
+    assert separates(X, np.array([0, 1]), W) is (min(exact) > 0)

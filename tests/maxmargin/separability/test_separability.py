@@ -286,3 +286,13 @@ def test_names_that_are_not_one_for_each_feature_are_refused(names):
     found = st.separability(st.Classification(*data))
     with pytest.raises(InvalidArgument, match=r"features=.*: give 2 names, one for each feature"):
         found.infinite(names)
+
+
+def test_a_sweep_over_large_data_is_not_begun_out_of_time():
+    generator = np.random.default_rng(0)
+    y = np.arange(1000) % 100
+    X = generator.normal(size=(100, 110))[y] + 0.1 * generator.normal(size=(1000, 110))
+    found = st.separability(st.Classification(X, y), time_limit=1e-9)
+    assert found.kind is KINDS.UNDECIDED
+    assert "coordinate ascent" not in found.tried
+    assert st.separability(st.Classification(X, y)).kind is KINDS.SEPARABLE

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.relaxed.exact_dual import dense, exact_dual, solved_exactly
@@ -69,7 +70,13 @@ class Correction:
 
 
 def feasible_dual(
-    q: np.ndarray, y: np.ndarray, free: np.ndarray, terms: Terms, *, moved: bool = True
+    q: np.ndarray,
+    y: np.ndarray,
+    free: np.ndarray,
+    terms: Terms,
+    deadline: Deadline,
+    *,
+    moved: bool = True,
 ) -> tuple[np.ndarray, Correction] | None:
     """Return dual weights near q with a bound on what is left to exact ones; None where none are near.
 
@@ -78,6 +85,7 @@ def feasible_dual(
         y: labels, shape [m].
         free: all free features, shape [m, f], the intercept's ones first.
         terms: the conditions.
+        deadline: when such a program is to stop.
         moved: whether a linear program may look for dual weights farther away where none are near.
     """
     q = q / q.sum()
@@ -85,29 +93,31 @@ def feasible_dual(
     if found is not None and not found[0].any():
         return None
     if found is None and moved and terms.caps is not None and q.size <= _MOST_REPAIRED:
-        repaired = nearest_within(q, y, free, terms.caps)
+        repaired = nearest_within(q, y, free, terms.caps, deadline)
         found = None if repaired is None else _feasible(repaired, y, free, terms)
     if found is None and terms.shares is not None and terms.caps is not None:
-        found = _without_room(q, y, free, terms.caps, terms.shares)
+        found = _without_room(q, y, free, terms.caps, terms.shares, deadline)
     return found
 
 
 def _without_room(
-    q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray, shares: Shares
+    q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray, shares: Shares, deadline: Deadline
 ) -> tuple[np.ndarray, Correction] | None:
     """The same where conditions leave no room, as caps that all samples are at: in rational arithmetic."""
-    for near in _near(q, y, free, caps):
+    for near in _near(q, y, free, caps, deadline):
         exact = exact_dual(near, y, free, shares.caps)
         if exact is not None:
             return dense(exact, q.shape), Correction(relative=2.0**-52)
     return None
 
 
-def _near(q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray) -> Iterator[np.ndarray]:
+def _near(
+    q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray, deadline: Deadline
+) -> Iterator[np.ndarray]:
     near = within_caps(q, y, caps)
     yield _least_corrected(near, y, free, caps)
     if q.size <= _MOST_REPAIRED:
-        repaired = nearest_within(near, y, free, caps, room=0.0)
+        repaired = nearest_within(near, y, free, caps, deadline, room=0.0)
         if repaired is not None:
             yield repaired
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sparse
 
+from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.relaxed.exact_dual import corrected, dense, exact_dual, surely_exist
 from steepest.maxmargin.relaxed.repair import nearest_within
 from steepest.maxmargin.relaxed.samples import Samples
@@ -27,7 +28,9 @@ _MOST_ELIMINATED = 2_000_000
 """Numbers of the features, times these, of an exact elimination that takes a second."""
 
 
-def vanishing_dual(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> np.ndarray | None:
+def vanishing_dual(
+    samples: Samples, chosen: np.ndarray, q: np.ndarray, deadline: Deadline
+) -> np.ndarray | None:
     """Return dual weights within their caps near q [m, k], of chosen samples [m], with A(q) = 0.
 
     None where there are none near, or the sums are too many to look.
@@ -45,7 +48,7 @@ def vanishing_dual(samples: Samples, chosen: np.ndarray, q: np.ndarray) -> np.nd
     X = np.asarray(block, dtype=np.float64)
     if samples.terms.intercept:
         X = np.concatenate([np.ones((len(X), 1)), X], axis=1)
-    found = vanishing_near(q[used], samples.labels[rows], X, samples.caps[rows])
+    found = vanishing_near(q[used], samples.labels[rows], X, samples.caps[rows], deadline)
     if found is None:
         return None
     dual = np.zeros_like(q)
@@ -58,6 +61,7 @@ def vanishing_near(
     y: np.ndarray,
     features: np.ndarray,
     caps: np.ndarray,
+    deadline: Deadline,
     shares: Shares | None = None,
     *,
     far: bool = False,
@@ -69,6 +73,7 @@ def vanishing_near(
         y: labels, shape [m].
         features: shape [m, d].
         caps: shape [m].
+        deadline: after which no program is begun, and one that runs is stopped.
         shares: what the caps were rounded from, if that is known.
         far: whether dual weights far from q are looked for too, where a linear program is quick.
     """
@@ -81,7 +86,7 @@ def vanishing_near(
         # Entries that are lost beside others of their feature would count as 0, and prove nothing.
         return None
     X = X[:, X.any(axis=0)]
-    for near in _near(q / q.sum(), y, X, caps, far):
+    for near in _near(q / q.sum(), y, X, caps, deadline, far=far):
         if surely_exist(near, y, X, caps):
             return near
         independent = _independent(X[near.any(axis=1)])
@@ -94,10 +99,12 @@ def vanishing_near(
     return None
 
 
-def _near(q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray, far: bool) -> Iterator[np.ndarray]:
+def _near(
+    q: np.ndarray, y: np.ndarray, X: np.ndarray, caps: np.ndarray, deadline: Deadline, *, far: bool
+) -> Iterator[np.ndarray]:
     yield corrected(q, y, X, caps)
     if far and X.size * q.shape[1] ** 2 <= _MOST_REPAIRED:
-        repaired = nearest_within(q, y, X, caps, room=0.0)
+        repaired = nearest_within(q, y, X, caps, deadline, room=0.0)
         if repaired is not None:
             yield corrected(repaired, y, X, caps)
 

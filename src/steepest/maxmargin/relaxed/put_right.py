@@ -14,6 +14,7 @@ import numpy as np
 
 from steepest.arrays import as_numpy
 from steepest.geometry import Norm
+from steepest.maxmargin.forms.candidate import Deadline
 from steepest.maxmargin.forms.clipping import Clipped
 from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import feasible_dual
@@ -30,6 +31,8 @@ _WHOLE = 2.0**52
 """Dual weights are whole multiples of one over this where sums of them must cancel exactly."""
 _NOTHING = 1e-11
 """Weights below this share of the largest have no part in the norm, whose slope in them may be 0."""
+_NO_PROGRAM = Deadline()
+"""Without caps no program looks for dual weights, and nothing takes long."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,11 @@ class PutRight:
 
     def _near(self, q: np.ndarray, free: np.ndarray, terms: Terms) -> Iterator[np.ndarray]:
         """Yield dual weights near q whose sums in large features cancel, as far as relative changes go."""
-        found = feasible_dual(q, self.problem.labels, free, terms)
+        found = feasible_dual(q, self.problem.labels, free, terms, _NO_PROGRAM)
         if found is not None:
             yield found[0] / float(found[0].sum())
         if self.far.any():
-            of_far = feasible_dual(q, self.problem.labels, np.where(self.far, free, 0.0), terms)
+            of_far = feasible_dual(q, self.problem.labels, np.where(self.far, free, 0.0), terms, _NO_PROGRAM)
             for near in (q, *(() if of_far is None else (of_far[0],))):
                 yield self._flows(near / float(near.sum()))
 

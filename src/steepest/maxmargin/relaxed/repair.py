@@ -8,6 +8,8 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse as sparse
 
+from steepest.maxmargin.forms.candidate import Deadline
+
 __all__ = ["nearest_within"]
 
 _TOLERANCE = 1e-10
@@ -16,9 +18,15 @@ _ROOM, _ROOM_FOR_ERRORS = 4e-12, 10.0
 
 
 def nearest_within(
-    q: np.ndarray, y: np.ndarray, free: np.ndarray, caps: np.ndarray, *, room: float | None = None
+    q: np.ndarray,
+    y: np.ndarray,
+    free: np.ndarray,
+    caps: np.ndarray,
+    deadline: Deadline,
+    *,
+    room: float | None = None,
 ) -> np.ndarray | None:
-    """Return the dual weights of least Σ |change| from q [m, k], or None where there are none.
+    """Return the dual weights of least Σ |change| from q [m, k], or None where none are found in time.
 
     A linear program in the growth and the fall of every dual weight, solved by HiGHS, whose tolerances are
     of 1: its unknowns are in units of each sample's cap, times the largest share by which a condition fails.
@@ -28,8 +36,11 @@ def nearest_within(
         y: labels, shape [m].
         free: features in which A(q) is to vanish, shape [m, f].
         caps: most that each sample's may sum to, shape [m].
+        deadline: when to stop.
         room: share of the caps that is left for roundings; None: as much as they and the program ask for.
     """
+    if deadline.passed:
+        return None
     m, k = q.shape
     i, c = np.argwhere(y[:, None] != np.arange(k)).T
     s, sizes = len(i), caps[i]
@@ -45,6 +56,11 @@ def nearest_within(
     wrong = equal @ values - np.append(np.zeros(equal.shape[0] - 1), 1.0 / unit)
     step = _ROOM + max(float(over.max(initial=0.0)), float(np.abs(wrong).max()))
     room = _ROOM + _ROOM_FOR_ERRORS * _TOLERANCE * step if room is None else room
+    options: dict[str, Any] = dict.fromkeys(
+        ("primal_feasibility_tolerance", "dual_feasibility_tolerance"), _TOLERANCE
+    )
+    if np.isfinite(deadline.at):
+        options["time_limit"] = deadline.remaining
     found: Any = scipy.optimize.linprog(
         np.tile(sizes / unit, 2),
         sparse.hstack([sums, -sums], format="csr"),
@@ -53,7 +69,7 @@ def nearest_within(
         -wrong / step,
         np.stack([np.zeros(2 * s), np.append(np.full(s, np.inf), values / step)], axis=1),
         method="highs",
-        options={"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE},
+        options=options,
     )
     if found.x is None or found.status != 0:
         return None

@@ -99,7 +99,7 @@ class _Certified:
         terms, y = samples.terms, samples.labels[chosen]
         caps = None if terms.caps is None else samples.caps[chosen]
         part = replace(terms, kept=chosen, caps=caps, shares=None)
-        found = feasible_dual(q, y, _free_features(samples, chosen), part)
+        found = feasible_dual(q, y, _free_features(samples, chosen), part, self.deadline)
         if found is None:
             return
         q, correction = found
@@ -114,7 +114,7 @@ class _Certified:
             return False
         if not len(self.chosen) or self.best.upper > _NEARLY_NONE * self.samples.scale:
             return False
-        found = vanishing_dual(self.samples, self.chosen, self.best.dual)
+        found = vanishing_dual(self.samples, self.chosen, self.best.dual, self.deadline)
         if found is not None:
             self.best.dual, self.best.upper, self.none = found, 0.0, True
         return self.none

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steepest.arrays import as_numpy
-from steepest.errors import InvalidArgument
-from steepest.geometry import Entrywise, Norm
+from steepest.geometry import Norm
 from steepest.geometry.facts import MULTIPLE
 from steepest.maxmargin.forms.best import CUTOFFS, Best
 from steepest.maxmargin.forms.candidate import Deadline
-from steepest.maxmargin.forms.pairs import towards
 from steepest.maxmargin.relaxed.balance import feasible_dual
-from steepest.maxmargin.relaxed.bounds import exact_level, level_below, relaxed_dual_above
-from steepest.maxmargin.relaxed.cuts import widest_free_margin
+from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
+from steepest.maxmargin.relaxed.exact_dual import ExactDual, dense
 from steepest.maxmargin.relaxed.last_digits import free_weights
 from steepest.maxmargin.relaxed.methods import Proposal, proposed
 from steepest.maxmargin.relaxed.no_margin import vanishing_near
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
-from steepest.maxmargin.relaxed.terms import Shares, Terms
+from steepest.maxmargin.relaxed.solve_exactly import ExactProgram, entries_differ
+from steepest.maxmargin.relaxed.terms import Terms
+from steepest.maxmargin.relaxed.unbounded import require_bounded
 from steepest.maxmargin.separability.decision import decide
 from steepest.maxmargin.separability.result import Separation
 from steepest.maxmargin.solution import MaxMarginSolution, Status
@@ -32,8 +31,6 @@ __all__ = ["solve_relaxed"]
 
 _ROUNDING = 0.8
 """Share of the gap that a method aims at, so that what the certificate adds has room."""
-_MOST_EXACT = 1_000_000
-"""Numbers of free features of which levels are worked out without rounding."""
 _ROOM = 1e-6
 """Share of the caps of a class below which what is left of them may be rounding."""
 _NEARLY_NONE = 1e-6
@@ -56,11 +53,11 @@ def solve_relaxed(
         MissingCapability: the method asks more of the norm than it offers.
     """
     X = as_numpy(problem.features)
-    _require_bounded(X, problem, terms, deadline)
+    require_bounded(X, problem, terms, deadline)
     solution = _solved(X, problem, norm, terms, gap, method, deadline, start)
     if solution.upper_bound == np.inf:
         # Free weights may have a margin of roundings of the data alone, which is as large as one likes.
-        _require_bounded(X, problem, terms, deadline, solution.dual[terms.kept])
+        require_bounded(X, problem, terms, deadline, solution.dual[terms.kept])
     return solution
 
 
@@ -78,14 +75,19 @@ def _solved(
     multiple = MULTIPLE.of(norm)
     measured = norm if multiple is None else multiple[0]
     prepared = prepare(X, problem.labels, problem.n_classes, measured, terms)
-    record = _Record.start(X, problem, norm, terms, prepared)
+    record = _Record.start(X, problem, norm, terms, prepared, deadline)
     begin = _started(terms, start)
+    far = entries_differ(record.X)
+    if far and record.solve_exactly(gap):
+        return record.solution(gap, time.perf_counter() - started, stopped=deadline.stopped)
     for candidate in proposed(prepared, measured, _ROUNDING * gap, method, deadline, begin):
         record.certify(candidate)
         deadline.certified(record.best.lower, record.best.upper)
-        if record.ends(deadline) or record.best.within(gap) or deadline.passed:
+        if record.ends() or record.best.within(gap) or deadline.passed:
             break
-    record.settle(deadline)
+    if not far and not record.best.within(gap) and not deadline.passed:
+        record.solve_exactly(gap)
+    record.settle()
     return record.solution(gap, time.perf_counter() - started, stopped=deadline.stopped)
 
 
@@ -104,51 +106,6 @@ def _separable(status: Status, lower: float, terms: Terms) -> bool | None:
     if lower > 0:
         return True
     return False if status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE) else None
-
-
-def _require_bounded(
-    X: np.ndarray,
-    problem: Classification,
-    terms: Terms,
-    deadline: Deadline,
-    dual: np.ndarray | None = None,
-) -> None:
-    """Refuse features whose free weights alone have a margin, which is then as large as one likes.
-
-    With dual weights [m, k] that do not balance, also one that floats cannot tell from 0.
-
-    Raises:
-        InvalidArgument: there are such.
-    """
-    if not terms.columns:
-        return
-    free = terms.free_features(X)
-    y = problem.labels[terms.kept]
-    B = widest_free_margin(free, y, problem.n_classes, terms.caps, deadline)
-    if B is None:
-        return
-    level = level_below(free, y, B, Entrywise(2), np.arange(free.shape[1]), terms.caps)
-    tiny = False
-    if dual is not None and terms.shares is not None:
-        tiny = _has_tiny_level(free, y, (B, towards(dual, y).T @ free), terms.shares)
-    if level > 0 or tiny:
-        what = "the intercept and these features" if terms.intercept else "these features"
-        why = "by themselves" if level > 0 else "of less than a rounding error by themselves"
-        raise InvalidArgument(
-            "free",
-            list(terms.columns),
-            f"{what} have a margin {why}, so that none is the largest: leave some of them out",
-        )
-
-
-def _has_tiny_level(
-    free: np.ndarray, y: np.ndarray, candidates: Sequence[np.ndarray], shares: Shares
-) -> bool:
-    """Whether some weights have a positive level in exact arithmetic."""
-    if free.size * candidates[0].size * len(shares.factors) > _MOST_EXACT:
-        return False
-    units = np.eye(candidates[0].size).reshape(-1, *candidates[0].shape)
-    return any(exact_level(free, y, B, shares.caps) > 0 for B in (*candidates, *units, *-units))
 
 
 def _started(terms: Terms, start: MaxMarginSolution | None) -> Proposal | None:
@@ -182,17 +139,26 @@ class _Record:
     X: np.ndarray
     """All features that have weights, penalised ones first, shape [m, p + f]."""
     y: np.ndarray
+    deadline: Deadline
     best: Best
     method: str = "none"
     iterations: int = 0
     separation: Separation | None = None
     """What is known of separability, once it was asked for."""
+    exact: tuple[np.ndarray, ExactDual] | None = None
+    """Dual weights as fractions, and as the floats that they were rounded to."""
     ended: Status | None = None
     """How a computation without a positive margin ends."""
 
     @classmethod
     def start(
-        cls, features: np.ndarray, problem: Classification, norm: Norm, terms: Terms, prepared: Prepared
+        cls,
+        features: np.ndarray,
+        problem: Classification,
+        norm: Norm,
+        terms: Terms,
+        prepared: Prepared,
+        deadline: Deadline,
     ) -> _Record:
         """Begin with weights 0 and no dual weights."""
         penalised = terms.penalised(problem.dimension)
@@ -200,7 +166,7 @@ class _Record:
         y = problem.labels[terms.kept]
         none = np.zeros((problem.n_classes, X.shape[1]))
         best = Best(none, np.zeros((len(y), problem.n_classes)), 0.0)
-        record = cls(problem, norm, terms, prepared, X, y, best)
+        record = cls(problem, norm, terms, prepared, X, y, deadline, best)
         record.certify_dual(_equal_flows(y, problem.n_classes))
         return record
 
@@ -237,12 +203,36 @@ class _Record:
     def _bounded(self, q: np.ndarray, *, moved: bool = True) -> tuple[np.ndarray, float] | None:
         """Return dual weights near q that meet all conditions, and their upper bound; None where none do."""
         free, level = self.X[:, self.prepared.level.features.shape[1] :], self.prepared.level
-        found = feasible_dual(q, self.y, free, self.terms, moved=moved)
+        found = feasible_dual(q, self.y, free, self.terms, self.deadline, moved=moved)
         if found is None:
             return None
         q, correction = found
         lower = self.best.lower
         return q, relaxed_dual_above(level.features, level.error, self.y, q, self.norm, correction, lower)
+
+    def solve_exactly(self, gap: float) -> bool:
+        """Take the bounds of the program in whole numbers, where the norm and the size allow for it.
+
+        Returns whether nothing is left to do.
+        """
+        p, k = self.prepared.level.features.shape[1], self.problem.n_classes
+        if self.terms.caps is not None:
+            return False
+        program = ExactProgram.of(self.X[:, :p], self.y, k, self.norm, self.X[:, p:], self.deadline)
+        found = None if program is None else program.solved()
+        if program is None or found is None:
+            return False
+        self.method, self.iterations = found.method, len(found.dual)
+        dual = dense(found.dual, self.best.dual.shape)
+        if self.best.take_dual(dual, found.upper_bound):
+            self.exact = dual, found.dual
+        if found.value <= 0:
+            return self.ends()
+        for W, B in program.weights(found):
+            self.certify_weights(W, B)
+            if self.best.within(gap) or self.deadline.passed:
+                return True
+        return False
 
     def clear_support(self, gap: float) -> None:
         """Leave out dual weights so small that the gap holds without them: interior points have no zeros.
@@ -250,6 +240,8 @@ class _Record:
         A sample of little weight has little dual weight at its cap, so that sizes are in units of the caps.
         """
         best, caps = self.best, self.terms.caps
+        if self._exact_dual is not None:
+            return
         sizes = best.dual if caps is None else best.dual / caps[:, None]
         largest = float(sizes.max())
         for cutoff in CUTOFFS:
@@ -266,6 +258,11 @@ class _Record:
                 best.dual, best.upper = q, upper
                 return
 
+    @property
+    def _exact_dual(self) -> ExactDual | None:
+        """The best dual weights without rounding, where their bound is that of fractions."""
+        return self.exact[1] if self.exact is not None and self.best.dual is self.exact[0] else None
+
     def _with_room(self, sizes: np.ndarray, kept: np.ndarray, caps: np.ndarray) -> np.ndarray:
         """The pairs of one sample more of each class whose kept samples are all at their caps.
 
@@ -281,7 +278,7 @@ class _Record:
                 added[next_one] = self.best.dual[next_one] > 0
         return added
 
-    def ends(self, deadline: Deadline) -> bool:
+    def ends(self) -> bool:
         """Whether it is known that there is no positive margin; a hard one asks that of the data once."""
         if self.best.lower > 0.0:
             return False
@@ -290,13 +287,13 @@ class _Record:
                 self.ended = Status.NO_SOFT_MARGIN
             return self.ended is not None
         if self.separation is None:
-            self._decide(deadline)
+            self._decide()
         return self.ended is not None
 
-    def _decide(self, deadline: Deadline) -> None:
+    def _decide(self) -> None:
         """Decide whether the features, free ones beside the others, separate the samples in any norm."""
         data = Classification(self.X, self.y)
-        found = decide(data, deadline)
+        found = decide(data, self.deadline)
         self.separation = found.kind
         classes, p = data.classes, self.prepared.level.features.shape[1]
         W, q = (
@@ -321,14 +318,14 @@ class _Record:
             return False
         if not far and self.best.upper > _NEARLY_NONE * float(np.abs(level).max(initial=0.0)):
             return False
-        found = vanishing_near(q, self.y, self.X, terms.caps, terms.shares, far=far)
+        found = vanishing_near(q, self.y, self.X, terms.caps, self.deadline, terms.shares, far=far)
         if found is not None:
             self.best = replace(self.best, dual=found, upper=0.0)
         return found is not None
 
-    def settle(self, deadline: Deadline) -> None:
+    def settle(self) -> None:
         """Look once more for what shows that there is no positive margin, where none was found."""
-        if self.best.lower > 0.0 or self.ended is not None or deadline.passed:
+        if self.best.lower > 0.0 or self.ended is not None or self.deadline.passed:
             return
         if self._vanishes(far=True):
             self.ended = Status.NO_SOFT_MARGIN
@@ -349,6 +346,7 @@ class _Record:
         status = Status.SOLVED if best.within(gap) else status
         if best.lower <= 0.0 and self.ended is not None:
             status = self.ended
+        exact = self._exact_dual
         intercept = free[:, 0].copy() if terms.intercept else None
         for array in (W, q, *(() if intercept is None else (intercept,))):
             array.setflags(write=False)
@@ -368,4 +366,7 @@ class _Record:
             intercept=intercept,
             nu=terms.nu,
             free=terms.columns,
+            exact_dual=None
+            if exact is None
+            else tuple((int(terms.kept[i]), c, each) for (i, c), each in sorted(exact.items())),
         )

@@ -47,6 +47,8 @@ _PACE = 40.0
 """Half of the sweeps of coordinate ascent after which weights of positive margin are looked for otherwise."""
 _FIRST = 1.0 - 1e-12
 """Gap at which the ascent stops: as soon as all margins are positive."""
+_LARGE_SWEEP = 10_000_000
+"""Multiplications of a sweep that takes some hundredths of a second, and is not begun out of time."""
 _CLEAR = 1e-6
 """Relative margins in conditioned features above which weights need no more than more digits."""
 _LARGEST_PROGRAM = 4_000_000
@@ -122,7 +124,8 @@ class Case:
             self.tried.append("other scales of the features")
 
     def _by_ascent(self) -> Separability | None:
-        if self.null is not None:
+        late = self.deadline.passed and self.Z.size * self.k > _LARGE_SWEEP
+        if self.null is not None or late:
             return None
         self.tried.append("coordinate ascent")
         V, alpha, _ = coordinate_ascent(

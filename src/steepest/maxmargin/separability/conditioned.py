@@ -46,6 +46,9 @@ _DOUBLED = 2.0**-98
 """Relative rounding error of sums in doubled precision, with room for many."""
 _SPLIT = 2.0**27 + 1.0
 
+_Exponents = tuple[np.ndarray, np.ndarray]
+"""Of rows and of columns."""
+
 
 @dataclass(frozen=True)
 class Conditioned:
@@ -97,7 +100,9 @@ class Conditioned:
         return scipy.linalg.solve_triangular(self.upper, flat, check_finite=False).T.reshape(V.shape)
 
 
-def condition(X: np.ndarray, by_largest: Any = None, deadline: Deadline = _NEVER) -> Conditioned:
+def condition(
+    X: np.ndarray, by_largest: Any = None, deadline: Deadline = _NEVER, known: _Exponents | None = None
+) -> Conditioned:
     """Return the features X [n, d] conditioned; rows of zeros stay what they are.
 
     Args:
@@ -106,6 +111,7 @@ def condition(X: np.ndarray, by_largest: Any = None, deadline: Deadline = _NEVER
             [d]: a code of 1e16 for what is missing, in samples of several classes, leaves room for tiny
             weights alone, so that all other entries of such a feature are as good as 0. None: no feature.
         deadline: an elimination that would end after it is not begun.
+        known: exponents of rows and columns, where they are.
 
     >>> dates = np.array([[1.7e9, 1.0], [1.7e9 + 1, 1.0], [1.7e9 + 2, 1.0]])
     >>> Z = condition(dates).features
@@ -118,7 +124,9 @@ def condition(X: np.ndarray, by_largest: Any = None, deadline: Deadline = _NEVER
         return Conditioned(
             np.zeros((len(X), 0)), used, nothing, np.zeros(len(X), dtype=int), None, None, X.shape[1]
         )
-    Z, exponents, rows = _equilibrated(X[:, used], None if by_largest is None else by_largest[used])
+    first, base = row_and_column_exponents(X) if known is None else known
+    largest = None if by_largest is None else by_largest[used]
+    Z, exponents, rows = _equilibrated(X[:, used], largest, (first, base[used]))
     as_they_are = Conditioned(Z, used, exponents, rows, None, None, X.shape[1])
     if _surely_well_conditioned(Z):
         return as_they_are
@@ -159,35 +167,38 @@ def conditionings(X: np.ndarray, y: np.ndarray, deadline: Deadline = _NEVER) -> 
     First those features are brought to 1 by their largest entry whose huge entries are in samples of several
     of the classes y [n], then all that have huge entries, then none.
     """
-    huge = _huge(X)
+    exponents = row_and_column_exponents(X)
+    huge = _huge(X, exponents)
     columns = huge.any(axis=0)
     if not columns.any():
-        yield condition(X, None, deadline)
+        yield condition(X, None, deadline, exponents)
         return
     several = np.array([len(np.unique(y[huge[:, j]])) > 1 for j in range(X.shape[1])])
-    yield condition(X, several, deadline)
+    yield condition(X, several, deadline, exponents)
     if (several != columns).any():
-        yield condition(X, columns, deadline)
+        yield condition(X, columns, deadline, exponents)
     if several.any():
-        yield condition(X, None, deadline)
+        yield condition(X, None, deadline, exponents)
 
 
-def _huge(X: np.ndarray) -> np.ndarray:
+def _huge(X: np.ndarray, exponents: _Exponents) -> np.ndarray:
     """Return which entries are far beyond the middle one of their feature, shape [n, d]."""
-    rows, columns = row_and_column_exponents(X)
+    rows, columns = exponents
     used = X != 0
     sizes = np.frexp(X)[1] - columns - rows[:, None]
     return used & (sizes > middle(sizes, used, axis=0) + _HUGE)
 
 
-def _equilibrated(X: np.ndarray, by_largest: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _equilibrated(
+    X: np.ndarray, by_largest: Any, known: _Exponents
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return X with rows and columns multiplied by powers of two, the columns' exponents and the rows'.
 
     The middle entry of a column comes near 1, not its largest: a code of 1e16 for what is missing would hide
     all others. The largest entry of a row does.
     """
     used = X != 0
-    first, base = row_and_column_exponents(X)
+    first, base = known
     sizes = np.frexp(X)[1] - base - first[:, None]
     rows, columns = np.zeros((len(X), 1), dtype=sizes.dtype), np.zeros_like(base)
     for _ in range(_SWEEPS):

@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _UNIT = 2.0**-53
+_NEARLY_LOST = 2.0**-900
+"""Weights below this share of their feature's largest have products that leave the range of floats."""
 _ROUNDING = 32 * _UNIT
 """Of the terms of a sum, that weights rounded to floats leave of a sum that is zero."""
 _MOST_EXACT = 3_000_000
@@ -125,15 +127,25 @@ def _balanced(X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def relative_margins(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
     """Return the margin of every pair relative to its terms, shape [n, k]; infinite at the true class."""
-    X, W = _balanced(X, W)
+    X_scaled, W_scaled = _balanced(X, W)
     found = np.empty((len(y), len(W)))
+    # Beside the weights of other classes those of two may leave the range of floats.
+    alone = bool(W.any()) and float(np.abs(W_scaled).min(where=W != 0, initial=1.0)) < _NEARLY_LOST
     for true in range(len(W)):
         members = np.flatnonzero(y == true)
-        block, differences = X[members], (W[true] - W).T
-        terms = np.abs(block) @ np.abs(differences)
-        found[members] = (block @ differences) / np.where(terms > 0, terms, 1.0)
+        if alone:
+            for c in range(len(W)):
+                found[members, c] = _relative(*_balanced(X[members], W[[true]] - W[[c]]))[:, 0]
+        else:
+            found[members] = _relative(X_scaled[members], W_scaled[true] - W_scaled)
     found[np.arange(len(y)), y] = np.inf
     return found
+
+
+def _relative(X: np.ndarray, differences: np.ndarray) -> np.ndarray:
+    """Return products of samples [n, d] and differences of weights [c, d] relative to their terms, [n, c]."""
+    terms = np.abs(X) @ np.abs(differences).T
+    return (X @ differences.T) / np.where(terms > 0, terms, 1.0)
 
 
 def relative_residual(X: np.ndarray, y: np.ndarray, q: np.ndarray) -> float:

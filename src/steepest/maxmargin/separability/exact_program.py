@@ -2,8 +2,7 @@
 
 Gordan's alternative holds for any set of pairs: there are dual weights q ≥ 0 of sum 1 with A(q) = 0, or
 weights that give all of them a positive margin. Phase one of the simplex method finds which, in whole numbers
-(Edmonds, Journal of Research of the NBS 71B, 1967: every entry is a determinant); the lexicographic rule
-keeps it from going in circles. The pairs that have dual weight have a margin of 0 for all weights without a
+(:mod:`whole_simplex`). The pairs that have dual weight have a margin of 0 for all weights without a
 negative one. So the same is asked again of the weights that give them 0, until the other pairs, if any are
 left, have a positive margin. Codes of 1e16 and 1e20 in several features, or samples that differ by a last
 digit, have dual weights that a program in floats takes for 0.
@@ -19,6 +18,7 @@ from math import gcd
 import numpy as np
 
 from steepest.maxmargin.forms.candidate import Deadline
+from steepest.maxmargin.forms.whole_simplex import Column, feasible_vertex
 from steepest.maxmargin.separability.exact import Echelon
 from steepest.maxmargin.separability.exponents import row_and_column_exponents
 
@@ -28,9 +28,6 @@ _MOST_CONDITIONS, _MOST_WORK = 40, 32_000_000
 """Sums that are to vanish, and their square times the numbers of the columns, that take some seconds."""
 _MOST_SAMPLES = 20_000
 """Rows that are brought to whole numbers in a second."""
-
-Column = list[tuple[int, int]]
-"""The entries of a column that are not 0, each with its row."""
 
 
 @dataclass(frozen=True)
@@ -221,52 +218,13 @@ def _alternative(
     None out of time.
     """
     # The sum comes last; positive multiples of columns change which have weight by nothing.
-    sizes = [max(abs(entry) for _, entry in column).bit_length() for column in columns]
-    m = conditions + 1
-    inverse, below = [[int(i == j) for j in range(m)] for i in range(m)], 1
-    basis = [-1] * m
-    while not deadline.passed:
-        artificial = [i for i in range(m) if basis[i] < 0]
-        if not any(inverse[i][-1] for i in artificial):
-            return {
-                b: Fraction(row[-1], below) for b, row in zip(basis, inverse, strict=True) if row[-1]
-            }, None
-        prices = [sum(inverse[i][j] for i in artificial) for j in range(m)]
-        worth = [_product(prices, column, size) for column, size in zip(columns, sizes, strict=True)]
-        entering = max(
-            (j for j, each in enumerate(worth) if each > 0), key=lambda j: worth[j] >> sizes[j], default=None
-        )
-        if entering is None:
-            return None, [-each for each in prices[:-1]]
-        below = _pivot(inverse, below, basis, columns[entering], sizes[entering], entering)
-    return None
-
-
-def _pivot(
-    inverse: list[list[int]], below: int, basis: list[int], column: Column, size: int, entering: int
-) -> int:
-    """Bring a column into the basis, whose inverse over ``below`` changes in place; return what that is."""
-    change = [_product(row, column, size) for row in inverse]
-    leaving = -1
-    for i, each in enumerate(change):
-        if each > 0 and (leaving < 0 or _before(inverse[i], each, inverse[leaving], change[leaving])):
-            leaving = i
-    pivot, kept = change[leaving], inverse[leaving]
-    for i, factor in enumerate(change):
-        if i != leaving:
-            inverse[i] = [(pivot * a - factor * b) // below for a, b in zip(inverse[i], kept, strict=True)]
-    basis[leaving] = entering
-    return pivot
-
-
-def _before(a: Sequence[int], over: int, b: Sequence[int], other: int) -> bool:
-    """Whether a / over comes before b / other in lexicographic order, the last entry, the value, first."""
-    for x, z in zip((a[-1], *a), (b[-1], *b), strict=True):
-        left, right = x * other, z * over
-        if left != right:
-            return left < right
-    return False
-
-
-def _product(row: Sequence[int], column: Column, size: int) -> int:
-    return sum(row[place] * entry for place, entry in column) + (row[-1] << size)
+    whole = [
+        [*column, (conditions, 1 << max(abs(entry) for _, entry in column).bit_length())]
+        for column in columns
+    ]
+    vertex = feasible_vertex(whole, conditions + 1, deadline)
+    if vertex is None:
+        return None
+    if vertex.feasible:
+        return vertex.solution, None
+    return None, [-each for each in vertex.prices_of_artificial[:-1]]
