@@ -1,0 +1,119 @@
+"""Parts of predicted limits: shares of batches, slopes of graded signs, steps of paths, enough samples."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from steepest import Classification, Method, max_margin, norm
+from steepest.losses import loss
+from steepest.theory import batch_one_direction, bias_direction, limit_direction
+from steepest.theory.limits import predict
+from steepest.theory.limits.batches import Batches, aged_epochs, every_batch, sampled_batches
+from steepest.theory.limits.fields import field_of
+from steepest.theory.limits.result import LimitDirection, LimitError
+from steepest.theory.limits.smallest import _is_clear
+
+
+@pytest.fixture(scope="module")
+def problem():
+    draw = np.random.default_rng(3)
+    y = np.arange(6) % 3
+    return Classification(draw.normal(size=(6, 4)) + 4.0 * np.eye(3, 4)[y], y)
+
+
+def test_shares_of_batches_add_up_to_one():
+    draw = np.random.default_rng(0)
+    halving = aged_epochs(5, 2, lambda steps: np.arange(steps) * np.log(0.5), 7, draw)
+    for batches in (every_batch(7, 3), sampled_batches(7, 3, 20, draw), halving):
+        assert batches.shares.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(halving.shares, 1 / 7)
+
+
+def test_what_a_batch_amounts_to_by_hand():
+    members = sparse.csr_array(np.array([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0]]))
+    # Weights 1, 1, 2: (1 + 1 + 2)² / (1 + 1 + 4) = 8/3; weights 3, 1: 16/10.
+    weighted = Batches(members, np.array([0.25, 0.75]), np.log([1.0, 1.0, 2.0, 3.0, 1.0]))
+    assert weighted.effective_size == pytest.approx(0.25 * 8 / 3 + 0.75 * 1.6)
+    assert Batches(members, np.array([0.25, 0.75])).effective_size == pytest.approx(0.25 * 3 + 0.75 * 2)
+    part = weighted.part(np.array([1]))
+    assert part.shares.tolist() == [1.0]
+    np.testing.assert_allclose(np.exp(part.ratios(np.zeros(3)).toarray()), [[1.0, np.e, np.exp(1 / 3)]])
+
+
+@pytest.mark.parametrize("loss_name", ["cross-entropy", "exponential"])
+@pytest.mark.parametrize("aged", [False, True])
+def test_slopes_of_an_entry_that_samples_of_weight_e_minus_1200_balance(loss_name, aged):
+    # Only the last two samples have the second feature, and they pull it opposite ways at e^-1200.3 and
+    # e^-1199.7, where the first sample, at 1, has a zero.
+    data = Classification([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 3.0, 0.0], [0.0, 1.0, 0.0, 3.0]], [0, 0, 1])
+    W = np.array([[0.0, 0.15, 200.0, -200.0], [0.0, -0.15, -200.0, 200.0]])
+    batches = every_batch(3, 3)
+    if aged:
+        batches = Batches(batches.members, batches.shares, np.log([0.2, 0.5, 0.7]))
+    field = field_of(data, norm("max"), loss(loss_name), batches)
+    assert field is not None
+    V, h = np.random.default_rng(1).normal(size=(2, 4)), 1e-6
+    at = field.at(W, 0.7)
+    slope = (field.at(W + h * V, 0.7).value - field.at(W - h * V, 0.7).value) / (2 * h)
+    assert np.abs(slope[:, 1]).min() > 0.1
+    np.testing.assert_allclose(at.slopes()(V), slope, atol=1e-7)
+    # By hand: pulls e^-margin with their weights; the signs of class 0 are + and -.
+    w = np.array([1.0, 1.0, 1.0]) if batches.logs is None else np.exp(batches.logs)
+    first, second = w[1] * np.exp(-0.3), w[2] * np.exp(0.3)
+    rho = (first - second) / (first + second)
+    expected = rho * np.sqrt((1 + 0.7**2) / (rho**2 + 0.7**2))
+    assert at.value[:, 1] == pytest.approx([expected, -expected])
+
+
+def test_orthogonal_data_of_three_classes_has_its_own_bias_in_other_norms():
+    data = Classification([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.5]], [0, 1, 1, 2])
+    B = batch_one_direction(data, "frobenius")
+    np.testing.assert_array_equal(B, bias_direction(data, "frobenius"))
+    # (1/4) u_c / ‖u_c‖ a sample, u_c = e_c - 1/3.
+    assert B[0, 0] == pytest.approx(0.25 * (2 / 3) / np.sqrt(2 / 3))
+
+
+def test_all_batches_are_taken_where_they_are_fewer_than_some_thousand(problem):
+    solution = max_margin(problem, "frobenius")
+    found = limit_direction(problem, Method("frobenius", 3), margin=solution, batches=1)
+    assert found.status.startswith("mean field over all 20 batches")
+    assert found.error.samples == 0.0
+
+
+def test_paths_hurry_to_a_limit_alone(problem):
+    solution = max_margin(problem, "frobenius")
+    limit = limit_direction(problem, Method("frobenius", 3), margin=solution)
+    there = limit_direction(problem, Method("frobenius", 3), at=2000.0, margin=solution)
+    assert limit.path is not None
+    assert there.path is not None
+    # R doubles a step, or grows half as much again where a short step before the end is spared.
+    assert (there.path.lengths[1:] / there.path.lengths[:-1]).max() <= 3.0
+    assert (limit.path.lengths[1:] / limit.path.lengths[:-1]).max() == pytest.approx(4.0)
+    assert there.path.lengths[-1] == 2000.0
+
+
+@pytest.mark.parametrize(("name", "largest"), [("frobenius", 6 * 3 * 3), ("max", 6 * 3 * 4)])
+def test_a_field_that_fills_the_memory_is_not_begun(problem, monkeypatch, name, largest):
+    solution = max_margin(problem, name)
+    monkeypatch.setattr(predict, "_MOST_NUMBERS", largest - 1)
+    found = limit_direction(problem, Method(name, 3), at=1.0, margin=solution, batches=1)
+    assert found.status.startswith("the mean field of 6 samples, 3 classes and 4 features needs an array of")
+    monkeypatch.setattr(predict, "_MOST_NUMBERS", largest)
+    assert limit_direction(problem, Method(name, 3), at=1.0, margin=solution, batches=1).available
+
+
+def test_when_more_samples_of_batches_would_not_change_a_verdict():
+    def found(error, **parts):
+        direction = np.zeros((2, 1))
+        return LimitDirection(
+            "data", "max", 1, "predicted", "", 2.0, direction, 2.0 * (1 - error), LimitError(**parts)
+        )
+
+    assert _is_clear(LimitDirection("data", "max", 1, "not available", "", 2.0), 0.002)
+    # Every batch was taken: there are no other samples.
+    assert _is_clear(found(0.002, doubling=0.1), 0.002)
+    # Wide is six standard deviations and twice what else is open: 0.06 + 0.02.
+    open_ = {"samples": 0.01, "width": 0.01}
+    assert not _is_clear(found(0.081, **open_), 0.002)
+    assert _is_clear(found(0.083, **open_), 0.002)
+    assert not _is_clear(found(0.002, **open_), 0.002)

@@ -1,0 +1,101 @@
+"""Numbers of the theory on cases that are worked out by hand, and where arguments end."""
+
+import math
+
+import numpy as np
+import pytest
+
+from steepest import Classification, Method, PolynomialDecay, max_margin
+from steepest.datasets import gaussian
+from steepest.errors import InvalidArgument
+from steepest.theory import (
+    batch_alignment,
+    batch_condition,
+    check_assumptions,
+    descent_errors,
+    dimension_comparison,
+    fit_exponent,
+)
+from steepest.theory.effective_margin import is_analysed
+from steepest.theory.inputs import as_batches, as_horizon
+from steepest.theory.stretches import Ground
+
+PAIR = Classification([[1.0], [-1.0]], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "analysed"),
+    [
+        ({}, True),
+        ({"momentum": 0.5}, True),
+        ({"variance_reduction": True}, True),
+        ({"signal": "saga"}, False),
+        ({"momentum": 0.5, "momentum_kind": "heavy-ball"}, False),
+        ({"momentum": 0.0, "momentum_kind": "heavy-ball"}, True),
+    ],
+)
+def test_which_methods_the_theorems_are_about(settings, analysed):
+    assert is_analysed(Method("max", 1, **settings)) is analysed
+
+
+def test_where_numbers_of_steps_and_batches_end():
+    assert (as_batches(1), as_batches(10**8)) == (1, 10**8)
+    assert (as_horizon(0), as_horizon(10**9)) == (0, 10**9)
+    assert descent_errors(PAIR, Method("max"), 0).shape == (0,)
+    for read, number in ((as_batches, 0), (as_batches, 10**8 + 1), (as_horizon, -1), (as_horizon, 10**9 + 1)):
+        with pytest.raises(InvalidArgument):
+            read(number)
+
+
+def test_the_numbers_behind_the_effective_margin():
+    # m = 2, R = 1: noise 4 (m - 1) R = 4 without momentum, none with variance reduction.
+    schedule = PolynomialDecay(0.1, 0.5)
+    *_, plain = check_assumptions(PAIR, "max", schedule, 5.0, batch_size=1)
+    assert plain.values == {"rho": 1.0, "noise": 4.0, "batches": 2.0, "kappa": 1.0}
+    *_, reduced = check_assumptions(PAIR, "max", schedule, 5.0, batch_size=1, variance_reduction=True)
+    assert reduced.values == {"rho": 5.0, "noise": 0.0, "batches": 2.0, "kappa": 0.0}
+
+
+def test_a_schedule_outside_the_closed_forms_has_no_comparison_of_dimensions():
+    for exponent in (0.0, 1.01, 1.5):
+        method = Method("max", momentum=0.9, schedule=PolynomialDecay(0.1, exponent))
+        with pytest.raises(InvalidArgument, match="0 < exponent <= 1"):
+            dimension_comparison(PAIR, method, 2.0)
+
+
+def test_the_dimensions_that_are_compared_are_half_decades():
+    method = Method("max", momentum=0.9, schedule=PolynomialDecay(0.1, 0.5))
+    rows = dimension_comparison(PAIR, method, 2.0)
+    assert [row.features for row in rows] == [10, 32, 100, 316, 1000, 3162, 10_000]
+    last = rows[-1]
+    assert last.step == 100 * last.fan_start > 100 * last.paper_start
+
+
+def test_rounding_is_allowed_for_by_the_number_of_terms_and_the_size_of_logits():
+    # n k + k d + 16 R ‖W‖ roundings: R = 3 here.
+    problem = Classification([[3.0], [-1.0], [2.0]], [0, 1, 0])
+    ground = Ground.of(problem, "max", "cross-entropy")
+    expected = np.array([6.0 + 2.0, 6.0 + 2.0 + 16 * 3 * 5.0]) * 2.0**-52
+    np.testing.assert_allclose(ground.rounding(np.array([0.0, 5.0])), expected, rtol=1e-12)
+
+
+def test_a_hundred_records_are_all_fitted_and_more_are_thinned():
+    for records in (99, 100, 101):
+        steps = np.linspace(100.0, 1000.0, records)
+        points = fit_exponent(steps, steps**-0.5).points
+        assert points == records if records <= 100 else points < 100
+
+
+def test_batches_are_compared_at_margins_that_are_those_of_the_table():
+    problem = gaussian(classes=3, samples_per_class=3, features=12, scale=3.0, seed=4)
+    solution = max_margin(problem, "spectral")
+    assert not math.isclose(solution.margin, 1.0, rel_tol=0.1)
+    condition = batch_condition(problem, "spectral", solution, [2, 9], partitions=3, seed=5)
+    assert condition.scales == (0.0, 1.0, 4.0, 16.0, 64.0)
+    for place, scale in enumerate(condition.scales):
+        W = scale / solution.margin * solution.weights
+        assert float(problem.margin(W)) == pytest.approx(scale, rel=1e-6)
+        for row in condition.rows:
+            alone = batch_alignment(problem, "spectral", row.batch_size, W, partitions=3, seed=5)
+            assert row.mean[place] == pytest.approx(float(alone.mean))
+            assert row.worst[place] == pytest.approx(float(alone.worst))
