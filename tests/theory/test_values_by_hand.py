@@ -7,18 +7,21 @@ import pytest
 
 from steepest import Classification, Method, PolynomialDecay, max_margin
 from steepest.datasets import gaussian
-from steepest.errors import InvalidArgument
+from steepest.errors import InvalidArgument, InvalidData
 from steepest.theory import (
     batch_alignment,
     batch_condition,
+    bias_direction,
     check_assumptions,
+    descent_coefficients,
     descent_errors,
     dimension_comparison,
     fit_exponent,
 )
 from steepest.theory.effective_margin import is_analysed
 from steepest.theory.inputs import as_batches, as_horizon
-from steepest.theory.stretches import Ground
+from steepest.theory.realised import _over
+from steepest.theory.stretches import Ground, Stretches, least_falls
 
 PAIR = Classification([[1.0], [-1.0]], [0, 1])
 
@@ -99,3 +102,51 @@ def test_batches_are_compared_at_margins_that_are_those_of_the_table():
             alone = batch_alignment(problem, "spectral", row.batch_size, W, partitions=3, seed=5)
             assert row.mean[place] == pytest.approx(float(alone.mean))
             assert row.worst[place] == pytest.approx(float(alone.worst))
+
+
+@pytest.mark.parametrize("constants", ["sharp", "paper", "fan"])
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_coefficients_leave_the_start_up_of_momentum_out(constants, momentum):
+    # R = max ‖x‖₁ = 4 and d = 3: δ_t = 4R β^(t+1) [times d for Fan et al.] + α_t η_t.
+    problem = Classification([[1.0, 2.0, -1.0], [-1.0, 0.0, 0.5]], [0, 1])
+    method = Method("max", momentum=momentum, schedule=PolynomialDecay(0.02, 0.5))
+    errors = descent_errors(problem, method, 4, constants)
+    coefficients = descent_coefficients(problem, method, 4, constants)
+    start_up = 4 * 4 * (3 if constants == "fan" else 1) * momentum ** np.arange(1, 5)
+    sizes = 0.02 * np.arange(1, 5) ** -0.5
+    np.testing.assert_allclose(errors, start_up + coefficients * sizes, rtol=1e-12)
+    assert (coefficients > 0).all()
+
+
+def test_margins_over_sizes():
+    margins = np.array([0.5, 2.0, 1.0, -1.0, 0.0, 1.0])
+    floors = _over(margins, np.array([2.0, 0.5, 0.25, 1.0, 1.0, 0.0]))
+    np.testing.assert_allclose(floors, [0.25, 4.0, 4.0, -np.inf, -np.inf, -np.inf])
+    assert floors[0] < 0.25
+
+
+def test_falls_of_one_stretch_with_visible_rounding():
+    # Exponential loss: G = L, so both factors are 1. At ‖W‖ = 1e12 logits round by 16 R 1e12 ε, R = 3.
+    ground = Ground.of(Classification([[3.0], [-1.0]], [0, 1]), "max", "exponential")
+    rounded = 2 * 3 * 0.1 * (2 * 2 + 2 * 1 + 16 * 3 * 1e12) * 2.0**-52
+    assert rounded > 1e-3
+    curved = math.exp(2 * 3 * 0.1) - 1 - 2 * 3 * 0.1
+    losses, sizes = np.array([-5.0, -6.0]), np.array([1.0, 1e12])
+    for forward, backward, fall in ((1.0, 0.1, 1.0 - curved - rounded), (0.2, 0.9, 0.9 - rounded)):
+        way = Stretches(np.array([forward]), np.array([backward]), np.array([0.1]), losses, losses)
+        assert least_falls(ground, way, sizes) == pytest.approx([fall], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        [[0.0, -2.0], [0.0, 1.0]],
+        [[-2.0, 0.0], [0.0, 1.0]],
+        [[1.0, 0.5], [0.0, 1.0]],
+        [[1.0, 0.0], [1.0, 0.0]],
+        [[0.0, 0.0], [0.0, 1.0]],
+    ],
+)
+def test_data_that_is_not_orthogonal_and_positive_has_no_bias_in_closed_form(features):
+    with pytest.raises(InvalidData, match="give orthogonal data"):
+        bias_direction(Classification(features, [0, 1]), "frobenius")

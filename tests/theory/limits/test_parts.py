@@ -10,6 +10,7 @@ from steepest.theory import batch_one_direction, bias_direction, limit_direction
 from steepest.theory.limits import predict
 from steepest.theory.limits.batches import Batches, aged_epochs, every_batch, sampled_batches
 from steepest.theory.limits.fields import field_of
+from steepest.theory.limits.path import follow
 from steepest.theory.limits.result import LimitDirection, LimitError
 from steepest.theory.limits.smallest import _is_clear
 
@@ -117,3 +118,15 @@ def test_when_more_samples_of_batches_would_not_change_a_verdict():
     assert not _is_clear(found(0.081, **open_), 0.002)
     assert _is_clear(found(0.083, **open_), 0.002)
     assert not _is_clear(found(0.002, **open_), 0.002)
+
+
+def test_a_path_ends_with_its_newton_steps():
+    # A constant field: two Newton steps to the first state, and one for each later one, whose start is exact.
+    data = Classification([[1.0], [-1.0]], [0, 1])
+    field = field_of(data, norm("max"), loss("cross-entropy"), every_batch(2, 1))
+    assert field is not None
+    path = follow(field, 1.0, 1e6, 2.0, most_solves=5)
+    assert not path.complete
+    np.testing.assert_allclose(path.lengths, [0.25, 0.5, 1.0, 2.0])
+    np.testing.assert_allclose(path.weights[:, 0, 0], path.lengths)
+    assert follow(field, 1.0, 1e6, 2.0, most_solves=40).complete
