@@ -58,6 +58,12 @@ def test_of_one_point_and_of_two(instance, seed):
     found = loss_lemmas.softmax_variance(s, i.W, i.X[one], 0, norm)
     assert found.right == pytest.approx(4 * (1 - s[0]) * (R_of_one * float(norm(i.W))) ** 2)
 
+    lower, upper = loss_lemmas.proxy_and_loss(*data, i.W)
+    assert (lower.right, upper.right) == (upper.left, 1.0)
+    assert loss_lemmas.separation(*data, i.W).right == 1.0
+    small = loss_lemmas.small_loss_ratio(*data, i.W)
+    if small is not None:
+        assert small.right == pytest.approx(1.0 if i.loss == "exponential" else 2 * math.log(2))
     assert noise_lemmas.sampling_noise(*data, i.W, last, m, norm).right == pytest.approx(2 * (m - 1) * R)
     found = noise_lemmas.variance_reduced_deviation(*data, i.W, i.W_new, last, m, norm)
     assert found.right == pytest.approx(2 * (m - 1) * R * grown(R, distance))

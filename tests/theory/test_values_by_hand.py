@@ -17,6 +17,7 @@ from steepest.theory import (
     descent_errors,
     dimension_comparison,
     fit_exponent,
+    lemma_constants,
 )
 from steepest.theory.effective_margin import is_analysed
 from steepest.theory.inputs import as_batches, as_horizon
@@ -150,3 +151,9 @@ def test_falls_of_one_stretch_with_visible_rounding():
 def test_data_that_is_not_orthogonal_and_positive_has_no_bias_in_closed_form(features):
     with pytest.raises(InvalidData, match="give orthogonal data"):
         bias_direction(Classification(features, [0, 1]), "frobenius")
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "exponential", "pairwise-logistic"])
+def test_the_odds_of_every_loss_count_as_convex(name):
+    # Proven for each, and held against lines by test_total_odds_are_convex_along_lines.
+    assert lemma_constants(name).convex_odds

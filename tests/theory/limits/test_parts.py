@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from steepest import Classification, Method, max_margin, norm
+from steepest import Classification, Method, PolynomialDecay, max_margin, norm
 from steepest.losses import loss
-from steepest.theory import batch_one_direction, bias_direction, limit_direction
+from steepest.theory import batch_one_direction, bias_direction, limit_direction, single_sample_bias
 from steepest.theory.limits import predict
 from steepest.theory.limits.batches import Batches, aged_epochs, every_batch, sampled_batches
 from steepest.theory.limits.fields import field_of
 from steepest.theory.limits.path import follow
+from steepest.theory.limits.plan import planned
 from steepest.theory.limits.result import LimitDirection, LimitError
 from steepest.theory.limits.smallest import _is_clear
+from steepest.theory.limits.uncertainty import scatter
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +132,36 @@ def test_a_path_ends_with_its_newton_steps():
     np.testing.assert_allclose(path.lengths, [0.25, 0.5, 1.0, 2.0])
     np.testing.assert_allclose(path.weights[:, 0, 0], path.lengths)
     assert follow(field, 1.0, 1e6, 2.0, most_solves=40).complete
+
+
+@pytest.mark.parametrize(
+    ("least", "separates"), [(2.0**-40, True), (2.0**-46, None), (-(2.0**-46), None), (-(2.0**-40), False)]
+)
+def test_a_margin_of_the_size_of_rounding_is_too_close_to_call(least, separates):
+    # B = ((1, 1/3), -(1, 1/3)), so that the last sample's margin is 2/3 of ``least``. What rounds is below
+    # (d + n) max ‖D‖ ‖x‖₁ 2^-50 = 5 · 2 · 4 · 2^-50.
+    found = single_sample_bias(
+        Classification([[1.0, 1.0], [-1.0, -1.0], [1.0, -3.0 + least]], [0, 1, 0]), "max"
+    )
+    assert found.margin == pytest.approx(2 / 3 * least, abs=2.0**-50)
+    assert found.separates is separates
+
+
+def test_scatter_of_a_run_by_hand():
+    # Two directions whose margins are a standard deviation of 1 around their mean; n = 2 batches an epoch.
+    data = Classification([[1.0], [-1.0]], [0, 1])
+    method = Method("max", 1, schedule=PolynomialDecay(0.5, 0.5))
+    at = 0.5 + 0.5 / np.sqrt(2) + 0.5 / np.sqrt(3) - 1e-9
+    plan = planned(data, method, at, 2.0, None, 2, 0, None)
+    assert plan.steps is not None
+    first, last = 0.5, 0.5 / np.sqrt(3)
+    mean = 0.25 * (1 + 1 / 2 + 1 / 3) / at
+    assert (plan.steps.first, plan.steps.last, plan.steps.mean) == pytest.approx((first, last, mean))
+    directions, state = np.array([[[1.0], [-1.0]], [[0.0], [0.0]]]), np.array([[3.0], [-3.0]])
+    epoch, size = np.sqrt(2), 3.0 * 2.0
+    assert scatter(plan, directions, state) == pytest.approx(epoch * (first + last) / size)
+    halved = scatter(plan, directions, state, lambda V: 0.5 * V)
+    assert halved == pytest.approx(epoch * (0.5 * first + last) / size)
+    bent = scatter(plan, directions, state, bent=True)
+    assert bent == pytest.approx((epoch * (first + last) + 0.5 * (mean * epoch) ** 2 * at) / size)
+    assert scatter(planned(data, method, None, 2.0, None, 2, 0, None), directions, state) == 0.0
