@@ -19,7 +19,9 @@ from steepest.theory import (
     fit_exponent,
     lemma_constants,
 )
-from steepest.theory.effective_margin import is_analysed
+from steepest.theory.descent_lemma import closed_form_error
+from steepest.theory.drift import drift_bound
+from steepest.theory.effective_margin import is_analysed, setting
 from steepest.theory.inputs import as_batches, as_horizon
 from steepest.theory.realised import _over
 from steepest.theory.stretches import Ground, Stretches, least_falls
@@ -157,3 +159,24 @@ def test_data_that_is_not_orthogonal_and_positive_has_no_bias_in_closed_form(fea
 def test_the_odds_of_every_loss_count_as_convex(name):
     # Proven for each, and held against lines by test_total_odds_are_convex_along_lines.
     assert lemma_constants(name).convex_odds
+
+
+@pytest.mark.parametrize("moved", [0.5, 300.0, 700.0, 708.0, 720.0, 1000.0])
+def test_closed_forms_are_infinite_where_exponentials_leave_float64(moved):
+    # m = 2 and η = 1, so that 2R (m-1) η = ``moved``, with R = ``moved`` / 2.
+    R = moved / 2
+    problem = Classification([[R], [-R]], [0, 1])
+    method = Method("max", 1, variance_reduction=True, schedule=PolynomialDecay(1.0, 0.5))
+    size, grown = 2**-0.5, math.expm1(moved) if moved < 709 else math.inf
+    curved = moved * size
+    expected = (math.expm1(curved) - curved) / size + 4 * R * grown
+    assert closed_form_error(setting(problem, method), 1.0) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("first", [1e-3, 30.0, 3000.0])
+def test_the_bound_of_the_drift_is_infinite_where_it_leaves_float64_and_falls_later(first):
+    bound = drift_bound(PolynomialDecay(first, 1.0), 0.5, 1.0)
+    early, late = bound.memory_drift(bound.start), bound.memory_drift(1e7)
+    assert math.isinf(early) == (bound.log_tail(bound.start) > 709)
+    # Far out what is older than t/2 weighs nothing: 2R η_(t/2) · 4 β' / (1-β)², β' = 3/4.
+    assert late == pytest.approx(2 * first / (5e6 + 1) * 12, rel=1e-6)
