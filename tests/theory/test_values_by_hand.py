@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -23,6 +24,7 @@ from steepest.theory.descent_lemma import closed_form_error
 from steepest.theory.drift import drift_bound
 from steepest.theory.effective_margin import is_analysed, setting
 from steepest.theory.inputs import as_batches, as_horizon
+from steepest.theory.loss_lemmas import curvature, log_total_odds, loss_deficit
 from steepest.theory.realised import _over
 from steepest.theory.stretches import Ground, Stretches, least_falls
 
@@ -180,3 +182,30 @@ def test_the_bound_of_the_drift_is_infinite_where_it_leaves_float64_and_falls_la
     assert math.isinf(early) == (bound.log_tail(bound.start) > 709)
     # Far out what is older than t/2 weighs nothing: 2R η_(t/2) · 4 β' / (1-β)², β' = 3/4.
     assert late == pytest.approx(2 * first / (5e6 + 1) * 12, rel=1e-6)
+
+
+SIZES = [
+    *(1e-300, 1e-30, 1e-12, 1e-9, 9e-9, 2e-8, 1e-6, 5e-5, 0.9e-4, 1.5e-4, 9e-4, 1.1e-3),
+    *(0.03, 1.0, 20.0, 35.0, 37.0, 600.0),
+]
+
+
+@pytest.mark.parametrize("x", SIZES)
+def test_curvature_keeps_its_digits_at_every_size(x):
+    with mpmath.workdps(400):
+        exact = float(mpmath.expm1(mpmath.mpf(x)) - mpmath.mpf(x))
+    assert float(curvature(0.5, x)) == pytest.approx(exact, rel=2e-12, abs=0.0)
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "pairwise-logistic"])
+@pytest.mark.parametrize("y", SIZES)
+def test_deficit_and_odds_of_a_total_loss_keep_their_digits(name, y):
+    # With n = 1 and L = y: 1 - (1 - e^-y) / y, min(1, y/2) for the paper, and log(e^y - 1).
+    with mpmath.workdps(400):
+        total = mpmath.exp(mpmath.mpf(math.log(y)))
+        sharp, odds = float(1 + mpmath.expm1(-total) / total), float(mpmath.log(mpmath.expm1(total)))
+    # The logarithm of y has 1e-16 of itself, up to 7e-14 of y.
+    near = {"rel": 2e-12, "abs": 1e-300}
+    assert float(loss_deficit(name, math.log(y), 1)) == pytest.approx(sharp, **near)
+    assert float(loss_deficit(name, math.log(y), 1, sharp=False)) == pytest.approx(min(1, y / 2), **near)
+    assert float(log_total_odds(name, math.log(y), 1)) == pytest.approx(odds, rel=2e-12, abs=1e-12)

@@ -7,9 +7,10 @@ from scipy import sparse
 from steepest import Classification, Method, PolynomialDecay, max_margin, norm
 from steepest.losses import loss
 from steepest.theory import batch_one_direction, bias_direction, limit_direction, single_sample_bias
-from steepest.theory.limits import predict
+from steepest.theory.limits import predict, refinement
 from steepest.theory.limits.batches import Batches, aged_epochs, every_batch, sampled_batches
 from steepest.theory.limits.fields import field_of
+from steepest.theory.limits.following import WIDTH, followed, samples_of
 from steepest.theory.limits.path import follow
 from steepest.theory.limits.plan import planned
 from steepest.theory.limits.result import LimitDirection, LimitError
@@ -165,3 +166,29 @@ def test_scatter_of_a_run_by_hand():
     bent = scatter(plan, directions, state, bent=True)
     assert bent == pytest.approx((epoch * (first + last) + 0.5 * (mean * epoch) ** 2 * at) / size)
     assert scatter(planned(data, method, None, 2.0, None, 2, 0, None), directions, state) == 0.0
+
+
+@pytest.mark.parametrize("at", [None, 50.0])
+def test_signs_are_sharpened_from_where_the_sharper_path_stopped(problem, monkeypatch, at):
+    # It stops after 12 Newton steps: for a limit F there is compared with F there; at a given R the change of
+    # the weights grows with R.
+    plan = planned(problem, Method("max", 3), at, max_margin(problem, "max"), None, 2, 0, None)
+    until = 1000.0 if at is None else at
+    (batches,) = samples_of(plan)
+    wide = followed(plan, batches, until, 2.0, WIDTH, "wide")
+    sharp = followed(plan, batches, until, np.sqrt(2), 0.3, "sharp", 12)
+    assert wide.complete
+    assert not sharp.complete
+    here = int(np.argmin(np.abs(wide.lengths - sharp.lengths[-1])))
+    if at is None:
+        state, change = wide.growths[-1], sharp.growths[-1] - wide.growths[here]
+    else:
+        state = wide.weights[-1]
+        change = (sharp.weights[-1] - wide.weights[here]) * at / sharp.lengths[-1]
+    monkeypatch.setattr(refinement, "MOST_SOLVES", 12)
+    found, left, last = refinement.sharper(plan, batches, wide, state, until)
+    np.testing.assert_allclose(found, state + change / (1 - 0.3), rtol=1e-12)
+    open_ = abs(plan.error_of(found) - plan.error_of(state + change))
+    assert left == pytest.approx(open_)
+    assert (last.width, last.growth) == (0.3, pytest.approx(np.sqrt(2)))
+    assert np.abs(change).max() > 1e-6
