@@ -205,7 +205,7 @@ def test_deficit_and_odds_of_a_total_loss_keep_their_digits(name, y):
         total = mpmath.exp(mpmath.mpf(math.log(y)))
         sharp, odds = float(1 + mpmath.expm1(-total) / total), float(mpmath.log(mpmath.expm1(total)))
     # The logarithm of y has 1e-16 of itself, up to 7e-14 of y.
-    near = {"rel": 2e-12, "abs": 1e-300}
-    assert float(loss_deficit(name, math.log(y), 1)) == pytest.approx(sharp, **near)
-    assert float(loss_deficit(name, math.log(y), 1, sharp=False)) == pytest.approx(min(1, y / 2), **near)
+    assert float(loss_deficit(name, math.log(y), 1)) == pytest.approx(sharp, rel=2e-12, abs=1e-300)
+    papers = float(loss_deficit(name, math.log(y), 1, sharp=False))
+    assert papers == pytest.approx(min(1, y / 2), rel=2e-12, abs=1e-300)
     assert float(log_total_odds(name, math.log(y), 1)) == pytest.approx(odds, rel=2e-12, abs=1e-12)
