@@ -17,6 +17,7 @@ from steepest.theory import (
     descent_coefficients,
     descent_errors,
     dimension_comparison,
+    drift_start_bound,
     fit_exponent,
     lemma_constants,
 )
@@ -209,3 +210,9 @@ def test_deficit_and_odds_of_a_total_loss_keep_their_digits(name, y):
     papers = float(loss_deficit(name, math.log(y), 1, sharp=False))
     assert papers == pytest.approx(min(1, y / 2), rel=2e-12, abs=1e-300)
     assert float(log_total_odds(name, math.log(y), 1)) == pytest.approx(odds, rel=2e-12, abs=1e-12)
+
+
+def test_the_drift_starts_at_twice_its_contraction_where_nothing_is_left_of_old_steps():
+    # β = 0.1: q = log(β'/β) = log 5.5, and 2R η₀ = 0.99 q contracts from (0.99)^10 on, a = 1/10.
+    first = 0.99 * math.log(5.5) / 2
+    assert drift_start_bound(PolynomialDecay(first, 0.1), 0.1, 1.0) == pytest.approx(2 * 0.99**10)

@@ -14,6 +14,7 @@ from steepest.theory.limits.following import WIDTH, followed, samples_of
 from steepest.theory.limits.path import follow
 from steepest.theory.limits.plan import planned
 from steepest.theory.limits.result import LimitDirection, LimitError
+from steepest.theory.limits.single_samples import constant_directions
 from steepest.theory.limits.smallest import _is_clear
 from steepest.theory.limits.uncertainty import scatter
 
@@ -149,7 +150,7 @@ def test_a_margin_of_the_size_of_rounding_is_too_close_to_call(least, separates)
 
 
 def test_scatter_of_a_run_by_hand():
-    # Two directions whose margins are a standard deviation of 1 around their mean; n = 2 batches an epoch.
+    # n = 2 batches an epoch, and three steps until their sizes add up to R.
     data = Classification([[1.0], [-1.0]], [0, 1])
     method = Method("max", 1, schedule=PolynomialDecay(0.5, 0.5))
     at = 0.5 + 0.5 / np.sqrt(2) + 0.5 / np.sqrt(3) - 1e-9
@@ -158,13 +159,15 @@ def test_scatter_of_a_run_by_hand():
     first, last = 0.5, 0.5 / np.sqrt(3)
     mean = 0.25 * (1 + 1 / 2 + 1 / 3) / at
     assert (plan.steps.first, plan.steps.last, plan.steps.mean) == pytest.approx((first, last, mean))
-    directions, state = np.array([[[1.0], [-1.0]], [[0.0], [0.0]]]), np.array([[3.0], [-3.0]])
+    # Directions twice as far apart: a standard deviation of 2.
+    directions, state = np.array([[[2.0], [-2.0]], [[0.0], [0.0]]]), np.array([[3.0], [-3.0]])
     epoch, size = np.sqrt(2), 3.0 * 2.0
-    assert scatter(plan, directions, state) == pytest.approx(epoch * (first + last) / size)
+    assert scatter(plan, directions, state) == pytest.approx(epoch * 2 * (first + last) / size)
     halved = scatter(plan, directions, state, lambda V: 0.5 * V)
-    assert halved == pytest.approx(epoch * (0.5 * first + last) / size)
+    assert halved == pytest.approx(epoch * (first + 2 * last) / size)
     bent = scatter(plan, directions, state, bent=True)
-    assert bent == pytest.approx((epoch * (first + last) + 0.5 * (mean * epoch) ** 2 * at) / size)
+    logits = mean * epoch * 2
+    assert bent == pytest.approx((epoch * 2 * (first + last) + 0.5 * logits**2 * 2 * at) / size)
     assert scatter(planned(data, method, None, 2.0, None, 2, 0, None), directions, state) == 0.0
 
 
@@ -192,3 +195,33 @@ def test_signs_are_sharpened_from_where_the_sharper_path_stopped(problem, monkey
     assert left == pytest.approx(open_)
     assert (last.width, last.growth) == (0.3, pytest.approx(np.sqrt(2)))
     assert np.abs(change).max() > 1e-6
+
+
+def test_scatter_of_single_samples_is_over_all_of_few():
+    data = Classification([[1.0, 1.0], [-1.0, 2.0]], [0, 1])
+    method = Method("max", 1, schedule=PolynomialDecay(0.5, 0.5))
+    found = limit_direction(data, method, at=3.0, margin=1.0)
+    plan = planned(data, method, 3.0, 1.0, None, 2, 0, None)
+    both = constant_directions(data, norm("max"), slice(None))
+    assert found.error.steps == pytest.approx(scatter(plan, both, 3.0 * both.mean(axis=0)))
+    assert found.error.steps > 0
+
+
+def test_what_is_open_of_a_limit_is_its_change_over_the_last_doubling(problem):
+    found = limit_direction(problem, Method("frobenius", 3), margin=max_margin(problem, "frobenius"))
+    assert found.path is not None
+    lengths, errors = found.path.lengths, found.path.limit_errors
+    late = errors[np.flatnonzero(lengths <= 0.5 * lengths[-1] * (1 + 1e-6))[-1] :]
+    assert found.error.doubling == pytest.approx(np.abs(late - late[-1]).max(), abs=1e-15)
+    assert found.error.doubling < np.abs(errors - errors[-1]).max()
+
+
+@pytest.mark.parametrize(
+    ("samples", "features", "size", "least"),
+    [(500, 1, 10, 3000), (500, 1, 100, 600), (500, 1, 500, 150), (4, 1000, 2, 500), (4, 9000, 2, 150)],
+)
+def test_samples_have_fewer_batches_where_these_or_weights_are_large(samples, features, size, least):
+    X = np.zeros((samples, features))
+    X[:, 0] = np.where(np.arange(samples) % 2, -1.0, 1.0)
+    data = Classification(X, np.arange(samples) % 2)
+    assert planned(data, Method("max", size), None, 2.0, None, 2, 0, None).least == least
