@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from steepest.errors import RunError
+from steepest.errors import InvalidArgument, RunError
 
-__all__ = ["write_bytes", "write_text", "writing"]
+__all__ = ["check_writable", "write_bytes", "write_text", "writing"]
 
 _LONGEST_STEM = 40
 """Characters of a file's name in its temporary one, so that a name of the longest length has one too."""
@@ -84,6 +84,40 @@ def write_text(path: str | os.PathLike[str], content: str) -> Path:
     'γ'
     """
     return write_bytes(path, content.encode())
+
+
+def check_writable(argument: str, path: Path, endings: Iterable[str]) -> None:
+    """Refuse a file that could not be written in the end, or whose ending is another.
+
+    Told before the work, not after it.
+
+    Args:
+        argument: what names the file, for the message.
+        path: of the file.
+        endings: those that it may have, such as ".npz".
+
+    Raises:
+        InvalidArgument: with what to do.
+
+    >>> check_writable("output", Path("weights.txt"), [".npz"])
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: output='weights.txt': give a file name that ends in .npz
+    """
+    allowed = tuple(endings)
+    if path.suffix not in allowed:
+        listed = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
+        raise InvalidArgument(argument, str(path), f"give a file name that ends in {listed}")
+    try:
+        if path.is_dir():
+            raise InvalidArgument(argument, str(path), "this is a folder: give the name of a file in it")
+        if not path.parent.is_dir():
+            raise InvalidArgument(argument, str(path), f"make the folder {path.parent} first")
+        path.exists()
+    except OSError as error:
+        raise InvalidArgument(argument, str(path), f"no such file can be: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise InvalidArgument(argument, str(path), f"the folder {path.parent} cannot be written to")
 
 
 @contextmanager

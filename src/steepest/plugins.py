@@ -58,7 +58,7 @@ def load_plugin(name: str | os.PathLike[str]) -> ModuleType:
             # A file of another ending reads as a module of a package.
             raise InvalidArgument("plugin", text, _NO_MODULE) from error
         raise InvalidArgument("plugin", text, f"it imports {error.name}, which is not installed") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"its code fails{_line_of(error, Path(text))}: {type(error).__name__}: {error}"
         raise InvalidArgument("plugin", text, said) from error
 

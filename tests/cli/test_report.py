@@ -51,7 +51,7 @@ def test_a_damaged_cell_is_said_and_the_rest_is_shown(folder, tmp_path, capsys):
         (lambda path: None, [], "there is no such folder; give the folder of a run"),
         (lambda path: path.write_text("text"), [], "it is a file; give the folder of a run"),
         (lambda path: path.mkdir(), [], "it holds no results; give the folder of a run"),
-        (lambda path: path.mkdir(), ["--output", "page.txt"], "give a file name that ends in .html"),
+        (lambda path: path.mkdir(), ["--output", "page.txt"], "give a file name that ends in .html or .htm"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line_and_exit_code_2(tmp_path, capsys, make, arguments, message):

@@ -167,6 +167,17 @@ def test_a_plug_in_that_is_not_there_is_one_line(capsys, tmp_path):
     assert capsys.readouterr().err == f"error: plugin='{tmp_path}/no.py': no such file\n"
 
 
+@pytest.mark.parametrize("code", ["raise SystemExit(0)", "exit()", "import sys; sys.exit('enough')"])
+def test_a_plug_in_that_ends_the_process_is_one_line(capsys, tmp_path, code):
+    place = tmp_path / "ends.py"
+    place.write_text(code)
+    assert main(["--plugin", str(place), "parts"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"error: plugin='{place}': its code fails in line 1: SystemExit: ")
+    assert shown.err.count("\n") == 1
+
+
 def test_parts_are_listed_by_kind(capsys):
     assert main(["parts", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -198,6 +209,8 @@ def test_numbers_that_are_not_finite_are_null_in_json(capsys):
         ("reproduce fig", ["figure1", "figure2", "figure3", "figure4"]),
         ("run other", ["other-norms"]),
         ("run here/", ["here/data.csv", "here/inner/"]),
+        ("run ~no-such-user/", []),
+        ("run missing/", []),
         ("margin gaussian --cl", ["--classes"]),
         ("th", ["theory"]),
     ],

@@ -118,8 +118,11 @@ def test_a_figure_that_a_full_disk_cuts_short_leaves_the_one_that_was_there(
     target = tmp_path / "bound.png"
     target.write_bytes(b"the old one")
     monkeypatch.setattr("os.fsync", no_space)
-    code, _, err = output(capsys, small, "--norm", "max", "--figure", target, "--steps", 50)
+    code, out, err = output(capsys, small, "--norm", "max", "--figure", target, "--steps", 50)
     assert code == 3
+    # What was found is printed all the same, without a word of the figure.
+    assert "effective margin" in out
+    assert "wrote" not in out
     assert err.splitlines()[-1] == f"error: {target}: cannot be written (No space left on device)"
     assert target.read_bytes() == b"the old one"
     assert {each.name for each in tmp_path.iterdir()} == {"bound.png", "small.npz"}

@@ -49,10 +49,12 @@ def _starting(names: Iterable[str], incomplete: str) -> list[str]:
 
 def _paths(incomplete: str) -> list[str]:
     folder, _, start = incomplete.rpartition("/")
-    place = Path(f"{folder}/" if incomplete.startswith("/") else folder or ".").expanduser()
-    if not place.is_dir():
+    try:
+        place = Path(f"{folder}/" if incomplete.startswith("/") else folder or ".").expanduser()
+        found = sorted(each for each in place.iterdir() if each.name.startswith(start))
+    except (OSError, RuntimeError):
+        # No such folder, none that may be read, or the home of a user who is not there: nothing goes on so.
         return []
-    found = sorted(each for each in place.iterdir() if each.name.startswith(start))
     lead = f"{folder}/" if "/" in incomplete else ""
     return [
         f"{lead}{each.name}{'/' if each.is_dir() else ''}" for each in found if start or each.name[0] != "."

@@ -12,9 +12,10 @@ from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import INTERRUPTED, Told, code_of
 from steepest.cli.names import Loss, Norm, as_batch_size
 from steepest.cli.options import AsJson, MaxMarginGap, Momentum, VarianceReduction
-from steepest.cli.output import check_writable, print_json, written_before
+from steepest.cli.output import print_json, written_before
 from steepest.cli.terminal import saying, solving
 from steepest.errors import InvalidArgument
+from steepest.files import check_writable
 
 if TYPE_CHECKING:
     from steepest.maxmargin import MaxMarginSolution

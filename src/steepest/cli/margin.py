@@ -11,8 +11,9 @@ from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import DONE, INTERRUPTED, NEGATIVE, RUN_ERROR
 from steepest.cli.names import Norm
 from steepest.cli.options import AsJson, TimeLimit
-from steepest.cli.output import check_writable, portable_classes, print_json, written_before
+from steepest.cli.output import portable_classes, print_json, written_before
 from steepest.cli.terminal import solving
+from steepest.files import check_writable
 
 if TYPE_CHECKING:
     from steepest.maxmargin import MaxMarginSolution, Uniqueness

@@ -11,8 +11,9 @@ import typer
 from steepest.cli.data import Data, Encoding, Label, Separator, load_named_data
 from steepest.cli.exits import code_of
 from steepest.cli.options import AsJson, TimeLimit
-from steepest.cli.output import check_writable, portable_classes, print_json, written_before
+from steepest.cli.output import portable_classes, print_json, written_before
 from steepest.cli.terminal import waiting
+from steepest.files import check_writable
 
 if TYPE_CHECKING:
     from steepest.maxmargin import Separability

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,10 +13,11 @@ from steepest.cli.data import Data, Encoding, Label, Separator, load_data
 from steepest.cli.exits import code_of
 from steepest.cli.names import Loss, Norm, as_batch_size
 from steepest.cli.options import AsJson, MaxMarginGap, Momentum, VarianceReduction
-from steepest.cli.output import check_writable, print_json
+from steepest.cli.output import print_json, written_before
 from steepest.cli.tables import Tables
 from steepest.cli.terminal import progress, solving
 from steepest.errors import InvalidArgument, RunError
+from steepest.files import check_writable, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,14 +140,16 @@ def theory(
     rows = _momenta(problem, method.norm, sizes, solution, steps) if momentum_table else None
     dimensions = dimension_table or dimension_figure is not None
     tables = Tables.of(problem, method, solution, batches=batch_table, dimensions=dimensions)
-    if dimension_figure is not None:
-        _draw_dimensions(dimension_figure, problem, method, tables)
-    if figure is not None:
-        _draw(figure, problem, method, solution, steps)
-    if as_json:
-        print_json(_summary(summary, solution, method, rows) | tables.to_dict())
-    else:
-        typer.echo(_text(summary, method, rows, tables, [dimension_figure, figure]))
+    drawn = None if figure is None else _run_figure(problem, method, solution, steps)
+    costs = None if dimension_figure is None else _dimensions(problem, method, tables)
+    with (
+        written_before(dimension_figure, _saving(costs)) as first,
+        written_before(figure, _saving(drawn)) as second,
+    ):
+        if as_json:
+            print_json(_summary(summary, solution, method, rows) | tables.to_dict())
+        else:
+            typer.echo(_text(summary, method, rows, tables, [first, second]))
     raise typer.Exit(code_of(solution.separable))
 
 
@@ -170,9 +174,7 @@ def _default_schedule(solution: MaxMarginSolution) -> PolynomialDecay:
     return PolynomialDecay(initial, 0.5)
 
 
-def _draw(
-    figure: Path, problem: Classification, method: Method, solution: MaxMarginSolution, steps: int
-) -> None:
+def _run_figure(problem: Classification, method: Method, solution: MaxMarginSolution, steps: int) -> Figure:
     from steepest.descent import descend
     from steepest.experiments.figures.bound import bound_figure
 
@@ -184,22 +186,24 @@ def _draw(
         )
     if not trajectory.completed:
         raise KeyboardInterrupt
-    _save(bound_figure(problem, trajectory, solution), figure)
+    return bound_figure(problem, trajectory, solution)
 
 
-def _draw_dimensions(figure: Path, problem: Classification, method: Method, tables: Tables) -> None:
+def _dimensions(problem: Classification, method: Method, tables: Tables) -> Figure:
     from steepest.experiments.figures.dimensions import dimension_figure
 
     assert tables.dimensions is not None
     title = f"{method.name} on {problem.name}, β = {method.momentum:g}: what each further feature costs"
-    _save(dimension_figure(tables.dimensions, title), figure)
+    return dimension_figure(tables.dimensions, title)
 
 
-def _save(drawn: Figure, path: Path) -> None:
-    from steepest.files import writing
+def _saving(drawn: Figure | None) -> Callable[[Path], None]:
+    def save(path: Path) -> None:
+        assert drawn is not None
+        with writing(path) as file:
+            drawn.savefig(file, format=path.suffix[1:], dpi=150)
 
-    with writing(path) as file:
-        drawn.savefig(file, format=path.suffix[1:], dpi=150)
+    return save
 
 
 def _momenta(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import TextWrapper
@@ -100,20 +98,8 @@ def _text(name: str, report: Report, directory: Path) -> str:
 
 
 def claim_in_json(claim: ClaimResult) -> dict[str, Any]:
-    """Return a claim with its verdict and the effects that it rests on, as plain values."""
-    told = asdict(claim)
-    del told["measurements"]
-    return {**_plain(told), "remarks": list(claim.remarks)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Enum) else value
+    """Return a claim with its verdict and the effects that it rests on, for JSON."""
+    return {name: value for name, value in asdict(claim).items() if name != "measurements"}
 
 
 def _claim_rows(claim: ClaimResult) -> list[tuple[str, str]]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steepest.arguments import switch
 from steepest.experiments.claims.check import check_claims
@@ -17,6 +15,7 @@ from steepest.experiments.claims.shown import EFFECT_COLUMNS, effect_cells, effe
 from steepest.experiments.figures.draw import draw_figure
 from steepest.experiments.final_errors import FinalError, final_errors
 from steepest.experiments.inputs import Announce, as_instance, as_path, as_progress
+from steepest.experiments.plain import as_json
 from steepest.experiments.spec.experiment import Experiment
 from steepest.experiments.spec.resolved import ResolvedExperiment, resolve
 from steepest.experiments.spec.shipped import paper_experiment, paper_figures
@@ -213,7 +212,7 @@ def _write(
             stem.with_name(f"{stem.name}-claims.md"), _markdown(experiment, claims, outcome.notes)
         )
         rows = [asdict(claim) for claim in claims]
-        yield write_text(stem.with_name(f"{stem.name}-claims.json"), _json(rows))
+        yield write_text(stem.with_name(f"{stem.name}-claims.json"), f"{as_json(rows)}\n")
 
 
 def _draw(experiment: Experiment, dataset: xr.Dataset, stem: Path) -> Iterator[Path]:
@@ -254,18 +253,3 @@ def _markdown(experiment: Experiment, claims: Sequence[ClaimResult], notes: Sequ
 
 def _header(*names: str) -> list[str]:
     return [f"| {' | '.join(names)} |", "|" + " --- |" * len(names)]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    # JSON has neither infinities nor NaN: an absent bound or value is null. A verdict is its word.
-    if isinstance(value, Enum):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -248,6 +248,6 @@ def curvature(radius: float, step_size: Array) -> np.ndarray:
     """
     x = 2.0 * radius * np.asarray(step_size, dtype=float)
     small = np.minimum(x, 1e-3)
-    series = small * small * (0.5 + small / 6.0 + small * small / 24.0)
+    series = small**2 * (0.5 + small / 6.0 + small**2 / 24.0 + small**3 / 120.0)
     with np.errstate(over="ignore"):
         return np.where(x < 1e-3, series, np.expm1(x) - x)[()]

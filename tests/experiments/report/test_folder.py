@@ -81,7 +81,13 @@ def test_a_damaged_file_is_said_and_left_out(copied):
     assert stored.missing == 1
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"experiment": {"name": "a"}}', "[1]", "\0"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{", "{}", '{"experiment": {"name": "a"}}', "[1]", "\0", '{"experiment": [1]}'),
+        *("[" * 100_000, "9" * 5000),
+    ],
+)
 def test_damaged_settings_are_refused(tmp_path, content):
     path = tmp_path / "small-experiment.json"
     path.write_text(content, encoding="utf-8")

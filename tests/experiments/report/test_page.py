@@ -317,6 +317,22 @@ def test_a_page_that_cannot_be_written_is_refused_before_or_said_after(tiny, tmp
     with pytest.raises(InvalidArgument, match=r"output=.*: make the folder .*missing first"):
         write_page(tiny, tmp_path / "missing" / "page.html")
     (tmp_path / "page.html").mkdir()
-    with pytest.raises(RunError, match=r"page.html: cannot be written"):
+    with pytest.raises(InvalidArgument, match=r"output=.*page.html': this is a folder: give the name of a"):
         write_page(tiny, tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    copied = shutil.copytree(tiny, tmp_path / "copied")
+    (copied / "report.html").unlink(missing_ok=True)
+    (copied / "report.html").mkdir()
+    with pytest.raises(RunError, match=r"report.html: cannot be written"):
+        write_page(copied)
+
+
+@pytest.mark.parametrize("scale", [1e60, 1e-60])
+def test_numbers_beyond_single_precision_come_whole(tmp_path, scale):
+    data = {"kind": "gaussian", "name": "points", "classes": 3, "samples_per_class": 4, "features": 20}
+    alike = {"norm": "max", "batch_size": "full", "momentum": 0.0, "variance_reduction": False, "seed": 1}
+    run_into(tmp_path, data={**data, "scale": scale}, steps=100, **alike)
+    (line,) = charts_of(write_page(tmp_path).path)["experiments"][0]["groups"][0]["lines"]
+    stored = open_results(tmp_path)["normalized_margin"].squeeze().values[1:]
+    assert len(stored) > 16
+    np.testing.assert_allclose(line["values"]["normalized_margin"]["middle"], stored, rtol=1e-6)

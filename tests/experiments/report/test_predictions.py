@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 from tests.experiments.report.charts import charts_of
 from tests.experiments.small import run_into
 
 from steepest.experiments import write_page
 from steepest.experiments.report.folder import read_folder
 from steepest.experiments.report.predictions import predictions_of
+from steepest.experiments.store.store import Store
 
 
 def test_predictions_are_drawn_over_what_was_measured(tmp_path):
@@ -38,3 +40,27 @@ def test_predictions_are_drawn_over_what_was_measured(tmp_path):
     # Unless they are asked for they cost nothing.
     groups = charts_of(write_page(tmp_path).path)["experiments"][0]["groups"]
     assert not any("predicted_error" in line["theory"] for group in groups for line in group["lines"])
+
+
+@pytest.mark.parametrize(
+    ("lacking", "norms", "seed"),
+    [
+        (lambda text: text["norm"] == "max", ("frobenius",), 1),
+        (lambda text: text["seed"] == 1, ("frobenius", "max"), 2),
+        (lambda text: text["norm"] == "max" and text["seed"] == 1, ("frobenius", "max"), None),
+        (lambda text: text["batch_size"] == 3, (), None),
+    ],
+)
+def test_an_unfinished_sweep_has_predictions_of_what_was_run(tmp_path, lacking, norms, seed):
+    run_into(tmp_path, steps=100, momentum=0.0, variance_reduction=False)
+    (whole,) = read_folder(tmp_path)
+    store = Store(tmp_path / "cells")
+    for cell in whole.cells:
+        if lacking(cell.description):
+            store.path(cell.description).unlink()
+    (experiment,) = read_folder(tmp_path)
+    found = predictions_of(experiment)
+    assert set(found) == {("points", norm, "cross-entropy", 3) for norm in norms}
+    first = {norm: seed or {"frobenius": 1, "max": 2}[norm] for norm in norms}
+    assert {norm: found["points", norm, "cross-entropy", 3].seed for norm in norms} == first
+    assert write_page(tmp_path, predicted=True).runs == experiment.runs

@@ -162,7 +162,17 @@ def test_data_files_are_found_beside_the_experiment(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"norm = = 3", "is not valid TOML: .*line 1"), (b"\xff\xfe", "not UTF-8"), (None, "cannot be read")],
+    [
+        (b"norm = = 3", "is not valid TOML: .*line 1"),
+        (b"\xff\xfe", "not UTF-8"),
+        (None, "cannot be read"),
+        (b"steps = " + b"9" * 5000, "is not valid TOML: a whole number has too many digits"),
+        (b"steps = " + b"[" * 5000 + b"]" * 5000, "is not valid TOML: its lists or tables are too deep"),
+        (
+            b"quick = " + b"{a=" * 5000 + b"1" + b"}" * 5000,
+            "is not valid TOML: its lists or tables are too d",
+        ),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_said(tmp_path, content, message):
     file = tmp_path / "bad.toml"
@@ -176,6 +186,11 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path, content, message):
 def test_a_setting_without_key_or_value_is_refused(setting):
     with pytest.raises(InvalidArgument, match="write key=value"):
         parse_overrides([setting])
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000, "[1"])
+def test_a_value_that_cannot_be_read_is_text(value):
+    assert parse_overrides([f"steps={value}"]) == {"steps": value}
 
 
 @pytest.mark.parametrize("key", ["data.7.scale", "data.first.scale", "norm.0.deep"])

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steepest.errors import RunError, SteepestWarning
-from steepest.experiments.store.store import Store, key_of
+from steepest.experiments.store.netcdf import write_netcdf
+from steepest.experiments.store.store import Store, _checksum, key_of
 
 DESCRIPTION = {"kind": "runs", "norm": "max", "momentum": [0.0, 0.5]}
 
@@ -96,6 +97,15 @@ def test_everything_of_a_kind_is_listed_without_what_is_foreign(store):
         ((description, dataset),) = store.everything("runs")
     assert description == DESCRIPTION
     xr.testing.assert_identical(dataset, some_result())
+
+
+@pytest.mark.parametrize("description", ["{", "[1]", "{}", '{"kind":"runs","norm":"sum"}'])
+def test_a_description_that_was_altered_is_noticed_among_all(store, description):
+    path = store.save(DESCRIPTION, some_result())
+    marks = {"steepest_description": description, "steepest_checksum": _checksum(some_result())}
+    write_netcdf(some_result().assign_attrs(marks), path)
+    with pytest.warns(SteepestWarning, match=f"{path.name} holds another result than its name says; it is l"):
+        assert list(store.everything("runs")) == []
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_with_its_path(tmp_path):

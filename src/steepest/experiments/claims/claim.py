@@ -15,7 +15,7 @@ from steepest.arguments import whole_number
 from steepest.experiments.claims.measurement import Measurement, Measurements
 from steepest.experiments.claims.needs import NOTHING_MORE, Needs
 from steepest.experiments.claims.selection import Missing, Runs
-from steepest.experiments.claims.verdict import Effect, Judged, Outcome, Verdict, judge
+from steepest.experiments.claims.verdict import LONGER, Effect, Judged, Verdict, judge
 from steepest.experiments.claims.words import decisive, in_words
 from steepest.experiments.inputs import as_function, as_instance
 from steepest.registry import Registry
@@ -104,7 +104,7 @@ class Measured:
         """Return the row with this verdict and the effects that it rests on."""
         effect = None if self.lacking else decisive(verdict, effects)
         more = [each.more_data_sets for each in effects if each.more_data_sets is not None]
-        stuck = any(each.outcome in (Outcome.SLOW, Outcome.AWAY) for each in effects)
+        stuck = any(each.outcome in LONGER for each in effects)
         return ClaimResult(
             self.claim.name,
             self.runs.norm,

@@ -15,7 +15,7 @@ import numpy as np
 from steepest.experiments.claims.claim import claim
 from steepest.experiments.claims.measurement import Measurements, over_seeds
 from steepest.experiments.claims.selection import Missing, Runs
-from steepest.experiments.claims.statistics import fitted_exponent
+from steepest.experiments.claims.statistics import fitted_exponent, slopes
 from steepest.experiments.dimensions import PLAIN_SIGNAL, REDUCED_SIGNAL
 from steepest.theory import batches_per_epoch, predicted_exponent, predicted_rate
 
@@ -129,10 +129,8 @@ def _slopes(runs: Runs, over: str, groups: Sequence[tuple[str, list[Settings]]])
         measured += 1
         predicted = np.log([_predicted(runs, each) for each in there])
         found = np.log([_prefactors(runs, each) for each in there])
-        centred = predicted - predicted.mean()
-        slopes = centred @ found / (centred @ centred)
-        label = f"a = {runs.step_size_exponent:g}, {where}"
-        yield over_seeds(runs, f"slope of the prefactor over {over}", label, slopes, at_most=1.0)
+        label, quantity = f"a = {runs.step_size_exponent:g}, {where}", f"slope of the prefactor over {over}"
+        yield over_seeds(runs, quantity, label, slopes(predicted, found.T), at_most=1.0)
         for settings, values in zip(there, np.exp(found), strict=True):
             yield over_seeds(runs, "prefactor", f"{label}: {runs.words(*settings)}", values)
     if not measured:

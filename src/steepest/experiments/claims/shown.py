@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from steepest.experiments.claims.claim import ClaimResult
-from steepest.experiments.claims.verdict import Effect, Outcome, Verdict
+from steepest.experiments.claims.verdict import LONGER, Effect, Verdict
 
 __all__ = ["EFFECT_COLUMNS", "effect_cells", "effect_row", "verdict_counts"]
 
 EFFECT_COLUMNS = ("effect", "interval", "range", "asked", "so on", "more")
 """The keys of :func:`effect_row` that say how large an effect is, in order."""
-
-_LONGER = (Outcome.SLOW, Outcome.AWAY)
 
 
 def verdict_counts(claims: Sequence[ClaimResult]) -> str:
@@ -57,11 +55,11 @@ def _needed(claim: ClaimResult) -> str:
         return "–"
     if claim.more_data_sets is not None:
         return f"{claim.more_data_sets:,} data sets"
-    return "steps" if claim.effect is not None and claim.effect.outcome in _LONGER else "–"
+    return "steps" if claim.effect is not None and claim.effect.outcome in LONGER else "–"
 
 
 def _more(effect: Effect) -> str:
-    if effect.outcome in _LONGER:
+    if effect.outcome in LONGER:
         return "steps"
     return "" if effect.more_data_sets is None else f"{effect.more_data_sets:,}"
 

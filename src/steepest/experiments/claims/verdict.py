@@ -26,7 +26,7 @@ from steepest.experiments.claims.statistics import (
     p_equivalent,
 )
 
-__all__ = ["LEAST_DATA_SETS", "Effect", "Judged", "Outcome", "Verdict", "decide", "judge"]
+__all__ = ["LEAST_DATA_SETS", "LONGER", "Effect", "Judged", "Outcome", "Verdict", "decide", "judge"]
 
 LEAST_DATA_SETS = 10
 """Fewer data sets decide nothing about a mean over them."""
@@ -62,6 +62,10 @@ class Outcome(Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+LONGER = (Outcome.SLOW, Outcome.AWAY)
+"""What more steps would tell, and more data sets would not."""
 
 
 @dataclass(frozen=True)

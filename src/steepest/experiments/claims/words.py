@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 
 from steepest.experiments.claims.statistics import CONFIDENCE
-from steepest.experiments.claims.verdict import LEAST_DATA_SETS, Effect, Outcome, Verdict
+from steepest.experiments.claims.verdict import LEAST_DATA_SETS, LONGER, Effect, Outcome, Verdict
 
 __all__ = ["decisive", "in_words", "size_in_words"]
 
-_LONGER = (Outcome.SLOW, Outcome.AWAY)
 _REFUTED = (Outcome.REFUTED, Outcome.FLOOR)
 
 
@@ -22,7 +21,7 @@ def decisive(verdict: Verdict, effects: Sequence[Effect]) -> Effect | None:
         return max((e for e in effects if e.outcome in _REFUTED), key=lambda e: e.p_value)
     if verdict is Verdict.UNDECIDED:
         return max(
-            effects, key=lambda e: (e.outcome in _LONGER, e.outcome is Outcome.OPEN, e.more_data_sets or 0)
+            effects, key=lambda e: (e.outcome in LONGER, e.outcome is Outcome.OPEN, e.more_data_sets or 0)
         )
     seen = [e for e in effects if not e.proven]
     return max(seen, key=lambda e: e.p_value) if seen else effects[0]
@@ -53,7 +52,7 @@ def in_words(verdict: Verdict, effects: Sequence[Effect]) -> str:
         )
     left = sum(e.outcome is not Outcome.SHOWN for e in effects)
     count = f"{parts - left} of {parts} things asked are shown, {left} not yet; " if parts > 1 else ""
-    if chosen.outcome in _LONGER:
+    if chosen.outcome in LONGER:
         way = "still on its way there" if chosen.outcome is Outcome.SLOW else "not yet nearing it"
         return (
             f"{count}{at} is {size_in_words(chosen)}, {way}: more steps would tell, more data sets would not"

@@ -13,6 +13,7 @@ __all__ = ["compressed", "embedded", "packed"]
 
 _FEWEST = 16
 """Shorter lists stay as they are, with every digit: bounds of a margin, say."""
+_SINGLE = np.finfo(np.float32)
 
 
 def packed(value: Any) -> tuple[Any, bytes]:
@@ -22,7 +23,7 @@ def packed(value: Any) -> tuple[Any, bytes]:
     it is in one array of single precision, seven digits, with NaN for None. Single precision keeps the order
     of numbers, so a bound that is above a value stays above it or meets it. The bytes of the array are
     little-endian, and sorted by their place in a number, which compresses a third better: first every lowest
-    byte, last every sign.
+    byte, last every sign. A list that holds a number beyond single precision, such as 1e60, stays as it is.
 
     Args:
         value: dictionaries, lists, strings, numbers, booleans and None, inside one another.
@@ -42,11 +43,17 @@ def _without_numbers(value: Any, found: list[np.ndarray], starts: list[int]) -> 
         return {key: _without_numbers(each, found, starts) for key, each in value.items()}
     if not isinstance(value, list):
         return value
-    if len(value) < _FEWEST or not all(each is None or isinstance(each, float) for each in value):
+    if len(value) < _FEWEST or not all(each is None or _fits(each) for each in value):
         return [_without_numbers(each, found, starts) for each in value]
     found.append(np.array([np.nan if each is None else each for each in value], "<f4"))
     starts.append(starts[-1] + len(value))
     return {"packed": [starts[-2], len(value)]}
+
+
+def _fits(value: Any) -> bool:
+    # Margins have the unit of the features, which may be far from 1.
+    least, most = float(_SINGLE.tiny), float(_SINGLE.max)
+    return isinstance(value, float) and (value == 0 or least <= abs(value) <= most)
 
 
 def compressed(value: Any) -> bytes:

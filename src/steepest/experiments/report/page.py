@@ -11,7 +11,6 @@ from typing import Any
 
 from steepest import __version__
 from steepest.arguments import switch
-from steepest.errors import InvalidArgument
 from steepest.experiments.claims.shown import verdict_counts
 from steepest.experiments.inputs import as_path
 from steepest.experiments.report import tables
@@ -21,10 +20,11 @@ from steepest.experiments.report.packing import compressed, embedded, packed
 from steepest.experiments.report.pictures import pictures_of
 from steepest.experiments.report.plotly import compressed_bundle
 from steepest.experiments.report.predictions import predictions_of
-from steepest.files import write_text
+from steepest.files import check_writable, write_text
 
 __all__ = ["Page", "render_page", "write_page"]
 
+_ENDINGS = (".html", ".htm")
 _TEMPLATES = "templates"
 _SCRIPTS = ("shared", "curves", "heatmaps", "unpack", "start")
 
@@ -75,7 +75,7 @@ def write_page(directory: str | Path, output: str | Path | None = None, *, predi
     directory = as_path("directory", directory, "give the folder of a run")
     path = directory / "report.html" if output is None else as_path("output", output, "give a file's path")
     if output is not None:
-        _check_writable(path)
+        check_writable("output", path, _ENDINGS)
     stored = read_folder(directory)
     write_text(path, render_page(stored, directory.resolve().name, predicted=predicted))
     return Page(path, stored)
@@ -159,11 +159,3 @@ def _told_apart(stored: Sequence[StoredExperiment], place: int) -> str:
     experiment = stored[place]
     same = [each for each in stored if each.name == experiment.name]
     return experiment.name if len(same) == 1 else f"{experiment.name} ({same.index(experiment) + 1})"
-
-
-def _check_writable(output: Path) -> None:
-    # Told before the work, not after it.
-    if output.suffix not in (".html", ".htm"):
-        raise InvalidArgument("output", str(output), "give a file name that ends in .html")
-    if not output.parent.is_dir():
-        raise InvalidArgument("output", str(output), f"make the folder {output.parent} first")

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 
 from steepest.descent import Method
 from steepest.experiments.dimensions import PLAIN_SIGNAL
-from steepest.experiments.report.folder import StoredExperiment
+from steepest.experiments.report.folder import StoredCell, StoredExperiment
 from steepest.experiments.spec.resolved import resolve
 from steepest.problem import Classification
 from steepest.theory import limit_direction
@@ -42,9 +41,10 @@ Predictions = Mapping[tuple[str, str, str, int], Settled]
 
 
 def predictions_of(experiment: StoredExperiment) -> Predictions:
-    """Return the predictions of every mini-batch method without momentum, for the first seed of its data.
+    """Return the predictions of every mini-batch method without momentum, for the first seed that was run.
 
-    Nothing of methods whose limit is not available, or of runs that do not say what data they were run on.
+    Nothing of methods whose limit is not available, of what was not run yet, or of runs that do not say what
+    data they were run on.
 
     Raises:
         DataFileError: a data file that the runs were made from cannot be read again.
@@ -52,30 +52,27 @@ def predictions_of(experiment: StoredExperiment) -> Predictions:
     if experiment.settings is None:
         return {}
     spec = experiment.settings.experiment
-    first = min(cell.seed for cell in experiment.settings.cells)
-    resolved = resolve(spec.replaced({"seed": first}))
-    stored = experiment.dataset
+    first: dict[tuple[str, ...], StoredCell] = {}
+    for each in sorted(experiment.cells, key=lambda each: int(each.description["seed"])):
+        first.setdefault(each.place[:-1], each)
+    seeds = sorted({int(each.description["seed"]) for each in first.values()})
+    resolved = resolve(spec.replaced({"seed": seeds}))
     found: dict[tuple[str, str, str, int], Settled] = {}
     for cell in resolved.cells:
         key = cell.data.name, cell.norm, cell.loss, cell.batch_size
-        known = cell.fingerprint in {each.fingerprint for each in experiment.settings.cells}
-        if not known or cell.batch_size == cell.samples or 0.0 not in cell.momenta:
+        stored = first.get((*key[:-1], str(cell.batch_size)))
+        if stored is None or stored.description["samples"] != cell.fingerprint:
             continue
-        margin = _margin(stored, key, first)
+        if cell.batch_size == cell.samples or 0.0 not in cell.momenta:
+            continue
+        margin = float(stored.dataset["max_margin"].item())
         chosen = [
             each for each in cell.methods(margin) if each.momentum == 0 and str(each.signal) == PLAIN_SIGNAL
         ]
-        if chosen and margin > 0:
+        if chosen:
             settled = _settled(resolved.problem(cell), chosen[0], cell.steps, margin)
             found |= {} if settled is None else {key: settled}
     return found
-
-
-def _margin(dataset: xr.Dataset, key: tuple[str, str, str, int], seed: int) -> float:
-    data, norm, loss, _ = key
-    values = dataset["max_margin"]
-    wanted = {"data": data, "norm": norm, "loss": loss, "seed": seed}
-    return float(values.sel({name: value for name, value in wanted.items() if name in values.dims}))
 
 
 def _settled(problem: Classification, method: Method, steps: int, margin: float) -> Settled | None:

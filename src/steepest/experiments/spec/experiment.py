@@ -164,8 +164,8 @@ def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise DataFileError(path, f"cannot be read: {reason}; give a TOML file") from error
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = _parsed(text)
+    except ValueError as error:
         raise DataFileError(path, f"is not valid TOML: {error}") from error
     for key, value in overrides.items():
         table = _merged(table, {key: value}) if key in _SIGNAL_KEYS else table
@@ -191,10 +191,23 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, Any]:
                 "set", setting, "write key=value, such as momentum=[0,0.9] or data.0.scale=0.2"
             )
         try:
-            overrides[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            overrides[key.strip()] = _parsed(f"value = {value}")["value"]
+        except ValueError:
             overrides[key.strip()] = value.strip()
     return overrides
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the table of a TOML text; ValueError, with the reason, for what is none or cannot be read."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError as error:
+        raise ValueError("its lists or tables are too deep inside one another") from error
+    except ValueError as error:
+        # Python reads whole numbers of some thousand digits at most.
+        raise ValueError("a whole number has too many digits") from error
 
 
 def validated(table: Mapping[str, Any], folder: Path | None = None) -> Experiment:

@@ -76,7 +76,7 @@ def read_settings(path: Path) -> Settings:
         data = tuple(StoredSamples(**each) for each in table["data"])
         rest = {name: str(table[name]) for name in ("versions", "python", "machine")}
         cells = tuple(cells_of(experiment, {(each.name, each.seed): each for each in data}))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         remedy = "it is no record of an experiment; run the experiment again to write it anew"
         if isinstance(error, InvalidArgument) and error.argument == "plugin":
             remedy = f"what its experiment registers cannot be loaded: {error}"

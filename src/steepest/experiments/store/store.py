@@ -38,7 +38,7 @@ _LOCK_SECONDS = 0.5
 
 def key_of(description: Mapping[str, Any]) -> str:
     """Return the name of a result: a hash of its description, the same for equal descriptions."""
-    return hashlib.sha256(_canonical(description).encode()).hexdigest()[:32]
+    return _hash(_canonical(description))
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,10 @@ class Store:
             except _Unusable as problem:
                 _say(path, f"{problem}; it is left out")
                 continue
+            # By its name, which is its description's hash: a checksum is of the values alone.
+            if _hash(text) != path.stem:
+                _say(path, "holds another result than its name says; it is left out")
+                continue
             description = json.loads(text)
             if kind is None or description["kind"] == kind:
                 yield description, dataset
@@ -170,6 +174,10 @@ def _say(path: Path, what: str) -> None:
 
 def _canonical(description: Mapping[str, Any]) -> str:
     return json.dumps(description, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(canonical: str) -> str:
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 def _checksum(dataset: xr.Dataset) -> str:

@@ -47,7 +47,7 @@ class Executor:
     scheduler: str | None = None
 
     def __post_init__(self):
-        one_of("backend", self.backend, tuple(BACKENDS))
+        one_of("backend", self.backend, BACKENDS)
         if self.workers is not None and (
             isinstance(self.workers, bool) or not isinstance(self.workers, Integral) or self.workers < 1
         ):

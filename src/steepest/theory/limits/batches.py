@@ -149,7 +149,7 @@ def aged_epochs(
             position = np.empty(samples, dtype=np.int64)
             position[own.permutation(samples)] = np.arange(samples) // batch_size
             age = now + epoch * steps - position
-            seen = (age >= 0) & (age < len(by_age))
+            seen = age >= 0
             total[seen] = np.logaddexp(total[seen], by_age[age[seen]])
         logs[row] = total
     members = [tuple(range(samples))] * least
