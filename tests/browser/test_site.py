@@ -59,7 +59,20 @@ def test_formulas_are_not_taken_for_emphasis_and_no_mark_of_a_block_is_left(site
         text = page.read_text(encoding="utf-8")
         for attributes, words in re.findall(r"<em([^>]*)>(.*?)</em>", text, re.DOTALL):
             assert (attributes, re.search(r"[=‖_{}Σ∇⟨⟩]", words)) == ("", None), (page, words)
-        assert re.findall(r".*::</p>", text) == [], page
+        assert re.findall(r".*::</p>|.*\.\. [a-z-]+::.*", text) == [], page
+
+
+def test_names_in_prose_lead_to_the_reference_and_no_link_holds_another(site):
+    def leads(page, name, identifier):
+        text = (site / page).read_text(encoding="utf-8")
+        return f'{identifier}"><code>{name}</code></a>' in text
+
+    assert leads("max-margins.html", "st.max_margin(problem, norm)", "#steepest.maxmargin.max_margin")
+    assert leads("reports.html", "steepest.theory.margin_bound", "#steepest.theory.margin_bound")
+    assert leads("theory.html", "bound.margin_bound", "#steepest.theory.margin_bound")
+    for page in pages_of(site):
+        links = re.findall(r"<(/?)a\b", page.read_text(encoding="utf-8"))
+        assert links == ["", "/"] * (len(links) // 2), page
 
 
 def test_links_and_their_anchors_lead_somewhere(site):
