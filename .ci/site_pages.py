@@ -56,7 +56,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Lead from errors to their classes, and from pictures to their files: on a telephone panels are small."""
+    """Lead from errors to their classes and from pictures to their files: on a telephone panels are small."""
     return PICTURE.sub(r'<a href="\1">\g<0></a>', NAMES.with_errors(html))
 
 
