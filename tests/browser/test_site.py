@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from inspect import ismodule
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.browser.chromium import show
 from tests.browser.pages import pages_of
+
+import steepest as st
 
 pytestmark = pytest.mark.browser
 
@@ -73,6 +76,19 @@ def test_names_in_prose_lead_to_the_reference_and_no_link_holds_another(site):
     for page in pages_of(site):
         links = re.findall(r"<(/?)a\b", page.read_text(encoding="utf-8"))
         assert links == ["", "/"] * (len(links) // 2), page
+
+
+def test_every_public_name_of_a_room_has_its_place_in_the_reference(site):
+    rooms = [
+        page.stem
+        for page in (site / "api").glob("*.html")
+        if hasattr(getattr(st, page.stem, None), "__all__")
+    ]
+    assert len(rooms) > 8
+    for room in rooms:
+        places = Anchors(site / "api" / f"{room}.html").identifiers
+        names = getattr(st, room).__all__
+        assert [name for name in names if f"steepest.{room}.{name}" not in places] in ([], ["norms"]), room
 
 
 def test_links_and_their_anchors_lead_somewhere(site):
