@@ -10,12 +10,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from steepest.arguments import switch
 from steepest.arrays import Array
 from steepest.estimators import linear
 from steepest.estimators.grid import grid, path
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier, fitted
-from steepest.estimators.solving import Settings, problem_of
+from steepest.estimators.solving import problem_of, settings_of
 from steepest.estimators.training import checked_features, checked_samples, distinct, encoded_labels
 from steepest.estimators.warnings import MarginWarning
 from steepest.geometry import Norm
@@ -93,9 +92,7 @@ class MaxMarginPath(BaseEstimator):
             MarginWarning: at the smallest values of ν no margin is positive, or at the largest it has no
             bound: these are then fits of the nearest ν that has one.
         """
-        settings = Settings(
-            self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
-        )
+        settings = settings_of(self)
         X, y, weights = checked_samples(self, X, y, sample_weight)
         self.classes_, labels, weights = encoded_labels(y, weights, self.class_weight)
         training = distinct(X, labels, self.classes_, weights)
