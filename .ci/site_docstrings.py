@@ -1,6 +1,7 @@
 """An extension of Griffe: in docstrings ``:func:`name``` becomes a link, and an example a block of code.
 
-Examples begin with a prompt, or are indented after ``::``, which goes or leaves a colon.
+Examples begin with a prompt, or are indented after ``::``, which goes or leaves a colon, or after
+``.. code-block:: python``, which goes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import griffe
 
 EXAMPLE = re.compile(r"^>>> .*?(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
-INDENTED = re.compile(r"^(.*)::\n\n((?:(?: {4}.*)?(?:\n|\Z))+)", re.MULTILINE)
+INDENTED = re.compile(r"^(?:\.\. code-block:: python|(.*)::)\n\n((?:(?: {4}.*)?(?:\n|\Z))+)", re.MULTILINE)
 ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`~?([\w.]+)`")
 
 

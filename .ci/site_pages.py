@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: formulas, pages made of the files at the root, and pages that the navigation lacks.
+"""Hooks of MkDocs: formulas, names, pages made of the files at the root, and pages that the navigation lacks.
 
 A new guide joins the end of "Guides", so that adding one is adding a file.
 """
@@ -12,14 +12,17 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 # MkDocs loads this file alone.
 sys.path.append(str(Path(__file__).parent))
 from site_formulas import Formulas
+from site_names import Names
 
 ROOT = Path(__file__).parents[1]
 AT_THE_ROOT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 PICTURE = re.compile(r'<img alt="[^"]*" src="([^"]*)" />')
+NAMES = Names(ROOT)
 SECTION = {"distributed.md": "Tutorials"}
 """Of pages that join another section than "Guides"."""
 
@@ -47,9 +50,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Lead from names to the reference."""
+    return NAMES.linked(markdown, page.file.src_uri)
+
+
 def on_page_content(html: str, **_: Any) -> str:
-    """Lead from every picture to its file: a figure of nine panels is small on a telephone."""
-    return PICTURE.sub(r'<a href="\1">\g<0></a>', html)
+    """Lead from errors to their classes and from pictures to their files: on a telephone panels are small."""
+    return PICTURE.sub(r'<a href="\1">\g<0></a>', NAMES.with_errors(html))
 
 
 def _paths(entry: Any) -> list[str]:

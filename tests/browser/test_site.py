@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from inspect import ismodule
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.browser.chromium import show
 from tests.browser.pages import pages_of
+
+import steepest as st
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +62,31 @@ def test_formulas_are_not_taken_for_emphasis_and_no_mark_of_a_block_is_left(site
         text = page.read_text(encoding="utf-8")
         for attributes, words in re.findall(r"<em([^>]*)>(.*?)</em>", text, re.DOTALL):
             assert (attributes, re.search(r"[=‖_{}Σ∇⟨⟩]", words)) == ("", None), (page, words)
-        assert re.findall(r".*::</p>", text) == [], page
+        assert re.findall(r".*::</p>|.*\.\. [a-z-]+::.*", text) == [], page
+
+
+def test_names_in_prose_lead_to_the_reference_and_no_link_holds_another(site):
+    def leads(page, name, identifier):
+        text = (site / page).read_text(encoding="utf-8")
+        return f'{identifier}"><code>{name}</code></a>' in text
+
+    assert leads("max-margins.html", "st.max_margin(problem, norm)", "#steepest.maxmargin.max_margin")
+    assert leads("reports.html", "steepest.theory.margin_bound", "#steepest.theory.margin_bound")
+    assert leads("theory.html", "bound.margin_bound", "#steepest.theory.margin_bound")
+    for page in pages_of(site):
+        links = re.findall(r"<(/?)a\b", page.read_text(encoding="utf-8"))
+        assert links == ["", "/"] * (len(links) // 2), page
+
+
+def test_every_public_name_of_a_room_has_its_place_in_the_reference(site):
+    pages = {page.stem for page in (site / "api").glob("*.html")}
+    rooms = [name for name in st.__all__ if name in pages and hasattr(getattr(st, name), "__all__")]
+    assert len(rooms) > 8
+    for name in rooms:
+        room = getattr(st, name)
+        places = Anchors(site / "api" / f"{name}.html").identifiers
+        names = [each for each in room.__all__ if not ismodule(getattr(room, each))]
+        assert [each for each in names if f"steepest.{name}.{each}" not in places] == []
 
 
 def test_links_and_their_anchors_lead_somewhere(site):

@@ -95,6 +95,10 @@ def test_it_is_installed_as_a_command(tmp_path):
         (["--fast"], "No such option: --fast (see steepest --help)"),
         (["margin"], "Missing argument 'DATA' (see steepest margin --help)"),
         (["margin", "gaussian"], "Missing option '--norm' (see steepest margin --help)"),
+        (
+            ["margin", "gaussian", "--plugin", "mine.py"],
+            "No such option: --plugin: give it before the command, as steepest --plugin FILE COMMAND",
+        ),
         (["reproduce", "figure1", "extra"], "Got unexpected extra argument(s) (extra) (see "),
     ],
 )

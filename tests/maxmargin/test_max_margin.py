@@ -187,3 +187,25 @@ def test_support_pairs_are_few(norm, method):
     assert_certified(solution, problem, norm, 1e-8)
     # A vertex or a face of the optima has no more active pairs than there are unknowns, and one more.
     assert len(solution.support) <= 3 * 5 + 1
+
+
+class DualTooSmall:
+    """The max-norm with a dual that is half of what it should be."""
+
+    def __call__(self, A):
+        return np.max(np.abs(A), axis=(-2, -1))
+
+    def dual(self, A):
+        return np.sum(np.abs(A), axis=(-2, -1)) / 2
+
+    def direction(self, S):
+        return np.sign(S)
+
+
+@pytest.mark.parametrize("nu", [None, 0.9])
+def test_a_norm_whose_bounds_cross_is_refused(nu):
+    problem = st.datasets.gaussian(classes=2, samples_per_class=3, features=6, seed=0)
+    right = st.max_margin(problem, "max", nu=nu).margin
+    with pytest.raises(InvalidArgument, match=r"DualTooSmall.*contradict each other") as refused:
+        st.max_margin(problem, DualTooSmall(), nu=nu)
+    assert f"{right:.5g}"[:5] in refused.value.remedy

@@ -63,6 +63,10 @@ def _exit_code(arguments: list[str] | None) -> int:
     except MemoryError as error:
         return _fail(f"not enough memory ({error or 'this machine has no more'})", RUN_ERROR)
     except _UsageError as error:
+        if getattr(error, "option_name", None) == "--plugin":
+            return _fail(
+                f"{_message(error)}: give it before the command, as steepest --plugin FILE COMMAND", USAGE
+            )
         return _fail(f"{_message(error)} (see {_command_path(error)} --help)", USAGE)
     except Exception:  # noqa: BLE001 - a mistake of ours must not exit like a claim that failed
         traceback.print_exc()

@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from steepest.arguments import switch
 from steepest.arrays import Array
 from steepest.estimators import linear
 from steepest.estimators.grid import bounded_nu, checked_nu, softest
-from steepest.estimators.solving import Settings, of_missed_gaps, problem_of, solved
+from steepest.estimators.solving import of_missed_gaps, problem_of, settings_of, solved
 from steepest.estimators.training import (
     Training,
     checked_features,
@@ -138,9 +137,7 @@ class MaxMarginClassifier(ClassifierMixin, BaseEstimator):
             MarginWarning: no margin is positive as it was asked for, or it has no bound.
             GapWarning: ``time_limit`` or rounding ended the fit before its gap was reached.
         """
-        settings = Settings(
-            self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
-        )
+        settings = settings_of(self)
         X, y, weights = checked_samples(self, X, y, sample_weight)
         classes, labels, weights = encoded_labels(y, weights, self.class_weight)
         training = distinct(X, labels, classes, weights)

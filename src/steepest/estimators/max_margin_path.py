@@ -10,12 +10,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from steepest.arguments import switch
 from steepest.arrays import Array
 from steepest.estimators import linear
 from steepest.estimators.grid import grid, path
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier, fitted
-from steepest.estimators.solving import Settings, of_missed_gaps, problem_of
+from steepest.estimators.solving import of_missed_gaps, problem_of, settings_of
 from steepest.estimators.training import checked_features, checked_samples, distinct, encoded_labels
 from steepest.estimators.warnings import GapWarning, MarginWarning
 from steepest.geometry import Norm
@@ -94,9 +93,7 @@ class MaxMarginPath(BaseEstimator):
             bound: these are then fits of the nearest ν that has one.
             GapWarning: ``time_limit`` or rounding ended the fit of some ν before its gap was reached.
         """
-        settings = Settings(
-            self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
-        )
+        settings = settings_of(self)
         X, y, weights = checked_samples(self, X, y, sample_weight)
         self.classes_, labels, weights = encoded_labels(y, weights, self.class_weight)
         training = distinct(X, labels, self.classes_, weights)

@@ -12,7 +12,6 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from steepest.arguments import switch
 from steepest.arrays import Array
 from steepest.errors import InvalidArgument
 from steepest.estimators import linear
@@ -20,7 +19,7 @@ from steepest.estimators.grid import grid
 from steepest.estimators.max_margin_classifier import MaxMarginClassifier
 from steepest.estimators.max_margin_path import MaxMarginPath
 from steepest.estimators.softest import highest_nu
-from steepest.estimators.solving import Settings, misses_gap, problem_of
+from steepest.estimators.solving import misses_gap, problem_of, settings_of
 from steepest.estimators.training import (
     checked_features,
     checked_samples,
@@ -122,9 +121,7 @@ class MaxMarginPathCV(ClassifierMixin, BaseEstimator):
             MarginWarning: the fit to all samples has no margin, as a classifier's ``fit`` says.
             GapWarning: that fit, or some fits to folds, ended before their gap was reached.
         """
-        settings = Settings(
-            self.norm, self.gap, switch("fit_intercept", self.fit_intercept), self.method, self.time_limit
-        )
+        settings = settings_of(self)
         given = (X, y, sample_weight)
         X, y, weights = checked_samples(self, X, y, sample_weight)
         classes, labels, total = encoded_labels(y, weights, self.class_weight)

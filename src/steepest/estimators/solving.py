@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from steepest.arguments import switch
 from steepest.arrays import Array, as_numpy
 from steepest.estimators.training import Training
 from steepest.geometry import Norm, norm
@@ -16,7 +18,7 @@ from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.maxmargin.methods import RELAXED_SCANS, SCANS
 from steepest.problem import Classification
 
-__all__ = ["Settings", "dense", "misses_gap", "of_missed_gaps", "problem_of", "row_margins", "solved"]
+__all__ = ["Settings", "dense", "misses_gap", "of_missed_gaps", "problem_of", "row_margins", "settings_of", "solved"]
 
 _SMALL_ENTRIES = 1 << 23
 """Of an array of 64 MB, for which every method is at hand."""
@@ -31,6 +33,12 @@ class Settings:
     intercept: bool
     method: str = "auto"
     time_limit: float | None = None
+
+
+def settings_of(estimator: Any) -> Settings:
+    """Return the settings that an estimator of max margins was given, as its solutions need them."""
+    intercept = switch("fit_intercept", estimator.fit_intercept)
+    return Settings(estimator.norm, estimator.gap, intercept, estimator.method, estimator.time_limit)
 
 
 def dense(X: Array) -> Array:

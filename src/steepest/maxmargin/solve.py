@@ -69,6 +69,8 @@ _READ = 1 << 28
 _SMALL = 1 << 17
 """Numbers of features that stay where they are, 1 MB with all zeros, up to which they are solved as an array:
 every norm and method takes one, and most computations are faster with it."""
+_CONTRADICTION = 1e-6
+"""Relative excess of the lower bound that is no rounding of a norm's own value and dual."""
 _MOST_PAIRS = 2000
 """Pairs (i, c) of a linear program over directions that HiGHS solves in a fraction of a second."""
 _MOST_OPERATIONS = 3e11
@@ -133,8 +135,9 @@ def max_margin(
         it ended.
 
     Raises:
-        InvalidArgument: an argument outside what is listed above; MissingCapability, which is one, where the
-            method asks more of the norm than it offers.
+        InvalidArgument: an argument outside what is listed above, or a norm of one's own whose value and dual
+            are found to contradict each other; MissingCapability, which is one, where the method asks more of
+            the norm than it offers.
         MissingExtra: method="conic-program" without Clarabel.
 
     >>> problem = Classification([[2.0, 0.0], [0.0, 1.0]], [0, 1])
@@ -169,22 +172,31 @@ def max_margin(
         deadline = Deadline.after(time_limit, watch)
         if relaxed and _stays_elsewhere(problem):
             _check_scanned(norm, method, methods.RELAXED_SCANS)
-            return _soft(solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start), terms.nu)
+            return _returned(solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start), terms.nu)
         if terms.caps is not None and method == "auto" and _is_better_read_in_blocks(problem, norm):
             start = solve_relaxed_by_scans(problem, norm, terms, gap, deadline, start)
             # To read the file into memory when time is up would take more of it.
             if start.status is not Status.GAP_NOT_REACHED or deadline.passed:
-                return _soft(start, terms.nu)
+                return _returned(start, terms.nu)
         if relaxed:
-            return _soft(solve_relaxed(problem, norm, terms, gap, method, deadline, start), terms.nu)
+            return _returned(solve_relaxed(problem, norm, terms, gap, method, deadline, start), terms.nu)
         solution = _solution(problem, norm, gap, method, deadline)
         if canonical and solution.margin > 0:
             solution = solution.of_least_frobenius_norm()
-        return _soft(solution, terms.nu)
+        return _returned(solution, terms.nu)
 
 
-def _soft(solution: MaxMarginSolution, nu: float | None) -> MaxMarginSolution:
-    """The solution as one of a soft margin, if ν is given: of ν ≤ 1/n it was found as a hard one."""
+def _returned(solution: MaxMarginSolution, nu: float | None) -> MaxMarginSolution:
+    """The solution as one of a soft margin, if ν is given: of ν ≤ 1/n it was found as a hard one.
+
+    The bounds of a norm cannot cross. Where they do, the dual that somebody wrote for it is too small.
+    """
+    if solution.margin > (1 + _CONTRADICTION) * solution.upper_bound:
+        remedy = (
+            f"its value and its dual contradict each other (a margin of {solution.margin:.6g} above an upper "
+            f"bound of {solution.upper_bound:.6g}): make ⟨S, D(S)⟩ = dual(S) and ‖D(S)‖ = 1 hold for every S"
+        )
+        raise InvalidArgument("norm", norm_label(solution.norm), remedy)
     if nu is None:
         return solution
     none = solution.status in (Status.NOT_SEPARABLE, Status.WEAKLY_SEPARABLE)

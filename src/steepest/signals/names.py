@@ -28,7 +28,9 @@ __all__ = [
 Part = TypeVar("Part")
 
 SIGNALS: Registry[Signal] = Registry("signal")
+"""Every signal that has a name."""
 MOMENTUM_KINDS: Registry[Momentum] = Registry("momentum_kind")
+"""Every kind of momentum that has a name."""
 
 
 def signal(name: str | Signal) -> Signal:

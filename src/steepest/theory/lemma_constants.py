@@ -81,6 +81,7 @@ LEMMA_CONSTANTS: Capability[LemmaConstants] = Capability(
     "lemma constants",
     "What the lemmas of the theory use of a loss: how its proxy, its size and margins relate.",
 )
+"""The capability by which a loss offers its :class:`LemmaConstants`."""
 
 
 def lemma_constants(loss_: Loss | str) -> LemmaConstants:
