@@ -310,6 +310,10 @@ def test_a_network_in_distributed_data_parallel_is_measured_as_its_module(tmp_pa
         ({"time_limit": 0}, "time_limit=0: give seconds above 0, or None for no limit"),
         ({"report": 3}, "report=3: give a function of a record, a SummaryWriter, or None"),
         ({"network_norm": {"bias": "max"}}, "network_norm=['bias']: give a norm for weight too"),
+        (
+            {"network_norm": {"weight": "max", "bias": "max", "head": "max"}},
+            "network_norm='head': no parameter of the model has that name; there are weight, bias",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(options, message):
@@ -396,5 +400,73 @@ def test_the_degree_is_measured_again_only_where_the_network_may_have_another():
     # With biases of zero it was homogeneous.
     with torch.no_grad():
         layer.bias.fill_(1.0)
-    with pytest.raises(InvalidArgument, match="without biases after its first layer"):
+    with pytest.raises(InvalidArgument, match="without biases after its first trained layer"):
         watching.measure()
+
+
+def frozen_first_layer():
+    import torch
+
+    # f(x) = W relu(2x, -3x): margins 2 at x = 1 and 3 at x = -1 for W the identity, of which ‖W‖ = 1.
+    model = torch.nn.Sequential(linear(np.array([[2.0], [-3.0]])), torch.nn.ReLU(), linear(np.eye(2)))
+    model[0].requires_grad_(False)
+    return model, batches(np.array([[1.0], [-1.0]]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize("given", ["max", {"2.weight": "max"}, {"2.weight": "max", "0.weight": "frobenius"}])
+def test_frozen_layers_count_neither_in_the_degree_nor_in_the_norm(given):
+    model, loader = frozen_first_layer()
+    model[2].load_state_dict({"weight": 5.0 * model[2].get_parameter("weight")})
+    network = monitor(model, loader, norms=[], network_norm=given).measure().network
+    assert network is not None
+    assert (network.degree, network.size, network.margin) == (1, 5.0, pytest.approx(2.0))
+
+
+def test_a_frozen_bias_of_a_trained_layer_makes_a_network_inhomogeneous_and_one_below_does_not():
+    import torch
+
+    for place, homogeneous in ((0, True), (1, False)):
+        layers = [linear(np.eye(2), np.ones(2)), linear(np.eye(2), np.ones(2))]
+        layers[0].requires_grad_(False)
+        layers[1].bias.requires_grad_(False)
+        layers[1 - place].bias.data.zero_()
+        model = torch.nn.Sequential(*layers)
+        watching = monitor(model, batches(np.eye(2), np.arange(2)), norms=[], network_norm="max")
+        if homogeneous:
+            network = watching.measure().network
+            assert network is not None
+            assert network.degree == 1
+        else:
+            with pytest.raises(InvalidArgument, match="biases after its first trained layer"):
+                watching.measure()
+
+
+def test_layers_that_are_thawed_count_from_then_on():
+    model, loader = frozen_first_layer()
+    watching = monitor(model, loader, norms=[], network_norm="max")
+    alone = watching.measure().network
+    model[0].requires_grad_(True)
+    network = watching.measure().network
+    assert alone is not None
+    assert network is not None
+    assert alone.degree == 1
+    assert (network.degree, network.size, network.margin) == (2, 3.0, pytest.approx(2 / 9))
+    model[0].requires_grad_(False)
+    partly = monitor(model, loader, norms=[], network_norm={"2.weight": "max"})
+    model[0].requires_grad_(True)
+    with pytest.raises(InvalidArgument, match=r"network_norm=\['2.weight'\]: give a norm for 0.weight too"):
+        partly.measure()
+
+
+def test_a_network_of_which_all_is_frozen_is_named():
+    model, loader = frozen_first_layer()
+    watching = monitor(model, loader, norms=[], network_norm="max")
+    for layer in (model[0], model[2]):
+        layer.requires_grad_(False)
+    message = "model='Sequential': all its parameters are frozen"
+    with pytest.raises(InvalidArgument, match=message):
+        watching.measure()
+    with pytest.raises(InvalidArgument, match=message):
+        monitor(model, loader, norms=[], network_norm={"2.weight": "max"})
+    # Without that norm a frozen head is measured as any.
+    assert monitor(model, loader, norms=["max"]).measure().margins["max"].margin == 2.0

@@ -155,12 +155,21 @@ def test_a_run_is_resumed():
         ({"snapshots": "step"}, "snapshots='step'"),
         ({"random_layers": "ignore"}, "random_layers='ignore': give one of refuse, seed"),
         ({"partial_batch": "last"}, "partial_batch='last': give one of weighted, mean"),
+        ({"loader": 3}, "loader='int': give what can be iterated more than once"),
+        ({"loader": [torch.ones(2, 5)] * 2}, "loader='Tensor': give batches that are pairs"),
+        ({"loader": [(3, 4)]}, "inputs='int': give inputs with a length"),
+        ({"seed": -1}, "seed=-1: give a whole number from 0"),
+        ({"seed": 0.5}, "seed=0.5: give a whole number from 0"),
+        ({"optimizer": "sgd"}, "optimizer='sgd': give a torch.optim.Optimizer"),
+        ({"optimizer": torch.optim.SGD([torch.ones(2)])}, "optimizer='SGD': it trains none of the model's"),
+        ({"optimizer": torch.optim.LBFGS([torch.ones(2)])}, "optimizer='LBFGS': its steps need a closure"),
+        ({"model": cross_entropy}, "model=<function cross_entropy"),
+        ({"loss": "mse"}, "loss='mse': give a function of outputs and targets"),
     ],
 )
 def test_arguments_that_cannot_be_used(options, message):
     model = nn.Linear(5, 3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    given = {"optimizer": optimizer, "model": model, "loss": cross_entropy, "loader": batches(), **options}
     with pytest.raises(InvalidArgument, match=message):
-        cast(Any, VarianceReduced)(optimizer, model, cross_entropy, **{"loader": batches(), **options}).step(
-            *batches()[0]
-        )
+        cast(Any, VarianceReduced)(**given).step(*batches()[0])

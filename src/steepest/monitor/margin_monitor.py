@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from operator import length_hint
 from typing import Any
@@ -23,7 +23,14 @@ from steepest.losses import Loss, log_loss
 from steepest.losses import loss as loss_of
 from steepest.monitor.batches import Read, read_pair
 from steepest.monitor.head import Head, head_layer, read_head
-from steepest.monitor.homogeneous import NetworkMargin, degree_of, form_of, network_margin
+from steepest.monitor.homogeneous import (
+    NetworkMargin,
+    NormOfNetwork,
+    degree_of,
+    form_of,
+    network_margin,
+    norms_of,
+)
 from steepest.monitor.margins import Alignment, alignment_of_step, certified_margins
 from steepest.monitor.record import MarginRecord, writer_of
 from steepest.monitor.schedule import WithinShare, schedule_of
@@ -60,7 +67,7 @@ class MarginMonitor:
         time_limit: seconds for each of them; None for no limit.
         loss: the loss whose gradient steps are aligned with, over the loader, without weight decay.
         network_norm: for homogeneous networks: a norm or its name for all parameters, or a mapping from the
-            names of parameters to norms; ‖θ‖ is the largest of all.
+            names of parameters to norms; ‖θ‖ is the largest of all that are trained. Frozen ones need none.
         read: how a batch is read: a function that returns its inputs and labels.
         report: a function of a :class:`MarginRecord`, or a SummaryWriter of TensorBoard.
         prefix: what names in TensorBoard begin with.
@@ -98,7 +105,7 @@ class MarginMonitor:
         gap: float = 1e-2,
         time_limit: float | None = 60.0,
         loss: Loss | str = "cross-entropy",
-        network_norm: Norm | str | Mapping[str, Norm | str] | None = None,
+        network_norm: NormOfNetwork | None = None,
         read: Read = read_pair,
         report: object = None,
         prefix: str = "margins",
@@ -122,7 +129,9 @@ class MarginMonitor:
             None if time_limit is None else real_number("time_limit", time_limit, remedy, above=0)
         )
         self._loss = loss_of(loss)
-        self._network_norms = _norm_of_each(model, network_norm)
+        self._network_norm = network_norm
+        if network_norm is not None:
+            norms_of(model, network_norm)
         self._write = writer_of(report, prefix)
         self.records: list[MarginRecord] = []
         """What was measured so far."""
@@ -192,7 +201,7 @@ class MarginMonitor:
     def _first_need(self, elapsed: float) -> float:
         """Return the seconds that the first measurement is expected to need, by the time of a step so far."""
         batches = length_hint(self._loader, 1)
-        passes = batches if self._network_norms is None else 3 * batches
+        passes = batches if self._network_norm is None else 3 * batches
         self._elsewhere = passes * elapsed / max(1, self._step) + _LOADING
         return self._elsewhere + _FIRST
 
@@ -231,29 +240,17 @@ class MarginMonitor:
         return head, MarginRecord(self._step, head.accuracy, found, margins, {}, network, taken)
 
     def _network(self) -> NetworkMargin | None:
-        if self._network_norms is None:
+        if self._network_norm is None:
             return None
         model, loader, read = self._model, self._loader, self._read
+        # Anew each time: layers are frozen and thawed while a network trains.
+        norms = norms_of(model, self._network_norm)
         form = form_of(model)
         if form != self._form:
             self._degree, self._form = degree_of(model, loader, read), form
-        return network_margin(model, loader, read, self._loss, self._network_norms, self._degree)
+        return network_margin(model, loader, read, self._loss, norms, self._degree)
 
     def _keep(self, record: MarginRecord) -> None:
         self.records.append(record)
         if self._write is not None:
             self._write(record)
-
-
-def _norm_of_each(
-    model: nn.Module, given: Norm | str | Mapping[str, Norm | str] | None
-) -> dict[str, Norm] | None:
-    if given is None:
-        return None
-    names = [name for name, each in model.named_parameters() if each.requires_grad]
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(names, norm_of(given))
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise InvalidArgument("network_norm", sorted(given), f"give a norm for {missing[0]} too")
-    return {name: norm_of(given[name]) for name in names}

@@ -14,7 +14,17 @@ from steepest.optim.eight_bits import BLOCK, blocks_of, decoded, encode_, scales
 from steepest.optim.lists import copy_
 from steepest.optim.shards import is_one_of_several, is_sharded, local, sharded_as
 
-__all__ = ["BUFFER", "SCALES", "Averages", "averages_of", "dtype_name", "fit", "for_files", "make_averages"]
+__all__ = [
+    "BUFFER",
+    "SCALES",
+    "Averages",
+    "averages_of",
+    "dtype_name",
+    "fit",
+    "for_files",
+    "make_averages",
+    "require_fit",
+]
 
 BUFFER = "momentum_buffer"
 """The entry of a parameter's state for its average, under the name that torch.optim.Muon and SGD have."""
@@ -145,6 +155,23 @@ def fit(own: Any, param: Tensor, dtype: str | None) -> None:
     elif BUFFER in own and (dtype == "int8" or own[BUFFER].dtype != _kept_dtype(param, dtype)):
         average = _real(own.pop(BUFFER)).to(_real(param).dtype)
         _keep(own, torch.view_as_complex(average) if param.is_complex() else average, dtype)
+
+
+def require_fit(own: Any, param: Tensor) -> None:
+    """Check that an average that has been loaded, if there is one, has the shape of its parameter.
+
+    Raises:
+        InvalidArgument: it has another.
+    """
+    kept = own.get(CODES, own.get(BUFFER))
+    if kept is None:
+        return
+    # Codes are those of the shard that is here.
+    shape = tuple(local(param).shape if CODES in own else param.shape)
+    given = tuple(kept.shape)
+    if given not in ((shape, (*shape, 2)) if param.is_complex() else (shape,)):
+        remedy = f"the parameter in its place has shape {list(shape)}: give the states of the same parameters"
+        raise InvalidArgument("state_dict", f"average of shape {list(given)}", remedy)
 
 
 def for_files(own: Any, param: Tensor) -> Any:

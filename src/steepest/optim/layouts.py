@@ -191,7 +191,7 @@ class Layout:
         split = next(name for name, axes in self._named(len(shape)).items() if axis in axes)
         found = []
         for length, pieces in zip(lengths, self.pieces, strict=True):
-            own = {**sizes, split: sizes[split] // shape[axis] * length * self.interleaved}
+            own = {**sizes, split: sizes[split] // max(1, shape[axis]) * length * self.interleaved}
             own[split] //= pieces
             own["batch"] *= pieces
             found.append((own["batch"], own["outputs"], own["inputs"]))

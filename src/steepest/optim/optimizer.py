@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from steepest.errors import InvalidArgument
 from steepest.geometry import Norm
-from steepest.optim.averages import Averages, averages_of, fit, for_files, make_averages
+from steepest.optim.averages import Averages, averages_of, fit, for_files, make_averages, require_fit
 from steepest.optim.compiled import is_shared, number, prepare, register
 from steepest.optim.engines import Polar
 from steepest.optim.fused.groups import step_all, step_fused
@@ -166,7 +166,16 @@ class SteepestDescent(Optimizer):
         warn_of_embeddings(group)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Set the state of a pickle or a file; options that older files lack get their defaults."""
+        """Set the state of a pickle or a file; options that older files lack get their defaults.
+
+        Raises:
+            InvalidArgument: an average has another shape than its parameter.
+        """
+        # Before anything is taken over, so that a file of another model leaves all as it is.
+        for group in state["param_groups"]:
+            for param in group["params"]:
+                if param in state["state"]:
+                    require_fit(state["state"][param], param)
         super().__setstate__(state)
         for group in self.param_groups:
             for name, value in self.defaults.items():

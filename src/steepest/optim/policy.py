@@ -29,7 +29,7 @@ from steepest.optim.fused_parameters import (
 )
 from steepest.optim.layouts import Layout, layout
 from steepest.optim.owners import Owned, is_transposed, owners
-from steepest.optim.scales import Scale
+from steepest.optim.scales import Scale, check_scale
 from steepest.optim.update import Number
 
 __all__ = ["Policy", "Role", "Route", "policy_of"]
@@ -74,8 +74,12 @@ class Route:
 
     def __post_init__(self):
         norm(self.norm)
+        check_scale(self.scale)
         object.__setattr__(self, "layout", None if self.layout is None else layout(self.layout))
         real_number("lr_factor", self.lr_factor, "give a number above 0", above=0)
+        if self.weight_decay is not None:
+            remedy = "give a finite number of at least 0, or None for the optimiser's"
+            real_number("weight_decay", self.weight_decay, remedy, at_least=0)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,8 @@ class Policy:
     def __post_init__(self):
         for name in ("matrices", "embeddings", "heads", "vectors"):
             _require_route(name, getattr(self, name))
+        _require_texts("patterns", self.patterns, "{'blocks.*.mlp.*': Route('max')}")
+        _require_texts("layouts", self.layouts, "{'*.qkv.weight': 'parts=1,1,1'}")
         for pattern, route in self.patterns.items():
             _require_route(f"patterns[{pattern!r}]", route)
         object.__setattr__(self, "layouts", {key: layout(value) for key, value in self.layouts.items()})
@@ -121,8 +127,10 @@ class Policy:
         """Return groups of the model's parameters that are to be trained, for an optimiser with that rate.
 
         Raises:
-            InvalidArgument: the model has no such parameters, or a pattern fits none of its names.
+            InvalidArgument: no model; it has no such parameters, or a pattern fits none of its names.
         """
+        if not isinstance(model, nn.Module):
+            raise InvalidArgument("model", type(model).__name__, "give a torch.nn.Module")
         weights = owners(model)
         if not weights:
             raise InvalidArgument(
@@ -260,3 +268,12 @@ def _layout_of(owned: Owned, role: Role) -> Layout:
 def _require_route(argument: str, value: object) -> None:
     if not isinstance(value, Route):
         raise InvalidArgument(argument, value, "give a Route, such as Route('spectral')")
+
+
+def _require_texts(argument: str, value: object, example: str) -> None:
+    remedy = f"give a mapping from patterns of names, such as {example}"
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(argument, value, remedy)
+    for pattern in value:
+        if not isinstance(pattern, str):
+            raise InvalidArgument(argument, pattern, remedy)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from steepest.arguments import real_number
 from steepest.errors import InvalidArgument
 
-__all__ = ["SCALES", "Scale", "ScaleRule", "scale_name", "scale_of", "scale_text"]
+__all__ = ["SCALES", "Scale", "ScaleRule", "check_scale", "scale_name", "scale_of", "scale_text"]
 
 Scale = str | float | Callable[[int, int], float]
 """A scaling by name, a number, or a function of rows and columns."""
@@ -65,11 +65,32 @@ SCALES: Mapping[str, ScaleRule] = MappingProxyType(
 
 _TORCH = {"original": "aspect", "match_rms_adamw": "matched-rms"}
 _NEED_LENGTH = ("matched-rms", "unit-rms")
+_REMEDY = f"give one of {', '.join(SCALES)}, a number above 0, or a function of rows and columns"
 
 
 def scale_name(name: object) -> object:
     """Return our name where torch.optim.Muon has another."""
     return _TORCH.get(name, name) if isinstance(name, str) else name
+
+
+def check_scale(scale: object) -> None:
+    """Check that there is such a scaling, ours or one of torch.optim.Muon; what a function returns is not.
+
+    Raises:
+        InvalidArgument: there is none.
+
+    >>> check_scale("width")
+    Traceback (most recent call last):
+    ...
+    steepest.errors.InvalidArgument: scale='width': give one of unit, aspect, matched-rms, unit-rms,
+    spectral-width, a number above 0, or a function of rows and columns
+    """
+    named = scale_name(scale)
+    if isinstance(named, str):
+        if named not in SCALES:
+            raise InvalidArgument("scale", scale, _REMEDY)
+    elif not callable(named):
+        real_number("scale", named, _REMEDY, above=0)
 
 
 def scale_of(scale: Scale, rows: int, columns: int, length: float | None) -> float:
@@ -88,13 +109,11 @@ def scale_of(scale: Scale, rows: int, columns: int, length: float | None) -> flo
     (2.0, 2.0)
     """
     scale = scale_name(scale)  # pyright: ignore[reportAssignmentType]
-    remedy = f"give one of {', '.join(SCALES)}, a number above 0, or a function of rows and columns"
+    check_scale(scale)
     if callable(scale):
-        return real_number("scale", scale(rows, columns), remedy, above=0)
+        return real_number("scale", scale(rows, columns), _REMEDY, above=0)
     if not isinstance(scale, str):
-        return real_number("scale", scale, remedy, above=0)
-    if scale not in SCALES:
-        raise InvalidArgument("scale", scale, remedy)
+        return float(scale)
     if length is None and scale in _NEED_LENGTH:
         raise InvalidArgument(
             "scale", scale, "it is not known how long directions in this norm are; give a number"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
-from steepest.arguments import one_of, real_number
+from steepest.arguments import one_of, real_number, whole_number
 from steepest.errors import InvalidArgument
 
 __all__ = ["VarianceReduced"]
@@ -24,6 +24,7 @@ __all__ = ["VarianceReduced"]
 Snapshots = Literal["epoch"] | float | Callable[[int], bool]
 """When a snapshot is taken: at each epoch, with a probability at each step, or at steps of your own."""
 
+_LARGEST_SEED = 2**64 - 1
 _WHEN = 'give "epoch", a probability in (0, 1], or a function of the step'
 
 
@@ -44,7 +45,7 @@ class VarianceReduced:
         random_layers: a correction needs the same function at both weights. "refuse" raises where a pass
             draws random numbers, as dropout does; "seed" draws the same ones at the snapshot, and at the full
             gradient whatever comes.
-        seed: of the coins of a probability.
+        seed: of the coins of a probability, a whole number of at least 0.
         partial_batch: how a smaller last batch counts: "weighted" by its samples, so that the signals of an
             epoch average to the full gradient, or by its plain "mean", as in :class:`steepest.Method`.
 
@@ -74,13 +75,15 @@ class VarianceReduced:
         seed: int = 0,
         partial_batch: Literal["weighted", "mean"] = "weighted",
     ):
-        if isinstance(loader, Iterator):
+        _check_parts(optimizer, model, loss)
+        if isinstance(loader, Iterator) or not isinstance(loader, Iterable):
             raise InvalidArgument("loader", type(loader).__name__, "give what can be iterated more than once")
         if isinstance(snapshots, str) or not callable(snapshots):
             is_epoch = isinstance(snapshots, str) and snapshots == "epoch"
             snapshots = (
                 "epoch" if is_epoch else real_number("snapshots", snapshots, _WHEN, above=0, at_most=1)
             )
+        seed = whole_number("seed", seed, 0, at_most=_LARGEST_SEED)
         self.optimizer, self.model, self.loss, self.loader = optimizer, model, loss, loader
         self.random_layers = one_of("random_layers", random_layers, ("refuse", "seed"))
         self.partial_batch = one_of("partial_batch", partial_batch, ("weighted", "mean"))
@@ -123,7 +126,8 @@ class VarianceReduced:
         total = {name: torch.zeros_like(param) for name, param in self._trained()}
         batches = samples = 0
         state = _random_state()
-        for inputs, targets in self.loader:
+        for batch in self.loader:
+            inputs, targets = _pair(batch)
             size = _samples(inputs)
             before = _random_state()
             for name, gradient in self._gradients(self._snapshot, inputs, targets).items():
@@ -191,8 +195,36 @@ class VarianceReduced:
             raise InvalidArgument("model", type(self.model).__name__, remedy)
 
 
+def _check_parts(optimizer: object, model: object, loss: object) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise InvalidArgument(
+            "optimizer", optimizer, "give a torch.optim.Optimizer of the model's parameters"
+        )
+    if isinstance(optimizer, torch.optim.LBFGS):
+        remedy = "its steps need a closure, with gradients at several weights: give one that takes gradients"
+        raise InvalidArgument("optimizer", "LBFGS", remedy)
+    if not isinstance(model, nn.Module):
+        raise InvalidArgument("model", model, "give a torch.nn.Module")
+    if not callable(loss):
+        raise InvalidArgument("loss", loss, "give a function of outputs and targets")
+    own = {id(param) for group in optimizer.param_groups for param in group["params"]}
+    if not any(id(param) in own and param.requires_grad for param in model.parameters()):
+        remedy = "it trains none of the model's parameters: give the optimiser of this model"
+        raise InvalidArgument("optimizer", type(optimizer).__name__, remedy)
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise InvalidArgument("loader", type(batch).__name__, "give batches that are pairs (inputs, targets)")
+    return batch[0], batch[1]
+
+
 def _samples(inputs: Any) -> int:
-    return len(inputs)
+    try:
+        return len(inputs)
+    except TypeError:
+        remedy = "give inputs with a length, their number of samples: a tensor with samples first"
+        raise InvalidArgument("inputs", type(inputs).__name__, remedy) from None
 
 
 def _random_state() -> list[Tensor]:

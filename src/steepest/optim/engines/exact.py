@@ -18,15 +18,20 @@ from torch import Tensor
 from steepest.geometry.polar import rank_cutoff, spectral_map
 from steepest.optim.engines.prepared import computing_dtype, prepared
 from steepest.optim.engines.products import product, symmetric_product
-from steepest.optim.engines.rational import LEAST_RATIO, inverse_root
+from steepest.optim.engines.rational import LEAST_RATIO, inverse_roots
 
 __all__ = ["SpectralFunction", "by_gram", "by_svd", "ones"]
 
 SpectralFunction = Callable[[Tensor], Tensor]
 """f of singular values [..., m] of any order, up to a positive factor common to a matrix; maps 0 to 0."""
 
-_REPAY_ROOTS = 160
-"""Rows from which the inverse square root of a Gram matrix takes less time than its eigenvalues."""
+_REPAY_ROOTS = 640
+"""Rows of all matrices of a batch from which inverse square roots take less time than eigenvalues."""
+_REPAY_ROOTS_ALONE = 160
+"""Rows from which those of a single matrix do: it gains nothing from company, as it fills the cache."""
+
+_WELL_ASPECT = 2.5
+"""From this aspect on random matrices are so well conditioned that a root is worth looking for."""
 
 
 def ones(values: Tensor) -> Tensor:
@@ -64,12 +69,12 @@ def by_gram(S: Tensor, function: SpectralFunction) -> Tensor:
     elif function is ones and _repays_roots(X):
         mapped = _by_roots(X)
     else:
-        mapped = _tried_and_corrected(X, function)
+        mapped = _tried_and_corrected(X, _lower_gram(X), function)
     return ready.restored(mapped.reshape(ready.matrix.shape))
 
 
-def _tried_and_corrected(X: Tensor, function: SpectralFunction) -> Tensor:
-    G = _lower_gram(X)
+def _tried_and_corrected(X: Tensor, G: Tensor, function: SpectralFunction) -> Tensor:
+    """Return U f(Σ) Vᵀ of matrices [b, m, n], of which G has the lower triangles of X Xᵀ."""
     well = _may_be_well_conditioned(G)
     if not bool(well.any()):
         return _corrected(X, function)
@@ -86,23 +91,28 @@ def _tried_and_corrected(X: Tensor, function: SpectralFunction) -> Tensor:
 
 def _repays_roots(X: Tensor) -> bool:
     recorded = torch.is_grad_enabled() and X.requires_grad
-    return X.dtype == torch.float32 and X.is_cpu and X.shape[-2] >= _REPAY_ROOTS and not recorded
+    matrices, rows, columns = X.shape
+    repays = rows >= _REPAY_ROOTS_ALONE or matrices * rows >= _REPAY_ROOTS
+    may_be_well = columns >= _WELL_ASPECT * rows
+    return X.dtype == torch.float32 and X.is_cpu and repays and may_be_well and not recorded
 
 
 def _by_roots(X: Tensor) -> Tensor:
     """Return the polar factors (X Xᵀ)^(-1/2) X of matrices [b, m, n]."""
-    mapped = torch.empty_like(X)
-    left: list[int] = []
+    if len(X) > 1 and X.shape[-2] >= _REPAY_ROOTS_ALONE:
+        alone = torch.empty_like(X)
+        for matrix, place in zip(X.split(1), alone.split(1), strict=True):
+            place.copy_(_by_roots(matrix))
+        return alone
     tall = X.stride(-2) < X.stride(-1)
-    for index, matrix in enumerate(X):
-        rows = matrix.contiguous() if tall else matrix
-        root = inverse_root(symmetric_product(rows, rows.mT))
-        if root is None:
-            left.append(index)
-        else:
-            mapped[index] = product(matrix.mT, root).mT if tall else product(root, matrix)
-    if left:
-        mapped[left] = _corrected(X[left], ones)
+    rows = X.contiguous() if tall else X
+    G = symmetric_product(rows, rows.mT)
+    roots, sure = inverse_roots(G)
+    if not bool(sure.any()):
+        return _tried_and_corrected(X, G, ones)
+    mapped = product(X.mT, roots).mT if tall else product(roots, X)
+    if not bool(sure.all()):
+        mapped[~sure] = _tried_and_corrected(X[~sure], G[~sure], ones)
     return mapped
 
 

@@ -65,9 +65,9 @@ def plus_product(
     """
     if symmetric and _repays_blocks(A, B):
         return _in_blocks(added, weight, A, B, factor, True)
+    if _repays_linear(A, B):
+        return product(A, B).mul_(factor).add_(added, alpha=weight)
     if A.ndim == 2:
-        if _repays_linear(A, B):
-            return linear_product(A, B).mul_(factor).add_(added, alpha=weight)
         return torch.addmm(added, A, B, beta=weight, alpha=factor)
     flat = (each.reshape(-1, *each.shape[-2:]) for each in (added, A, B))
     return torch.baddbmm(*flat, beta=weight, alpha=factor).reshape(added.shape)
