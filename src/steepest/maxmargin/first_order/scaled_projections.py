@@ -15,6 +15,9 @@ __all__ = ["SCALED_PROJECTION", "ScaledProjection", "project_scaled_box", "proje
 _STEPS = 100
 """Most steps of Newton's method, which needs five to ten."""
 
+_NEAR = 0.7
+"""Share of the guess at which the search for a threshold begins."""
+
 ScaledProjection = Callable[[np.ndarray, np.ndarray, float | None], tuple[np.ndarray, float | None]]
 """Nearest point of {V : ‖V / sizes‖ ≤ 1} to V [k, d] for sizes [d], and a number that speeds the next one."""
 
@@ -48,16 +51,32 @@ def project_scaled_sum(
     return out, threshold
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def _excess(V, inverse, threshold):
-    """Σ max(abs(V) - θ / sizes, 0) / sizes - 1, and minus its slope in θ."""
-    total, slope = -1.0, 0.0
+_plain = numba.njit(nogil=True, error_model="numpy")
+
+
+@_plain
+def _collected(V, inverse, least, sizes, slopes):
+    """Write the abs(V) above ``least`` / sizes, and their 1 / sizes; return how many there are."""
+    count = 0
     for c in range(V.shape[0]):
         for j in range(V.shape[1]):
-            over = abs(V[c, j]) - threshold * inverse[j]
-            if over > 0.0:
-                total += over * inverse[j]
-                slope += inverse[j] * inverse[j]
+            size = abs(V[c, j])
+            if size > least * inverse[j]:
+                sizes[count] = size
+                slopes[count] = inverse[j]
+                count += 1
+    return count
+
+
+@_plain
+def _excess(sizes, slopes, count, threshold):
+    """Σ max(abs(V) - θ / sizes, 0) / sizes - 1, and minus its slope in θ."""
+    total, slope = -1.0, 0.0
+    for place in range(count):
+        over = sizes[place] - threshold * slopes[place]
+        if over > 0.0:
+            total += over * slopes[place]
+            slope += slopes[place] * slopes[place]
     return total, slope
 
 
@@ -65,15 +84,17 @@ def _excess(V, inverse, threshold):
 def _scaled_sum(V, inverse, start, out):
     """Write the projection into ``out``; return θ, for which ``start`` is a guess.
 
-    Newton's method on a convex function that falls converges from the left, so from a guess that is too
-    large it begins at 0.
+    Newton's method on a convex function that falls converges from the left. It begins at a share of the
+    guess, unless θ is below that, and looks only at what is above it there: few entries of many.
     """
-    threshold = start
-    total, slope = _excess(V, inverse, threshold)
+    sizes, slopes = np.empty(V.size, V.dtype), np.empty(V.size)
+    threshold = _NEAR * start
+    count = _collected(V, inverse, threshold, sizes, slopes)
+    total, slope = _excess(sizes, slopes, count, threshold)
     if total < 0.0 and threshold > 0.0:
-        # From the right one step leads to the left of the root, where something is left to step from.
-        threshold = max(0.0, threshold + total / slope) if slope > 0.0 else 0.0
-        total, slope = _excess(V, inverse, threshold)
+        threshold = 0.0
+        count = _collected(V, inverse, threshold, sizes, slopes)
+        total, slope = _excess(sizes, slopes, count, threshold)
     for _ in range(_STEPS):
         if total <= 0.0 or slope == 0.0:
             break
@@ -81,7 +102,7 @@ def _scaled_sum(V, inverse, start, out):
         if new <= threshold:
             break
         threshold = new
-        total, slope = _excess(V, inverse, threshold)
+        total, slope = _excess(sizes, slopes, count, threshold)
     for c in range(V.shape[0]):
         for j in range(V.shape[1]):
             over = max(abs(V[c, j]) - threshold * inverse[j], 0.0)

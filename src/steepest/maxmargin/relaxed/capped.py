@@ -41,7 +41,7 @@ def _threshold(v, starts, caps, total, start):
     theta = min(start, high)
     for _ in range(_STEPS):
         found, slope = _above(v, starts, caps, theta)
-        if abs(found - total) <= 1e-15 * total:
+        if abs(found - total) <= 1e-13 * total:
             break
         if found > total:
             low = theta

@@ -3,7 +3,8 @@
 The iteration is that of ``scans/restarted.py``, on max over ‖V‖ ≤ 1 and free F of min over capped q of
 ⟨A(q), [V F]⟩. Where it meets the faces of a polyhedral ball it converges at a linear rate; projections that
 alternate do not. Samples that stay at their caps on one class are a fixed part of A(q), and those far above
-the level have no dual weight.
+the level have no dual weight. Steps are as long as the norm of W ↦ margins allows: means that an intercept
+explains (``centred.py``) and free features, in sizes of their own, do not bound them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.relaxed.ascent import Active
 from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.capped import project_capped_pairs
+from steepest.maxmargin.relaxed.centred import Centred, explained_by_free
 from steepest.maxmargin.relaxed.flows import with_balanced_flows
 from steepest.maxmargin.relaxed.point import NOTHING, Point, dual_above, take_weights
 from steepest.maxmargin.scans.pair_products import PairProducts
@@ -59,14 +61,18 @@ class _Saddle:
         self.threshold, self.restarts = math.inf, Restarts()
         self.found = np.zeros(0)
         size = float(norm(start.weights[:, : band.penalised]))
+        self.explained = explained_by_free(band)
         self.vector = np.random.default_rng(0).standard_normal(start.weights.shape)
         self.seen = band.margins(start.weights / size)
         self.level = band.threshold(self.seen.min(axis=1))
         # As far as margins spread below the level; what more there is joins at the next looks.
         far = self._limited(self.level - float(self.seen.min()), start.dual, self.seen)
         active = band.active(start.dual, band.caps, self.seen, self.level, far)
-        self.sizes = _sizes(band, active, split=self.stretched is None)
-        W = start.weights / size * self.sizes
+        self.sizes = _sizes(band, split=self.stretched is None)
+        self._even(active, start.dual)
+        W = start.weights / size
+        W[:, band.penalised :] += W[:, : band.penalised] @ self.explained.T
+        W = W * self.sizes
         mass = float(start.dual.sum())
         # All dual weight may be that of samples at their caps, which is settled.
         spread = float(np.linalg.norm(start.dual)) / mass if mass > 0 else 1.0
@@ -91,14 +97,24 @@ class _Saddle:
         self.settled = alpha.copy()
         self.settled[self.places] = 0.0
         sizes = self.sizes[columns]
-        self.products = _products(band, active, columns, sizes, precision)
+        m = self.measured
+        shift = self.explained[:, columns[:m]] / sizes[:m] * sizes[m:, None]
+        self.products = Centred(_products(band, active, columns, sizes, precision), shift.astype(precision))
         self.caps = band.caps[active.rows]
         self.room = max(0.0, 1.0 - band.mass - float(self.settled.sum()))
         fixed = (band.pair_sum(self.settled) + band.fixed)[:, columns]
-        self.fixed, self.inner = (fixed / sizes).astype(precision), sizes.astype(precision)
+        self.fixed = self.products.levelled((fixed / sizes).astype(precision))
+        self.inner = sizes.astype(precision)
         V = np.ascontiguousarray(self.vector[:, columns], precision)
         self.size, V = operator_norm(self.products.margins, self.products.pair_sum, V)
         self.vector[:, columns] = V / np.linalg.norm(V)
+
+    def _even(self, active: Active, alpha: np.ndarray) -> None:
+        """Make free features as large as the others are together: they would bound all steps, or take few."""
+        p, width = self.band.penalised, self.band.width
+        if p < width:
+            self._hold(active, np.arange(width), alpha)
+            self.sizes[p:] *= self.products.norm_of(p, width) / self.products.norm_of(0, p)
 
     @property
     def places(self) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +135,8 @@ class _Saddle:
 
     def look(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights, dual weights and all margins as last computed."""
-        W = self._everywhere(self.new.W) / self.sizes
+        W, p = self._everywhere(self.new.W) / self.sizes, self.band.penalised
+        W[:, p:] -= W[:, :p] @ self.explained.T
         return W, self.dual(self.new.q), self.band.margins(W)
 
     def _everywhere(self, W: np.ndarray) -> np.ndarray:
@@ -276,12 +293,14 @@ def _balanced(band: Band, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return q, band.pair_sum(q) + band.fixed
 
 
-def _sizes(band: Band, active: Active, *, split: bool) -> np.ndarray:
-    """The root of the length of every feature among the active samples, shape [p + f].
+def _sizes(band: Band, *, split: bool) -> np.ndarray:
+    """The root of the length of every feature, shape [p + f].
+
+    Of all samples: one that is rare among those near the level may be in many that join them.
 
     With ``split`` those that the norm measures have one size, of all of them.
     """
-    X: Any = band.features[active.rows]
+    X: Any = band.features
     p = band.penalised
     squares = np.asarray((X.multiply(X) if sparse.issparse(X) else X * X).sum(axis=0)).ravel()
     if split:
@@ -296,10 +315,5 @@ def _products(
 ) -> PairProducts:
     X: Any = band.features[active.rows]
     X = X if len(columns) == band.width else X[:, columns]
-    if sparse.issparse(X):
-        values = (X.data / sizes[X.indices]).astype(precision)
-        features: Any = values, X.indices.astype(np.int64), X.indptr.astype(np.int64)
-    else:
-        features = np.divide(X, sizes, dtype=precision, casting="same_kind")
-    labels, shape = band.labels[active.rows], (band.classes, len(columns))
-    return PairProducts(features, labels, active.starts, active.classes, shape, sparse.issparse(X), precision)
+    labels = band.labels[active.rows]
+    return PairProducts.of_pairs(X, labels, active.starts, active.classes, band.classes, sizes, precision)

@@ -20,6 +20,8 @@ class PairProducts:
 
     features: Any
     """Rows of an array, or (values, columns, starts) of sparse rows."""
+    by_column: Any
+    """(values, rows, starts) of sparse columns; None of arrays, or where pairs are of few classes."""
     labels: np.ndarray
     """Class of each sample of the set, shape [m]."""
     starts: np.ndarray
@@ -34,14 +36,33 @@ class PairProducts:
     @classmethod
     def of(cls, chosen: WorkingSet, sizes: np.ndarray, precision: type) -> PairProducts:
         """Of a working set, whose features are divided by ``sizes`` [d]."""
-        X, shape = chosen.features, (chosen.source.classes, len(sizes))
         starts = np.searchsorted(chosen.place, np.arange(len(chosen.rows) + 1))
-        if sparse.issparse(X):
-            values = (X.data / sizes[X.indices]).astype(precision)
-            features: Any = values, X.indices.astype(np.int64), X.indptr.astype(np.int64)
-        else:
-            features = np.divide(X, sizes, dtype=precision, casting="same_kind")
-        return cls(features, chosen.labels, starts, chosen.other, shape, sparse.issparse(X), precision)
+        return cls.of_pairs(
+            chosen.features, chosen.labels, starts, chosen.other, chosen.source.classes, sizes, precision
+        )
+
+    @classmethod
+    def of_pairs(
+        cls,
+        X: Any,
+        labels: np.ndarray,
+        starts: np.ndarray,
+        classes: np.ndarray,
+        k: int,
+        sizes: np.ndarray,
+        precision: type,
+    ) -> PairProducts:
+        """Of samples X [m, d], divided by ``sizes`` [d], with labels of k classes and pairs [s]."""
+        shape, by_column = (k, len(sizes)), None
+        if not sparse.issparse(X):
+            features: Any = np.divide(X, sizes, dtype=precision, casting="same_kind")
+            return cls(features, by_column, labels, starts, classes, shape, False, precision)
+        scaled = sparse.csr_array(
+            ((X.data / sizes[X.indices]).astype(precision), X.indices, X.indptr), X.shape
+        )
+        if products.MANY * len(classes) >= k * len(labels):
+            by_column = _arrays(scaled.tocsc())
+        return cls(_arrays(scaled), by_column, labels, starts, classes, shape, True, precision)
 
     def margins(self, W: np.ndarray) -> np.ndarray:
         """Margins of the pairs for weights [k, d], shape [s]."""
@@ -56,10 +77,19 @@ class PairProducts:
     def pair_sum(self, q: np.ndarray) -> np.ndarray:
         """A(q), shape [k, d]."""
         rest = self.labels, self.starts, self.classes, q
-        if self.is_sparse:
-            out = np.zeros(self.shape[::-1], self.precision)
+        if not self.is_sparse:
+            out = np.zeros(self.shape, self.precision)
+            products.add_pairs(self.features, *rest, out)
+            return out
+        out = np.zeros(self.shape[::-1], self.precision)
+        if self.by_column is None:
             products.add_sparse_pairs(self.features, *rest, out)
-            return np.ascontiguousarray(out.T)
-        out = np.zeros(self.shape, self.precision)
-        products.add_pairs(self.features, *rest, out)
-        return out
+        else:
+            towards = np.empty((len(self.labels), self.shape[0]), self.precision)
+            products.sparse_pair_sum(self.by_column, *rest, towards, out)
+        return np.ascontiguousarray(out.T)
+
+
+def _arrays(X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, indices and starts of sparse rows or columns, as compiled loops know them."""
+    return X.data, X.indices.astype(np.int64, copy=False), X.indptr.astype(np.int64, copy=False)
