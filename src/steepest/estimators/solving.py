@@ -18,7 +18,16 @@ from steepest.maxmargin import MaxMarginSolution, max_margin
 from steepest.maxmargin.methods import RELAXED_SCANS, SCANS
 from steepest.problem import Classification
 
-__all__ = ["Settings", "dense", "misses_gap", "of_missed_gaps", "problem_of", "row_margins", "settings_of", "solved"]
+__all__ = [
+    "Settings",
+    "dense",
+    "misses_gap",
+    "of_missed_gaps",
+    "problem_of",
+    "row_margins",
+    "settings_of",
+    "solved",
+]
 
 _SMALL_ENTRIES = 1 << 23
 """Of an array of 64 MB, for which every method is at hand."""
