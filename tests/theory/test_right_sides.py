@@ -32,7 +32,7 @@ def grown(R, distance):
     return math.exp(2 * R * distance) - 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(instance=instances(ANY_NORMS), seed=st.integers(0, 2**32 - 1))
 def test_of_one_point_and_of_two(instance, seed):
     i, R = instance, radius_of(instance)
@@ -69,7 +69,7 @@ def test_of_one_point_and_of_two(instance, seed):
     assert found.right == pytest.approx(2 * (m - 1) * R * grown(R, distance))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(instance=instances(ANY_NORMS), seed=st.integers(0, 2**32 - 1))
 def test_of_a_path(instance, seed):
     i, R, m, beta = instance, radius_of(instance), instance.batches, instance.momentum

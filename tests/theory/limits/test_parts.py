@@ -1,5 +1,8 @@
 """Parts of predicted limits: shares of batches, slopes of graded signs, steps of paths, enough samples."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,7 +14,7 @@ from steepest.theory.limits import predict, refinement
 from steepest.theory.limits.batches import Batches, aged_epochs, every_batch, sampled_batches
 from steepest.theory.limits.fields import field_of
 from steepest.theory.limits.following import WIDTH, followed, samples_of
-from steepest.theory.limits.path import follow
+from steepest.theory.limits.path import Path, follow
 from steepest.theory.limits.plan import planned
 from steepest.theory.limits.result import LimitDirection, LimitError
 from steepest.theory.limits.single_samples import constant_directions
@@ -225,3 +228,25 @@ def test_samples_have_fewer_batches_where_these_or_weights_are_large(samples, fe
     X[:, 0] = np.where(np.arange(samples) % 2, -1.0, 1.0)
     data = Classification(X, np.arange(samples) % 2)
     assert planned(data, Method("max", size), None, 2.0, None, 2, 0, None).least == least
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_method_without_step_sizes_has_no_error_of_theirs(problem, momentum):
+    own: Any = SimpleNamespace(norm="frobenius", batch_size=3, momentum=momentum, loss="cross-entropy")
+    found = limit_direction(problem, own, at=2.0, margin=max_margin(problem, "frobenius"), batches=1)
+    assert found.available
+    assert found.error.steps == 0.0
+
+
+def test_the_last_doubling_begins_at_half_of_the_length(problem):
+    solution = max_margin(problem, "frobenius")
+    plan = planned(problem, Method("frobenius", 3), None, solution, None, 2, 0, None)
+    (batches,) = samples_of(plan)
+    ways = np.stack([solution.weights + share * np.eye(3, 4) for share in (2.0, 0.5, 0.1)])
+    path = Path(np.array([1.0, 2.0, 4.0]), ways, ways, complete=True)
+    last = refinement.Followed(path, WIDTH, 2.0)
+    state, open_ = refinement.finer(plan, batches, path, last, ways[-1], 4.0)
+    np.testing.assert_array_equal(state, ways[-1])
+    errors = [plan.error_of(each) for each in ways]
+    assert open_ == pytest.approx(abs(errors[1] - errors[2]))
+    assert abs(errors[0] - errors[2]) > 2 * open_ > 0
