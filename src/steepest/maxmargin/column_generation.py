@@ -9,18 +9,16 @@ those where |A(q)| is above the level. Features join until there are none (Dantz
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from steepest.arrays import as_numpy
 from steepest.capabilities import Capability
-from steepest.geometry import Norm
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.forms.pairs import towards
-from steepest.maxmargin.forms.reduced import reduce_features
+from steepest.maxmargin.forms.pairs import Pairs
+from steepest.maxmargin.forms.reduced import Reduced, reduce_features
 from steepest.maxmargin.peers.highs import solve_linear_program
-from steepest.problem import Classification
 
 __all__ = ["SINGLE_FEATURES", "solve_by_columns"]
 
@@ -36,34 +34,37 @@ _ENOUGH = 0.1
 """Share of the gap by which a feature must be above the level to join."""
 
 
-def solve_by_columns(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Candidate:
+def solve_by_columns(reduced: Reduced, gap: float, deadline: Deadline) -> Candidate:
     """Weights and dual weights of relative gap ``gap``, from linear programs in some of the features.
+
+    Free features are in all of them, so that A(q) is 0 there for the dual weights of each.
 
     Raises:
         MissingCapability: the dual norm is not the largest of what single features give.
     """
+    norm = reduced.norm
     given = SINGLE_FEATURES.required_of("norm", norm, 'method="column-generation"', 'use method="auto"')
-    X, y, k = as_numpy(problem.features), problem.labels, problem.n_classes
+    pairs, X, k = Pairs(reduced), reduced.features, reduced.classes
     n, d = X.shape
-    uniform = np.where(y[:, None] == np.arange(k), 0.0, 1.0)
-    worth = given(towards(uniform, y).T @ X)
+    worth = given(pairs.pair_sum(pairs.uniform))
     chosen = np.zeros(d, dtype=bool)
     chosen[np.argsort(-worth, kind="stable")[: _FIRST * n]] = True
-    best, iterations = Best(np.zeros((k, d)), uniform / uniform.sum(), 0.0), 0
+    best: Best = Best((np.zeros((k, d)), None), pairs.uniform, 0.0)
+    iterations = 0
     for _ in range(_MOST_ROUNDS):
         columns = np.flatnonzero(chosen)
-        part = reduce_features(X[:, columns], y, k, norm)
+        part = reduce_features(X[:, columns], reduced.labels, k, norm)
+        part = replace(
+            part, caps=reduced.caps, free=None if reduced.free is None else reduced.free / part.scale
+        )
         found = solve_linear_program(part, 0.1 * gap, deadline)
         iterations += found.iterations
         W = np.zeros((k, d))
         W[:, columns] = part.weights(found.weights)
         size = float(norm(W))
-        logits = X[:, columns] @ W[:, columns].T
-        margins = logits[np.arange(n), y][:, None] - logits
-        margins[np.arange(n), y] = np.inf
         q = found.dual / found.dual.sum()
-        worth = given(towards(q, y).T @ X)
-        best.take_weights(W, float(margins.min()) / size if size > 0.0 else 0.0)
+        worth = given(pairs.pair_sum(q))
+        best.take_weights((W, found.free), pairs.level(W, found.free) / size if size > 0.0 else 0.0)
         best.take_dual(q, float(worth.max()))
         deadline.tell("column generation", iterations, best.relative_gap)
         level = float(worth[columns].max())
@@ -72,4 +73,5 @@ def solve_by_columns(problem: Classification, norm: Norm, gap: float, deadline: 
             break
         order = np.argsort(-worth[joining], kind="stable")
         chosen[joining[order[: max(1, _JOINING * n)]]] = True
-    return Candidate(best.weights, best.dual, iterations, "column generation (HiGHS)")
+    W, free = best.weights
+    return Candidate(W, best.dual, iterations, "column generation (HiGHS)", free)

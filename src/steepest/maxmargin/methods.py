@@ -83,6 +83,7 @@ def _on_reduced(solve: Callable[[Reduced, float, Deadline], Candidate], share: f
 by_polyhedral = _on_reduced(solve_polyhedral, _ROUNDING)
 by_quadratic = _on_reduced(solve_quadratic, _ROUNDING)
 by_interior_point = _on_reduced(solve_interior_point, _ROUNDING)
+by_columns = _on_reduced(solve_by_columns, _ROUNDING)
 
 
 def by_coordinates(
@@ -101,12 +102,8 @@ def by_coordinates(
 
 def by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
     """Row generation."""
-    yield solve_by_rows(problem, norm, gap, deadline)
-
-
-def by_columns(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:
-    """Column generation."""
-    yield solve_by_columns(problem, norm, _ROUNDING * gap, deadline)
+    X = as_numpy(problem.features)
+    yield solve_by_rows(Reduced(X, problem.labels, problem.n_classes, 1.0, None, None, norm), gap, deadline)
 
 
 def by_scans(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Candidate]:

@@ -7,22 +7,26 @@ meet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
-from steepest.arrays import as_numpy
-from steepest.geometry import Norm
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT, coordinate_ascent
 from steepest.maxmargin.forms.best import Best, relative_gap
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.forms.pairs import Pairs
-from steepest.maxmargin.forms.reduced import Reduced, reduce
+from steepest.maxmargin.forms.pairs import Pairs, towards
+from steepest.maxmargin.forms.reduced import Reduced, reduce_features
+from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.interior.central_path import solve_interior_point
 from steepest.maxmargin.interior.quadratic import EUCLIDEAN, solve_quadratic
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
-from steepest.problem import Classification, margins_of_logits
 
 __all__ = ["solve_by_rows", "solve_part"]
+
+_ROOM, _LEVELS = 1.5, 64
+"""What caps of a sub-problem sum to at least, where dual weights sum to 1; steps of a class's share."""
 
 _MOST_ROUNDS = 40
 """Far beyond the two to six that problems take."""
@@ -36,46 +40,130 @@ _COARSE = 1e-2
 """Gap of the first rounds, and of the guess that chooses their samples."""
 
 
-def solve_by_rows(problem: Classification, norm: Norm, gap: float, deadline: Deadline) -> Candidate:
-    """Weights and dual weights of relative gap ``gap``, from sub-problems of samples of small margin."""
-    X, y = as_numpy(problem.features), problem.labels
-    chosen = _lowest(_guessed_margins(problem, X), y, _first_share(problem))
+Part = Callable[[Reduced, float, Deadline], Candidate]
+"""Solves a sub-problem to a relative gap."""
+Guess = Callable[[Reduced], np.ndarray]
+"""Smallest margins of all samples for some weights, shape [n], of any unit."""
+
+
+def solve_by_rows(
+    whole: Reduced, gap: float, deadline: Deadline, solve: Part | None = None, guess: Guess | None = None
+) -> Candidate:
+    """Weights and dual weights of relative gap ``gap``, from sub-problems of samples of small margin.
+
+    With caps, samples below the level are at their caps, so that sub-problems have all of these; free
+    weights are as free in them as in the whole.
+
+    Args:
+        whole: the problem in all classes and features.
+        gap: the relative gap to reach.
+        deadline: when to stop.
+        solve: what solves sub-problems; without, :func:`solve_part`, which knows hard margins alone.
+        guess: what the first sub-problem is chosen by; without, that of hard margins.
+    """
+    y, norm, pairs = whole.labels, whole.norm, Pairs(whole)
+    share = 40 + 8 * whole.features.shape[1] // whole.classes
+    margins = (guess or _guessed_margins)(whole)
+    chosen = _lowest(margins, y, share) | _needed(margins, whole)
     tolerance, iterations, method = max(gap, _COARSE), 0, ""
-    best = Best(
-        np.zeros((problem.n_classes, problem.dimension)), np.ones((problem.samples, problem.n_classes))
-    )
+    nothing = np.zeros((whole.classes, whole.features.shape[1]))
+    best: Best = Best((nothing, None), np.ones(pairs.mask.shape))
     for _ in range(_MOST_ROUNDS):
         rows = np.nonzero(chosen)[0]
-        part = reduce(Classification(X[rows], y[rows]), norm)
-        found = solve_part(part, 0.8 * tolerance, deadline)
+        part = _part(whole, rows)
+        found = (solve or solve_part)(part, 0.8 * tolerance, deadline)
         iterations, method = iterations + found.iterations, found.method
         W = part.weights(found.weights)
-        q = np.zeros((problem.samples, problem.n_classes))
+        q = np.zeros(pairs.mask.shape)
         q[rows] = found.dual / found.dual.sum()
-        size = float(norm(W))
-        margins = _row_margins(problem, W) / (size if size > 0 else 1.0)
-        best.take_weights(W, float(margins.min()))
-        best.take_dual(q, float(norm.dual(problem.pair_sum(q))))
-        level = float(margins[rows].min())
+        size = float(norm(W)) or 1.0
+        margins = pairs.lowest(W, found.free) / size
+        best.take_weights((W, found.free), _levels(margins, whole.caps)[0])
+        best.take_dual(q, _upper(whole, rows, q[rows], found.free, size))
+        level, threshold = _levels(margins[rows], None if whole.caps is None else whole.caps[rows])
         deadline.tell("row generation", iterations, best.relative_gap)
         if best.within(gap) or level <= 0.0 or deadline.passed:
             break
-        violating = ~chosen & (margins < level * (1.0 - 0.1 * gap))
+        violating = ~chosen & (margins < threshold - 0.1 * gap * level * _most_forgiving(whole.caps))
         if not violating.any() and tolerance <= 0.5 * gap:
             break
         solved = tolerance
         # A solve to the end costs little more than one on the way, and may be the last one.
         if violating.sum() <= len(rows):
             tolerance = 0.5 * gap
-        keep = chosen & (margins < _DROPPED * level)
-        for label in range(problem.n_classes):
-            # Every class stays present, by its lowest sample, so that labels keep their meaning.
+        keep = chosen & (margins < threshold + (_DROPPED - 1.0) * level)
+        for label in np.unique(y):
+            # Every class stays present, by its lowest sample.
             members = np.nonzero(y == label)[0]
             keep[members[np.argmin(margins[members])]] = True
         # Samples that hardly keep the level would violate that of the next weights.
-        near = ~chosen & (margins < level * (1.0 + _SLACK * solved))
-        chosen = keep | _lowest(np.where(near, margins, np.inf), y, 2 * _first_share(problem))
-    return Candidate(best.weights, best.dual, iterations, f"row generation, {method}")
+        near = ~chosen & (margins < threshold + _SLACK * solved * level)
+        most = 2 * share if whole.caps is None else max(2 * share, len(rows) // whole.classes)
+        chosen = keep | _lowest(np.where(near, margins, np.inf), y, most) | _needed(margins, whole)
+    W, free = best.weights
+    return Candidate(W, best.dual, iterations, f"row generation, {method}", free)
+
+
+def _part(whole: Reduced, rows: np.ndarray) -> Reduced:
+    """The problem of some samples, reduced; free weights are those of the whole."""
+    part = reduce_features(whole.features[rows], whole.labels[rows], whole.classes, whole.norm)
+    return replace(
+        part,
+        caps=None if whole.caps is None else whole.caps[rows],
+        free=None if whole.free is None else whole.free[rows] / part.scale,
+    )
+
+
+def _upper(whole: Reduced, rows: np.ndarray, q: np.ndarray, free: np.ndarray | None, size: float) -> float:
+    """About the bound of dual weights q [m, k], where free weights are paid for what does not balance."""
+    T = towards(q, whole.labels[rows])
+    upper = float(whole.norm.dual(T.T @ whole.features[rows]))
+    if free is None or whole.free is None:
+        return upper
+    left = np.abs(T.T @ whole.free[rows])
+    return upper + 2.0 * float((left * np.abs(free).max(axis=0)).sum()) / size
+
+
+def _levels(margins: np.ndarray, caps: np.ndarray | None) -> tuple[float, float]:
+    """The mean of the worst margins and the largest of these: both are the smallest margin without caps."""
+    if caps is None:
+        return float(margins.min()), float(margins.min())
+    shares = shares_of_worst(margins, caps)
+    return float(shares @ margins), float(margins[shares > 0].max())
+
+
+def _most_forgiving(caps: np.ndarray | None) -> float:
+    """ν, by which what one sample lies below the level counts less than what all do; 1 without caps."""
+    return 1.0 if caps is None else 1.0 / max(1.0, float(caps.sum()))
+
+
+def _needed(margins: np.ndarray, whole: Reduced) -> np.ndarray:
+    """Mask of the samples of small margin without which caps would leave dual weights too little room.
+
+    Where weights are free, as much leaves each class as comes to it, half of all at most.
+    """
+    needed = np.zeros(len(margins), dtype=bool)
+    caps = whole.caps
+    if caps is None:
+        return needed
+    _fill(needed, np.arange(len(caps)), margins, caps, _ROOM)
+    if whole.free is None:
+        return needed
+    classes = np.unique(whole.labels)
+    members = [np.nonzero(whole.labels == label)[0] for label in classes]
+    sums = np.array([caps[each].sum() for each in members])
+    levels = 0.5 * _ROOM * np.arange(1, _LEVELS + 1) / _LEVELS
+    together = np.minimum(sums[:, None], levels).sum(axis=0)
+    level = float(levels[np.argmax(together >= min(_ROOM, together[-1]))])
+    for each in members:
+        _fill(needed, each, margins, caps, level)
+    return needed
+
+
+def _fill(mask: np.ndarray, members: np.ndarray, margins: np.ndarray, caps: np.ndarray, total: float) -> None:
+    """Take the members of smallest margin into a mask until their caps sum to ``total``, or all of them."""
+    order = members[np.argsort(margins[members], kind="stable")]
+    mask[order[: 1 + int(np.searchsorted(np.cumsum(caps[order]), total))]] = True
 
 
 def solve_part(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
@@ -102,23 +190,12 @@ def solve_part(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
     return solve_interior_point(part, gap, deadline)
 
 
-def _first_share(problem: Classification) -> int:
-    """Samples of every class to begin with: some more than there are unknowns, over all classes."""
-    return 40 + 8 * problem.dimension // problem.n_classes
-
-
-def _row_margins(problem: Classification, W: np.ndarray) -> np.ndarray:
-    """Smallest margin of every sample, shape [n]."""
-    return as_numpy(problem.pair_margins(W)).min(axis=1)
-
-
-def _guessed_margins(problem: Classification, X: np.ndarray) -> np.ndarray:
+def _guessed_margins(whole: Reduced) -> np.ndarray:
     """Margins after a few sweeps towards the Frobenius max margin, in features of one scale."""
+    X, y, k = whole.features, whole.labels, whole.classes
     sizes = np.maximum(np.max(np.abs(X), axis=0), np.finfo(float).tiny)
-    Z = X / sizes
-    W, _, _ = coordinate_ascent(Z, problem.labels, problem.n_classes, _COARSE, Deadline(), _PACE_OF_GUESS)
-    margins = margins_of_logits(np, Z @ W.T, as_numpy(problem.one_hot))
-    return np.min(margins, axis=1, where=~as_numpy(problem.one_hot), initial=np.inf)
+    W, _, _ = coordinate_ascent(X / sizes, y, k, _COARSE, Deadline(), _PACE_OF_GUESS)
+    return Pairs(whole).lowest(W / sizes)
 
 
 def _lowest(margins: np.ndarray, y: np.ndarray, share: int) -> np.ndarray:

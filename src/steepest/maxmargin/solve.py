@@ -45,9 +45,6 @@ __all__ = ["METHODS", "max_margin"]
 METHODS = ("auto", *methods.METHODS)
 """What ``method`` may be."""
 
-RELAXED_METHODS = ("auto", "interior-point", "first-order", "scans", "cutting-planes")
-"""What it may be of soft margins and of margins with free weights."""
-
 _GAP = "give a relative gap between 0 and 1, such as 1e-8"
 _TIME = "give a positive number of seconds, or None for no limit"
 _OF_BASE = 0.8
@@ -159,13 +156,9 @@ def max_margin(
             "leave it out, or give features as an array: of sparse ones and large files one optimum is found"
         )
         raise InvalidArgument("canonical", canonical, remedy)
-    if relaxed:
-        if canonical:
-            remedy = "leave it out: the set of optima is known of hard margins without free weights alone"
-            raise InvalidArgument("canonical", canonical, remedy)
-        if method not in RELAXED_METHODS:
-            remedy = f"with nu, an intercept or free features give one of {', '.join(RELAXED_METHODS)}"
-            raise InvalidArgument("method", method, remedy)
+    if relaxed and canonical:
+        remedy = "leave it out: the set of optima is known of hard margins without free weights alone"
+        raise InvalidArgument("canonical", canonical, remedy)
     if callback is not None and (isinstance(callback, type) or not callable(callback)):
         raise InvalidArgument("callback", callback, "give a function of a Progress, or None")
     with linear_algebra_threads(None, problem.multiplications), watched(callback, gap) as watch:

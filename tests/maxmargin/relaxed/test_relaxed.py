@@ -300,7 +300,6 @@ def test_class_weights_near_the_end_of_the_range_of_floats_count_by_their_ratio(
         ({"class_weight": {"a": -1}}, r"class_weight=-1: give a number of at least 0"),
         ({"class_weight": "even"}, r"class_weight='even': give a table"),
         ({"nu": 0.5, "canonical": True}, r"canonical=True: leave it out"),
-        ({"nu": 0.5, "method": "conic-program"}, r"method='conic-program': with nu, .* give one of auto"),
     ],
 )
 def test_arguments_that_mean_nothing_are_one_line(arguments, message):

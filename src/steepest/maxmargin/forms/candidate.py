@@ -22,6 +22,8 @@ class Candidate:
     """Shape [n, k], non-negative, of any positive sum."""
     iterations: int
     method: str
+    free: np.ndarray | None = None
+    """Weights of the free features beside them, shape [k, f]; None where there are none."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -11,7 +12,7 @@ import scipy.sparse as sparse
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.forms.worst import mean_of_worst
 
-__all__ = ["Pairs", "all_pairs", "dense_dual", "pair_rows", "towards"]
+__all__ = ["Pairs", "all_pairs", "dense_dual", "free_margins", "free_of_all", "pair_rows", "towards"]
 
 _SHARE_OF_CAPS = 0.5
 """What an even start may take of the caps: the rest is room of its own for each sample."""
@@ -49,6 +50,49 @@ def pair_rows(features: np.ndarray, labels: np.ndarray, classes: np.ndarray, pai
     """
     i, c = pairs.T
     return (classes[labels[i]] - classes[c])[:, :, None] * features[i][:, None, :]
+
+
+def _sparse_rows(
+    features: np.ndarray, labels: np.ndarray, classes: int, pairs: np.ndarray
+) -> sparse.csr_array:
+    """The matrices of :func:`pair_rows` with all classes kept, flattened and sparse, shape [s, k c]."""
+    # A row has two blocks, x_i and -x_i: nothing else is formed.
+    (i, c), d = pairs.T, features.shape[1]
+    X = features[i]
+    columns = np.stack([labels[i] * d, c * d], axis=1)[:, :, None] + np.arange(d)
+    values = np.stack([X, -X], axis=1)
+    starts = np.arange(len(pairs) + 1) * 2 * d
+    matrix = sparse.csr_array((values.ravel(), columns.ravel(), starts), shape=(len(pairs), classes * d))
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def free_margins(free: np.ndarray, labels: np.ndarray, classes: int, pairs: np.ndarray) -> sparse.csr_array:
+    """Matrix [s, (k - 1) f] from free weights of all classes but the last, flattened, to margins of pairs.
+
+    Weights of the last class are 0, which no margin notices.
+
+    Args:
+        free: free features, shape [n, f].
+        labels: y_i, shape [n].
+        classes: their number k.
+        pairs: (i, c), shape [s, 2].
+
+    >>> free_margins(np.array([[5.0]]), np.array([1]), 3, np.array([[0, 0], [0, 2]])).toarray().tolist()
+    [[-5.0, 5.0], [0.0, 5.0]]
+    """
+    matrix: Any = _sparse_rows(free, labels, classes, pairs)
+    return matrix[:, : (classes - 1) * free.shape[1]]
+
+
+def free_of_all(weights: np.ndarray, classes: int) -> np.ndarray:
+    """Free weights [k, f] of all classes, 0 in the last, from those that :func:`free_margins` takes.
+
+    >>> free_of_all(np.array([5.0, 7.0]), 2).tolist()
+    [[5.0, 7.0], [0.0, 0.0]]
+    """
+    others = weights.reshape(classes - 1, -1)
+    return np.concatenate([others, np.zeros((1, others.shape[1]))])
 
 
 def towards(q: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -136,20 +180,26 @@ class Pairs:
         value = float(self.reduced.norm.dual(self.pair_sum(self.uniform)))
         return replace(self, size=self.size / value) if value > 0 else self
 
-    def margins(self, V: np.ndarray) -> np.ndarray:
-        """Pair margins, 0 at the true class."""
+    def margins(self, V: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
+        """Pair margins, 0 at the true class, with free weights [k, f] beside V where there are such."""
         logits = self.features @ self.in_classes(V).T
+        if free is not None and self.reduced.free is not None:
+            logits = logits + self.reduced.free @ free.T
         return self.size * (logits[self.index, self.y][:, None] - logits)
 
     def lowest_margin(self, V: np.ndarray) -> float:
         """Smallest margin of any pair."""
         return float(self.margins(V)[self.mask].min())
 
-    def level(self, V: np.ndarray) -> float:
+    def lowest(self, V: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
+        """Smallest margin of each sample, shape [n]."""
+        return np.where(self.mask, self.margins(V, free), np.inf).min(axis=1)
+
+    def level(self, V: np.ndarray, free: np.ndarray | None = None) -> float:
         """Smallest margin of any pair; with caps the mean of the samples' worst, by their caps."""
         if self.reduced.caps is None:
-            return self.lowest_margin(V)
-        return mean_of_worst(np.where(self.mask, self.margins(V), np.inf).min(axis=1), self.reduced.caps)
+            return float(self.margins(V, free)[self.mask].min())
+        return mean_of_worst(self.lowest(V, free), self.reduced.caps)
 
     def towards(self, q: np.ndarray) -> np.ndarray:
         """A(q) in class coordinates, shape [k, c]."""
@@ -176,16 +226,7 @@ class Pairs:
         """The rows of pairs, flattened and sparse, shape [s, r c]: times V, flattened, it gives margins."""
         if self.reduced.mixing is not None:
             return sparse.csr_array(self.rows(pairs).reshape(len(pairs), -1))
-        # With all classes kept a row has two blocks, x_i and -x_i: nothing else is formed.
-        (i, c), d = pairs.T, self.features.shape[1]
-        X = self.size * self.features[i]
-        columns = np.stack([self.y[i] * d, c * d], axis=1)[:, :, None] + np.arange(d)
-        values = np.stack([X, -X], axis=1)
-        starts = np.arange(len(pairs) + 1) * 2 * d
-        shape = (len(pairs), self.reduced.classes * d)
-        matrix = sparse.csr_array((values.ravel(), columns.ravel(), starts), shape=shape)
-        matrix.eliminate_zeros()
-        return matrix
+        return _sparse_rows(self.size * self.features, self.y, self.reduced.classes, pairs)
 
     def bounds(self, V: np.ndarray, A: np.ndarray) -> tuple[float, float]:
         """The level of V over ‖V‖ and ‖A‖_*, without allowance for rounding."""

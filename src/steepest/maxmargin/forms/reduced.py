@@ -42,6 +42,9 @@ class Reduced:
     caps: np.ndarray | None = None
     """Most that the dual weights of each sample may sum to, where those of all sum to 1, shape [n]: of soft
     margins. None where one sample may have all, as in hard margins."""
+    free: np.ndarray | None = None
+    """Features of free weights beside Z, shape [n, f]: their margins are added to those of V in Z. None where
+    there are none."""
     even: bool = False
     """Whether interior points start from as much dual weight from any class to any other, as a free intercept
     asks of it, instead of equal dual weights: those of unequal classes would press on its large ball."""

@@ -11,11 +11,12 @@ import scipy.sparse as sparse
 
 from steepest.features import Block
 from steepest.maxmargin.forms.pairs import towards
+from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.forms.worst import shares_of_worst
 from steepest.maxmargin.relaxed.ascent import Active, Features
 from steepest.maxmargin.scans.working_set import row_squares
 
-__all__ = ["Band", "joined_columns"]
+__all__ = ["Band", "band_of", "joined_columns"]
 
 _FULL = 1.0 - 1e-12
 """Share of its cap from which on a sample is at its cap."""
@@ -137,6 +138,20 @@ class Band:
         places, classes = np.nonzero(near[rows])
         starts = np.searchsorted(places, np.arange(len(rows) + 1))
         return Active(rows, starts, classes)
+
+
+def band_of(reduced: Reduced) -> tuple[Band, float]:
+    """Return all samples of a problem as a band in all classes, and what its features were divided by.
+
+    Free weights of the problem are that many times those of the band.
+    """
+    X, k = reduced.features, reduced.classes
+    scale = float(np.sqrt(np.mean(row_squares(X)))) or 1.0
+    free = np.zeros((len(X), 0)) if reduced.free is None else reduced.free
+    caps = np.full(len(X), np.inf) if reduced.caps is None else reduced.caps
+    features = joined_columns(X / scale, free)
+    band = Band(features, reduced.labels, k, X.shape[1], caps, np.zeros((k, features.shape[1])))
+    return band, scale
 
 
 def joined_columns(features: Block, free: np.ndarray) -> Block:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 import scipy.sparse as sparse
 
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.forms.pairs import Pairs, all_pairs, dense_dual
+from steepest.maxmargin.forms.pairs import Pairs, all_pairs, dense_dual, free_margins, free_of_all
 from steepest.maxmargin.forms.worst import mean_of_worst
+from steepest.maxmargin.peers.highs import MarginProgram
 from steepest.maxmargin.relaxed.prepared import Prepared
 
 __all__ = ["solve_relaxed_by_cuts", "widest_free_margin"]
@@ -55,8 +55,9 @@ class _Cuts:
         J, f = len(self.directions), self.free.shape[1]
         bounds = [(0.0, np.inf)] * J + [(-np.inf, np.inf)] * f
         total = np.concatenate([np.ones(J), np.zeros(f)])
-        blocks = [-np.array(self.margins).T, -self.free]
-        found = _solved(blocks, self.places, self.pairs.reduced.caps, bounds, total, deadline)
+        margins: Any = sparse.hstack([sparse.csr_array(np.array(self.margins).T), self.free], format="csr")
+        program = MarginProgram(margins, self.places, self.pairs.reduced.caps, bounds, total=total)
+        found = _optimum(program, deadline)
         if found is None:
             return None
         return found.x[:J], found.x[J : J + f], np.maximum(-found.ineqlin.marginals, 0.0)
@@ -71,11 +72,10 @@ class _Cuts:
 
 
 def solve_relaxed_by_cuts(prepared: Prepared, gap: float, deadline: Deadline) -> Candidate:
-    """Return weights [V F] of the mixed features and dual weights of a relative gap, or the best met."""
+    """Return weights, free ones beside them and dual weights of a relative gap, or the best met."""
     pairs = Pairs(prepared.reduced).balanced()
     places = all_pairs(pairs.y, prepared.reduced.classes)
-    free_margins = _free_margins(prepared.mixed, pairs.y, prepared.reduced.classes, places)
-    cuts = _Cuts(pairs, places, free_margins)
+    cuts = _Cuts(pairs, places, free_margins(prepared.mixed, pairs.y, prepared.reduced.classes, places))
     cuts.add(np.zeros(prepared.reduced.shape))
     shape = pairs.mask.shape
     norm = prepared.reduced.norm
@@ -107,17 +107,9 @@ def solve_relaxed_by_cuts(prepared: Prepared, gap: float, deadline: Deadline) ->
         if best.within(gap) or best.upper <= 1e-13 or deadline.passed or stalled > _STALLED:
             break
     V, free = best.weights
-    F = np.concatenate([free.reshape(shape[1] - 1, -1), np.zeros((1, prepared.mixed.shape[1]))])
     dual = np.zeros(shape) if best.dual is None else best.dual
-    return Candidate(_joined(prepared, V, F, pairs.size), dual, calls, "cutting planes")
-
-
-def _joined(prepared: Prepared, V: np.ndarray, F: np.ndarray, size: float) -> np.ndarray:
-    """Weights as an interior point has them: both parts in the coordinates of the norm, in one matrix."""
-    reduced = prepared.reduced
-    pad = max(0, reduced.shape[0] - reduced.features.shape[1])
-    free = F if reduced.mixing is None else reduced.mixing.T @ F
-    return np.concatenate([np.pad(V, ((0, 0), (0, pad))), free / size], axis=1)
+    F = None if prepared.reduced.free is None else free_of_all(free, shape[1]) / pairs.size
+    return Candidate(V, dual, calls, "cutting planes", F)
 
 
 def widest_free_margin(
@@ -129,65 +121,15 @@ def widest_free_margin(
     """
     places = all_pairs(y, k)
     scale = np.maximum(np.max(np.abs(free), axis=0), np.finfo(float).tiny)
-    margins = _free_margins(free / scale, y, k, places)
-    found = _solved([-margins], places, caps, [(-1.0, 1.0)] * margins.shape[1], None, deadline)
-    if found is None:
-        return None
-    B = found.x[: margins.shape[1]].reshape(k - 1, -1)
-    return np.concatenate([B, np.zeros((1, free.shape[1]))]) / scale
+    margins = free_margins(free / scale, y, k, places)
+    count = (k - 1) * free.shape[1]
+    found = _optimum(MarginProgram(margins, places, caps, [(-1.0, 1.0)] * count), deadline)
+    return None if found is None else free_of_all(found.x[:count], k) / scale
 
 
-def _free_margins(free: np.ndarray, y: np.ndarray, k: int, places: np.ndarray) -> Any:
-    """Return the matrix [P, (k - 1) f] from weights of all classes but the last to margins of pairs."""
-    i, c = places.T
-    classes = np.eye(k)[:, : k - 1]
-    rows = (classes[y[i]] - classes[c])[:, :, None] * free[i][:, None, :]
-    return sparse.csr_array(rows.reshape(len(places), -1))
-
-
-def _solved(
-    blocks: list[Any],
-    places: np.ndarray,
-    caps: np.ndarray | None,
-    bounds: list[tuple[float, float]],
-    total: np.ndarray | None,
-    deadline: Deadline,
-) -> Any:
-    """Maximise level - caps @ (what each sample lies below it), by HiGHS; None where it found no optimum.
-
-    Args:
-        blocks: minus the margins of pairs, by the unknowns x, shape [P, m_1], [P, m_2], ...
-        places: the pairs, shape [P, 2].
-        caps: of the samples, or None for the smallest margin.
-        bounds: of x.
-        total: what x is to sum to 1 with, shape [m], or None.
-        deadline: when to stop.
-    """
-    P, m = len(places), len(bounds)
-    columns, costs = [*blocks, np.ones((P, 1))], [np.zeros(m), [-1.0]]
-    if caps is not None:
-        entries = (-np.ones(P), (np.arange(P), places[:, 0]))
-        columns.append(sparse.csr_array(entries, shape=(P, len(caps))))
-        costs.append(caps)
-    A: Any = sparse.hstack([sparse.csr_array(block) for block in columns], format="csr")
-    limits = [*bounds, (-np.inf, np.inf), *[(0.0, np.inf)] * (A.shape[1] - m - 1)]
-    options: dict[str, Any] = {
-        "primal_feasibility_tolerance": _TOLERANCE,
-        "dual_feasibility_tolerance": _TOLERANCE,
-    }
-    if np.isfinite(deadline.at):
-        options["time_limit"] = deadline.remaining
-    sums = None if total is None else np.pad(total, (0, A.shape[1] - m))[None]
-    found: Any = scipy.optimize.linprog(
-        np.concatenate(costs),
-        A,
-        np.zeros(P),
-        sums,
-        None if sums is None else [1.0],
-        limits,
-        method="highs",
-        options=options,
-    )
+def _optimum(program: MarginProgram, deadline: Deadline) -> Any:
+    """What HiGHS found, or None where that is no optimum."""
+    found = program.solve(_TOLERANCE, deadline)
     return found if found.x is not None and found.status == 0 else None
 
 

@@ -9,7 +9,7 @@ until A(q) is what the norm asks for where it is a difference of large terms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -123,7 +123,8 @@ def graded(X: np.ndarray, labels: np.ndarray, k: int, norm: Norm, free: tuple[in
     size = float(np.sqrt(np.max(np.einsum("ij,ij->i", Z, Z)))) or 1.0
     reduced = Reduced(np.ascontiguousarray(Z / size), labels, k, size, None, mixing, inside)
     level = Levelled(Z, np.zeros_like(Z), lower[:, :f], np.arange(f), np.zeros((f, Z.shape[1])))
-    prepared = Prepared(reduced, level, *_mixed(level.free, reduced))
+    mixed, back = _mixed(level.free, reduced)
+    prepared = Prepared(replace(reduced, free=mixed if f else None), level, back)
     return Graded(X, columns, lower, upper, exponents, np.asarray(pivots), prepared, inside)
 
 

@@ -16,15 +16,12 @@ import scipy.linalg
 from steepest.doubled import head, precise_product
 from steepest.geometry import Norm
 from steepest.maxmargin.forms.reduced import Reduced, reduce_features
-from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.terms import Terms
 
 __all__ = ["Levelled", "Prepared", "levelled", "prepare", "prepare_levelled"]
 
 _INDEPENDENT = 1e-12
 """What is left of a free feature below this share of it is explained by the others."""
-_ROOM = 1e-8
-"""What caps leave to dual weights of sum 1, at least."""
 
 
 @dataclass(frozen=True)
@@ -73,40 +70,24 @@ class Prepared:
     """A relaxed problem for a solver: reduced penalised features beside free ones of size 1."""
 
     reduced: Reduced
-    """Of the penalised features, with the caps."""
+    """Of the penalised features, with the caps, beside the free ones in orthogonal combinations, of root mean
+    square 1."""
     level: Levelled
-    mixed: np.ndarray
-    """Free features in orthogonal combinations, of root mean square 1, shape [m, f]."""
     back: np.ndarray
-    """B with mixed = L B, shape [f, f]."""
+    """B with the free features of ``reduced`` = L B, shape [f, f]."""
 
-    def beside(self, radius: float, norm: Norm) -> Reduced:
-        """The problem with free weights in a ball of a radius, in features of size ``radius``."""
-        features, rows, caps = self.reduced.features, self.reduced.shape[0], self.reduced.caps
-        if caps is not None:
-            # An interior point needs some room under caps that leave none.
-            caps = caps * max(1.0, (1.0 + _ROOM) / caps.sum())
-        # As wide as singular value decompositions want it.
-        padded = np.pad(features, ((0, 0), (0, max(0, rows - features.shape[1]))))
-        if not self.mixed.shape[1]:
-            return replace(self.reduced, features=padded, caps=caps)
-        both = np.concatenate([padded, radius * self.mixed], axis=1)
-        anchored = self.reduced.mixing is None
-        return replace(
-            self.reduced,
-            features=both,
-            basis=None,
-            norm=Beside(norm, padded.shape[1], 1.0, anchored),
-            caps=caps,
-            even=True,
-        )
+    @property
+    def mixed(self) -> np.ndarray:
+        """Those free features, shape [m, f]."""
+        free = self.reduced.free
+        return np.zeros((len(self.reduced.labels), 0)) if free is None else free
 
-    def weights(self, V: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return weights [k, p] of levelled and [k, f] of free features of a solution of :meth:`beside`."""
+    @property
+    def whole(self) -> Reduced:
+        """The same problem in all classes and levelled features, free weights being in the same units."""
         r = self.reduced
-        c = r.features.shape[1]
-        free = V[:, max(c, r.shape[0]) :]
-        return r.weights(V[:, :c]), self.of_free(radius * (free if r.mixing is None else r.mixing @ free))
+        free = None if r.free is None else r.scale * r.free
+        return Reduced(self.level.features, r.labels, r.classes, 1.0, None, None, r.norm, r.caps, free)
 
     def mixed_weights(self, W: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Return the weights of the mixed features [k, f] of W [k, p] and free weights [k, f]."""
@@ -133,9 +114,9 @@ def prepare_levelled(
     reduced = replace(reduce_features(level.features, labels, k, norm), caps=caps)
     f = level.free.shape[1]
     if not f:
-        return Prepared(reduced, level, level.free, np.zeros((0, 0)))
+        return Prepared(reduced, level, np.zeros((0, 0)))
     sizes = np.max(np.abs(level.free), axis=0)
     Q, R = np.linalg.qr(level.free / sizes)
     root = np.sqrt(len(Q))
     back = scipy.linalg.solve_triangular(R, np.eye(f)) * root / sizes[:, None]
-    return Prepared(reduced, level, Q * root, back)
+    return Prepared(replace(reduced, free=Q * root), level, back)
