@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,44 +11,47 @@ from steepest.maxmargin.first_order.halpern import first_order
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.forms.pairs import towards
+from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.interior.central_path import solve_interior_point
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
+from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
 from steepest.maxmargin.relaxed.all_at_caps import only_dual
 from steepest.maxmargin.relaxed.band import Band, joined_columns
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
+from steepest.maxmargin.relaxed.near_samples import by_near_samples
 from steepest.maxmargin.relaxed.point import Point, point_near
 from steepest.maxmargin.relaxed.prepared import Prepared
+from steepest.maxmargin.relaxed.proposal import Proposal
 from steepest.maxmargin.relaxed.split import serves, solve_band
+from steepest.maxmargin.scans.saddle import is_box
 from steepest.maxmargin.scans.working_set import row_squares
 
-__all__ = ["Proposal", "proposed"]
+__all__ = ["proposed"]
+
+Solver = Callable[[Reduced, float, Deadline], Candidate]
 
 _RADIUS = 100.0
 """Size of the ball of free weights, for features of size 1 in a problem of size 1."""
 _WIDER, _REACHED, _WIDEST = 100.0, 0.1, 1e8
 """By what the ball grows where free weights come to this share of its radius, and its largest radius."""
+_OF_GAP = 0.1
+"""Share of the gap that a linear program is solved to, whose dual weights are balanced afterwards."""
+_OF_BUDGET = 3e-8
+"""Gap down to which one with a budget comes, as in the sum-norm: on the digits it ends at 1.4e-8."""
 _LARGEST_SYSTEM = 3000
 """Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
 _COSTLY = 2e9
 """Operations of a Newton system, a tenth of a second, from which on an ascent goes first: of many samples few
 matter."""
 _MOST_ITERATIONS = 200_000
-_PACE, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 600.0, 2500.0
-"""Iterations that a digit of the gap may cost before an interior point, after it, and where there is none."""
+_PACE, _PACE_OF_START, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 80.0, 600.0, 2500.0
+"""Iterations that a digit of the gap may cost before an interior point, from a start before one of few
+samples, after it, and where there is none."""
 _MOST_PAIRS = 3000
 """Pairs of a linear program over directions that takes a fraction of a second."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Weights of levelled and of free features, and dual weights, with where they came from."""
-
-    weights: np.ndarray
-    free: np.ndarray
-    dual: np.ndarray
-    iterations: int
-    method: str
 
 
 def proposed(
@@ -62,8 +64,9 @@ def proposed(
 ) -> Iterator[Proposal]:
     """Methods in turn; of "auto" those that the norm and the size of the problem allow.
 
-    An ascent where the problem is large, an interior point where its system is small enough, cuts where pairs
-    are few or no projection is known, first-order steps where a projection is known and no interior point.
+    Among the samples near the level of a start, where there is one. An ascent where the problem is large, an
+    interior point where its system is small enough, cuts where pairs are few or no projection is known,
+    first-order steps where a projection is known and no interior point.
 
     ``start`` has weights of penalised and of free features, not levelled, of a problem alike.
     """
@@ -80,9 +83,16 @@ def proposed(
     inside = barrier and rows * columns <= _LARGEST_SYSTEM
     large = not (small or inside)
     costly = len(prepared.reduced.labels) * (rows * columns) ** 2 > _COSTLY
-    if method == "auto" and serves(norm) and (large or costly or start is not None):
-        pace = _PACE_OF_LARGE if large else _PACE_OF_REST if costly else _PACE
+    near = method == "auto" and inside and not costly and start is not None
+    # Where an interior point is quick, gradient steps in polyhedral norms take longer from anywhere.
+    goes_on = start is not None and not (near and LINEAR_BALL.of(norm) is not None)
+    if method == "auto" and serves(norm) and (large or costly or goes_on):
+        pace = _PACE_OF_LARGE if large else _PACE_OF_REST if costly else _PACE_OF_START if near else _PACE
         yield from _by_ascent(prepared, norm, gap, deadline, start, pace)
+    if near and start is not None:
+        yield from by_near_samples(
+            prepared, lambda part: _by_interior_point(part, norm, gap, deadline), deadline, start
+        )
     if method == "interior-point":
         BALL_BARRIER.required_of("norm", norm, 'method="interior-point"', 'use method="auto"')
     if method == "interior-point" or (method == "auto" and inside):
@@ -135,9 +145,22 @@ def _back(prepared: Prepared, found: Candidate, radius: float) -> Proposal:
 
 
 def _by_interior_point(prepared: Prepared, norm: Norm, gap: float, deadline: Deadline) -> Iterator[Proposal]:
+    linear = prepared.reduced.caps is None and POLYHEDRAL_BALL.of(norm) is not None
+    if linear and (gap >= _OF_BUDGET or is_box(norm)):
+        # Half as many steps as from the centre of the ball, in a system of what is still free.
+        yield from _within_balls(prepared, norm, solve_polyhedral, _OF_GAP * gap, deadline)
+    if deadline.passed:
+        return
+    yield from _within_balls(prepared, norm, solve_interior_point, gap, deadline)
+
+
+def _within_balls(
+    prepared: Prepared, norm: Norm, solve: Solver, gap: float, deadline: Deadline
+) -> Iterator[Proposal]:
+    """With free weights in larger and larger balls."""
     radius = _RADIUS
     while True:
-        found = solve_interior_point(prepared.beside(radius, norm), gap, deadline)
+        found = solve(prepared.beside(radius, norm), gap, deadline)
         yield _back(prepared, found, radius)
         free = found.weights[:, found.weights.shape[1] - prepared.mixed.shape[1] :]
         if float(np.linalg.norm(free)) < _REACHED or radius >= _WIDEST or deadline.passed:

@@ -19,9 +19,10 @@ from steepest.maxmargin.relaxed.balance import feasible_dual
 from steepest.maxmargin.relaxed.bounds import exact_level, level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.cuts import widest_free_margin
 from steepest.maxmargin.relaxed.last_digits import free_weights
-from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.methods import proposed
 from steepest.maxmargin.relaxed.no_margin import vanishing_near
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
+from steepest.maxmargin.relaxed.proposal import Proposal
 from steepest.maxmargin.relaxed.terms import Shares, Terms
 from steepest.maxmargin.separability.decision import decide
 from steepest.maxmargin.separability.result import Separation
