@@ -19,7 +19,7 @@ from steepest.capabilities import Capability
 from steepest.maxmargin.interior.barriers import BallBarrier, hessian
 from steepest.maxmargin.interior.newton import Newton, Step
 
-__all__ = ["POLYHEDRAL_BALL", "BallChange", "Box", "Budget", "PolyhedralBall"]
+__all__ = ["POLYHEDRAL_BALL", "BallChange", "Box", "Budget", "PolyhedralBall", "directions"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,19 @@ class BallChange:
 Directions = Callable[[np.ndarray, np.ndarray, np.ndarray, float, float], tuple[Step, BallChange, float]]
 """The Newton step for changes of the pairs' products [n, k], the ball's [2, k, d] and Σq at the pair sum A,
 to an accuracy, and what it leaves of the right-hand side, relative to it."""
+
+
+def directions(ball: PolyhedralBall, newton: Newton) -> Directions:
+    """Newton steps from a system with the curvature of the ball."""
+
+    def of(
+        pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float, exact: float
+    ) -> tuple[Step, BallChange, float]:
+        right, kept, along = ball.right_side(products, A)
+        step, accuracy = newton.solve(right, kept, rest, pairs, along, exact=exact)
+        return step, ball.change(products, step.dv, step.dsum), accuracy
+
+    return of
 
 
 class PolyhedralBall(Protocol):
@@ -59,8 +72,12 @@ class PolyhedralBall(Protocol):
         """H of the Newton system, in flattened weights."""
         ...
 
-    def directions(self, newton: Newton) -> Directions:
-        """Newton steps from a system with this curvature."""
+    def right_side(self, products: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """What changes of the products ask of dW and of the border, with the A(q) that is kept apart."""
+        ...
+
+    def change(self, products: np.ndarray, dv: np.ndarray, dsum: np.ndarray) -> BallChange:
+        """The changes that go with those of the weights and of A(q)."""
         ...
 
     def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> PolyhedralBall:
@@ -100,20 +117,15 @@ class Box:
         """H of the Newton system, a diagonal."""
         return hessian((self.multipliers / self.variables).sum(axis=0).ravel())
 
-    def directions(self, newton: Newton) -> Directions:
-        """Newton steps: changes of W move the two rooms in opposite directions."""
-        ratios = self.multipliers / self.variables
+    def right_side(self, products: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Without A = z⁺ - z⁻, whose columns sum to zero and which is kept apart for that."""
+        wanted = products / self.variables + self.multipliers
+        return wanted[1] - wanted[0], A, 0.0
 
-        def directions(
-            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float, exact: float
-        ) -> tuple[Step, BallChange, float]:
-            # Without A = z⁺ - z⁻, whose columns sum to zero and which is kept apart for that.
-            wanted = products / self.variables + self.multipliers
-            step, accuracy = newton.solve(wanted[1] - wanted[0], A, rest, pairs, exact=exact)
-            rooms = np.stack([-step.dv, step.dv])
-            return step, BallChange(rooms, products / self.variables - ratios * rooms), accuracy
-
-        return directions
+    def change(self, products: np.ndarray, dv: np.ndarray, dsum: np.ndarray) -> BallChange:  # noqa: ARG002
+        """Changes of W move the two rooms in opposite directions."""
+        rooms = np.stack([-dv, dv])
+        return BallChange(rooms, (products - self.multipliers * rooms) / self.variables)
 
     def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> Box:
         """The ball after steps of two lengths; the larger of two partners follows from the smaller."""
@@ -153,29 +165,29 @@ class Budget:
         # D - E²/D without cancellation.
         return hessian(h.ravel(), 1.0 / float(np.sum(4.0 * up * h * down)), (h * (down - up)).ravel())
 
-    def directions(self, newton: Newton) -> Directions:
-        """Newton steps: t is minus the multiplier of the border, which is the budget."""
-        ratios = self.variables / self.multipliers
-        E, H = ratios[1] - ratios[0], self.hessian
-        h, u = (each.reshape(E.shape) for each in (H.curvature, H.u))
+    def right_side(self, products: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """With the budget, whose multiplier is minus the change of t, as the border."""
+        H = self.hessian
+        h, u = (each.reshape(A.shape) for each in (H.curvature, H.u))
+        wanted = products / self.multipliers
+        difference = wanted[0] - wanted[1]
+        along = float(np.sum(u * difference)) + self._spent(wanted)
+        return h * difference, np.zeros_like(A), along
 
-        def directions(
-            pairs: np.ndarray, products: np.ndarray, A: np.ndarray, rest: float, exact: float
-        ) -> tuple[Step, BallChange, float]:
-            wanted = products / self.multipliers
-            difference = wanted[0] - wanted[1]
-            spent = float(wanted.sum()) + float(self.variables.sum()) - 1.0
-            along = float(np.sum(u * difference)) + spent
-            step, accuracy = newton.solve(h * difference, np.zeros_like(A), rest, pairs, along, exact=exact)
-            dt = (spent - float(np.sum(E * step.dsum))) / float(ratios.sum())
-            rooms = np.stack([dt - step.dsum, dt + step.dsum])
-            up, down = wanted - ratios * rooms
-            # dP - dN = dW holds exactly if the change of the larger part follows from that of the smaller.
-            positive = self.weights > 0.0
-            parts = np.stack([np.where(positive, down + step.dv, up), np.where(positive, down, up - step.dv)])
-            return step, BallChange(parts, rooms, dt), accuracy
+    def _spent(self, wanted: np.ndarray) -> float:
+        return float(wanted.sum()) + float(self.variables.sum()) - 1.0
 
-        return directions
+    def change(self, products: np.ndarray, dv: np.ndarray, dsum: np.ndarray) -> BallChange:
+        """Both parts of every weight change, on budget."""
+        ratios, wanted = self.variables / self.multipliers, products / self.multipliers
+        spent = float(np.sum((ratios[1] - ratios[0]) * dsum))
+        dt = (self._spent(wanted) - spent) / float(ratios.sum())
+        rooms = np.stack([dt - dsum, dt + dsum])
+        up, down = wanted - ratios * rooms
+        # dP - dN = dW holds exactly if the change of the larger part follows from that of the smaller.
+        positive = self.weights > 0.0
+        parts = np.stack([np.where(positive, down + dv, up), np.where(positive, down, up - dv)])
+        return BallChange(parts, rooms, dt)
 
     def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> Budget:
         """The ball after steps of two lengths; what it is off the budget, the next step makes good."""

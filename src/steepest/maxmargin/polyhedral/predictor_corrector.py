@@ -20,7 +20,7 @@ from steepest.maxmargin.forms.pairs import Pairs
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.interior.balls import EntryPoint
 from steepest.maxmargin.interior.newton import EXACT, ROUGH, Newton, Step, System, WeightsSystem
-from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL, BallChange, PolyhedralBall
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL, BallChange, PolyhedralBall, directions
 from steepest.maxmargin.polyhedral.sample_system import SamplesSystem
 from steepest.maxmargin.polyhedral.vertex_system import VertexSystem
 
@@ -150,7 +150,8 @@ def _step(pairs: Pairs, point: _Point, place: int, accurate: float) -> tuple[_Po
     if system is None or not system.factored:
         return None
     ball, mask = point.ball, pairs.mask
-    directions = ball.directions(
+    step_for = directions(
+        ball,
         Newton(
             pairs,
             _diagonal(local),
@@ -160,13 +161,13 @@ def _step(pairs: Pairs, point: _Point, place: int, accurate: float) -> tuple[_Po
             system,
             _border(local),
             incomplete=isinstance(system, VertexSystem),
-        )
+        ),
     )
     products, on_ball = np.where(mask, point.s * point.q, 0.0), ball.variables * ball.multipliers
     number = pairs.count + on_ball.size
     mu = (float(products.sum()) + float(on_ball.sum())) / number
     rest = 1.0 - float(point.q.sum())
-    step, change, accuracy = directions(-products, -on_ball, point.A, rest, ROUGH)
+    step, change, accuracy = step_for(-products, -on_ball, point.A, rest, ROUGH)
     if accuracy > accurate and place + 1 < len(_systems(local.shape, accurate)):
         return None
     primal, dual = _lengths(point, step, change, mask, 1.0)
@@ -175,7 +176,7 @@ def _step(pairs: Pairs, point: _Point, place: int, accurate: float) -> tuple[_Po
         (ball.variables + primal * change.variables) * (ball.multipliers + dual * change.multipliers)
     )
     centre = mu * min(1.0, max(0.0, float(left) / (number * mu)) ** 3)
-    step, change, accuracy = directions(
+    step, change, accuracy = step_for(
         np.where(mask, centre - products - step.ds * step.dq, 0.0),
         centre - on_ball - change.variables * change.multipliers,
         point.A,

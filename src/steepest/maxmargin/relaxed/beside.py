@@ -6,7 +6,9 @@ Where the large ball does not matter at the optimum, the max margin is that with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from steepest.arrays import Array, namespace
 from steepest.geometry import Norm
 from steepest.maxmargin.first_order.projections import BALL_PROJECTION, BallProjection
 from steepest.maxmargin.interior.balls import BALL_BARRIER, Ball, BallPoint, EntryBall, EntryPoint, Solve
+from steepest.maxmargin.interior.barriers import BallBarrier, hessian
+from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL, BallChange, Box, PolyhedralBall
 
 __all__ = ["Beside"]
 
@@ -85,6 +89,87 @@ def _projection(norm: Beside) -> BallProjection | None:
 def _barrier(norm: Beside) -> Ball | None:
     inner = BALL_BARRIER.of(norm.norm)
     return None if inner is None else _BesideBall(inner, norm.columns, norm.anchored)
+
+
+@POLYHEDRAL_BALL.offered_by(Beside)
+def _polyhedral(norm: Beside) -> Callable[[np.ndarray], PolyhedralBall] | None:
+    inner = POLYHEDRAL_BALL.of(norm.norm)
+    return None if inner is None else partial(_BesidePolyhedron.start, inner, norm.columns)
+
+
+@dataclass(frozen=True)
+class _BesidePolyhedron:
+    """A polyhedral ball beside a box, in which free weights are: variables and multipliers side by side."""
+
+    first: PolyhedralBall
+    second: Box
+    columns: int
+
+    @classmethod
+    def start(
+        cls, inner: Callable[[np.ndarray], PolyhedralBall], columns: int, A: np.ndarray
+    ) -> _BesidePolyhedron:
+        """W = 0. The products of the box are as large as those of the ball in the mean."""
+        first = inner(np.ascontiguousarray(A[:, :columns]))
+        free = A[:, columns:]
+        least = float((first.variables * first.multipliers).mean())
+        multipliers = np.stack([np.maximum(free, 0.0), np.maximum(-free, 0.0)]) + least
+        return cls(first, Box(np.ones((2, *free.shape)), multipliers), columns)
+
+    @property
+    def variables(self) -> np.ndarray:
+        """Primal variables, shape [2, k, d]."""
+        return np.concatenate([self.first.variables, self.second.variables], axis=2)
+
+    @property
+    def multipliers(self) -> np.ndarray:
+        """Dual variables, shape [2, k, d]."""
+        return np.concatenate([self.first.multipliers, self.second.multipliers], axis=2)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights, shape [k, d]."""
+        return np.concatenate([self.first.weights, self.second.weights], axis=1)
+
+    @property
+    def hessian(self) -> BallBarrier:
+        """The first one's, and the diagonal of the box."""
+        k = len(self.first.weights)
+        first, second = self.first.hessian, self.second.hessian
+        curvature = np.concatenate([each.curvature.reshape(k, -1) for each in (first, second)], axis=1)
+        border = np.zeros_like(curvature)
+        border[:, : self.columns] = first.u.reshape(k, -1)
+        return hessian(curvature.ravel(), first.weight, border.ravel())
+
+    def right_side(self, products: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Both right-hand sides; the border is that of the first."""
+        c = self.columns
+        first, pull, along = self.first.right_side(products[..., :c], A[:, :c])
+        second, kept, _ = self.second.right_side(products[..., c:], A[:, c:])
+        return np.concatenate([first, second], axis=1), np.concatenate([pull, kept], axis=1), along
+
+    def change(self, products: np.ndarray, dv: np.ndarray, dsum: np.ndarray) -> BallChange:
+        """Both changes."""
+        c = self.columns
+        first = self.first.change(products[..., :c], dv[:, :c], dsum[:, :c])
+        second = self.second.change(products[..., c:], dv[:, c:], dsum[:, c:])
+        variables = np.concatenate([first.variables, second.variables], axis=2)
+        return BallChange(
+            variables, np.concatenate([first.multipliers, second.multipliers], axis=2), first.dt
+        )
+
+    def moved(self, change: BallChange, primal: float, dual: float, A: np.ndarray) -> _BesidePolyhedron:
+        """Both after steps of two lengths."""
+        c = self.columns
+        first, second = (
+            BallChange(change.variables[..., own], change.multipliers[..., own], change.dt)
+            for own in (slice(0, c), slice(c, None))
+        )
+        return _BesidePolyhedron(
+            self.first.moved(first, primal, dual, A[:, :c]),
+            self.second.moved(second, primal, dual, A[:, c:]),
+            c,
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,17 +17,20 @@ from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.peers.clarabel import solve_conic_program
 from steepest.maxmargin.peers.highs import solve_linear_program
+from steepest.maxmargin.peers.linear_balls import LINEAR_BALL
 from steepest.maxmargin.relaxed.all_at_caps import only_dual
 from steepest.maxmargin.relaxed.band import Band, band_of
 from steepest.maxmargin.relaxed.beside import Beside
 from steepest.maxmargin.relaxed.cuts import solve_relaxed_by_cuts
 from steepest.maxmargin.relaxed.inside import RADIUS, solve_inside
+from steepest.maxmargin.relaxed.near_samples import by_near_samples
 from steepest.maxmargin.relaxed.point import Point, point_near
 from steepest.maxmargin.relaxed.prepared import Prepared
+from steepest.maxmargin.relaxed.proposal import Proposal
 from steepest.maxmargin.relaxed.rows import solve_relaxed_by_rows
 from steepest.maxmargin.relaxed.split import serves, solve_band
 
-__all__ = ["Proposal", "proposed"]
+__all__ = ["proposed"]
 
 _LARGEST_SYSTEM = 3000
 """Unknowns of a Newton system that is formed for all pairs of classes: some seconds an iteration."""
@@ -35,8 +38,9 @@ _COSTLY = 2e9
 """Operations of a Newton system, a tenth of a second, from which on an ascent goes first: of many samples few
 matter."""
 _MOST_ITERATIONS = 200_000
-_PACE, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 600.0, 2500.0
-"""Iterations that a digit of the gap may cost before an interior point, after it, and where there is none."""
+_PACE, _PACE_OF_START, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 80.0, 600.0, 2500.0
+"""Iterations that a digit of the gap may cost before an interior point, from a start before one of few
+samples, after it, and where there is none."""
 _MOST_PAIRS = 3000
 """Pairs of a linear program over directions that takes a fraction of a second."""
 _ON_REDUCED: dict[str, Callable[[Reduced, float, Deadline], Candidate]] = {
@@ -45,17 +49,6 @@ _ON_REDUCED: dict[str, Callable[[Reduced, float, Deadline], Candidate]] = {
     "linear-program": solve_linear_program,
 }
 """Methods that take free features and caps as the reduced problem has them."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Weights of levelled and of free features, and dual weights, with where they came from."""
-
-    weights: np.ndarray
-    free: np.ndarray
-    dual: np.ndarray
-    iterations: int
-    method: str
 
 
 def proposed(
@@ -96,8 +89,9 @@ def _in_turn(
 ) -> Iterator[Proposal]:
     """Methods in turn.
 
-    An ascent where the problem is large, an interior point where its system is small enough, cuts where pairs
-    are few or no projection is known, first-order steps where a projection is known and no interior point.
+    Among the samples near the level of a start, where there is one. An ascent where the problem is large, an
+    interior point where its system is small enough, cuts where pairs are few or no projection is known,
+    first-order steps where a projection is known and no interior point.
     """
     rows = prepared.reduced.classes - 1
     columns = prepared.reduced.features.shape[1] + prepared.mixed.shape[1]
@@ -106,9 +100,16 @@ def _in_turn(
     inside = barrier and rows * columns <= _LARGEST_SYSTEM
     large = not (small or inside)
     costly = len(prepared.reduced.labels) * (rows * columns) ** 2 > _COSTLY
-    if serves(norm) and (large or costly or start is not None):
-        pace = _PACE_OF_LARGE if large else _PACE_OF_REST if costly else _PACE
+    near = inside and not costly and start is not None
+    # Where an interior point is quick, gradient steps in polyhedral norms take longer from anywhere.
+    goes_on = start is not None and not (near and LINEAR_BALL.of(norm) is not None)
+    if serves(norm) and (large or costly or goes_on):
+        pace = _PACE_OF_LARGE if large else _PACE_OF_REST if costly else _PACE_OF_START if near else _PACE
         yield from _by_ascent(prepared, norm, gap, deadline, start, pace)
+    if near and start is not None:
+        yield from by_near_samples(
+            prepared, lambda part: _by_interior_point(part, gap, deadline), deadline, start
+        )
     if inside:
         yield from _by_interior_point(prepared, gap, deadline)
         if serves(norm):

@@ -19,9 +19,10 @@ from steepest.geometry import Norm
 from steepest.maxmargin.forms.best import Best
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.relaxed.last_digits import free_weights
-from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.methods import proposed
 from steepest.maxmargin.relaxed.original import Original, separate_alone
 from steepest.maxmargin.relaxed.prepared import Levelled, Prepared, levelled, prepare_levelled
+from steepest.maxmargin.relaxed.proposal import Proposal
 from steepest.maxmargin.relaxed.put_right import PutRight
 from steepest.problem import Classification
 

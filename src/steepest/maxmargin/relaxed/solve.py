@@ -16,9 +16,10 @@ from steepest.maxmargin.relaxed.balance import feasible_dual
 from steepest.maxmargin.relaxed.bounds import level_below, relaxed_dual_above
 from steepest.maxmargin.relaxed.exact_dual import ExactDual, dense
 from steepest.maxmargin.relaxed.last_digits import free_weights
-from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.methods import proposed
 from steepest.maxmargin.relaxed.no_margin import vanishing_near
 from steepest.maxmargin.relaxed.prepared import Prepared, prepare
+from steepest.maxmargin.relaxed.proposal import Proposal
 from steepest.maxmargin.relaxed.solve_exactly import ExactProgram, entries_differ
 from steepest.maxmargin.relaxed.terms import Terms
 from steepest.maxmargin.relaxed.unbounded import require_bounded

@@ -22,8 +22,9 @@ from steepest.maxmargin.forms.candidate import Candidate, Deadline
 from steepest.maxmargin.interior.balls import BALL_BARRIER
 from steepest.maxmargin.relaxed.far_entries import View, far_entries, views
 from steepest.maxmargin.relaxed.graded import Graded, graded
-from steepest.maxmargin.relaxed.methods import Proposal, proposed
+from steepest.maxmargin.relaxed.methods import proposed
 from steepest.maxmargin.relaxed.original import Original, separate_alone
+from steepest.maxmargin.relaxed.proposal import Proposal
 from steepest.maxmargin.relaxed.put_right import PutRight
 from steepest.problem import Classification
 
