@@ -38,9 +38,8 @@ _COSTLY = 2e9
 """Operations of a Newton system, a tenth of a second, from which on an ascent goes first: of many samples few
 matter."""
 _MOST_ITERATIONS = 200_000
-_PACE, _PACE_OF_START, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 80.0, 600.0, 2500.0
-"""Iterations that a digit of the gap may cost before an interior point, from a start before one of few
-samples, after it, and where there is none."""
+_PACE, _PACE_OF_REST, _PACE_OF_LARGE = 160.0, 600.0, 2500.0
+"""Iterations that a digit of the gap may cost before an interior point, after it, and where there is none."""
 _MOST_PAIRS = 3000
 """Pairs of a linear program over directions that takes a fraction of a second."""
 _ON_REDUCED: dict[str, Callable[[Reduced, float, Deadline], Candidate]] = {
@@ -104,7 +103,7 @@ def _in_turn(
     # Where an interior point is quick, gradient steps in polyhedral norms take longer from anywhere.
     goes_on = start is not None and not (near and LINEAR_BALL.of(norm) is not None)
     if serves(norm) and (large or costly or goes_on):
-        pace = _PACE_OF_LARGE if large else _PACE_OF_REST if costly else _PACE_OF_START if near else _PACE
+        pace = _PACE_OF_LARGE if large else _PACE_OF_REST if costly else _PACE
         yield from _by_ascent(prepared, norm, gap, deadline, start, pace)
     if near and start is not None:
         yield from by_near_samples(
