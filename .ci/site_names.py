@@ -22,6 +22,7 @@ class Names:
 
     def __init__(self, root: Path):
         self.at_the_root = dict(AT_THE_ROOT.findall(root.joinpath("docs/api/index.md").read_text("utf-8")))
+        self.source = root / "src"
         errors = root.joinpath("src/steepest/errors.py").read_text("utf-8")
         self.errors = re.findall(r"^class (\w+)", errors, re.MULTILINE)
 
@@ -43,12 +44,15 @@ class Names:
     def _in_prose(self, text: str, page: str) -> str:
         text = NAME.sub(lambda found: _link(found[1], self._path(found[2][1:])), text)
         if page == "theory.md":
-            text = OF_THEORY.sub(lambda found: _link(found[1], f"steepest.theory.{found[2]}"), text)
+            text = OF_THEORY.sub(lambda found: _link(found[1], self._path(f"theory.{found[2]}")), text)
         return text
 
     def _path(self, name: str) -> str:
         first, *rest = name.split(".")
-        return ".".join([self.at_the_root.get(first, f"steepest.{first}"), *rest])
+        path = ".".join([self.at_the_root.get(first, f"steepest.{first}"), *rest])
+        # The reference knows a function that is called as its module by both names.
+        is_module = rest and self.source.joinpath(*path.split(".")).with_suffix(".py").exists()
+        return f"{path}.{rest[-1]}" if is_module else path
 
 
 def _error(found: re.Match[str]) -> str:
