@@ -39,6 +39,8 @@ _PLACES = {
 """Folders and files whose every test needs an extra."""
 
 _THOROUGH = (
+    "tests/maxmargin/relaxed/test_methods.py::test_all_methods_find",
+    "tests/maxmargin/relaxed/test_methods.py::test_rows_of_many_samples",
     "tests/cli/test_reproduce.py::test_an_interrupted_figure",
     "tests/cli/test_run.py::test_experiments_that_come",
     "tests/cli/test_run.py::test_settings_and_the_reduced_form",

@@ -124,6 +124,15 @@ def test_small_sparse_and_mapped_features_are_taken(method, tmp_path):
         assert max(found.margin, expected.margin) <= min(found.upper_bound, expected.upper_bound)
 
 
+def test_scans_of_a_norm_that_offers_the_projection_on_its_dual_ball_alone():
+    problem = apart(3, 6, 4, 5.0)
+    for terms in ({"intercept": True}, {"nu": 0.4}, {"nu": 0.4, "intercept": True, "free": [3]}):
+        found = st.max_margin(problem, "row-inf/1", 1e-6, method="scans", **terms)
+        other = st.max_margin(problem, "row-inf/1", 1e-6, method="linear-program", **terms)
+        assert found.status is other.status is Status.SOLVED
+        assert max(found.margin, other.margin) <= min(found.upper_bound, other.upper_bound)
+
+
 def test_what_cannot_be_served_is_said():
     problem = apart(2, 4, 3, 3.0)
     with pytest.raises(MissingCapability, match="a dual norm of single features"):

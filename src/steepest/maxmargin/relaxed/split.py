@@ -11,8 +11,10 @@ In the Frobenius norm W is A(q), and nothing has to be split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+import scipy.optimize
 
 from steepest.geometry import Entrywise, Norm
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
@@ -24,7 +26,7 @@ from steepest.maxmargin.relaxed.ascent import sweep
 from steepest.maxmargin.relaxed.band import Band
 from steepest.maxmargin.relaxed.point import NOTHING, Point, dual_above, take_weights
 from steepest.maxmargin.relaxed.saddle import solve_saddle_of_band
-from steepest.maxmargin.scans.splitting import rebalanced
+from steepest.maxmargin.scans.splitting import DUAL_BALL, rebalanced
 
 __all__ = ["serves", "solve_band"]
 
@@ -183,8 +185,35 @@ def solve_band(
     if polyhedral and start is not None and start.weights[:, : band.penalised].any():
         yield from solve_saddle_of_band(band, norm, gap, deadline, start, _GRADIENT_STEPS * pace)
         return
-    ball = None if direct else BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto"')
-    yield from _points(_Split(band, norm, start, None if ball is None else ball.project), gap, deadline, pace)
+    project = None if direct else _projection(norm)
+    yield from _points(_Split(band, norm, start, project), gap, deadline, pace)
+
+
+def _projection(norm: Norm) -> Callable:
+    """The projection on the unit ball, or what that on the dual ball gives of it.
+
+    V - λ P(V / λ), P being the projection on the dual ball, is the proximal step of λ‖·‖; where it has norm 1
+    it is the point of the ball nearest to V (Moreau, Bull. SMF 93, 1965).
+    """
+    ball, dual = BALL_PROJECTION.of(norm), DUAL_BALL.of(norm)
+    if ball is not None or dual is None:
+        return BALL_PROJECTION.required_of("norm", norm, "scans", 'use method="auto"').project
+
+    def project(V: np.ndarray, guess: float | None) -> tuple[np.ndarray, float | None]:
+        def shrunk(multiplier: float) -> np.ndarray:
+            return V - multiplier * dual.project(V / multiplier, None)[0]
+
+        if float(norm(V)) <= 1.0:
+            return V, guess
+        # At λ = ‖V‖_* nothing is left, and the norm falls with λ.
+        most = float(norm.dual(V))
+        found: Any = scipy.optimize.brentq(
+            lambda multiplier: float(norm(shrunk(multiplier))) - 1.0, 1e-15 * most, most, xtol=1e-15 * most
+        )
+        W = shrunk(float(found))
+        return W / max(1.0, float(norm(W))), float(found)
+
+    return project
 
 
 def _points(split: _Split, gap: float, deadline: Deadline, pace: float = _PACE) -> Iterator[Point]:
