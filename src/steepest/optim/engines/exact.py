@@ -28,7 +28,9 @@ SpectralFunction = Callable[[Tensor], Tensor]
 _REPAY_ROOTS = 640
 """Rows of all matrices of a batch from which inverse square roots take less time than eigenvalues."""
 _REPAY_ROOTS_ALONE = 160
-"""Rows from which those of a single matrix do: it gains nothing from company, as it fills the cache."""
+"""Rows from which those of a single matrix do."""
+_ALONE = 192
+"""Rows from which matrices gain nothing from company: each fills the cache."""
 
 _WELL_ASPECT = 2.5
 """From this aspect on random matrices are so well conditioned that a root is worth looking for."""
@@ -99,7 +101,7 @@ def _repays_roots(X: Tensor) -> bool:
 
 def _by_roots(X: Tensor) -> Tensor:
     """Return the polar factors (X Xᵀ)^(-1/2) X of matrices [b, m, n]."""
-    if len(X) > 1 and X.shape[-2] >= _REPAY_ROOTS_ALONE:
+    if len(X) > 1 and X.shape[-2] >= _ALONE:
         alone = torch.empty_like(X)
         for matrix, place in zip(X.split(1), alone.split(1), strict=True):
             place.copy_(_by_roots(matrix))

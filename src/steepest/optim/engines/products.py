@@ -32,6 +32,9 @@ def product(A: Tensor, B: Tensor) -> Tensor:
         return A @ B
     if A.ndim == 2:
         return linear_product(A, B)
+    if A.numel() == A.shape[-2] * A.shape[-1]:
+        found = linear_product(A.reshape(A.shape[-2:]), B.reshape(B.shape[-2:]))
+        return found.reshape(*A.shape[:-1], B.shape[-1])
     flat = (each.reshape(-1, *each.shape[-2:]) for each in (A, B))
     found = torch.stack([linear_product(*each) for each in zip(*flat, strict=True)])
     return found.reshape(*A.shape[:-1], B.shape[-1])

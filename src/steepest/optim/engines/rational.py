@@ -111,7 +111,8 @@ def _roots(G: Tensor, highest: Tensor, steps: _Steps, short: bool) -> tuple[Tens
     # The step multiplies by R = p + q T with T = (I + c G)⁻¹. As G T = (I - T) / c, the matrix R G R has no
     # other product in it than T².
     H = symmetric_product(T, T.mT).mul_(-q * q / c)
-    H.addcmul_(T, q * (q - 2 * p) / c).addcmul_(G, p * p / sizes)
+    _add(H, T, q * (q - 2 * p) / c)
+    _add(H, G, p * p / sizes)
     _diagonal(H).add_((2 * p * q / c - 1)[:, 0])
     squares = symmetric_product(H, H.mT)
     sure = found & _are_within(squares, _SLACK * largest)
@@ -122,11 +123,22 @@ def _roots(G: Tensor, highest: Tensor, steps: _Steps, short: bool) -> tuple[Tens
 
 def _inverse(G: Tensor) -> tuple[Tensor, Tensor]:
     """Return the inverses [b, m, m] of positive definite matrices, and which of them [b] are; of others I."""
-    factor, failed = torch.linalg.cholesky_ex(G, upper=True)
+    # Which triangle takes less time differs by a third, as PyTorch clears the other.
+    upper = len(G) > 1
+    factor, failed = torch.linalg.cholesky_ex(G, upper=upper)
     found = failed == 0
     if not bool(found.all()):
         factor[~found] = torch.eye(G.shape[-1], dtype=G.dtype)
-    return torch.cholesky_inverse(factor, upper=True), found
+    return torch.cholesky_inverse(factor, upper=upper), found
+
+
+def _add(matrices: Tensor, others: Tensor, factors: Tensor) -> None:
+    """Add factors [b, 1, 1] times others to matrices [b, m, m], in place."""
+    if len(factors) == 1:
+        matrices.add_(others, alpha=float(factors))
+    else:
+        # PyTorch's addcmul takes many times as long where factors are broadcast.
+        matrices.add_(others * factors)
 
 
 def _diagonal(matrices: Tensor) -> Tensor:
@@ -141,11 +153,13 @@ def _series(H: Tensor, squares: Tensor, largest: Tensor, short: bool) -> Tensor:
     """
     r = largest * largest
     if short:
-        found = squares.mul(3 / 8).addcmul_(H, -1 / 2 - 15 / 64 * r)
+        found = squares.mul(3 / 8)
+        _add(found, H, -1 / 2 - 15 / 64 * r)
     else:
-        higher = squares.mul(35 / 128).addcmul_(H, -5 / 16 - 315 / 1024 * r)
+        higher = squares.mul(35 / 128)
+        _add(higher, H, -5 / 16 - 315 / 1024 * r)
         found = plus_product(squares, 3 / 8, higher, squares.mT, 1.0, symmetric=True)
-        found.addcmul_(H, -1 / 2 + 315 / 4096 * r * r)
+        _add(found, H, -1 / 2 + 315 / 4096 * r * r)
     _diagonal(found).add_(1.0)
     return found
 
@@ -154,7 +168,7 @@ def _are_within(squares: Tensor, largest: Tensor) -> Tensor:
     """Return of which matrices H no eigenvalue has a modulus above its ``largest``, given all H²."""
     left = squares.neg()
     _diagonal(left).add_((largest * largest)[:, 0])
-    return torch.linalg.cholesky_ex(left, upper=True)[1] == 0
+    return torch.linalg.cholesky_ex(left, upper=len(left) > 1)[1] == 0
 
 
 def _bounds(G: Tensor) -> tuple[Tensor, Tensor]:

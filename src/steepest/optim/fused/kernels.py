@@ -20,10 +20,15 @@ from steepest.compilation import compiled_and_kept
 __all__ = ["average_and_sign", "sign", "unit"]
 
 _inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
+_plain = numba.njit(nogil=True, error_model="numpy")
 _fusing = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})
 _summing = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 _LARGEST = 3e38
-"""Multipliers that float32 has."""
+"""Multipliers and sums that float32 has."""
+_RUN = 1 << 14
+"""Entries whose squares are summed in single precision: their error is that of one rounding."""
+_LEAST_SAFE = 1e-25
+"""Sums of a run in single precision above which no square that matters has vanished."""
 
 
 @intrinsic
@@ -76,11 +81,37 @@ def _average_and_look_ahead(W, G, M, rate, keep, weight, momentum):
 
 
 @_summing
-def _squares(S):
+def _squares_in_double(S):
     total = 0.0
     for i in range(len(S)):
         total += np.float64(S[i]) * np.float64(S[i])
     return total
+
+
+@_summing
+def _squares_in_single(S):
+    total = np.float32(0)
+    for i in range(len(S)):
+        total += S[i] * S[i]
+    return total
+
+
+@_plain
+def _squares(S):
+    """Return the sum of squares in double precision, in which none overflows or vanishes.
+
+    Runs are summed in single precision, at twice the speed, unless a square may have done so there.
+    """
+    total = 0.0
+    for start in range(0, len(S), _RUN):
+        total += _squares_of_run(S[start : start + _RUN])
+    return total
+
+
+@_plain
+def _squares_of_run(run):
+    found = np.float64(_squares_in_single(run))
+    return found if _LEAST_SAFE < found < _LARGEST else _squares_in_double(run)
 
 
 @_fusing
@@ -122,7 +153,6 @@ def unit(params, signals, counts, rates, keep):
     """Move W to keep · W - rate · S / ‖S‖: not along 0, and to NaN where an entry of S is not finite.
 
     A tensor is stepped right after its length is found, while the processor's cache may still hold it.
-    Squares are summed in double precision, where none overflows or vanishes.
     """
     kept = np.float32(keep)
     for index in range(len(params)):
