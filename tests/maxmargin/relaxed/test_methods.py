@@ -126,7 +126,12 @@ def test_small_sparse_and_mapped_features_are_taken(method, tmp_path):
 
 def test_scans_of_a_norm_that_offers_the_projection_on_its_dual_ball_alone():
     problem = apart(3, 6, 4, 5.0)
-    for terms in ({"intercept": True}, {"nu": 0.4}, {"nu": 0.4, "intercept": True, "free": [3]}):
+    cases: list[dict[str, Any]] = [
+        {"intercept": True},
+        {"nu": 0.4},
+        {"nu": 0.4, "intercept": True, "free": [3]},
+    ]
+    for terms in cases:
         found = st.max_margin(problem, "row-inf/1", 1e-6, method="scans", **terms)
         other = st.max_margin(problem, "row-inf/1", 1e-6, method="linear-program", **terms)
         assert found.status is other.status is Status.SOLVED
