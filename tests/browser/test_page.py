@@ -154,7 +154,7 @@ def test_the_theory_lies_over_the_measured_error_and_is_explained(browser):
     assert "slope: b = 3, β = 0" not in by_name
     table = browser.find_element(By.ID, "values").text
     assert "Vacuous: with 4 batches an epoch" in table
-    assert "Proven from step" in table
+    assert "Proven at every recorded step from" in table
     choose(browser, "curve-quantity", "Cosine to the max-margin solution")
     assert not browser.find_element(By.ID, "show-theory").is_enabled()
     assert not [each for each in drawn(browser) if each["name"] and "bound" in each["name"]]

@@ -135,6 +135,26 @@ def test_momentum_that_must_stall_is_warned_of_with_numbers():
         st.descend(problem, replace(method, momentum_kind="nesterov"), 1000, reference=known)
 
 
+def test_momentum_that_stalls_after_a_warm_up_is_counted_step_by_step():
+    problem = random_problem()
+    known = Solution(st.norm("frobenius"), np.ones((4, 20)), 0.5)
+    # η_t γ > 1 - β = 0.01 where η_t > 0.02: from step 200 on, and the first one does not stall.
+    rising = st.Method(batch_size=4, momentum=0.99, schedule=lambda step: 0.0001 * (step + 0.5))
+    with pytest.warns(SteepestWarning, match="stalls for 800 of 1000 steps"):
+        st.descend(problem, rising, 1000, reference=known)
+    # Large in every second step.
+    swinging = replace(rising, schedule=lambda step: np.where(np.asarray(step) % 2 == 1, 0.021, 0.019))
+    with pytest.warns(SteepestWarning, match="stalls for 500 of 1000 steps"):
+        st.descend(problem, swinging, 1000, reference=known)
+    # More steps than are looked at together.
+    some = replace(rising, schedule=lambda step: np.where(np.asarray(step) % 10 == 9, 0.021, 0.019))
+    with pytest.warns(SteepestWarning, match="stalls for 7000 of 70000 steps"):
+        st.descend(problem, some, 70_000, records=[70_000], reference=known)
+    # One step in fifty is within what is allowed.
+    rare = replace(rising, schedule=lambda step: np.where(np.asarray(step) % 50 == 9, 1.0, 0.001))
+    st.descend(problem, rare, 1000, reference=known)
+
+
 @pytest.mark.parametrize("signal", ["loopless-svrg", "saga"])
 def test_corrections_of_every_signal_that_cannot_hold_are_warned_of(signal):
     method = st.Method("max", 1, signal=signal, schedule=st.PolynomialDecay(1.0, 0.5))

@@ -12,11 +12,13 @@ from steepest.descent.method import Method
 from steepest.errors import SteepestWarning
 from steepest.geometry.facts import largest_pair
 from steepest.problem import Classification
-from steepest.schedules import step_sizes
+from steepest.schedules import PolynomialDecay, Schedule, step_sizes
 from steepest.signals.facts import AGE, MEMORY
 
 _STALL_SHARE = 0.05
 _LARGEST_DRIFT = 1.0
+_AT_ONCE = 1 << 16
+"""Step sizes that are looked at together."""
 
 
 def warn_about(problem: Classification, method: Method, steps: int, margin: float | None) -> None:
@@ -39,10 +41,7 @@ def _stalling_momentum(method: Method, steps: int, margin: float | None) -> str 
     memory = MEMORY.of(method.momentum_kind)
     if method.momentum == 0 or memory is None or margin is None or margin <= 0:
         return None
-    # Schedules decrease: the steps that stall are the first ones.
-    stalled = bisect_left(
-        range(steps), True, key=lambda t: memory * _size(method, t) * margin <= 1 - method.momentum
-    )
+    stalled = _larger_than(method.schedule, (1 - method.momentum) / (memory * margin), steps)
     if stalled <= _STALL_SHARE * steps:
         return None
     return (
@@ -62,11 +61,21 @@ def _drifting_snapshot(problem: Classification, method: Method, steps: int) -> s
     if drift <= _LARGEST_DRIFT:
         return None
     return (
-        f"variance reduction cannot hold with batch_size={method.batch_size}: even at the last of "
+        f"variance reduction cannot hold with batch_size={method.batch_size}: at the last of "
         f"{steps} steps an epoch of {batches} steps may move a margin by {drift:.3g} (more than "
         f"{_LARGEST_DRIFT:g}), so gradients of an epoch ago say little; take smaller steps, larger batches, "
         "or more steps"
     )
+
+
+def _larger_than(schedule: Schedule, size: float, steps: int) -> int:
+    """Return how many of the first steps are larger than a size."""
+    if isinstance(schedule, PolynomialDecay):
+        # They never increase: those are the first ones.
+        return bisect_left(range(steps), True, key=lambda t: float(schedule(t)) <= size)
+    starts = range(0, steps, _AT_ONCE)
+    blocks = (step_sizes(schedule, np.arange(at, min(at + _AT_ONCE, steps))) for at in starts)
+    return sum(int(np.count_nonzero(block > size)) for block in blocks)
 
 
 def _size(method: Method, step: int) -> float:

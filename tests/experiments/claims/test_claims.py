@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from tests.experiments.synthetic import as_the_paper_says, results
 
 from steepest.errors import InvalidArgument
@@ -9,7 +11,7 @@ from steepest.experiments import paper_experiment
 from steepest.experiments.claims.check import check_claims
 from steepest.experiments.claims.measurement import Measurement
 from steepest.experiments.claims.statistics import mean_interval
-from steepest.experiments.claims.verdict import Judged, Outcome, Verdict, decide
+from steepest.experiments.claims.verdict import Judged, Outcome, Verdict, decide, judge
 
 FIGURE_1 = paper_experiment("figure1").claims
 WIDE = np.random.default_rng(1).standard_normal(10)
@@ -218,6 +220,25 @@ def test_one_exception_refutes_what_is_said_of_every_data_set():
     assert row.verdict is Verdict.CONTRADICTED
     assert "effective margin ρ at b = 5 is from -1 to 0.1" in row.reason
     assert "so it is on 9 of 10 data sets" in row.reason
+
+
+@given(
+    some.lists(
+        some.floats(-3, 3) | some.sampled_from([math.inf, -math.inf, math.nan]), min_size=1, max_size=5
+    ),
+    some.floats(-2, 2) | some.just(-math.inf),
+    some.floats(-2, 2) | some.just(math.inf),
+)
+def test_what_is_asked_of_every_data_set_is_refuted_by_infinity_and_left_open_by_no_number(values, low, high):
+    one = Measurement("slope", "b = 1", tuple(range(len(values))), tuple(values), low, high)
+    ((verdict, (effect,)),) = decide([[judge(one)]])
+    outside = [value for value in values if value < low or value > high]
+    if outside:
+        assert verdict is Verdict.CONTRADICTED
+    else:
+        assert verdict is (Verdict.UNDECIDED if any(map(math.isnan, values)) else Verdict.SUPPORTED)
+    assert effect.on_its_side == sum(low <= value <= high for value in values)
+    assert effect.proven
 
 
 def test_data_of_another_kind_is_shown_and_refutes_nothing():

@@ -106,7 +106,7 @@ def test_the_theory_is_drawn_over_the_errors_and_what_is_vacuous_is_named():
             assert slope[-1] == pytest.approx(measured[-1][-1])
             assert slope[0, 0] == 200
             (words,) = axes.texts
-            assert words.get_text() == "no bound, ρ ≤ 0: b = 1, 5, 10, 20, 50"
+            assert words.get_text() == "no bound, least ρ ≤ 0: b = 1, 5, 10, 20, 50"
     assert [len(axes.lines) for axes in figure.axes[3:6]] == [6, 6, 6]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels[-2:] == ["margin bound", "predicted slope"]

@@ -90,7 +90,8 @@ def test_the_theory_beside_a_run_is_the_library_s(tmp_path):
     assert np.all(full.error[known] >= worst[known])
     lowest = runs.curve("margin_floor", 12, 0.0).min(axis=0)
     np.testing.assert_array_equal(full.floor[known], lowest[known])
-    assert full.says.startswith(f"Proven from step {runs.steps[known][0]:,} on: at step 4,000")
+    first = runs.steps[known][0]
+    assert full.says.startswith(f"Proven at every recorded step from {first:,} on: at step 4,000")
     assert full.slope is not None
     steps, multiples = full.slope
     rate = predicted_rate(0.5, 12, steps)

@@ -5,7 +5,13 @@ from steepest import Classification, norm
 from steepest.descent.engines.graded import GradedSum, graded_polar_factor
 from steepest.losses import Samples, loss, residuals, weighted_gradient
 from steepest.theory.limits import slopes as ways
-from steepest.theory.limits.batches import aged_epochs, every_batch, number_of_batches, sampled_batches
+from steepest.theory.limits.batches import (
+    _older,
+    aged_epochs,
+    every_batch,
+    number_of_batches,
+    sampled_batches,
+)
 from steepest.theory.limits.fields import field_of
 
 LOSSES = ["cross-entropy", "exponential", "pairwise-logistic"]
@@ -117,6 +123,41 @@ def test_ages_of_samples_are_finite_where_their_weights_leave_float64():
         assert np.isfinite(logs).all()
         assert logs.max(axis=1).min() >= 0.0
         assert logs.min(axis=1).max() < 399 * slope + 1e-9
+
+
+@pytest.mark.parametrize("beta", [0.995, 1 - 1e-5, 1 - 1e-12])
+@pytest.mark.parametrize(("samples", "size"), [(2, 1), (7, 3)])
+def test_averages_over_more_than_a_thousand_epochs_are_not_cut_off(samples, size, beta):
+    # With momentum near 1 an average is over 1 / (1-β) steps, and each sample is in one of m of them.
+    steps = -(-samples // size)
+    ages = aged_epochs(
+        samples, size, lambda many: np.arange(many) * np.log(beta), 400, np.random.default_rng(0)
+    )
+    assert ages.logs is not None
+    weights = np.exp(ages.logs.reshape(400, samples)) * -np.log(beta)
+    np.testing.assert_allclose(weights.mean(), 1 / steps, rtol=0.02)
+    np.testing.assert_allclose(weights.sum(axis=1), samples / steps, rtol=2 * (1 - beta) * samples + 1e-10)
+    # Samples differ by what the epoch that has begun has shown of them, 1 or 0, and by the orders before it.
+    if samples == 2:
+        differences = (weights[:, 0] - weights[:, 1]) / -np.log(beta)
+        # By hand: ±1 after an epoch's first step, ±(1-β) after its second; ±β^(now+2e) (1/β - 1) from e ago.
+        now = beta ** np.array([0.0, 1.0])
+        older = (1 / beta - 1) ** 2 * np.mean(now**2) * beta**4 / (1 - beta**4)
+        expected = 0.5 * (1 + (1 - beta) ** 2) + older
+        assert np.mean(differences**2) == pytest.approx(expected, abs=0.1)
+
+
+def test_the_sum_of_older_epochs_has_the_moments_of_epochs_drawn_one_by_one():
+    # 12 epochs are held, and all older ones drawn one by one beside what is drawn of their sum.
+    samples, size, slope, now, draw = 5, 2, -0.004, 1, np.random.default_rng(1)
+    by_age, position = slope * np.arange(12 * 3), np.arange(samples) // size
+    found = np.exp([_older(by_age, now, samples, size, draw) for _ in range(4000)])
+    epochs = np.arange(12, 1200)
+    ages = (now + 3 * epochs)[:, None] - np.tile(position, (len(epochs), 1))
+    drawn = np.array([np.exp(slope * draw.permuted(ages, axis=1)).sum(axis=0) for _ in range(1000)])
+    np.testing.assert_allclose(found.sum(axis=1), drawn[0].sum(), rtol=1e-4)
+    np.testing.assert_allclose(found.mean(axis=0), drawn.mean(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(np.cov(found.T), np.cov(drawn.T), atol=0.12 * found[:, 0].var())
 
 
 @pytest.mark.parametrize("name", ["frobenius", "max"])

@@ -100,8 +100,15 @@ class Measurement:
     @property
     def slack(self) -> tuple[float, ...]:
         """Distance of each judged value to the nearer bound; negative if it is broken or the value is NaN."""
-        distances = (min(value - self.at_least, self.at_most - value) for _, value in self.judged)
-        return tuple(-math.inf if math.isnan(distance) else distance for distance in distances)
+        return tuple(self._slack(value) for _, value in self.judged)
+
+    def _slack(self, value: float) -> float:
+        if math.isnan(value):
+            return -math.inf
+        # Nothing is asked on a side without a bound; there ∞ - ∞ would be no number.
+        above = math.inf if self.at_least == -math.inf else value - self.at_least
+        below = math.inf if self.at_most == math.inf else self.at_most - value
+        return min(above, below)
 
     @property
     def bounded(self) -> bool:

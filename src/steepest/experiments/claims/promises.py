@@ -20,7 +20,7 @@ class Promise:
     """The theory of one method on one data set, norm and loss; over seeds always the weakest."""
 
     share: float
-    """ρ / γ, in the median; where it is not positive the theorems promise nothing; NaN without a ρ."""
+    """ρ / γ, the least over seeds; where it is not positive the theorems promise nothing; NaN without a ρ."""
     error: np.ndarray
     """What the relative margin error cannot be above, at the runs' steps; NaN where nothing is proven."""
     floor: np.ndarray
@@ -32,7 +32,7 @@ class Promise:
 
     @property
     def vacuous(self) -> bool:
-        """Whether ρ ≤ 0."""
+        """Whether ρ ≤ 0 on a data set, so that nothing is promised of all."""
         return self.share <= 0
 
     @property
@@ -54,7 +54,8 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str = PLAIN
     there = np.isfinite(runs.curve("relative_margin_error", *settings)).any(axis=1)
     margins = runs.dataset["max_margin"].values[there]
     effective = runs.chosen(*settings)["effective_margin"].values[there]
-    share = float(np.median(effective / margins))
+    shares = effective / margins
+    share = float(shares.min())
     # Without a positive ρ the theorems predict no rate either.
     slope = _slope(runs, *settings) if share > 0 else None
     if "margin_floor" not in runs.dataset:
@@ -65,14 +66,7 @@ def promise_of(runs: Runs, batch_size: int, momentum: float, signal: str = PLAIN
     error = np.max(1 - floors / margins[:, None], axis=0)
     # An error of 1 is what any weights reach that classify every sample correctly.
     known = error < 1
-    if known.any():
-        first, last = np.flatnonzero(known)[[0, -1]]
-        says = (
-            f"Proven from step {runs.steps[first]:,} on: at step {runs.steps[last]:,} the error is at most "
-            f"{error[last]:.3g}."
-        )
-    else:
-        says = _why_nothing(runs, share, *settings)
+    says = _proven(runs.steps, error, known) if known.any() else _why_nothing(runs, shares, *settings)
     weakest = floors.min(axis=0)
     return Promise(share, np.where(known, error, np.nan), np.where(known, weakest, np.nan), slope, says)
 
@@ -97,7 +91,28 @@ def promised_by_alignments(
     return np.where(known, error, np.nan), np.where(known, floors.min(axis=0), np.nan)
 
 
-def _why_nothing(runs: Runs, share: float, batch_size: int, momentum: float, signal: str) -> str:
+def _proven(steps: np.ndarray, error: np.ndarray, known: np.ndarray) -> str:
+    """Say from where on the bound holds at every recorded step, and where else it does."""
+    gaps, places = np.flatnonzero(~known), np.flatnonzero(known)
+    lasting = int(gaps[-1]) + 1 if len(gaps) else 0
+    if lasting == len(steps):
+        # A step that may raise the loss ends a proof; with snapshots each epoch may have some.
+        last = places[-1]
+        return (
+            f"Proven at {len(places)} of {len(steps)} recorded steps, from {steps[places[0]]:,} to "
+            f"{steps[last]:,}, and not at the last: at step {steps[last]:,} the error is at most "
+            f"{error[last]:.3g}."
+        )
+    before = int(np.sum(places < lasting))
+    earlier = f", and at {before} before from step {steps[places[0]]:,} on" if before else ""
+    return (
+        f"Proven at every recorded step from {steps[lasting]:,} on{earlier}: at step {steps[-1]:,} the error "
+        f"is at most {error[-1]:.3g}."
+    )
+
+
+def _why_nothing(runs: Runs, shares: np.ndarray, batch_size: int, momentum: float, signal: str) -> str:
+    share = float(shares.min())
     if np.isnan(share) and signal not in (PLAIN_SIGNAL, REDUCED_SIGNAL):
         return f"Nothing: the theory covers the signals {PLAIN_SIGNAL} and {REDUCED_SIGNAL} alone."
     if np.isnan(share):
@@ -105,14 +120,18 @@ def _why_nothing(runs: Runs, share: float, batch_size: int, momentum: float, sig
         return f"Nothing: the theory has no lemma constants of this loss{kind}."
     batches, last = theory.batches_per_epoch(runs.samples, batch_size), runs.last_step
     size = f"{share:,.0f}" if abs(share) >= 100 else f"{share:.3g}"
+    least = "ρ =" if len(shares) == 1 else "the least ρ ="
     if share <= 0:
+        bad = int(np.sum(shares <= 0))
+        some = "" if bad == len(shares) else f" on {bad} of {len(shares)} data sets"
         return (
-            f"Vacuous: with {batches:,} batches an epoch the noise of sampling may in the worst case "
-            f"outweigh the margin (ρ = {size} γ ≤ 0), so the theorem promises nothing, whatever practice "
+            f"Vacuous{some}: with {batches:,} batches an epoch the noise of sampling may in the worst case "
+            f"outweigh the margin ({least} {size} γ ≤ 0), so the theorem promises nothing, whatever practice "
             "shows."
         )
+    # Step sizes of experiments decrease to 0 and have an infinite sum (0 < a ≤ 1), and so ρ > 0 is enough.
     return (
-        f"Nothing by step {last:,}: ρ = {size} γ is positive, but the steps are not yet small enough, or "
+        f"Nothing by step {last:,}: {least} {size} γ is positive, but the steps are not yet small enough, or "
         "not yet many enough, for the proof to reach a positive margin. It would with more steps."
     )
 

@@ -126,11 +126,12 @@ def judge(measurement: Measurement) -> Judged:
 
 
 def _judge_each(measurement: Measurement) -> Judged:
-    # A proven bound has no error rate: one exception refutes it. What is not a number is no exception.
-    finite = bool(np.isfinite(measurement.values).all())
-    broken = any(slack < 0 for slack in measurement.slack if slack > -math.inf)
-    p_for = 0.0 if finite and not broken and measurement.values else 1.0
-    return Judged(measurement, p_for, 0.0 if broken else 1.0, mean_interval(measurement.values))
+    # A proven bound has no error rate: one exception refutes it, an infinite value beyond it too. What is not
+    # a number is neither an exception nor within the bounds.
+    low, high, values = measurement.at_least, measurement.at_most, measurement.values
+    broken = any(value < low or value > high for value in values)
+    p_for = 0.0 if values and all(low <= value <= high for value in values) else 1.0
+    return Judged(measurement, p_for, 0.0 if broken else 1.0, mean_interval(values))
 
 
 def _judge_equivalence(

@@ -105,8 +105,9 @@ def _bound_in_words(rows: Sequence[Runs]) -> str:
     if np.isnan(shares).any():
         return "No margin bound: the theory has no lemma constants of this loss."
     sizes = " and ".join(f"{share:,.0f} γ" for share in shares)
+    least = "ρ" if len(rows[0].seeds) == 1 else "the least ρ"
     # Batches of one are at least two an epoch, and then noise may always outweigh the margin.
-    return f"No margin bound: ρ = {sizes} ≤ 0, so the theorem promises nothing for single samples."
+    return f"No margin bound: {least} = {sizes} ≤ 0, so the theorem promises nothing for single samples."
 
 
 def _has_naive(runs: Runs) -> bool:

@@ -141,7 +141,8 @@ def _draw_promises(
         axes.plot(steps, multiples * np.nanmedian(final), **_SLOPE)
     vacuous = [str(size) for size, promise in promises.items() if promise.vacuous]
     later = [str(size) for size, promise in promises.items() if not (promise.vacuous or promise.proven)]
-    lines = [f"no bound, ρ ≤ 0: b = {', '.join(vacuous)}"] if vacuous else []
+    least = "ρ" if len(runs.seeds) == 1 else "least ρ"
+    lines = [f"no bound, {least} ≤ 0: b = {', '.join(vacuous)}"] if vacuous else []
     lines += [f"no bound by t = {runs.last_step:,}: b = {', '.join(later)}"] if later else []
     axes.text(0.03, 0.04, "\n".join(lines), transform=axes.transAxes, fontsize=7.5, color="0.3")
 

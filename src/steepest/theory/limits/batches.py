@@ -13,6 +13,7 @@ from scipy import sparse
 __all__ = ["Batches", "aged_epochs", "every_batch", "number_of_batches", "sampled_batches"]
 
 _MOST_EPOCHS = 1000
+"""That are shuffled one by one."""
 _NEGLIGIBLE = math.log(1e-12)
 
 
@@ -132,6 +133,10 @@ def aged_epochs(
     to stand still meanwhile, as it does when η → 0. Each moment draws from a generator of its own, so that
     other weights are seen at the same moments and orders.
 
+    Where β is so near 1 that more than a thousand epochs count, the older ones are summed at once
+    (:func:`_older`): of their sum the mean and the covariances are exact, and it is taken to be normal, being
+    one of hundreds of independent terms of nearly the same size.
+
     >>> mean = aged_epochs(2, 1, lambda steps: np.arange(steps) * np.log(0.5), 2, np.random.default_rng(0))
     >>> mean.members.toarray().tolist()
     [[1.0, 1.0], [1.0, 1.0]]
@@ -139,7 +144,9 @@ def aged_epochs(
     steps = math.ceil(samples / batch_size)
     # Weights leave float64 within an epoch where β is small or batches are many; their logarithms do not.
     by_age = log_weights(_MOST_EPOCHS * steps)
-    epochs = 2 + math.ceil(int(np.count_nonzero(by_age > _NEGLIGIBLE + by_age[:steps].min())) / steps)
+    count = int(np.count_nonzero(by_age > _NEGLIGIBLE + by_age[:steps].min()))
+    endless = count == len(by_age)
+    epochs = _MOST_EPOCHS if endless else 2 + math.ceil(count / steps)
     by_age = log_weights(epochs * steps)
     logs = np.empty((least, samples))
     for row, own in enumerate(generator.spawn(least)):
@@ -151,9 +158,29 @@ def aged_epochs(
             age = now + epoch * steps - position
             seen = age >= 0
             total[seen] = np.logaddexp(total[seen], by_age[age[seen]])
-        logs[row] = total
+        logs[row] = np.logaddexp(total, _older(by_age, now, samples, batch_size, own)) if endless else total
     members = [tuple(range(samples))] * least
     return replace(_batches(samples, members, [1.0 / least] * least), logs=logs.ravel())
+
+
+def _older(
+    by_age: np.ndarray, now: int, samples: int, batch_size: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return log Σ_{e≥E} X_e for each sample, X_e its weight from e epochs ago; ``by_age`` holds E of them.
+
+    Weights so old fall by one factor a step, and those of an epoch, Σ_i X_ei, are the same in every order. So
+    Cov(X_ei, X_ej) = -Var(X_ei) / (n-1), and with q the factor of an epoch mean and variance of the sum are
+    those of X_E over 1 - q and 1 - q².
+    """
+    steps = math.ceil(samples / batch_size)
+    slope = float(by_age[-1] - by_age[steps]) / (len(by_age) - 1 - steps)
+    position = np.arange(samples) // batch_size
+    latest = np.exp(slope * (now + 1 - position))  # relative to the oldest that by_age holds
+    mean = float(latest.mean()) / -math.expm1(slope * steps)
+    deviation = float(latest.std()) / math.sqrt(-math.expm1(2.0 * slope * steps))
+    drawn = generator.standard_normal(samples)
+    scattered = deviation * math.sqrt(samples / max(1, samples - 1)) * (drawn - drawn.mean())
+    return float(by_age[-1]) + np.log(mean + scattered)
 
 
 def _epoch(order: np.ndarray, batch_size: int) -> Iterator[tuple[int, ...]]:
