@@ -126,7 +126,7 @@ def test_grids_that_cannot_be_used_are_refused(estimator, nus, message):
 
 def test_gaps_that_time_did_not_allow_are_told_once_with_their_nu():
     X, y = (each[:14] for each in overlapping(classes=2))
-    settings = {"gap": 1e-17, "time_limit": 20.0}
+    settings: dict[str, Any] = {"gap": 1e-17, "time_limit": 20.0}
     asked = "and gap=1e-17 was asked for: give a larger gap or time_limit, or another method$"
     with pytest.warns(
         GapWarning, match=rf"^the certified gaps are up to .* of nu=0\.5, 0\.6, {asked}"

@@ -150,7 +150,7 @@ def aged_epochs(
     by_age = log_weights(epochs * steps)
     logs = np.empty((least, samples))
     for row, own in enumerate(generator.spawn(least)):
-        now = own.integers(steps)
+        now = int(own.integers(steps))
         total = np.full(samples, -np.inf)
         for epoch in range(epochs):
             position = np.empty(samples, dtype=np.int64)
