@@ -8,7 +8,7 @@ they are also found with what is nearly equal made equal, or 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise, product
@@ -88,8 +88,8 @@ class ExactProgram:
     def _rounded(self, found: ExactMargin) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         W = np.array([[float(each) for each in row] for row in found.weights]).reshape(self.classes, -1)
         B = best_free(self.X, self.y, W, self.free, self.deadline) if self.free.shape[1] else found.free
-        if B is not None:
-            yield W, np.array([[float(each) for each in row] for row in B]).reshape(self.classes, -1)
+        for free in () if B is None else (_centred(B), B) if self.free.shape[1] else (B,):
+            yield W, np.array([[float(each) for each in row] for row in free]).reshape(self.classes, -1)
         # Where features nearly cancel in every class, its weights are rounded together.
         both = [[*row, *of_free] for row, of_free in zip(found.weights, found.free, strict=True)]
         all_of = nearest_floats(both, np.concatenate([self.X, self.free], axis=1), float(found.value))
@@ -122,6 +122,12 @@ class _Variant:
 
     alike: dict[tuple[int, int], int | None]
     small: dict[int, int]
+
+
+def _centred(free: Sequence[Sequence[Fraction]]) -> list[list[Fraction]]:
+    """Free weights [k, f] of sum 0 over the classes, which no margin notices but for what rounding leaves."""
+    means = [sum(column, Fraction(0)) / len(free) for column in zip(*free, strict=True)]
+    return [[each - mean for each, mean in zip(row, means, strict=True)] for row in free]
 
 
 def entries_differ(X: np.ndarray) -> bool:
