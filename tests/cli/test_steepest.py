@@ -179,7 +179,7 @@ def test_a_plug_in_that_ends_the_process_is_one_line(capsys, tmp_path, code):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("error: plugin='")
-    assert "': its code fails in line 1: SystemExit: " in shown.err
+    assert ": its code fails in line 1: SystemExit: " in shown.err
     assert shown.err.count("\n") == 1
 
 
