@@ -22,6 +22,7 @@ from steepest.theory import (
     fit_exponent,
     lemma_constants,
 )
+from steepest.theory.alignment import alignment_along
 from steepest.theory.bound import _better
 from steepest.theory.descent_lemma import closed_form_error
 from steepest.theory.drift import drift_bound
@@ -262,3 +263,11 @@ def test_growth_by_hand():
 def test_what_is_allowed_for_rounding_near_zero():
     assert Inequality("zero", 0.9e-12, 0.0).holds()
     assert not Inequality("zero", 1.5e-12, 0.0).holds()
+
+
+def test_nothing_is_known_of_steps_before_the_first_record():
+    numbers = setting(PAIR, Method("max"))
+    found = alignment_along(PAIR, numbers, None, np.array([2, 5]), np.zeros((2, 2, 1)))
+    assert found.shape == (5,)
+    assert (found[:2] == -np.inf).all()
+    assert np.isfinite(found[2:]).all()
