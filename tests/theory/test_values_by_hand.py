@@ -24,8 +24,8 @@ from steepest.theory import (
 )
 from steepest.theory.alignment import alignment_along
 from steepest.theory.bound import _better
-from steepest.theory.descent_lemma import closed_form_error
-from steepest.theory.drift import drift_bound
+from steepest.theory.descent_lemma import _log_drift, closed_form_error
+from steepest.theory.drift import drift_bound, log_memory_drift
 from steepest.theory.drift_start import _growth
 from steepest.theory.effective_margin import is_analysed, setting
 from steepest.theory.inequality import Inequality
@@ -271,3 +271,11 @@ def test_nothing_is_known_of_steps_before_the_first_record():
     assert found.shape == (5,)
     assert (found[:2] == -np.inf).all()
     assert np.isfinite(found[2:]).all()
+
+
+def test_only_sharp_constants_count_a_batch_once_an_epoch():
+    problem = gaussian(classes=2, samples_per_class=4, features=20, seed=1)
+    paper, sharp = (setting(problem, Method("max", 2, momentum=0.9), kind) for kind in ("paper", "sharp"))
+    memory = log_memory_drift(paper.schedule, 0.9, paper.radius, 6) + math.log(4)
+    assert (_log_drift(paper, 6) == memory).all()
+    assert (_log_drift(sharp, 6)[2:] < memory[2:]).all()
