@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -118,8 +119,8 @@ def test_a_step_of_several_threads_is_that_of_one():
     ways: list[tuple[Kind, bool]] = [("sign", False), ("unit", True)]
     for kind, whole in ways:
         once, parted = [each.clone() for each in given], [each.clone() for each in given]
-        step(kind, pieces(once, signals, None, [0.1] * 5), 0.9, 0.0, False)
-        parts = list(pieces(parted, signals, None, [0.1] * 5).cut(3, whole))
+        step(kind, pieces(once, signals, None, np.full(5, 0.1)), 0.9, 0.0, False)
+        parts = list(pieces(parted, signals, None, np.full(5, 0.1)).cut(3, whole))
         assert sum(int(part.counts.sum()) for part in parts) == sum(sizes)
         assert all(part.counts.min() > 0 for part in parts)
         for part in parts:
@@ -129,7 +130,7 @@ def test_a_step_of_several_threads_is_that_of_one():
 
 def test_parts_are_of_about_one_size_and_leave_tensors_whole_where_they_must():
     counts = [torch.zeros(size) for size in (10, 10, 10, 30)]
-    given = pieces(counts, counts, counts, [1.0] * 4)
+    given = pieces(counts, counts, counts, np.ones(4))
     assert [int(part.counts.sum()) for part in given.cut(4, False)] == [15, 15, 15, 15]
     assert [part.counts.tolist() for part in given.cut(2, True)] == [[10, 10, 10], [30]]
     second = list(given.cut(4, False))[1]

@@ -1,6 +1,7 @@
 """Numbers of the theory on cases that are worked out by hand, and where arguments end."""
 
 import math
+from dataclasses import replace
 
 import mpmath
 import numpy as np
@@ -21,13 +22,17 @@ from steepest.theory import (
     fit_exponent,
     lemma_constants,
 )
-from steepest.theory.descent_lemma import closed_form_error
-from steepest.theory.drift import drift_bound
+from steepest.theory.alignment import alignment_along
+from steepest.theory.bound import _better
+from steepest.theory.descent_lemma import _log_drift, closed_form_error
+from steepest.theory.drift import drift_bound, log_memory_drift
+from steepest.theory.drift_start import _growth
 from steepest.theory.effective_margin import is_analysed, setting
-from steepest.theory.inputs import as_batches, as_horizon
+from steepest.theory.inequality import Inequality
+from steepest.theory.inputs import as_batches, as_horizon, as_steps
 from steepest.theory.loss_lemmas import curvature, log_total_odds, loss_deficit
 from steepest.theory.realised import _over
-from steepest.theory.stretches import Ground, Stretches, least_falls
+from steepest.theory.stretches import Ground, Stretches, least_falls, measured_stretches
 
 PAIR = Classification([[1.0], [-1.0]], [0, 1])
 
@@ -216,3 +221,61 @@ def test_the_drift_starts_at_twice_its_contraction_where_nothing_is_left_of_old_
     # β = 0.1: q = log(β'/β) = log 5.5, and 2R η₀ = 0.99 q contracts from (0.99)^10 on, a = 1/10.
     first = 0.99 * math.log(5.5) / 2
     assert drift_start_bound(PolynomialDecay(first, 0.1), 0.1, 1.0) == pytest.approx(2 * 0.99**10)
+
+
+def test_a_step_may_be_recorded_twice():
+    assert as_steps([0, 3, 3]).tolist() == [0, 3, 3]
+    with pytest.raises(InvalidArgument):
+        as_steps([0, 3, 2])
+
+
+def test_the_better_floor_counts_from_the_last_record_s_own_anchor():
+    low, high = np.array([0.0, 0.0, 0.1]), np.array([-np.inf, 0.2, 0.3])
+    first, second = np.array([0, 1, 0]), np.array([1, 0, 2])
+    floor, start = _better([(first, low), (second, high)], np.array([0, 5, 9]))
+    assert (floor.tolist(), start) == ([0.0, 0.2, 0.3], 9.0)
+    assert _better([(second, high), (first, low)], np.array([0, 5, 9]))[1] == 9.0
+
+
+def test_one_record_has_no_stretches():
+    found = measured_stretches(Ground.of(PAIR, "max", "cross-entropy"), np.zeros((1, 2, 1)))
+    assert found.forward.shape == found.backward.shape == found.lengths.shape == (0,)
+
+
+def test_where_a_ray_and_a_fit_end():
+    problem = gaussian(classes=2, samples_per_class=4, features=20, seed=1)
+    solution = max_margin(problem, "frobenius")
+    with pytest.raises(InvalidArgument, match="positive margin"):
+        batch_condition(problem, "frobenius", replace(solution, margin=0.0), [1])
+    steps = np.geomspace(100, 1000, 5).round()
+    assert fit_exponent(steps, 1 / steps).points == 5
+    with pytest.raises(InvalidArgument):
+        fit_exponent(steps[1:], 1 / steps[1:])
+
+
+def test_growth_by_hand():
+    # moved (1 + Σ s^-a), the sum as an integral from 1 to the step where contraction begins.
+    assert _growth(0.5, 1.5, 1.0) == pytest.approx(0.5 * (1 + math.log(1.5)), rel=1e-15)
+    assert _growth(0.5, 2.25, 0.5) == pytest.approx(0.5 * (1 + (1.5 - 1) / 0.5), rel=1e-15)
+    assert _growth(0.5, 0.5, 1.0) == 0.0
+
+
+def test_what_is_allowed_for_rounding_near_zero():
+    assert Inequality("zero", 0.9e-12, 0.0).holds()
+    assert not Inequality("zero", 1.5e-12, 0.0).holds()
+
+
+def test_nothing_is_known_of_steps_before_the_first_record():
+    numbers = setting(PAIR, Method("max"))
+    found = alignment_along(PAIR, numbers, None, np.array([2, 5]), np.zeros((2, 2, 1)))
+    assert found.shape == (5,)
+    assert (found[:2] == -np.inf).all()
+    assert np.isfinite(found[2:]).all()
+
+
+def test_only_sharp_constants_count_a_batch_once_an_epoch():
+    problem = gaussian(classes=2, samples_per_class=4, features=20, seed=1)
+    paper, sharp = (setting(problem, Method("max", 2, momentum=0.9), kind) for kind in ("paper", "sharp"))
+    memory = log_memory_drift(paper.schedule, 0.9, paper.radius, 6) + math.log(4)
+    assert (_log_drift(paper, 6) == memory).all()
+    assert (_log_drift(sharp, 6)[2:] < memory[2:]).all()

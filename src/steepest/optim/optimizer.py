@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -318,8 +319,7 @@ def descend(
     signals.keep()
 
 
-_tensor: Any = Tensor
-_GRADIENT = _tensor.grad.__get__
+_GRADIENT = attrgetter("grad")
 _OPTIONS = ("norm", "layout", "scale", "polar", "power", "foreach", "fused")
 
 

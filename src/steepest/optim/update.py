@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,12 +78,12 @@ class Steps:
             self.prepare(tuple(shape))
         return self._of_whole[shape]
 
-    def factors_of_whole(self, tensors: list[Tensor]) -> list[float] | None:
+    def factors_of_whole(self, tensors: list[Tensor]) -> np.ndarray | None:
         """Return the factors of tensors that are one matrix each; None if one of them is not."""
         if self.scale == "unit" and self.direction.factor is None and self.layout == _PLAIN:
-            return [1.0] * len(tensors)
+            return np.ones(len(tensors))
         factors = [self.factor_of_whole(each.shape) for each in tensors]
-        return None if None in factors else factors  # pyright: ignore[reportReturnType]
+        return None if None in factors else np.array(factors)
 
     def _factor(self, rows: int, columns: int) -> float:
         divisor = self.direction.divisor(rows, columns)

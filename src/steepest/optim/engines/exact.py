@@ -100,18 +100,26 @@ def _repays_roots(X: Tensor) -> bool:
 
 
 def _by_roots(X: Tensor) -> Tensor:
-    """Return the polar factors (X Xᵀ)^(-1/2) X of matrices [b, m, n]."""
-    if len(X) > 1 and X.shape[-2] >= _ALONE:
-        alone = torch.empty_like(X)
-        for matrix, place in zip(X.split(1), alone.split(1), strict=True):
-            place.copy_(_by_roots(matrix))
-        return alone
+    """Return the polar factors of matrices [b, m, n], by inverse square roots of all or of one by one."""
+    if len(X) == 1:
+        return _rooted(X[0])[None]
+    if X.shape[-2] < _ALONE:
+        return _rooted(X)
+    mapped = torch.empty_like(X)
+    for matrix, place in zip(X, mapped, strict=True):
+        place.copy_(_rooted(matrix))
+    return mapped
+
+
+def _rooted(X: Tensor) -> Tensor:
+    """Return the polar factors (X Xᵀ)^(-1/2) X of matrices [b, m, n], or of a single one [m, n]."""
     tall = X.stride(-2) < X.stride(-1)
     rows = X.contiguous() if tall else X
     G = symmetric_product(rows, rows.mT)
     roots, sure = inverse_roots(G)
     if not bool(sure.any()):
-        return _tried_and_corrected(X, G, ones)
+        batch, grams = (each.reshape(-1, *each.shape[-2:]) for each in (X, G))
+        return _tried_and_corrected(batch, grams, ones).reshape(X.shape)
     mapped = product(X.mT, roots).mT if tall else product(roots, X)
     if not bool(sure.all()):
         mapped[~sure] = _tried_and_corrected(X[~sure], G[~sure], ones)

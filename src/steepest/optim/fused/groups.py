@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +33,7 @@ def step_all(
     if factors is None:
         return False
     signals: list[Tensor] = grads  # pyright: ignore[reportAssignmentType]
-    given = pieces(params, signals, None, [lr * factor for factor in factors])
+    given = pieces(params, signals, None, lr * factors)
     if not given.counts.all():
         return False
     torch.autograd.graph.increment_version(params)
@@ -74,7 +75,7 @@ def step_fused(
     if own is not None and not is_sign:
         lerp_(own, signals, 1 - momentum)
         signals, own = own, None
-    rates = [lr * (factors[index] or 0.0) for index in taken]
+    rates = np.array([lr * (factors[index] or 0.0) for index in taken])
     step(kind, pieces(moved, signals, own, rates), 1 - lr * weight_decay, momentum, nesterov)
     if len(taken) == len(params):
         return []

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from operator import attrgetter, countOf
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,9 +24,7 @@ _PLAIN = {Tensor, torch.nn.Parameter}
 _FLOAT32 = torch.float32
 _LASTING = {4: torch.channels_last, 5: torch.channels_last_3d}
 _BYTES = 4
-_tensor: Any = Tensor
-_IS_CONTIGUOUS = _tensor.is_contiguous
-_LAYOUT, _DTYPE, _IS_CPU = (getattr(_tensor, name).__get__ for name in ("layout", "dtype", "is_cpu"))
+_LAYOUT, _DTYPE, _IS_CPU = map(attrgetter, ("layout", "dtype", "is_cpu"))
 
 
 class Pieces(NamedTuple):
@@ -66,12 +65,13 @@ def all_fit(params: list[Tensor], grads: list[Tensor | None]) -> bool:
     # What is asked of every tensor costs more than the step of a small one: no Python code runs for any.
     if not {*map(type, params), *map(type, grads)} <= _PLAIN:
         return False
+    dense: list[Tensor] = grads  # pyright: ignore[reportAssignmentType]
     return (
         all(map(_IS_CPU, params))
-        and {*map(_LAYOUT, grads)} == {torch.strided}
-        and {*map(_DTYPE, params), *map(_DTYPE, grads)} == {_FLOAT32}
-        and all(map(_IS_CONTIGUOUS, params))
-        and all(map(_IS_CONTIGUOUS, grads))
+        and countOf(map(_LAYOUT, grads), torch.strided) == len(grads)
+        and countOf(map(_DTYPE, params), _FLOAT32) == countOf(map(_DTYPE, grads), _FLOAT32) == len(params)
+        and all(map(Tensor.is_contiguous, params))
+        and all(map(Tensor.is_contiguous, dense))
     )
 
 
@@ -102,16 +102,16 @@ def _fits(param: Tensor, *others: Tensor) -> bool:
 
 
 def pieces(
-    params: list[Tensor], signals: list[Tensor], averages: list[Tensor] | None, rates: list[float]
+    params: list[Tensor], signals: list[Tensor], averages: list[Tensor] | None, rates: np.ndarray
 ) -> Pieces:
     """Return tensors as compiled code takes them; they have to live until it is done."""
-    counts = np.array([*map(Tensor.numel, params)], np.intp)
+    counts = np.fromiter(map(Tensor.numel, params), np.intp, len(params))
     kept = None if averages is None else _addresses(averages)
-    return Pieces(_addresses(params), _addresses(signals), kept, counts, np.array(rates))
+    return Pieces(_addresses(params), _addresses(signals), kept, counts, rates)
 
 
 def _addresses(tensors: list[Tensor]) -> np.ndarray:
-    return np.array([*map(Tensor.data_ptr, tensors)], np.intp)
+    return np.fromiter(map(Tensor.data_ptr, tensors), np.intp, len(tensors))
 
 
 def step(kind: Kind, given: Pieces, keep: float, momentum: float, nesterov: bool) -> None:
