@@ -98,6 +98,16 @@ def test_rows_of_many_samples_with_an_intercept(norm):
     assert "row generation" in rows.method
 
 
+@pytest.mark.parametrize("method", ["linear-program", "column-generation", "row-generation", "conic-program"])
+@pytest.mark.parametrize("terms", [{"free": [1]}, {"intercept": True}, {"free": [1], "nu": 0.2}])
+def test_free_weights_of_classes_that_overlap(method, terms):
+    """(-1, 1) and (1, -1) are of the one class and 0 of the other: no weights have a margin."""
+    problem = st.Classification([[-1.0, 1.0], [1.0, -1.0], [0.0, 0.0], [0.0, 0.0]], [0, 0, 1, 1])
+    solution = st.max_margin(problem, "sum", method=method, **terms)
+    assert solution.status is (Status.NO_SOFT_MARGIN if "nu" in terms else Status.NOT_SEPARABLE)
+    assert solution.margin <= 0.0 <= solution.upper_bound
+
+
 def test_columns_of_wide_data_with_an_intercept():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 800)) + 10.0
