@@ -108,6 +108,16 @@ def test_free_weights_of_classes_that_overlap(method, terms):
     assert solution.margin <= 0.0 <= solution.upper_bound
 
 
+@pytest.mark.parametrize("method", ["auto", *methods_of("sum")])
+def test_a_free_feature_of_zeros_changes_nothing(method):
+    problem = st.Classification([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [0, 1])
+    for terms in ({}, {"nu": 0.9}):
+        expected = st.max_margin(problem, "sum", **terms)
+        found = st.max_margin(problem, "sum", method=method, free=[1], **terms)
+        assert found.status is Status.SOLVED
+        assert max(found.margin, expected.margin) <= min(found.upper_bound, expected.upper_bound)
+
+
 def test_columns_of_wide_data_with_an_intercept():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 800)) + 10.0
