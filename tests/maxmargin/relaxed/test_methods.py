@@ -118,6 +118,21 @@ def test_a_free_feature_of_zeros_changes_nothing(method):
         assert max(found.margin, expected.margin) <= min(found.upper_bound, expected.upper_bound)
 
 
+@pytest.mark.parametrize("method", ["interior-point", "row-generation", "conic-program"])
+@pytest.mark.parametrize("norm", ["frobenius", "nuclear", "sum"])
+def test_what_solvers_leave_of_zeros_does_not_keep_dual_weights_from_balance(norm, method):
+    """Of classes 0 and 1 alone come active pairs, so that the others have but a solver's zeros to balance with."""
+    X = [[2.0, 0.0, 1.0], [-1.0, 0.5, 2.0], [0.0, 900.0, 3.0], [7.0, -800.0, -1.0]]
+    problem = st.Classification(X, range(4))
+    found = st.max_margin(problem, norm, 1e-6, free=[2], method=method)
+    assert found.status is Status.SOLVED
+    assert NAMES[method] in found.method
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        problem = st.Classification(rng.normal(size=(4, 3)), range(4))
+        assert st.max_margin(problem, norm, 1e-6, free=[2], method=method).status is Status.SOLVED
+
+
 def test_columns_of_wide_data_with_an_intercept():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 800)) + 10.0
