@@ -121,7 +121,7 @@ def test_a_free_feature_of_zeros_changes_nothing(method):
 @pytest.mark.parametrize("method", ["interior-point", "row-generation", "conic-program"])
 @pytest.mark.parametrize("norm", ["frobenius", "nuclear", "sum"])
 def test_what_solvers_leave_of_zeros_does_not_keep_dual_weights_from_balance(norm, method):
-    """Of classes 0 and 1 alone come active pairs, so that the others have but a solver's zeros to balance with."""
+    """A class without active pairs has but what a solver leaves of zeros to balance with."""
     X = [[2.0, 0.0, 1.0], [-1.0, 0.5, 2.0], [0.0, 900.0, 3.0], [7.0, -800.0, -1.0]]
     problem = st.Classification(X, range(4))
     found = st.max_margin(problem, norm, 1e-6, free=[2], method=method)
@@ -131,6 +131,22 @@ def test_what_solvers_leave_of_zeros_does_not_keep_dual_weights_from_balance(nor
         rng = np.random.default_rng(seed)
         problem = st.Classification(rng.normal(size=(4, 3)), range(4))
         assert st.max_margin(problem, norm, 1e-6, free=[2], method=method).status is Status.SOLVED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_wide_data_in_which_dual_weights_do_not_balance_at_first(seed):
+    rng = np.random.default_rng(seed)
+    y = np.arange(9) % 4
+    problem = st.Classification(3.0 * rng.normal(size=(4, 36))[y] + rng.normal(size=(9, 36)), y)
+    weights = rng.uniform(0.2, 2.0, 9)
+    terms: list[dict[str, Any]] = [
+        {"free": [26]},
+        {"nu": 0.1, "intercept": True, "free": [26], "sample_weight": weights},
+    ]
+    for each in terms:
+        found = st.max_margin(problem, "frobenius", 1e-7, method="row-generation", **each)
+        assert found.status is Status.SOLVED
+        assert "row generation" in found.method
 
 
 def test_columns_of_wide_data_with_an_intercept():
