@@ -111,7 +111,8 @@ def test_free_weights_of_classes_that_overlap(method, terms):
 @pytest.mark.parametrize("method", ["auto", *methods_of("sum")])
 def test_a_free_feature_of_zeros_changes_nothing(method):
     problem = st.Classification([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [0, 1])
-    for terms in ({}, {"nu": 0.9}):
+    cases: list[dict[str, Any]] = [{}, {"nu": 0.9}]
+    for terms in cases:
         expected = st.max_margin(problem, "sum", **terms)
         found = st.max_margin(problem, "sum", method=method, free=[1], **terms)
         assert found.status is Status.SOLVED
