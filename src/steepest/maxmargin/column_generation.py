@@ -49,7 +49,8 @@ def solve_by_columns(reduced: Reduced, gap: float, deadline: Deadline) -> Candid
     worth = given(pairs.pair_sum(pairs.uniform))
     chosen = np.zeros(d, dtype=bool)
     chosen[np.argsort(-worth, kind="stable")[: _FIRST * n]] = True
-    best: Best = Best((np.zeros((k, d)), None), pairs.uniform, 0.0)
+    free = None if reduced.free is None else np.zeros((k, reduced.free.shape[1]))
+    best: Best = Best((np.zeros((k, d)), free), pairs.uniform, 0.0)
     iterations = 0
     for _ in range(_MOST_ROUNDS):
         columns = np.flatnonzero(chosen)

@@ -23,7 +23,7 @@ from steepest.maxmargin.interior.quadratic import EUCLIDEAN, solve_quadratic
 from steepest.maxmargin.polyhedral.balls import POLYHEDRAL_BALL
 from steepest.maxmargin.polyhedral.predictor_corrector import solve_polyhedral
 
-__all__ = ["solve_by_rows", "solve_part"]
+__all__ = ["paid_for", "solve_by_rows", "solve_part"]
 
 _ROOM, _LEVELS = 1.5, 64
 """What caps of a sub-problem sum to at least, where dual weights sum to 1; steps of a class's share."""
@@ -120,8 +120,13 @@ def _upper(whole: Reduced, rows: np.ndarray, q: np.ndarray, free: np.ndarray | N
     upper = float(whole.norm.dual(T.T @ whole.features[rows]))
     if free is None or whole.free is None:
         return upper
-    left = np.abs(T.T @ whole.free[rows])
-    return upper + 2.0 * float((left * np.abs(free).max(axis=0)).sum()) / size
+    return upper + paid_for(T, whole.free[rows], free) / size
+
+
+def paid_for(T: np.ndarray, features: np.ndarray, free: np.ndarray) -> float:
+    """What free weights [k, f] as large as these may gain from dual weights T [m, k] that do not balance."""
+    left = np.abs(T.T @ features)
+    return 2.0 * float((left * np.abs(free).max(axis=0)).sum())
 
 
 def _levels(margins: np.ndarray, caps: np.ndarray | None) -> tuple[float, float]:

@@ -98,6 +98,58 @@ def test_rows_of_many_samples_with_an_intercept(norm):
     assert "row generation" in rows.method
 
 
+@pytest.mark.parametrize("method", ["linear-program", "column-generation", "row-generation", "conic-program"])
+@pytest.mark.parametrize("terms", [{"free": [1]}, {"intercept": True}, {"free": [1], "nu": 0.2}])
+def test_free_weights_of_classes_that_overlap(method, terms):
+    """(-1, 1) and (1, -1) are of the one class and 0 of the other: no weights have a margin."""
+    problem = st.Classification([[-1.0, 1.0], [1.0, -1.0], [0.0, 0.0], [0.0, 0.0]], [0, 0, 1, 1])
+    solution = st.max_margin(problem, "sum", method=method, **terms)
+    assert solution.status is (Status.NO_SOFT_MARGIN if "nu" in terms else Status.NOT_SEPARABLE)
+    assert solution.margin <= 0.0 <= solution.upper_bound
+
+
+@pytest.mark.parametrize("method", ["auto", *methods_of("sum")])
+def test_a_free_feature_of_zeros_changes_nothing(method):
+    problem = st.Classification([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [0, 1])
+    cases: list[dict[str, Any]] = [{}, {"nu": 0.9}]
+    for terms in cases:
+        expected = st.max_margin(problem, "sum", **terms)
+        found = st.max_margin(problem, "sum", method=method, free=[1], **terms)
+        assert found.status is Status.SOLVED
+        assert max(found.margin, expected.margin) <= min(found.upper_bound, expected.upper_bound)
+
+
+@pytest.mark.parametrize("method", ["interior-point", "row-generation", "conic-program"])
+@pytest.mark.parametrize("norm", ["frobenius", "nuclear", "sum"])
+def test_what_solvers_leave_of_zeros_does_not_keep_dual_weights_from_balance(norm, method):
+    """A class without active pairs has but what a solver leaves of zeros to balance with."""
+    X = [[2.0, 0.0, 1.0], [-1.0, 0.5, 2.0], [0.0, 900.0, 3.0], [7.0, -800.0, -1.0]]
+    problem = st.Classification(X, range(4))
+    found = st.max_margin(problem, norm, 1e-6, free=[2], method=method)
+    assert found.status is Status.SOLVED
+    assert NAMES[method] in found.method
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        problem = st.Classification(rng.normal(size=(4, 3)), range(4))
+        assert st.max_margin(problem, norm, 1e-6, free=[2], method=method).status is Status.SOLVED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_wide_data_in_which_dual_weights_do_not_balance_at_first(seed):
+    rng = np.random.default_rng(seed)
+    y = np.arange(9) % 4
+    problem = st.Classification(3.0 * rng.normal(size=(4, 36))[y] + rng.normal(size=(9, 36)), y)
+    weights = rng.uniform(0.2, 2.0, 9)
+    terms: list[dict[str, Any]] = [
+        {"free": [26]},
+        {"nu": 0.1, "intercept": True, "free": [26], "sample_weight": weights},
+    ]
+    for each in terms:
+        found = st.max_margin(problem, "frobenius", 1e-7, method="row-generation", **each)
+        assert found.status is Status.SOLVED
+        assert "row generation" in found.method
+
+
 def test_columns_of_wide_data_with_an_intercept():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 800)) + 10.0

@@ -85,6 +85,9 @@ class PolyhedralBall(Protocol):
         ...
 
 
+_OF_NOTHING = 1.0
+"""Size of the multipliers where A(q) is 0, where dual weights balance all features but free ones."""
+
 POLYHEDRAL_BALL: Capability[Callable[[np.ndarray], PolyhedralBall]] = Capability(
     "a unit ball of linear inequalities",
     "Variables and multipliers of the unit ball's inequalities, at W = 0 and a given A(q).",
@@ -103,7 +106,7 @@ class Box:
         """W = 0, and multipliers with z⁺ - z⁻ = A."""
         size = np.abs(A)
         # Half of the mean size keeps multipliers of small entries off the boundary.
-        least = 0.5 * float(np.mean(size))
+        least = 0.5 * float(np.mean(size)) or _OF_NOTHING
         return cls(np.ones((2, *A.shape)), np.stack([np.maximum(A, 0.0), np.maximum(-A, 0.0)]) + least)
 
     @property
@@ -149,7 +152,7 @@ class Budget:
     @classmethod
     def start(cls, A: np.ndarray) -> Budget:
         """W = 0 from equal parts, and t above ‖A‖_max by half, so that all multipliers are of one size."""
-        t = 1.5 * float(np.abs(A).max())
+        t = 1.5 * float(np.abs(A).max(initial=0.0)) or _OF_NOTHING
         return cls(np.full((2, *A.shape), 0.5 / A.size), np.stack([t - A, t + A]), t)
 
     @property

@@ -35,6 +35,8 @@ _MOST_REPAIRED = 100_000
 """Dual weights of a linear program that takes a second."""
 _ADDED = 1e-13
 """What balancing may add to the sum of dual weights before they are divided by it and balanced again."""
+_LEFT = 1e-9, 1e-7
+"""Shares of the largest dual weight below which others may be zeros of a solver, in the order of trying."""
 _UNIT = 2.0**-53
 
 
@@ -90,6 +92,10 @@ def feasible_dual(
     """
     q = q / q.sum()
     found = _feasible(q, y, free, terms)
+    for cutoff in _LEFT if terms.columns else ():
+        # What a solver leaves of a weight that is 0 may be all there is to balance a class with.
+        if found is None:
+            found = _feasible(np.where(q >= cutoff * q.max(), q, 0.0), y, free, terms)
     if found is not None and not found[0].any():
         return None
     if found is None and moved and terms.caps is not None and q.size <= _MOST_REPAIRED:

@@ -47,9 +47,10 @@ def levelled(X: np.ndarray, free: np.ndarray) -> Levelled:
     >>> levelled(dates, np.ones((3, 1))).features.ravel().tolist()
     [-1.0, 0.0, 1.0]
     """
-    if not free.shape[1]:
+    if not free.any():
+        # Free features of zeros explain nothing, and no weights of theirs do anything.
         none = np.zeros(0, dtype=int)
-        return Levelled(X, np.zeros_like(X), free, none, np.zeros((0, X.shape[1])))
+        return Levelled(X, np.zeros_like(X), free[:, none], none, np.zeros((0, X.shape[1])))
     sizes = np.max(np.abs(free), axis=0)
     scaled = free / np.where(sizes > 0, sizes, 1.0)
     found: Any = scipy.linalg.qr(scaled, mode="r", pivoting=True, check_finite=False)

@@ -8,7 +8,7 @@ from steepest.geometry import Entrywise
 from steepest.maxmargin.first_order.coordinate import DUAL_ASCENT
 from steepest.maxmargin.forms.best import relative_gap
 from steepest.maxmargin.forms.candidate import Candidate, Deadline
-from steepest.maxmargin.forms.pairs import Pairs
+from steepest.maxmargin.forms.pairs import Pairs, towards
 from steepest.maxmargin.forms.reduced import Reduced
 from steepest.maxmargin.forms.worst import within_caps
 from steepest.maxmargin.interior.balls import BALL_BARRIER
@@ -16,7 +16,7 @@ from steepest.maxmargin.relaxed.band import band_of
 from steepest.maxmargin.relaxed.inside import solve_inside
 from steepest.maxmargin.relaxed.prepared import Prepared
 from steepest.maxmargin.relaxed.split import serves, solve_band
-from steepest.maxmargin.row_generation import solve_by_rows
+from steepest.maxmargin.row_generation import paid_for, solve_by_rows
 
 __all__ = ["solve_relaxed_by_rows"]
 
@@ -70,7 +70,7 @@ def _ascended(part: Reduced, gap: float, deadline: Deadline) -> Candidate:
 
 
 def _gap(part: Reduced, found: Candidate) -> float:
-    """The relative gap within a sub-problem, of dual weights as they are but for their caps."""
+    """The relative gap within a sub-problem, where free weights are paid for what does not balance."""
     pairs = Pairs(part)
     if not found.dual.any():
         return 1.0
@@ -79,7 +79,10 @@ def _gap(part: Reduced, found: Candidate) -> float:
         q = within_caps(q, part.labels, part.caps)
     size = float(part.norm(found.weights))
     lower = pairs.level(found.weights, found.free) / size if size > 0.0 else 0.0
-    return relative_gap(lower, float(part.norm.dual(pairs.pair_sum(q))))
+    upper = float(part.norm.dual(pairs.pair_sum(q)))
+    if found.free is not None and part.free is not None and size > 0.0:
+        upper += paid_for(towards(q, part.labels), part.free, found.free) / size
+    return relative_gap(lower, upper)
 
 
 def _guessed_margins(whole: Reduced) -> np.ndarray:
