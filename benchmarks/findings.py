@@ -1,4 +1,4 @@
-"""Numbers of docs/findings.md that no claim prints: alignments, cancellation, cut-offs, rates, sizes."""
+"""Numbers of docs/findings.md that no claim prints: alignments, cancellation, cut-offs, floors, ..."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tables import machine, print_table
-from steepest import Classification, Method, PolynomialDecay, descend, max_margin
+from steepest import Classification, Method, PolynomialDecay, Trajectory, descend, max_margin
 from steepest.datasets import gaussian, mixture
 from steepest.experiments import Executor, find_experiment, run_experiment
 from steepest.experiments.claims.statistics import fitted_exponent, mean_interval
@@ -20,6 +20,7 @@ _STEPS, _LONG, _LONGER = 20_000, 100_000, 200_000
 _ALIGNED = (("max", 10), ("max", 50), ("spectral", 10), ("frobenius", 10))
 _CUT = 5
 """The batch size of the runs with and without a cut-off."""
+_FLOORS = (5, 50)
 
 Row = list[str]
 
@@ -102,6 +103,25 @@ def _cut_offs(seeds: Sequence[int], _output: Path) -> Iterator[Row]:
     yield _row("with the cut-off / exact", cut / exact)
 
 
+def _floors(seeds: Sequence[int], _output: Path) -> Iterator[Row]:
+    """Yield errors of mini-batches of Gaussian data after long runs, and how fast they fall."""
+    for norm in ("frobenius", "max"):
+        ran = [_long_runs(gaussian(seed=seed), norm) for seed in seeds]
+        for place, batch_size in enumerate(_FLOORS):
+            runs = [each[place] for each in ran]
+            exponents = [fitted_exponent(each.steps, each.relative_margin_error) for each in runs]
+            where = f"{norm}, b = {batch_size}"
+            yield _row(f"{where}: error", np.array([float(each.relative_margin_error[-1]) for each in runs]))
+            yield _row(f"{where}: exponent", np.array(exponents))
+
+
+def _long_runs(problem: Classification, norm: str) -> Sequence[Trajectory]:
+    solution = max_margin(problem, norm)
+    schedule = PolynomialDecay(0.225 / solution.margin, 0.3)
+    methods = [Method(norm, batch_size=each, schedule=schedule) for each in _FLOORS]
+    return descend(problem, methods, _LONG, records=200, reference=solution, workers=1)
+
+
 def _rates(seeds: Sequence[int], _output: Path) -> Iterator[Row]:
     """Yield exponents of the full batch on so few samples that the bound's two terms cross early."""
     for norm in ("frobenius", "max"):
@@ -142,6 +162,7 @@ _PARTS: dict[str, Callable[[Sequence[int], Path], Iterator[Row]]] = {
     "alignments": _alignments,
     "cancellation": _cancellation,
     "cut-offs": _cut_offs,
+    "floors": _floors,
     "rates": _rates,
     "smallest-batches": _smallest_batches,
 }
