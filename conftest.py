@@ -39,6 +39,7 @@ _PLACES = {
 """Folders and files whose every test needs an extra."""
 
 _THOROUGH = (
+    "tests/maxmargin/separability/test_squared_hinge.py::test_large_noisy_data",
     "tests/maxmargin/relaxed/test_methods.py::test_all_methods_find",
     "tests/maxmargin/relaxed/test_methods.py::test_rows_of_many_samples",
     "tests/cli/test_reproduce.py::test_an_interrupted_figure",

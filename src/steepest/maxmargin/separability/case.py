@@ -26,6 +26,7 @@ from steepest.maxmargin.separability.evidence import (
 )
 from steepest.maxmargin.separability.exact_program import decide_exactly, is_small_enough
 from steepest.maxmargin.separability.likelihood import fit_likelihood
+from steepest.maxmargin.separability.many_null import many_null_weights
 from steepest.maxmargin.separability.overlap import all_overlap
 from steepest.maxmargin.separability.program import Split, split_pairs
 from steepest.maxmargin.separability.rational import (
@@ -38,6 +39,7 @@ from steepest.maxmargin.separability.rational import (
 from steepest.maxmargin.separability.recession import split_by_likelihood
 from steepest.maxmargin.separability.repeated import repeated_sample
 from steepest.maxmargin.separability.result import Separability, Separation
+from steepest.maxmargin.separability.squared_hinge import fits_of_parts
 from steepest.maxmargin.separability.weak import Weak, separating_weights, weak_weights
 from steepest.problem import Classification
 
@@ -137,7 +139,8 @@ class Case:
     def _by_likelihood(self) -> Separability | None:
         fit = fit_likelihood(self.Z, self.y, self.k, self.deadline)
         if fit is None:
-            return None
+            numbers = len(self.y) * (self.k - 1) * 2 * self.Z.shape[1]
+            return self._by_squares() if numbers > _LARGEST_PROGRAM else None
         self.tried.append("maximum likelihood")
         if fit.converged and self._all_overlap(fit.probabilities):
             return self._overlapping(fit.probabilities)
@@ -148,6 +151,21 @@ class Case:
         # The program is sure where a fit is a guess: of a few pairs its vertices are better evidence.
         split = None if self.small else split_by_likelihood(self.Z, self.y, fit, self.deadline)
         return None if split is None else self._if_shown(split)
+
+    def _by_squares(self) -> Separability | None:
+        """Decide without a program over all pairs, though not whether some of them can be told apart."""
+        if self.null is not None:
+            return self._not_separable(None)
+        self.tried.append("squares of margins")
+        for part, fit in fits_of_parts(self.Z, self.y, self.k, self.guess, self.deadline):
+            if fit.separating and (found := self._if_separating(fit.weights)) is not None:
+                return found
+            if fit.converged and not fit.separating:
+                self.guess = np.zeros((len(self.y), self.k))
+                self.guess[part] = fit.dual
+                self.null = many_null_weights(self.X, self.y, self.conditioned, self.guess, self.deadline)
+                return None if self.null is None else self._not_separable(None)
+        return None
 
     def _if_shown(self, split: Split) -> Separability | None:
         """Decide by a split that was guessed, if dual weights at all its inseparable pairs show these."""
@@ -309,7 +327,6 @@ class Case:
         )
 
     def _nothing_to_separate(self) -> Separability:
-        """All features are 0."""
         return self._not_separable(all_pairs(self.y, self.k), proved=True)
 
     def _undecided(self) -> Separability:

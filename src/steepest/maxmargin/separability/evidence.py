@@ -17,6 +17,7 @@ from steepest.maxmargin.separability.exact import exact_margins, exact_null_weig
 from steepest.maxmargin.separability.program import basic_null_weights, pair_columns
 
 __all__ = [
+    "ROUNDING",
     "Null",
     "all_positive",
     "few_null_weights",
@@ -30,7 +31,7 @@ __all__ = [
 _UNIT = 2.0**-53
 _NEARLY_LOST = 2.0**-900
 """Weights below this share of their feature's largest have products that leave the range of floats."""
-_ROUNDING = 32 * _UNIT
+ROUNDING = 32 * _UNIT
 """Of the terms of a sum, that weights rounded to floats leave of a sum that is zero."""
 _MOST_EXACT = 3_000_000
 """Products of whole numbers that take a second or two."""
@@ -283,11 +284,11 @@ def zero_to_rounding(
             rows, members = slice(c * r, (c + 1) * r), (true == c) | (other == c)
             sums[rows] = accurate_product(A[rows, members], values[members, None])[0][:, 0]
         left = sums[used]
-        if np.all(np.abs(left) <= _ROUNDING * terms[used]):
+        if np.all(np.abs(left) <= ROUNDING * terms[used]):
             dense = np.zeros((len(y), classes))
             in_X = conditioned.dual(pairs[:, 0], values)
             dense[tuple(pairs.T)] = in_X
-            if (in_X > 0).all() and relative_residual(X, y, dense) <= _ROUNDING:
+            if (in_X > 0).all() and relative_residual(X, y, dense) <= ROUNDING:
                 return Null(pairs, in_X / in_X.sum(), None)
         # In units of each row's own terms, so that small columns are corrected as much as large ones.
         change = least_change(A[used] * values / terms[used, None])

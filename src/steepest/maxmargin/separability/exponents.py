@@ -11,6 +11,9 @@ import numpy as np
 
 __all__ = ["middle", "row_and_column_exponents"]
 
+_AT_ONCE = 2000
+"""Columns whose samples in common are counted in one product."""
+
 
 def row_and_column_exponents(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return exponents r [n] and c [d] of rows and columns, with entries of X [n, d] near 2^(r_i + c_j).
@@ -55,8 +58,11 @@ def _column_exponents(sizes: np.ndarray, used: np.ndarray) -> np.ndarray:
         # The first has all samples in common with every other.
         return middle(sizes - sizes[:, :1], used, axis=0)
     counts = used.sum(axis=0)
+    # A column at a time is looked at, of numbers that lie together.
+    sizes, used = np.asfortranarray(sizes), np.asfortranarray(used)
     # Counts of samples are whole numbers that a float holds.
     in_floats = used.astype(np.float64)
+    all_shared = in_floats.T @ in_floats if n and d <= _AT_ONCE else None
     # Samples that a column has in common with one that is known, and which that is.
     common, nearest = np.zeros(d, dtype=np.int64), np.zeros(d, dtype=np.int64)
     left = counts > 0
@@ -71,7 +77,7 @@ def _column_exponents(sizes: np.ndarray, used: np.ndarray) -> np.ndarray:
             apart = sizes[:, column] - sizes[:, nearest[column]]
             columns[column] = columns[nearest[column]] + middle(apart, both, axis=0)
         left[column] = False
-        shared = in_floats[:, column] @ in_floats if n else common
+        shared = in_floats[:, column] @ in_floats if all_shared is None else all_shared[column]
         closer = left & (shared > common)
         common[closer], nearest[closer] = shared[closer], column
     return columns
